@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+#   make              libtlstall.so and tlstall
+#   make demo         installs what is missing, builds, shows a real stall and its diagnosis
+#   make check        installs what is missing, builds, runs all tests
+#   make help         every target
+
+CC      ?= cc
+PREFIX  ?= /usr/local
+DESTDIR ?=
+BUILD   ?= build$(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))
+comma   := ,
+
+VERSION := 0.1.0
+
+WARN     := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes \
+            -Wmissing-prototypes -Wpointer-arith -Wvla $(if $(WERROR),-Werror)
+HARDEN   := -fstack-protector-strong -fstack-clash-protection
+CFLAGS   ?= -O2 -g
+ALL_CFLAGS := -std=gnu11 $(WARN) $(CFLAGS) $(HARDEN) -MMD -MP -Iinclude \
+              -D_GNU_SOURCE -DTLSTALL_VERSION='"$(VERSION)"' \
+              $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer) \
+              $(if $(findstring -O0,$(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+ALL_LDFLAGS := $(LDFLAGS) -Wl,-z,relro,-z,now,-z,noexecstack $(if $(SANITIZE),-fsanitize=$(SANITIZE))
+
+# Two products that share include/ and nothing else.
+SHIM_SOURCES := $(sort $(wildcard shim/*.c shim/*.S))
+TOOL_SOURCES := $(sort $(wildcard tools/*.c tools/*/*.c))
+SHIM_OBJECTS := $(SHIM_SOURCES:%=$(BUILD)/%.o)
+TOOL_OBJECTS := $(TOOL_SOURCES:%=$(BUILD)/%.o)
+
+# The shim is built for the oldest glibc it meets and needs libc alone.
+SHIM_CFLAGS := -fPIC -fvisibility=hidden -ftls-model=initial-exec -fno-plt
+SHIM_LDFLAGS := -shared -Wl,-soname,libtlstall.so -Wl,-z,defs -Wl,-z,nodelete \
+                -Wl,--version-script,$(BUILD)/shim/exports.map -Wl,--as-needed
+
+TOOL_PACKAGES := jansson libdw libelf libunwind-generic libunwind ncursesw smartcols
+TOOL_CFLAGS  = $(shell pkg-config --cflags $(TOOL_PACKAGES)) -Itools -fPIE
+TOOL_LIBS    = $(shell pkg-config --libs $(TOOL_PACKAGES))
+
+.PHONY: all deps demo check install uninstall clean help
+all: $(if $(SANITIZE),$(BUILD)/libtlstall.so $(BUILD)/tlstall,libtlstall.so tlstall)
+
+libtlstall.so tlstall: %: $(BUILD)/%
+	cp -f $< $@.new && mv -f $@.new $@
+
+$(BUILD)/libtlstall.so: $(SHIM_OBJECTS) $(BUILD)/shim/exports.map
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(SHIM_LDFLAGS) $(SHIM_OBJECTS) -o $@
+
+$(BUILD)/tlstall: $(TOOL_OBJECTS)
+	$(CC) $(ALL_CFLAGS) -pie $(ALL_LDFLAGS) $(TOOL_OBJECTS) $(TOOL_LIBS) -o $@
+
+# The exported symbols are the table, and nothing else.
+$(BUILD)/shim/exports.map: shim/functions.def shim/exports.awk
+	@mkdir -p $(@D)
+	awk -f shim/exports.awk shim/functions.def > $@.new && mv $@.new $@
+
+$(BUILD)/shim/%.c.o: shim/%.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(SHIM_CFLAGS) -c $< -o $@
+
+$(BUILD)/shim/%.S.o: shim/%.S
+	@mkdir -p $(@D)
+	$(CC) -g -Iinclude -fPIC -MMD -MP -c $< -o $@
+
+$(BUILD)/tools/%.c.o: tools/%.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(TOOL_CFLAGS) -c $< -o $@
+
+install: all
+	install -D -m 755 $(BUILD)/tlstall $(DESTDIR)$(PREFIX)/bin/tlstall
+	install -D -m 755 $(BUILD)/libtlstall.so $(DESTDIR)$(PREFIX)/lib/tlstall/libtlstall.so
+	install -d $(DESTDIR)$(PREFIX)/include/tlstall
+	install -m 644 include/tlstall/*.h $(DESTDIR)$(PREFIX)/include/tlstall/
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/tlstall
+	rm -rf $(DESTDIR)$(PREFIX)/lib/tlstall $(DESTDIR)$(PREFIX)/include/tlstall
+
+clean:
+	rm -rf build build-* libtlstall.so tlstall
+
+help:
+	@sed -n '3,/^$$/s/^#  *//p' Makefile
+
+-include $(SHIM_OBJECTS:.o=.d) $(TOOL_OBJECTS:.o=.d)
+-include tests/tests.mk
