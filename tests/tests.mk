@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests; included by the top Makefile.
+#
+#   make check     everything
+#   make checks    what must hold of the tree and of what was built
+#   make unit      tests/unit/test_*.c against the tool's objects, tests/unit/shim/test_*.c against the shim's
+#   make fuzz      tests/fuzz/fuzz_*.c, FUZZ_SECONDS each
+#   make e2e       real programs against real servers; PYTEST_ARGS are passed on
+
+.PHONY: check checks unit fuzz e2e test-binaries
+
+FUZZ_SECONDS ?= 5
+PYTEST_ARGS  ?=
+export FUZZ_SECONDS PYTEST_ARGS
+
+UNIT_TESTS      := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
+SHIM_UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/shim/test_*.c))
+FUZZERS         := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
+PROGRAMS        := $(patsubst %.c,$(BUILD)/%,$(filter-out tests/programs/common.c,$(wildcard tests/programs/*.c)))
+
+# Each is one command from a fresh clone. The second make runs when the
+# packages are there: what pkg-config says is computed once.
+deps:
+	@tests/deps.sh build demo test
+
+demo:
+	@tests/deps.sh build demo
+	@$(MAKE) --no-print-directory all
+	@tests/demo.sh
+
+check:
+	@tests/deps.sh build demo test
+	@$(MAKE) --no-print-directory WERROR=1 all test-binaries
+	@tests/run-all checks unit fuzz e2e
+
+checks unit fuzz e2e: all test-binaries
+	@tests/run-all $@
+
+test-binaries: $(UNIT_TESTS) $(SHIM_UNIT_TESTS) $(FUZZERS) $(PROGRAMS)
+
+TEST_CFLAGS = $(ALL_CFLAGS) -Itools -Itests -fPIE $(shell pkg-config --cflags $(TOOL_PACKAGES))
+TEST_LIBS   = $(TOOL_LIBS)
+
+# All of the tool but its main(): a test links what it needs of it.
+$(BUILD)/tests/libtools.a: $(filter-out $(BUILD)/tools/main.c.o,$(TOOL_OBJECTS))
+$(BUILD)/tests/libshim.a: $(filter %.c.o,$(SHIM_OBJECTS))
+$(BUILD)/tests/%.a:
+	@mkdir -p $(@D)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(UNIT_TESTS): $(BUILD)/%: %.c $(BUILD)/tests/libtools.a
+	@mkdir -p $(@D)
+	$(CC) $(TEST_CFLAGS) -pie $< $(BUILD)/tests/libtools.a $(TEST_LIBS) -lcmocka -o $@
+
+$(SHIM_UNIT_TESTS): $(BUILD)/%: %.c $(BUILD)/tests/libshim.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -Ishim $< $(BUILD)/tests/libshim.a -lcmocka -o $@
+
+# Without clang's libFuzzer: driver.c mutates the seeds itself. The reader's
+# sources are compiled again, with the sanitizers.
+FUZZ_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+FUZZ_SOURCES  := tests/fuzz/driver.c $(wildcard tools/trace/*.c)
+$(FUZZERS): $(BUILD)/%: %.c $(FUZZ_SOURCES)
+	@mkdir -p $(@D)
+	$(CC) $(TEST_CFLAGS) -O1 -U_FORTIFY_SOURCE -MF $@.d $(FUZZ_SANITIZE) $< $(FUZZ_SOURCES) $(TEST_LIBS) -o $@
+
+$(PROGRAMS): $(BUILD)/%: %.c tests/programs/common.c tests/programs/common.h
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) $< tests/programs/common.c -lssl -lcrypto -lpthread -o $@
