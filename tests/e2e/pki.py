@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A certificate authority and certificates of the test's own, made with the openssl command."""
+import pathlib
+import subprocess
+
+CONFIG = """
+[ca]
+default_ca = test
+[test]
+dir = {directory}
+database = $dir/index.txt
+new_certs_dir = $dir
+rand_serial = yes
+default_md = sha256
+policy = any
+unique_subject = no
+[any]
+commonName = supplied
+[req]
+distinguished_name = name
+[name]
+[authority]
+basicConstraints = critical,CA:true
+keyUsage = critical,keyCertSign,cRLSign
+subjectKeyIdentifier = hash
+[right_host]
+subjectAltName = DNS:localhost,IP:127.0.0.1
+[wrong_host]
+subjectAltName = DNS:elsewhere.example
+"""
+
+
+class Certificate:
+    def __init__(self, directory, name):
+        self.cert = str(directory / f"{name}.pem")
+        self.key = str(directory / f"{name}.key")
+        self.both = str(directory / f"{name}-both.pem")
+
+
+class Authority:
+    """ca: path of the CA's certificate; rsa, ecdsa, expired, wrong_host, client: Certificates."""
+
+    def __init__(self, directory):
+        self.directory = pathlib.Path(directory)
+        self.config = self.directory / "openssl.cnf"
+        self.config.write_text(CONFIG.format(directory=self.directory))
+        (self.directory / "index.txt").touch()
+        self.authority = Certificate(self.directory, "ca")
+        self.ca = self.authority.cert
+        self._key("ca", "EC")
+        self._openssl("req", "-x509", "-new", "-key", self.authority.key, "-out", self.ca,
+                      "-subj", "/CN=tlstall test authority", "-days", "30",
+                      "-extensions", "authority")
+        self.rsa = self._certificate("rsa", "RSA")
+        self.ecdsa = self._certificate("ecdsa", "EC")
+        self.expired = self._certificate("expired", "EC", end="200101000000Z")
+        self.wrong_host = self._certificate("wrong_host", "EC", extensions="wrong_host")
+        self.client = self._certificate("client", "EC")
+
+    def _openssl(self, command, *arguments):
+        subprocess.run(["/usr/bin/openssl", command, *(["-config", self.config]
+                       if command in ("req", "ca") else []), *arguments],
+                       check=True, capture_output=True, cwd=self.directory)
+
+    def _key(self, name, algorithm):
+        option = {"EC": "ec_paramgen_curve:P-256", "RSA": "rsa_keygen_bits:2048"}[algorithm]
+        self._openssl("genpkey", "-algorithm", algorithm, "-pkeyopt", option,
+                      "-out", f"{name}.key")
+
+    def _certificate(self, name, algorithm, end="491231000000Z", extensions="right_host"):
+        certificate = Certificate(self.directory, name)
+        self._key(name, algorithm)
+        self._openssl("req", "-new", "-key", certificate.key, "-subj", "/CN=localhost",
+                      "-out", f"{name}.csr")
+        self._openssl("ca", "-batch", "-notext", "-in", f"{name}.csr", "-out", certificate.cert,
+                      "-cert", self.ca, "-keyfile", self.authority.key,
+                      "-startdate", "190101000000Z", "-enddate", end, "-extensions", extensions)
+        both = pathlib.Path(certificate.both)
+        both.write_text(pathlib.Path(certificate.cert).read_text()
+                        + pathlib.Path(certificate.key).read_text())
+        both.chmod(0o600)
+        return certificate

@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real servers on free loopback ports. Each is started with its output in a
+file, awaited by its ready line or by connecting, and always stopped."""
+import glob
+import os
+import pathlib
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+import tracing
+
+TLS12, TLS13 = "1.2", "1.3"
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+def await_that(condition, what, timeout=20):
+    """Polls for what no descriptor announces (a file's growth, a listening port)."""
+    end = time.monotonic() + timeout
+    while not (result := condition()):
+        if time.monotonic() > end:
+            raise TimeoutError(f"in vain: {what() if callable(what) else what}")
+        time.sleep(0.005)
+    return result
+
+
+class Server:
+    """A server process; with `trace`, under `tlstall run`, and then .trace is what was recorded."""
+
+    stop_signal = signal.SIGTERM
+
+    def __init__(self, argv, port, ready=None, trace=False, user=None, directory=None,
+                 stdin=subprocess.DEVNULL, mode=None):
+        self.port, self.trace = port, None
+        self.directory = pathlib.Path(directory or tempfile.mkdtemp(prefix="tlstall-"))
+        self.log = self.directory / "server.log"
+        self.recorder = tracing.Recorder(self.directory, mode=mode) if trace else None
+        if trace:
+            argv = self.recorder.command(argv)
+        if user:
+            argv = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", *argv]
+        with open(self.log, "wb") as log:
+            self.process = subprocess.Popen(argv, stdin=stdin, stdout=log, stderr=log,
+                                            env=tracing.environment(), cwd=self.directory,
+                                            start_new_session=True)
+        try:
+            await_that(lambda: self._is_ready(ready), lambda: f"{argv}:\n{self.output()}")
+        except BaseException:
+            self.stop()
+            raise
+
+    def _is_ready(self, ready):
+        if self.process.poll() is not None:
+            raise RuntimeError(f"ended at once ({self.process.returncode}):\n{self.output()}")
+        if ready:
+            return ready in self.output()
+        try:
+            socket.create_connection(("127.0.0.1", self.port), 5).close()
+            return True
+        except OSError:
+            return False
+
+    def output(self):
+        return self.log.read_text(errors="replace")
+
+    def target(self):
+        """The server's own process: under trace, the child of tlstall."""
+        if not self.recorder:
+            return self.process.pid
+        children = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return int(children.read_text().split()[0])
+
+    def end(self):
+        """Stops it in good order; returns the status, and reads the trace if there is one."""
+        if self.process.poll() is None:
+            os.kill(self.target(), self.stop_signal)
+        status = self.process.wait(20)
+        if self.recorder:
+            self.trace = self.recorder.read()
+        return status
+
+    def stop(self):
+        try:
+            if self.process.poll() is None:
+                self.end()
+        except Exception:
+            pass
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.process.wait()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+
+def s_server(certificate, only=None, arguments=(), **options):
+    port = free_port()
+    argv = ["/usr/bin/openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-cert",
+            certificate.cert, "-key", certificate.key, "-www",
+            *({TLS12: ["-tls1_2"], TLS13: ["-tls1_3"], None: []}[only]), *arguments]
+    return Server(argv, port, ready="ACCEPT", **options)
+
+
+class Nginx(Server):
+    stop_signal = signal.SIGQUIT
+
+
+NGINX = """
+daemon off;
+worker_processes 1;
+pid {directory}/nginx.pid;
+error_log {directory}/error.log info;
+events {{ worker_connections 512; }}
+http {{
+    access_log off;
+    client_body_temp_path {directory}/body; proxy_temp_path {directory}/proxy;
+    fastcgi_temp_path {directory}/fastcgi; uwsgi_temp_path {directory}/uwsgi;
+    scgi_temp_path {directory}/scgi;
+    lingering_close off;
+    server {{
+        listen 127.0.0.1:{port} {tls};
+        {certificate}
+        server_name localhost;
+        {location}
+    }}
+}}
+"""
+
+
+def nginx(certificate=None, only=None, location='location / { return 200 "hello\\n"; }', **options):
+    """certificate None: plain HTTP in front (the interesting TLS is then upstream)."""
+    port = free_port()
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="tlstall-"))
+    protocols = {TLS12: "TLSv1.2", TLS13: "TLSv1.3", None: "TLSv1.2 TLSv1.3"}[only]
+    (directory / "nginx.conf").write_text(NGINX.format(
+        directory=directory, port=port, location=location,
+        tls="ssl" if certificate else "", certificate=certificate and
+        f"ssl_certificate {certificate.cert}; ssl_certificate_key {certificate.key};"
+        f"ssl_protocols {protocols};" or ""))
+    # Workers of a root nginx become nobody: they need to search the directory.
+    directory.chmod(0o755)
+    return Nginx(["/usr/sbin/nginx", "-p", str(directory), "-e", str(directory / "error.log"),
+                  "-c", str(directory / "nginx.conf")], port, directory=directory, **options)
+
+
+def redis(certificate, authority, only=None, **options):
+    port = free_port()
+    protocols = {TLS12: "TLSv1.2", TLS13: "TLSv1.3", None: "TLSv1.2 TLSv1.3"}[only]
+    return Server(["/usr/bin/redis-server", "--port", "0", "--tls-port", str(port),
+                   "--bind", "127.0.0.1", "--tls-cert-file", certificate.cert,
+                   "--tls-key-file", certificate.key, "--tls-ca-cert-file", authority.ca,
+                   "--tls-auth-clients", "no", "--tls-protocols", protocols,
+                   "--save", "", "--appendonly", "no"],
+                  port, ready="Ready to accept connections", **options)
+
+
+STUNNEL = """
+foreground = yes
+pid =
+output = /dev/stdout
+debug = 6
+[test]
+accept = 127.0.0.1:{port}
+connect = 127.0.0.1:{target}
+cert = {both}
+TIMEOUTclose = 0
+"""
+
+
+def stunnel(certificate, target, **options):
+    """Terminates TLS in front of a plain server on port `target`."""
+    port = free_port()
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="tlstall-"))
+    config = directory / "stunnel.conf"
+    config.write_text(STUNNEL.format(port=port, target=target, both=certificate.both))
+    return Server(["/usr/bin/stunnel4", str(config)], port, ready="Configuration successful",
+                  directory=directory, **options)
+
+
+class Postgres(Server):
+    stop_signal = signal.SIGINT  # fast shutdown
+
+
+POSTGRES_CONFIG = """
+listen_addresses = '127.0.0.1'
+port = {port}
+unix_socket_directories = ''
+ssl = on
+ssl_cert_file = '{directory}/server.pem'
+ssl_key_file = '{directory}/server.key'
+ssl_min_protocol_version = 'TLSv1.2'
+{limits}
+fsync = off
+max_connections = 20
+shared_buffers = 16MB
+log_line_prefix = ''
+"""
+
+
+class PostgresCluster:
+    """initdb once; server() copies it, as a user that is not root."""
+
+    def __init__(self, directory):
+        self.user = "postgres" if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name
+        self.bin = pathlib.Path(sorted(glob.glob("/usr/lib/postgresql/*/bin"))[-1])
+        self.data = pathlib.Path(directory) / "data"
+        self.data.mkdir(mode=0o700)
+        self._own(self.data)
+        subprocess.run([*self._as_user(), self.bin / "initdb", "-D", self.data, "-U", "test",
+                        "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C"],
+                       check=True, capture_output=True, cwd="/", env=tracing.environment())
+
+    def _as_user(self):
+        if os.getuid() != 0:
+            return []
+        return ["setpriv", f"--reuid={self.user}", f"--regid={self.user}", "--clear-groups"]
+
+    def _own(self, path):
+        if os.getuid() == 0:
+            shutil.chown(path, self.user, self.user)
+
+    def server(self, certificate, only=None, **options):
+        port = free_port()
+        top = pathlib.Path(tempfile.mkdtemp(prefix="tlstall-"))
+        directory = top / "data"
+        shutil.copytree(self.data, directory)
+        shutil.copy(certificate.cert, directory / "server.pem")
+        shutil.copy(certificate.key, directory / "server.key")
+        (directory / "server.key").chmod(0o600)
+        limits = {TLS12: "ssl_max_protocol_version = 'TLSv1.2'",
+                  TLS13: "ssl_min_protocol_version = 'TLSv1.3'", None: ""}[only]
+        (directory / "postgresql.conf").write_text(
+            POSTGRES_CONFIG.format(directory=directory, port=port, limits=limits))
+        self._own(top)
+        for parent, directories, files in os.walk(top):
+            for name in directories + files:
+                self._own(os.path.join(parent, name))
+        return Postgres([self.bin / "postgres", "-D", str(directory)], port,
+                        ready="ready to accept connections", directory=top,
+                        user=self.user if os.getuid() == 0 else None, **options)

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs programs with and without tlstall and reads what it recorded."""
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+TLSTALL = pathlib.Path(os.environ.get("TLSTALL_PROGRAM", ROOT / "tlstall"))
+SHIM = pathlib.Path(os.environ.get("TLSTALL_SHIM", ROOT / "libtlstall.so"))
+PROGRAMS = ROOT / os.environ.get("TLSTALL_BUILD", "build") / "tests" / "programs"
+TIMEOUT = 60
+
+
+def environment(**extra):
+    """One that does not depend on whose machine it is."""
+    return {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/nonexistent", "LANG": "C.UTF-8",
+            "TZ": "UTC", "LD_BIND_NOW": "", **extra}
+
+
+class Call(dict):
+    """A call record; its keys are attributes, None where the key is absent."""
+
+    def __getattr__(self, name):
+        return self.get(name)
+
+
+class Trace:
+    """The records of one JSON Lines file."""
+
+    def __init__(self, text):
+        self.records = [Call(json.loads(line)) for line in text.splitlines()]
+        self.calls = [r for r in self.records if r.type == "call"]
+        self.handshakes = [r for r in self.records if r.type == "handshake"]
+        self.lost = sum(r.count for r in self.records if r.type == "lost")
+
+    def of(self, handshake):
+        return [c for c in self.calls
+                if (c.pid, c.handshake) == (handshake.pid, handshake.handshake)]
+
+    def ops(self, handshake):
+        return [c for c in self.of(handshake) if c.fn != "SSL_get_error"]
+
+    def functions(self):
+        return {c.fn for c in self.calls}
+
+    def only(self):
+        assert len(self.handshakes) == 1, self.handshakes
+        return self.handshakes[0]
+
+    def check(self):
+        """What must hold of any trace."""
+        assert self.lost == 0
+        for record in self.records:
+            assert record.schema == "tlstall/1", record
+            assert record.type in ("call", "handshake", "lost"), record
+        keys = [(h.host, h.comm, h.pid, h.handshake) for h in self.handshakes]
+        assert len(set(keys)) == len(keys), keys
+        assert [c.ts_ns for c in self.calls] == sorted(c.ts_ns for c in self.calls)
+        for handshake in self.handshakes:
+            self._check_handshake(handshake)
+        for call in self.calls:
+            self._check_call(call)
+        return self
+
+    def _check_call(self, call):
+        assert call.error.startswith("SSL_ERROR_"), call
+        assert int(call.ssl, 16), call
+        assert call.duration_ns >= 0 and call.retry is None or call.retry >= 0, call
+        if call.fn == "SSL_get_error":
+            assert call.arg_ret is not None, call
+            return
+        assert call.error_class in ("success", "retry", "shutdown", "fatal"), call
+        if call.error_class == "success":
+            assert call.error == "SSL_ERROR_NONE", call
+        if call.error.startswith("SSL_ERROR_WANT_"):
+            assert call.error_class == "retry", call
+
+    def _check_handshake(self, handshake):
+        h, ops = handshake, self.ops(handshake)
+        assert h.outcome in ("ok", "failed", "abandoned", "in_flight"), h
+        assert h.role in ("client", "server"), h
+        assert sum(h.time.values()) == h.duration_ns, h
+        assert all(part >= 0 for part in h.time.values()), h
+        assert set(h.time) == {"cpu_ns", "wait_in_call_ns", "gap_waiting_ns", "gap_ready_ns",
+                               "other_ns"}
+        assert h.retries == max(h.calls - 1, 0), h
+        assert h.want_read + h.want_write + h.want_other <= h.calls, h
+        during = [c for c in ops if c.ts_ns <= h.ts_ns + h.duration_ns]
+        returned = [c for c in during[:h.calls]]
+        assert h.calls - len(returned) in (0, 1), (h, ops)
+        assert [c.retry for c in returned] == list(range(len(returned))), returned
+        wants = [c.error for c in returned]
+        assert wants.count("SSL_ERROR_WANT_READ") == h.want_read, (h, wants)
+        assert wants.count("SSL_ERROR_WANT_WRITE") == h.want_write, (h, wants)
+        times = [s["at_ns"] for s in h.states or []]
+        assert times == sorted(times) and all(0 <= t <= h.duration_ns for t in times), h
+        for alert in h.alerts or []:
+            assert alert["by"] in ("us", "peer"), h
+
+
+class Recorder:
+    """Where a traced program's records go, and the command line that puts them there."""
+
+    def __init__(self, directory, mode=None, options=()):
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="trace-", dir=directory))
+        self.directory.chmod(0o777)  # servers that run as another user write there
+        self.file = self.directory / "records.jsonl"
+        self.options = list(options)
+        self.mode = mode
+
+    def command(self, argv):
+        prefix = ["env", f"TLSTALL_MODE={self.mode}"] if self.mode else []
+        return [*prefix, str(TLSTALL), "run", "--format", "jsonl", "-o", str(self.file),
+                *self.options, "--", *argv]
+
+    def read(self):
+        return Trace(self.file.read_text())
+
+
+class Result:
+    def __init__(self, status, stdout, stderr, trace=None):
+        self.status, self.stdout, self.stderr, self.trace = status, stdout, stderr, trace
+
+    def __repr__(self):
+        return f"status {self.status}\n--- stdout\n{self.stdout}\n--- stderr\n{self.stderr}"
+
+
+def run(argv, env=None, stdin="", timeout=TIMEOUT, cwd="/"):
+    """Runs a program and all that it leaves behind; its output as text."""
+    process = subprocess.Popen([str(a) for a in argv], env=environment(**(env or {})), cwd=cwd,
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True, errors="backslashreplace",
+                               start_new_session=True)
+    try:
+        stdout, stderr = process.communicate(stdin, timeout=timeout)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, 9)
+        stdout, stderr = process.communicate()
+        raise TimeoutError(f"{argv}\n{Result(None, stdout, stderr)}") from None
+    return Result(process.returncode, stdout, stderr)
+
+
+def traced(argv, env=None, options=(), mode=None, check=True, **more):
+    """The same under `tlstall run`, with .trace; records checked for what always holds."""
+    directory = tempfile.mkdtemp(prefix="tlstall-")
+    try:
+        recorder = Recorder(directory, mode=mode, options=options)
+        result = run(recorder.command(argv), env=env, **more)
+        assert recorder.file.exists(), result
+        result.trace = recorder.read()
+        return check and result.trace.check() and result or result
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+# What really varies between two runs of one program, and nothing else.
+VARIES = [
+    (r"\b(1[6-9]\d{8}|2\d{9})(\.\d+)?\b", "<epoch>"),
+    (r"\b\d{4}[-/]\d\d[-/]\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?( ?(UTC|GMT|Z)|\+00(:?00)?)?", "<time>"),
+    (r"\b(Mon|Tue|Wed|Thu|Fri|Sat|Sun),? [^\n]*\d\d:\d\d:\d\d[^\n]*", "<date>"),
+    (r"\b127\.0\.0\.1:\d{4,5}\b", "127.0.0.1:<port>"),
+    (r"\b(localhost|port|Port:|PORT)([ :=]+)\d{4,5}\b", r"\1\2<port>"),
+    (r"\bafter \d+ (ms|milliseconds)\b", r"after <n> \1"),
+    (r"0x[0-9a-fA-F]{6,}", "<address>"),
+    (r"^[0-9A-F]{12,16}(?=:error:)", "<thread>"),
+]
+
+
+def normalise(text, varies=()):
+    for pattern, replacement in [*VARIES, *varies]:
+        text = re.sub(pattern, replacement, text, flags=re.MULTILINE)
+    return text
+
+
+def differences(plain, other, varies=()):
+    """What a user could tell apart: exit status, stdout, stderr."""
+    found = []
+    if plain.status != other.status:
+        found.append(f"exit status {plain.status} and {other.status}")
+    for stream in ("stdout", "stderr"):
+        one, two = (normalise(getattr(r, stream), varies) for r in (plain, other))
+        if one != two:
+            found.append(f"{stream}:\n--- without\n{one}\n--- with\n{two}")
+    return found
+
+
+def compare(plain, other, varies=()):
+    """Both the same, and not because there is nothing to compare."""
+    assert plain.stdout or plain.stderr or plain.status, "compares nothing"
+    found = differences(plain, other, varies)
+    assert not found, "\n".join(found)
