@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The C programs of tests/programs: what real programs rarely do. Each prints
+plain results, the same with and without the shim, and is recorded as it says."""
+import re
+
+import pytest
+
+import tracing
+
+ALL = sorted(path.stem for path in (tracing.ROOT / "tests/programs").glob("*.c")
+             if path.stem != "common")
+
+
+def both(name):
+    """The program's output, checked to be the same, and what was recorded."""
+    program = tracing.PROGRAMS / name
+    plain = tracing.run([program])
+    assert plain.status == 0, plain
+    with_shim = tracing.traced([program])
+    tracing.compare(plain, with_shim)
+    return plain.stdout.splitlines(), with_shim.trace
+
+
+def by_role(trace):
+    """Handshakes in the order they began, clients and servers."""
+    ordered = sorted(trace.handshakes, key=lambda h: h.ts_ns)
+    return ([h for h in ordered if h.role == "client"], [h for h in ordered if h.role == "server"])
+
+
+def errors(trace, handshake):
+    """Of each op, without the prefix."""
+    return [c.error.removeprefix("SSL_ERROR_") for c in trace.ops(handshake)]
+
+
+def said(lines, who):
+    return [line.split()[1] for line in lines if line.startswith(who + " ")]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_same_with_and_without(name):
+    _, trace = both(name)
+    assert trace.handshakes, "the shim saw nothing"
+    assert trace.functions() & {"SSL_connect", "SSL_accept", "SSL_do_handshake"}
+
+
+def test_retries_in_both_directions():
+    lines, trace = both("bio_pair")
+    (client,), (server,) = by_role(trace)
+    for handshake, who in (client, "client"), (server, "server"):
+        assert handshake.outcome == "ok"
+        during = trace.ops(handshake)[:handshake.calls]
+        assert [c.error.removeprefix("SSL_ERROR_") for c in during] == said(lines, who)
+        assert handshake.want_read == said(lines, who).count("WANT_READ") > 0
+        assert handshake.want_write == said(lines, who).count("WANT_WRITE") > 0
+        assert {(c.bio_read, c.bio_write) for c in during} == {("BIO pair", "BIO pair")}
+        assert all(c.fd is None and c.blocking is None for c in during)
+    assert any(c.pending_out for c in trace.ops(client))
+    assert client.version == lines[-1] == server.version
+
+
+def test_x509_lookup():
+    lines, trace = both("x509_lookup")
+    (client,), (server,) = by_role(trace)
+    assert errors(trace, client) == said(lines, "client")
+    assert client.want_other == 2 and client.outcome == server.outcome == "ok"
+
+
+def test_client_hello_callback():
+    lines, trace = both("client_hello")
+    _, (server,) = by_role(trace)
+    assert errors(trace, server)[:3] == said(lines, "server") + ["WANT_READ"]
+    assert server.want_other == 2 and server.outcome == "ok"
+
+
+def test_wrong_argument_to_get_error():
+    lines, trace = both("wrong_argument")
+    (client,), _ = by_role(trace)
+    asked = [c for c in trace.of(client) if c.fn == "SSL_get_error"]
+    assert [(c.arg_ret, c.error.removeprefix("SSL_ERROR_")) for c in asked[:4]] == [
+        (-1, "WANT_READ"), (1, "NONE"), (0, "WANT_READ"), (-7, "WANT_READ")]
+    assert asked[-1].arg_ret == -1
+    assert lines[-1].endswith(asked[-1].error.removeprefix("SSL_ERROR_"))
+
+
+def test_stale_error_queue():
+    lines, trace = both("stale_queue")
+    (client,), _ = by_role(trace)
+    ops = trace.ops(client)
+    assert ops[0].error == ops[1].error == "SSL_ERROR_WANT_READ"
+    asked = [c for c in trace.of(client) if c.fn == "SSL_get_error"]
+    assert [c.error for c in asked[:2]] == ["SSL_ERROR_WANT_READ", "SSL_ERROR_SSL"]
+    assert lines[2] == "-1 SSL"
+    assert any(c.ossl_error_entry or c.stale_error for c in ops), "entry of the queue not recorded"
+
+
+def test_renegotiation():
+    lines, trace = both("renegotiation")
+    clients, servers = by_role(trace)
+    assert [h.outcome for h in clients] == ["ok", "ok"], "two handshakes on one SSL"
+    assert [h.outcome for h in servers] == ["ok", "ok"]
+    assert clients[0].ssl == clients[1].ssl
+    assert clients[0].handshake != clients[1].handshake
+    assert {h.version for h in clients + servers} == {"TLSv1.2"}
+
+
+def test_dup():
+    _, trace = both("dup")
+    clients, servers = by_role(trace)
+    assert [h.outcome for h in clients + servers] == ["ok"] * 4
+    assert clients[0].ssl != clients[1].ssl
+
+
+def test_clear_and_reuse():
+    _, trace = both("clear")
+    clients, servers = by_role(trace)
+    assert [h.outcome for h in clients] == ["ok", "abandoned", "ok"]
+    assert [h.outcome for h in servers] == ["ok", "ok"]
+    assert len({h.ssl for h in clients}) == 1
+
+
+def test_two_threads():
+    _, trace = both("two_threads")
+    (client,), _ = by_role(trace)
+    assert len({c.tid for c in trace.ops(client)}) == 2
+    assert client.outcome == "ok"
+
+
+def test_threads():
+    _, trace = both("threads")
+    clients, servers = by_role(trace)
+    assert len(clients) == len(servers) == 160
+    assert {h.outcome for h in trace.handshakes} == {"ok"}
+    assert len({c.tid for c in trace.calls}) == 8
+
+
+def test_fork_in_mid_handshake():
+    _, trace = both("fork_middle")
+    clients, servers = by_role(trace)
+    assert len({c.pid for c in trace.calls}) == 2
+    assert [h.outcome for h in servers] == ["ok"]
+    child = [h for h in clients if h.outcome == "ok"]
+    assert len(child) == 1 and child[0].pid != servers[0].pid
+    connects = [c for c in trace.calls if c.fn == "SSL_connect"]
+    assert [(c.ret, c.pid) for c in connects] == [(1, child[0].pid)]
+
+
+def test_longjmp():
+    _, trace = both("longjmp_out")
+    clients, _ = by_role(trace)
+    assert [h.outcome for h in clients][-1] == "ok"
+    assert all(h.outcome in ("abandoned", "in_flight") for h in clients[:-1])
+    assert len(clients) == 3
+
+
+def test_dtls():
+    lines, trace = both("dtls")
+    (client,), (server,) = by_role(trace)
+    assert client.outcome == server.outcome == "ok"
+    assert client.version == lines[-1]
+    assert trace.ops(client)[0].bio_read == "datagram socket"
+    assert trace.ops(client)[0].fd is not None and trace.ops(client)[0].blocking is False
+
+
+def test_info_callback_sees_the_same():
+    lines, trace = both("info_callback")
+    assert "context has none, client has object, server has none" in lines
+    assert not any("somebody" in line for line in lines)
+    assert len([line for line in lines if line.startswith("  object")]) > 20
+    assert {h.outcome for h in trace.handshakes} == {"ok"}
+    assert all(len(h.states) > 3 for h in trace.handshakes)
+
+
+def test_errno_and_queue_are_preserved():
+    lines, trace = both("preserved")
+    printed = re.findall(r"^(SSL_connect|SSL_accept|SSL_do_handshake)\S*.* (-?\d+) errno (\d+)",
+                         "\n".join(lines), re.MULTILINE)
+    calls = {(c.fn, c.ret, c.errno or 0) for c in trace.calls}
+    for function, ret, number in printed:
+        assert (function, int(ret), int(number)) in calls, (printed, calls)
+    failed = [h for h in trace.handshakes if h.outcome == "failed"]
+    assert [h.reason for h in failed if h.reason] == ["wrong version number"]
+
+
+def test_refused_client_certificate():
+    _, trace = both("refused_certificate")
+    (client,), (server,) = by_role(trace)
+    assert client.outcome == "ok" and server.outcome == "failed"
+    read = [c for c in trace.calls if c.fn == "SSL_read"]
+    assert len(read) == 1 and read[0].error == "SSL_ERROR_SSL"
+    assert "certificate required" in read[0].reason
+    alert, = server.alerts
+    assert alert["by"] == "us" and alert["level"] == "fatal", alert
+    assert "certificate required" in alert["description"]
+    alert, = client.alerts
+    assert alert["by"] == "peer"
+
+
+def test_abandoned():
+    _, trace = both("abandoned")
+    clients, servers = by_role(trace)
+    assert [h.outcome for h in clients + servers] == ["abandoned"] * 3
+
+
+def test_exec():
+    _, trace = both("exec_middle")
+    clients, servers = by_role(trace)
+    assert [h.outcome for h in clients][::2] == ["ok", "ok"]
+    assert clients[1].outcome in ("abandoned", "in_flight")
+    assert len({h.pid for h in clients}) == 1
+    assert len(servers) == 2
+
+
+def test_children():
+    lines, trace = both("spawn")
+    clients, servers = by_role(trace)
+    assert len(clients) == len(servers) == len(lines) == 5
+    assert {h.outcome for h in trace.handshakes} == {"ok"}
+    assert len({h.pid for h in clients}) == 4
+
+
+def test_blocking():
+    _, trace = both("blocking")
+    (client,), (server,) = by_role(trace)
+    call, = trace.ops(client)[:1]
+    assert (call.fn, call.ret, call.error_class, call.blocking) == (
+        "SSL_connect", 1, "success", True)
+    assert call.bio_read == call.bio_write == "socket"
+    assert trace.ops(server)[0].fn == "SSL_accept"
+    assert client.peer.startswith("127.0.0.1:") and server.peer.startswith("127.0.0.1:")
+    assert client.peer != server.peer
+    assert client.retries == 0 and client.version == "TLSv1.3"
+
