@@ -71,6 +71,11 @@ class Server:
     def output(self):
         return self.log.read_text(errors="replace")
 
+    def log_text(self):
+        """All that it logged, nginx's error log included."""
+        error_log = self.directory / "error.log"
+        return self.output() + (error_log.read_text() if error_log.exists() else "")
+
     def target(self):
         """The server's own process: under trace, the child of tlstall."""
         if not self.recorder:
@@ -115,10 +120,6 @@ def s_server(certificate, only=None, arguments=(), **options):
     return Server(argv, port, ready="ACCEPT", **options)
 
 
-class Nginx(Server):
-    stop_signal = signal.SIGQUIT
-
-
 NGINX = """
 daemon off;
 worker_processes 1;
@@ -153,8 +154,8 @@ def nginx(certificate=None, only=None, location='location / { return 200 "hello\
         f"ssl_protocols {protocols};" or ""))
     # Workers of a root nginx become nobody: they need to search the directory.
     directory.chmod(0o755)
-    return Nginx(["/usr/sbin/nginx", "-p", str(directory), "-e", str(directory / "error.log"),
-                  "-c", str(directory / "nginx.conf")], port, directory=directory, **options)
+    return Server(["/usr/sbin/nginx", "-p", str(directory), "-e", str(directory / "error.log"),
+                   "-c", str(directory / "nginx.conf")], port, directory=directory, **options)
 
 
 def redis(certificate, authority, only=None, **options):
@@ -172,21 +173,24 @@ STUNNEL = """
 foreground = yes
 pid =
 output = /dev/stdout
-debug = 6
+debug = 5
 [test]
 accept = 127.0.0.1:{port}
 connect = 127.0.0.1:{target}
 cert = {both}
-TIMEOUTclose = 0
+sslVersionMin = {minimum}
+sslVersionMax = {maximum}
 """
 
 
-def stunnel(certificate, target, **options):
+def stunnel(certificate, target, only=None, **options):
     """Terminates TLS in front of a plain server on port `target`."""
     port = free_port()
     directory = pathlib.Path(tempfile.mkdtemp(prefix="tlstall-"))
     config = directory / "stunnel.conf"
-    config.write_text(STUNNEL.format(port=port, target=target, both=certificate.both))
+    config.write_text(STUNNEL.format(port=port, target=target, both=certificate.both,
+                                     minimum=f"TLSv{only or TLS12}",
+                                     maximum=f"TLSv{only or TLS13}"))
     return Server(["/usr/bin/stunnel4", str(config)], port, ready="Configuration successful",
                   directory=directory, **options)
 
@@ -208,6 +212,7 @@ fsync = off
 max_connections = 20
 shared_buffers = 16MB
 log_line_prefix = ''
+log_checkpoints = off
 """
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs programs with and without tlstall and reads what it recorded."""
+import difflib
 import json
 import os
 import pathlib
@@ -184,7 +185,8 @@ def differences(plain, other, varies=()):
     for stream in ("stdout", "stderr"):
         one, two = (normalise(getattr(r, stream), varies) for r in (plain, other))
         if one != two:
-            found.append(f"{stream}:\n--- without\n{one}\n--- with\n{two}")
+            found += difflib.unified_diff(one.splitlines(), two.splitlines(), f"{stream} without",
+                                          f"{stream} with", n=1, lineterm="")
     return found
 
 
