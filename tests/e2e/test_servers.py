@@ -22,6 +22,7 @@ class Kind:
     starttls: bool = False
     # After this the server answers and hangs up.
     goodbye: bytes = b"GET / HTTP/1.0\r\n\r\n"
+    logs: str = ""  # when it is done with a connection
     varies: list = dataclasses.field(default_factory=list)
 
 
@@ -36,8 +37,9 @@ KINDS = {k.name: k for k in (
                  (r"system was shut down.*", "")]),
     Kind("redis", "SSL_accept", goodbye=b"QUIT\r\n",
          varies=[(r"^\d+:[A-Z] \d+ \w+ \d+ [\d:.]+", "<stamp>"), (r"^\d+:signal", "signal"), (r"pid=\d+", "pid=<n>"),
+                 (r" \(conn: fd=\d+\)", ""),  # only if the peer is still there
                  (r"(PID|Port|port):? ?\d+", r"\1 <n>"), (r"\d+\.\d+ seconds", "<n> seconds")]),
-    Kind("stunnel", "SSL_accept",
+    Kind("stunnel", "SSL_accept", logs="Connection closed",
          varies=[(r"^\S+ \S+ LOG", "LOG"), (r"/tmp/tlstall-\w+", "<directory>"), (r"LOG(\d)\[\S+\]", r"LOG\1"),
                  (r"\b[0-9A-F]{12,}\b", "<id>"), (r"FD=\d+", "FD"), (r"PID \d+", "PID")]),
 )}
@@ -136,7 +138,9 @@ def test_good(kind, serve, authority):
                 tls.sendall(kind.goodbye)
                 while tls.recv(4096):
                     pass
-                return tls.version()
+                version = tls.version()
+        servers.await_that(lambda: kind.logs in server.log_text(), server.log_text)
+        return version
 
     handshakes, trace = both(kind, serve, client)
     assert [h.outcome for h in handshakes] == ["ok"], handshakes
