@@ -22,7 +22,9 @@
 
 #ifdef __cplusplus
 #define TLSTALL_ASSERT(c) static_assert(c, #c)
+#define TLSTALL_ALIGNED(n) alignas(n)
 #else
+#define TLSTALL_ALIGNED(n) _Alignas(n)
 #define TLSTALL_ASSERT(c) _Static_assert(c, #c)
 #endif
 
@@ -147,11 +149,11 @@ struct tlstall_header {
 	uint8_t reserved2[1024 + 24];
 
 	/* Counters written by many threads: a cache line each. */
-	_Alignas(64) uint64_t opening_head; /* events ever claimed in the ring */
-	_Alignas(64) uint64_t rest_head;
-	_Alignas(64) uint64_t handshakes; /* handshakes ever begun */
-	_Alignas(64) uint64_t slot_cursor;
-	_Alignas(64) uint32_t function_count;
+	TLSTALL_ALIGNED(64) uint64_t opening_head; /* events ever claimed in the ring */
+	TLSTALL_ALIGNED(64) uint64_t rest_head;
+	TLSTALL_ALIGNED(64) uint64_t handshakes; /* handshakes ever begun */
+	TLSTALL_ALIGNED(64) uint64_t slot_cursor;
+	TLSTALL_ALIGNED(64) uint32_t function_count;
 	uint32_t state_count, string_count, process_count, module_count, stack_count;
 };
 
