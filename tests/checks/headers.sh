@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: Apache-2.0
+# Every header compiles alone, and the public ones in C++ too where there is a compiler.
+set -u
+status=0
+packages="jansson libdw libelf ncursesw smartcols"
+# shellcheck disable=SC2046,SC2086
+for header in $(find include shim tools tests -name '*.h'); do
+	room=-Itools
+	case $header in shim/*) room=-Ishim ;; esac
+	${CC:-cc} -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -Iinclude $room \
+		$(pkg-config --cflags $packages) -fsyntax-only -x c "$header" ||
+		{ echo "$header does not compile alone"; status=1; }
+done
+if command -v g++ >/dev/null; then
+	for header in include/tlstall/*.h; do
+		g++ -Wall -Wextra -Werror -Iinclude -fsyntax-only -x c++ "$header" || status=1
+	done
+fi
+exit $status
