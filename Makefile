@@ -34,7 +34,7 @@ SHIM_CFLAGS := -fPIC -fvisibility=hidden -ftls-model=initial-exec -fno-plt
 SHIM_LDFLAGS := -shared -Wl,-soname,libtlstall.so -Wl,-z,defs -Wl,-z,nodelete \
                 -Wl,--version-script,$(BUILD)/shim/exports.map -Wl,--as-needed
 
-TOOL_PACKAGES := jansson libdw libelf libunwind-generic libunwind ncursesw smartcols
+TOOL_PACKAGES := jansson libdw libelf libunwind-generic libunwind ncursesw smartcols zlib
 TOOL_CFLAGS  = $(shell pkg-config --cflags $(TOOL_PACKAGES)) -Itools -fPIE
 TOOL_LIBS    = $(shell pkg-config --libs $(TOOL_PACKAGES))
 
@@ -66,6 +66,11 @@ $(BUILD)/shim/%.S.o: shim/%.S
 $(BUILD)/tools/%.c.o: tools/%.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(TOOL_CFLAGS) -c $< -o $@
+
+# The viewer's files are embedded by the assembler, which tells make nothing of them.
+CHART_JS ?= /usr/share/javascript/chart.js/chart.min.js
+$(BUILD)/tools/web/assets.c.o: ALL_CFLAGS += -DCHART_JS='"$(CHART_JS)"'
+$(BUILD)/tools/web/assets.c.o: $(wildcard tools/web/*.html tools/web/*.css tools/web/*.js) $(CHART_JS)
 
 install: all
 	install -D -m 755 $(BUILD)/tlstall $(DESTDIR)$(PREFIX)/bin/tlstall

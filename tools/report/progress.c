@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The progress bar. See progress.h. */
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "report/progress.h"
+
+#define FIRST_AFTER_NS 300000000ull
+#define EVERY_NS 100000000ull
+#define WIDTH 40 /* characters of the bar */
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
+}
+
+void progress_start(struct progress *progress, size_t files)
+{
+	*progress = (struct progress){
+		.terminal = isatty(STDERR_FILENO), .start_ns = now_ns(), .files = files};
+}
+
+void progress_draw(struct progress *progress, uint64_t done, uint64_t total)
+{
+	char bar[WIDTH + 1];
+	uint64_t now;
+	double share;
+
+	if (!progress->terminal)
+		return;
+	now = now_ns();
+	if (now - progress->start_ns < FIRST_AFTER_NS || now - progress->drawn_ns < EVERY_NS)
+		return;
+	share = ((double)progress->file + (total ? (double)done / (double)total : 0)) /
+		(double)progress->files;
+	for (int i = 0; i < WIDTH; i++)
+		bar[i] = i < share * WIDTH ? '#' : '.';
+	bar[WIDTH] = '\0';
+	fprintf(stderr, "\r[%s] %3.0f %%  trace %zu of %zu", bar, 100 * share, progress->file + 1,
+		progress->files);
+	progress->shown = true;
+	progress->drawn_ns = now;
+}
+
+void progress_wipe(struct progress *progress)
+{
+	if (progress->shown)
+		fputs("\r\033[K", stderr);
+	progress->shown = false;
+}
