@@ -103,6 +103,8 @@ class Server:
         except ProcessLookupError:
             pass
         self.process.wait()
+        if self.process.stdin:
+            self.process.stdin.close()
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def __enter__(self):
@@ -112,12 +114,13 @@ class Server:
         self.stop()
 
 
-def s_server(certificate, only=None, arguments=(), **options):
+def s_server(certificate, only=None, www=True, **options):
+    """www: answers HTTP; else it would send what it reads from its standard input."""
     port = free_port()
     argv = ["/usr/bin/openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-cert",
-            certificate.cert, "-key", certificate.key, "-www",
-            *({TLS12: ["-tls1_2"], TLS13: ["-tls1_3"], None: []}[only]), *arguments]
-    return Server(argv, port, ready="ACCEPT", **options)
+            certificate.cert, "-key", certificate.key,
+            *(["-www"] if www else []), *({TLS12: ["-tls1_2"], TLS13: ["-tls1_3"], None: []}[only])]
+    return Server(argv, port, ready="ACCEPT", stdin=subprocess.PIPE, **options)
 
 
 NGINX = """
