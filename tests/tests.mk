@@ -38,8 +38,8 @@ checks unit fuzz e2e: all test-binaries
 
 test-binaries: $(UNIT_TESTS) $(SHIM_UNIT_TESTS) $(FUZZERS) $(PROGRAMS)
 
-TEST_CFLAGS = $(ALL_CFLAGS) -Itools -Itests -fPIE $(shell pkg-config --cflags $(TOOL_PACKAGES))
-TEST_LIBS   = $(TOOL_LIBS)
+TEST_HEADERS := $(wildcard include/tlstall/*.h tools/*.h tools/*/*.h tools/*/*.def shim/*.h shim/*.def tests/*/*.h)
+TEST_CFLAGS   = $(filter-out -MMD -MP,$(ALL_CFLAGS)) -Itools -Itests -fPIE $(shell pkg-config --cflags $(TOOL_PACKAGES))
 
 # All of the tool but its main(): a test links what it needs of it.
 $(BUILD)/tests/libtools.a: $(filter-out $(BUILD)/tools/main.c.o,$(TOOL_OBJECTS))
@@ -49,21 +49,21 @@ $(BUILD)/tests/%.a:
 	@rm -f $@
 	$(AR) rcs $@ $^
 
-$(UNIT_TESTS): $(BUILD)/%: %.c $(BUILD)/tests/libtools.a
+$(UNIT_TESTS): $(BUILD)/%: %.c $(BUILD)/tests/libtools.a $(TEST_HEADERS)
 	@mkdir -p $(@D)
-	$(CC) $(TEST_CFLAGS) -pie $< $(BUILD)/tests/libtools.a $(TEST_LIBS) -lcmocka -o $@
+	$(CC) $(TEST_CFLAGS) -pie $< $(BUILD)/tests/libtools.a $(TOOL_LIBS) -lcmocka -o $@
 
-$(SHIM_UNIT_TESTS): $(BUILD)/%: %.c $(BUILD)/tests/libshim.a
+$(SHIM_UNIT_TESTS): $(BUILD)/%: %.c $(BUILD)/tests/libshim.a $(TEST_HEADERS)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -Ishim $< $(BUILD)/tests/libshim.a -lcmocka -o $@
+	$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) -Ishim $< $(BUILD)/tests/libshim.a -lcmocka -o $@
 
-# Without clang's libFuzzer: driver.c mutates the seeds itself. The reader's
-# sources are compiled again, with the sanitizers.
+# gcc has no libFuzzer: driver.c mutates the seeds itself. The sources of what
+# is fuzzed are compiled again, with the sanitizers.
 FUZZ_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 FUZZ_SOURCES  := tests/fuzz/driver.c $(wildcard tools/trace/*.c)
-$(FUZZERS): $(BUILD)/%: %.c $(FUZZ_SOURCES)
+$(FUZZERS): $(BUILD)/%: %.c $(FUZZ_SOURCES) $(TEST_HEADERS)
 	@mkdir -p $(@D)
-	$(CC) $(TEST_CFLAGS) -O1 -U_FORTIFY_SOURCE -MF $@.d $(FUZZ_SANITIZE) $< $(FUZZ_SOURCES) $(TEST_LIBS) -o $@
+	$(CC) $(TEST_CFLAGS) -O1 -U_FORTIFY_SOURCE $(FUZZ_SANITIZE) $< $(FUZZ_SOURCES) $(TOOL_LIBS) -o $@
 
 $(PROGRAMS): $(BUILD)/%: %.c tests/programs/common.c tests/programs/common.h
 	@mkdir -p $(@D)

@@ -29,10 +29,11 @@ class Kind:
 
 KINDS = {k.name: k for k in (
     Kind("s_server", "SSL_accept", status=(-15, 143), goodbye=None,
-         varies=[(r"^[0-9A-F]+:error", "<thread>:error")]),
+         varies=[(r"^[0-9A-F]+:error", "<thread>:error"),
+                 (r"^[A-Za-z0-9+/=]{20,}$", "<session>")]),
     Kind("nginx", "SSL_do_handshake",
-         varies=[(r"\d+#\d+: (\*\d+ )?", ""), (r"process \d+", "process <n>"),
-                 (r"from \d+", "from <n>"), (r"epoll.*|.*reopening.*", "")]),
+         # Notices are about its processes and signals.
+         varies=[(r"\d+#\d+: (\*\d+ )?", ""), (r"^.*\[notice\].*\n", "")]),
     Kind("postgres", "SSL_accept", starttls=True, goodbye=b"\0\0\0\4",
          varies=[(r"\(PID \d+\)|PID \d+", "<pid>"), (r"port \d+", "port <n>"),
                  (r"system was shut down.*", "")]),

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The trace reader over any bytes: every table, handshake and event is looked at. */
+#include <stdint.h>
+#include <string.h>
+
+#include "trace/reader.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static size_t sum; /* what was read is used: the compiler may not drop it */
+
+static void look_at_handshakes(struct trace *trace)
+{
+	struct tlstall_handshake handshake;
+	unsigned slots = trace_slot_count(trace);
+
+	for (unsigned i = 0; i < slots && i < 4096; i++) {
+		if (trace_handshake(trace, i, &handshake) != 0)
+			continue;
+		sum += strnlen(handshake.sni, sizeof(handshake.sni));
+		sum += strlen(trace_string(trace, handshake.reason));
+		sum += strlen(trace_state_name(trace, handshake.state));
+		sum += trace_span_ns(trace, handshake.end - handshake.start);
+		sum += trace_realtime_ns(trace, handshake.start);
+	}
+}
+
+static void look_at_events(struct trace *trace)
+{
+	struct trace_cursor *cursor;
+	struct tlstall_handshake handshake;
+	struct tlstall_event event;
+
+	if (trace_cursor_open(trace, &cursor) != 0)
+		return;
+	for (int i = 0; i < 100000; i++) {
+		if (trace_cursor_next(cursor, &event) != 0) {
+			if (i % 2)
+				break;
+			trace_cursor_skip(cursor);
+			continue;
+		}
+		sum += strlen(trace_function_name(trace, event.function));
+		sum += trace_event_end(&event);
+		sum += trace_handshake_of(trace, &event, &handshake) == 0;
+	}
+	sum += trace_cursor_lost(cursor);
+	trace_cursor_close(cursor);
+}
+
+static void look_at_tables(struct trace *trace)
+{
+	struct tlstall_process process;
+	struct tlstall_module module;
+	struct tlstall_stack stack;
+
+	for (unsigned i = 0; i < 300; i++) {
+		sum += strlen(trace_function_name(trace, i)) + strlen(trace_state_name(trace, i)) +
+		       strlen(trace_string(trace, i));
+		sum += (size_t)trace_function_kind(trace, i);
+		if (trace_process(trace, i, &process) == 0)
+			sum += process.pid;
+		if (trace_module(trace, i, &module) == 0)
+			sum += strnlen(module.path, sizeof(module.path));
+		if (trace_stack(trace, i, &stack) == 0)
+			sum += stack.count;
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct trace *trace;
+	int error = trace_open_bytes(data, size, &trace);
+
+	if (error < 0) {
+		sum += strlen(trace_strerror(trace, error));
+		trace_close(trace);
+		return 0;
+	}
+	look_at_tables(trace);
+	look_at_handshakes(trace);
+	look_at_events(trace);
+	sum += trace_damage(trace) + trace_header(trace)->pid;
+	trace_close(trace);
+	return 0;
+}
