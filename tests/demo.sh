@@ -9,7 +9,7 @@ work=$(mktemp -d)
 mkfifo "$work/port"
 python3 tests/e2e/peer.py silent-after-hello >"$work/port" &
 peer=$!
-trap 'kill $peer 2>/dev/null; wait $peer 2>/dev/null; rm -rf "$work"' EXIT
+trap '{ kill $peer; wait $peer; } 2>/dev/null || :; rm -rf "$work"' EXIT
 trap 'exit 130' INT
 read -r port <"$work/port"
 

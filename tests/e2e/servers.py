@@ -38,13 +38,14 @@ class Server:
     stop_signal = signal.SIGTERM
 
     def __init__(self, argv, port, ready=None, trace=False, user=None, directory=None,
-                 stdin=subprocess.DEVNULL, mode=None):
+                 stdin=subprocess.DEVNULL):
         self.port, self.trace = port, None
         self.directory = pathlib.Path(directory or tempfile.mkdtemp(prefix="tlstall-"))
         self.log = self.directory / "server.log"
-        self.recorder = tracing.Recorder(self.directory, mode=mode) if trace else None
+        self.recorder = tracing.Recorder(self.directory) if trace else None
         if trace:
-            argv = self.recorder.command(argv)
+            argv = self.recorder.command(
+                argv, tracing.copy_products(self.directory) if user else tracing.TLSTALL)
         if user:
             argv = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", *argv]
         with open(self.log, "wb") as log:

@@ -433,16 +433,9 @@ def test_directory_of_another_user(directory, server):
         pytest.skip("needs a second user")
     directory.chmod(0o755)
     result = run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
-                  *public(directory), "run", "-d", str(directory), "--", *curl_to(server.port)])
+                  str(tracing.copy_products(directory)), "run", "-d", str(directory), "--", *curl_to(server.port)])
     assert result.status != 127 and "tlstall: " in result.stderr
     assert str(directory) in result.stderr and re.search("Permission|EACCES", result.stderr)
-
-
-def public(directory):
-    """The two products where another user can read them."""
-    for product in (TLSTALL, SHIM):
-        shutil.copy(product, directory)
-    return [str(directory / TLSTALL.name)]
 
 
 # ---- the shim alone --------------------------------------------------------

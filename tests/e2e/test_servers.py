@@ -23,6 +23,7 @@ class Kind:
     starttls: bool = False
     # After this the server answers and hangs up; None: after a close_notify.
     goodbye: bytes = b"GET / HTTP/1.0\r\n\r\n"
+    peeks: bool = False  # looks at the first byte itself: plain text never reaches OpenSSL
     logs: str = ""  # when it is done with a connection
     varies: list = dataclasses.field(default_factory=list)
 
@@ -31,7 +32,7 @@ KINDS = {k.name: k for k in (
     Kind("s_server", "SSL_accept", status=(-15, 143), goodbye=None,
          varies=[(r"^[0-9A-F]+:error", "<thread>:error"),
                  (r"^[A-Za-z0-9+/=]{20,}$", "<session>")]),
-    Kind("nginx", "SSL_do_handshake",
+    Kind("nginx", "SSL_do_handshake", peeks=True,
          # Notices are about its processes and signals.
          varies=[(r"\d+#\d+: (\*\d+ )?", ""), (r"^.*\[notice\].*\n", "")]),
     Kind("postgres", "SSL_accept", starttls=True, goodbye=b"\0\0\0\4",
@@ -109,18 +110,18 @@ def both(kind, serve, client, only=None):
 
 
 def await_end(connection):
-    """The server has done what it does with a broken client: it hangs up, or resets."""
+    """Hangs up, and waits until the server has done what it does with such a client."""
     try:
+        connection.shutdown(socket.SHUT_WR)
         peer.wait_for_eof(connection)
-    except ConnectionResetError:
-        pass
+    except OSError:
+        pass  # it was quicker
 
 
 def fail(context, connection):
     """A client whose handshake fails, and which stays until the server hangs up."""
     with pytest.raises(ssl.SSLError):
         context.wrap_socket(connection.dup(), server_hostname="localhost")
-    connection.shutdown(socket.SHUT_WR)
     await_end(connection)
 
 
@@ -181,10 +182,12 @@ def test_plain_text(kind, serve):
     def client(server):
         with connect(kind, server) as connection:
             connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            connection.shutdown(socket.SHUT_WR)
             await_end(connection)
 
     handshakes, _ = both(kind, serve, client)
+    if kind.peeks:
+        assert handshakes == []
+        return
     assert [(h.outcome, h.error, h.reason) for h in handshakes] == [
         ("failed", "SSL_ERROR_SSL", "http request")]
     assert handshakes[0].cause in ("PLAINTEXT_PEER", "WRONG_ROLE")
@@ -195,7 +198,6 @@ def test_client_closes(kind, serve):
     def client(server):
         with connect(kind, server) as connection:
             connection.sendall(HALF_A_HELLO)
-            connection.shutdown(socket.SHUT_WR)
             await_end(connection)
 
     handshakes, _ = both(kind, serve, client)

@@ -106,16 +106,14 @@ class Trace:
 class Recorder:
     """Where a traced program's records go, and the command line that puts them there."""
 
-    def __init__(self, directory, mode=None, options=()):
+    def __init__(self, directory, options=()):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="trace-", dir=directory))
         self.directory.chmod(0o777)  # servers that run as another user write there
         self.file = self.directory / "records.jsonl"
         self.options = list(options)
-        self.mode = mode
 
-    def command(self, argv):
-        prefix = ["env", f"TLSTALL_MODE={self.mode}"] if self.mode else []
-        return [*prefix, str(TLSTALL), "run", "--format", "jsonl", "-o", str(self.file),
+    def command(self, argv, program=TLSTALL):
+        return [str(program), "run", "--format", "jsonl", "-o", str(self.file),
                 *self.options, "--", *argv]
 
     def read(self):
@@ -145,17 +143,24 @@ def run(argv, env=None, stdin="", timeout=TIMEOUT, cwd="/"):
     return Result(process.returncode, stdout, stderr)
 
 
-def traced(argv, env=None, options=(), mode=None, check=True, **more):
+def traced(argv, env=None, options=(), check=True, **more):
     """The same under `tlstall run`, with .trace; records checked for what always holds."""
     directory = tempfile.mkdtemp(prefix="tlstall-")
     try:
-        recorder = Recorder(directory, mode=mode, options=options)
+        recorder = Recorder(directory, options)
         result = run(recorder.command(argv), env=env, **more)
         assert recorder.file.exists(), result
         result.trace = recorder.read()
         return check and result.trace.check() and result or result
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def copy_products(directory):
+    """The tool and its shim where another user can read them; the tool's path."""
+    for product in (TLSTALL, SHIM):
+        shutil.copy(product, directory)
+    return pathlib.Path(directory) / TLSTALL.name
 
 
 # What really varies between two runs of one program, and nothing else.
@@ -185,8 +190,9 @@ def differences(plain, other, varies=()):
     for stream in ("stdout", "stderr"):
         one, two = (normalise(getattr(r, stream), varies) for r in (plain, other))
         if one != two:
-            found += difflib.unified_diff(one.splitlines(), two.splitlines(), f"{stream} without",
-                                          f"{stream} with", n=1, lineterm="")
+            found.append(f"{stream}:")
+            found += difflib.unified_diff(one.splitlines(), two.splitlines(), "without", "with",
+                                          n=1, lineterm="")
     return found
 
 

@@ -35,10 +35,9 @@ static void look_at_events(struct trace *trace)
 		return;
 	for (int i = 0; i < 100000; i++) {
 		if (trace_cursor_next(cursor, &event) != 0) {
-			if (i % 2)
-				break;
 			trace_cursor_skip(cursor);
-			continue;
+			if (trace_cursor_next(cursor, &event) != 0)
+				break;
 		}
 		sum += strlen(trace_function_name(trace, event.function));
 		sum += trace_event_end(&event);
@@ -69,12 +68,13 @@ static void look_at_tables(struct trace *trace)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct trace *trace;
+	struct trace *trace = NULL;
 	int error = trace_open_bytes(data, size, &trace);
 
 	if (error < 0) {
 		sum += strlen(trace_strerror(trace, error));
-		trace_close(trace);
+		if (trace)
+			trace_close(trace);
 		return 0;
 	}
 	look_at_tables(trace);
