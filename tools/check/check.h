@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Would the TLS of a program, or of a running process, be seen by the
+ * preloaded shim, and if not why. Reads files and /proc; runs nothing, loads
+ * nothing, prints nothing. Whatever it reads may be hostile.
+ */
+#ifndef TOOLS_CHECK_CHECK_H
+#define TOOLS_CHECK_CHECK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+/* X(IDENTIFIER, "name in JSON"): how TLS calls come to the shim. Append only. */
+#define CHECK_WAYS(X) \
+	X(DIRECT, "direct")		/* the program itself imports SSL_* */ \
+	X(TRANSITIVE, "transitive")	/* a library that it needs imports SSL_* */ \
+	X(PLUGIN, "plugin")		/* a plugin found on disk does, when it is loaded */ \
+	X(DLSYM, "dlsym")		/* SSL_* looked up by name at run time */ \
+	X(DEEPBIND, "deepbind")		/* a plugin loaded with RTLD_DEEPBIND: the shim patches its GOT */ \
+	X(LOADED, "loaded")		/* libssl is mapped into the process */ \
+	X(TRACED, "traced")		/* the shim is in the process already */
+
+/* X(IDENTIFIER, "name in JSON"): why they do not. Append only. */
+#define CHECK_REASONS(X) \
+	X(NO_TLS, "no-tls")			/* nothing of TLS found */ \
+	X(STATIC_OPENSSL, "static-openssl")	/* OpenSSL linked into the program or a library */ \
+	X(OTHER_TLS, "other-tls")		/* GnuTLS, NSS, Go ... */ \
+	X(SECURE, "secure-execution")		/* AT_SECURE: the loader ignores LD_PRELOAD */ \
+	X(STATIC, "static-executable")		/* no dynamic loader, so no LD_PRELOAD */ \
+	X(MUSL, "musl")				/* the shim is for glibc */ \
+	X(OTHER_LIBC, "other-libc")		/* neither glibc's loader nor musl's */ \
+	X(ARCHITECTURE, "architecture")		/* not the shim's machine or word size */ \
+	X(STRIPPED, "environment-stripped")	/* LD_PRELOAD is taken out of the environment */ \
+	X(SHIM_UNREADABLE, "shim-unreadable")	/* not there, or not to be mapped, as seen by the program */ \
+	X(NOT_PRELOADED, "not-preloaded")	/* the process was started without the shim */
+
+enum check_way {
+#define CHECK_ID(id, name) CHECK_WAY_##id,
+	CHECK_WAYS(CHECK_ID)
+#undef CHECK_ID
+};
+
+enum check_reason {
+#define CHECK_ID(id, name) CHECK_REASON_##id,
+	CHECK_REASONS(CHECK_ID)
+#undef CHECK_ID
+};
+
+const char *check_way_name(enum check_way way);
+const char *check_reason_name(enum check_reason reason);
+
+/* One line of an answer. `kind` is a way or a reason by the list that it is in; 0 in notes. */
+struct check_finding {
+	int kind;
+	char *text; /* a sentence without its full stop */
+	char *file; /* what it was found in, or NULL */
+};
+
+struct check_findings {
+	struct check_finding *list;
+	size_t count;
+};
+
+struct check_options {
+	const char *shim;	  /* file of the shim; NULL: as check_find_shim() says */
+	const char *path;	  /* as $PATH; NULL: the environment's */
+	const char *library_path; /* as $LD_LIBRARY_PATH; NULL: the environment's */
+};
+
+struct check_result {
+	bool seen;
+	pid_t pid;	/* of a process; 0 for a program */
+	char *target;	/* as it was given */
+	char *program;	/* file of the program that was looked at, after #! and PATH */
+	char *libssl;	/* file of the libssl that would be used; NULL: not known */
+	char *trace;	/* trace file of a traced process; NULL: it has none yet */
+	struct check_findings ways, reasons;
+	struct check_findings notes; /* what does not decide but is worth knowing */
+	char *error;	/* after a failure: what is wrong */
+};
+
+/*
+ * Both return 0 when there is an answer, else a negative errno (ENOENT no such
+ * program, ESRCH no such process, EACCES not allowed, ENOEXEC not a program,
+ * EISDIR, ENOMEM ...) with the words in result->error. `options` may be NULL.
+ * The result is to be freed in either case.
+ */
+int check_program(const char *program, const struct check_options *options,
+		  struct check_result *result);
+int check_pid(pid_t pid, const struct check_options *options, struct check_result *result);
+void check_result_free(struct check_result *result);
+
+/*
+ * The answer in one line without newline: "wget: not seen: uses GnuTLS
+ * (libgnutls.so.30)". Cut at `size` bytes, always terminated. Returns `text`.
+ */
+char *check_summary(const struct check_result *result, char *text, size_t size);
+
+/*
+ * The shim that belongs to this tool: beside the executable, else in
+ * ../lib/tlstall of it. Returns `path` or NULL when there is none.
+ */
+char *check_find_shim(char *path, size_t size);
+
+#endif

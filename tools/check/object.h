@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What one ELF file says about itself, read through its program headers as
+ * the loader would; section headers are not trusted and not needed.
+ */
+#ifndef TOOLS_CHECK_OBJECT_H
+#define TOOLS_CHECK_OBJECT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define OBJECT_RANGES_MAX 16
+
+/* Functions of libssl that tell a user of it: bits of `imports` and `exports`. */
+#define OBJECT_FUNCTIONS(X) \
+	X(SSL_connect) \
+	X(SSL_accept) \
+	X(SSL_do_handshake) \
+	X(SSL_read) \
+	X(SSL_read_ex) \
+	X(SSL_write) \
+	X(SSL_write_ex) \
+	X(SSL_get_error) \
+	X(SSL_CTX_new) \
+	X(SSL_new)
+
+/* Functions that load libraries and look names up. */
+#define OBJECT_LOADERS(X) \
+	X(dlopen) \
+	X(dlmopen) \
+	X(dlsym) \
+	X(dlvsym)
+
+enum object_symbol {
+#define OBJECT_SYMBOL(name) OBJECT_##name,
+	OBJECT_FUNCTIONS(OBJECT_SYMBOL) OBJECT_LOADERS(OBJECT_SYMBOL)
+#undef OBJECT_SYMBOL
+		OBJECT_SYMBOL_COUNT
+};
+
+#define OBJECT_BIT(symbol) (1u << OBJECT_##symbol)
+#define OBJECT_LIBSSL_BITS (OBJECT_BIT(dlopen) - 1)
+
+const char *object_symbol_name(enum object_symbol symbol);
+
+struct object_range {
+	uint64_t offset, size; /* bytes of the file */
+};
+
+struct object {
+	int class;    /* ELFCLASS32, ELFCLASS64 */
+	int data;     /* ELFDATA2LSB, ELFDATA2MSB */
+	int machine;  /* EM_* */
+	int type;     /* ET_EXEC, ET_DYN */
+	bool dynamic; /* has PT_DYNAMIC */
+	bool pie;     /* DF_1_PIE */
+	bool nodeflib;
+	bool go;      /* carries Go's build id note */
+	char *interpreter, *soname, *rpath, *runpath;
+	char **needed;
+	size_t needed_count;
+	uint32_t imports, exports; /* OBJECT_BIT() each */
+	/* Constant data, where strings are. */
+	struct object_range constants[OBJECT_RANGES_MAX];
+	size_t constant_count;
+	struct object_range strtab; /* of the dynamic symbols: names there are no text of the program */
+};
+
+/*
+ * Reads an open file, or bytes (which must stay while this runs). Returns 0 or
+ * -ENOEXEC not an ELF file, -EBADMSG a damaged one, -ENOMEM, -EIO.
+ */
+int object_read(int fd, struct object *object);
+int object_read_bytes(const void *bytes, size_t size, struct object *object);
+void object_free(struct object *object);
+
+#endif
