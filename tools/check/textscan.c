@@ -120,9 +120,14 @@ struct room {
 	char buffer[BLOCK + OVERLAP];
 };
 
+static bool is_enough(const struct textscan *scan)
+{
+	return *scan->openssl && scan->found & scan->enough;
+}
+
 static void scan_range(int fd, uint64_t from, uint64_t to, struct room *room, struct textscan *scan)
 {
-	while (from < to && scan->bytes_left) {
+	while (from < to && scan->bytes_left && !is_enough(scan)) {
 		uint64_t want = to - from < BLOCK + OVERLAP ? to - from : BLOCK + OVERLAP;
 		ssize_t got = pread(fd, room->buffer, want, (off_t)from);
 

@@ -46,6 +46,7 @@ struct textscan {
 	uint32_t found;	     /* TEXT_BIT() each */
 	char openssl[48];    /* "OpenSSL 3.0.15+quic 3 Sep 2024", "" when there is none */
 	uint64_t bytes_left; /* budget: no more than these are read */
+	uint32_t enough;     /* with one of these and a version of OpenSSL the rest is not read; 0: all */
 };
 
 /* Adds what the constants of an open file hold. A file that ends early is read as far as it goes. */

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Puts the question together and answers it. See check.h. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "check/findings.h"
+#include "check/inquiry.h"
+
+#define SHIM_NAME "libtlstall.so"
+
+char *check_find_shim(char *path, size_t size)
+{
+	static const char *const places[] = {"/" SHIM_NAME, "/../lib/tlstall/" SHIM_NAME};
+	char self[PATH_MAX], candidate[2 * PATH_MAX], *real;
+	ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	bool found = false;
+
+	if (length <= 0)
+		return NULL;
+	self[length] = 0;
+	*strrchr(self, '/') = 0;
+	for (size_t i = 0; i < 2 && !found; i++) {
+		snprintf(candidate, sizeof(candidate), "%s%s", self, places[i]);
+		real = realpath(candidate, NULL);
+		found = real && (size_t)snprintf(path, size, "%s", real) < size;
+		free(real);
+	}
+	return found ? path : NULL;
+}
+
+/* What the shim is built for; where there is none, this tool is of the same build. */
+static void read_shim(struct inquiry *inquiry, const char *shim)
+{
+	struct root ours = ROOT_OURS;
+	int fd;
+
+	if (shim)
+		snprintf(inquiry->shim, sizeof(inquiry->shim), "%s", shim);
+	else if (!check_find_shim(inquiry->shim, sizeof(inquiry->shim)))
+		*inquiry->shim = 0;
+	fd = *inquiry->shim ? root_open(&ours, inquiry->shim) : -1;
+	if (fd < 0)
+		fd = root_open(&ours, "/proc/self/exe");
+	if (fd < 0)
+		return;
+	object_read(fd, &inquiry->shim_object);
+	close(fd);
+}
+
+int inquiry_begin(struct inquiry *inquiry, const struct check_options *options,
+		  struct check_result *result, const char *target)
+{
+	static const struct check_options none;
+
+	options = options ? options : &none;
+	*result = (struct check_result){.target = strdup(target)};
+	*inquiry = (struct inquiry){
+		.result = result,
+		.closure.root = ROOT_OURS,
+		.closure.library_path =
+			options->library_path ? options->library_path : getenv("LD_LIBRARY_PATH"),
+		.path = options->path ? options->path : getenv("PATH"),
+		.uid = getuid(),
+		.gid = getgid(),
+		.fd = -1,
+	};
+	read_shim(inquiry, options->shim);
+	return result->target ? 0 : set_error(result, -ENOMEM, "out of memory");
+}
+
+void inquiry_end(struct inquiry *inquiry)
+{
+	closure_free(&inquiry->closure);
+	object_free(&inquiry->shim_object);
+	if (inquiry->fd >= 0)
+		close(inquiry->fd);
+}
+
+static int bad_program(struct inquiry *inquiry, int error)
+{
+	const char *path = inquiry->result->program;
+
+	if (error == -ENOEXEC)
+		return set_error(inquiry->result, error,
+				 "%s is not an ELF program, nor a #! script", path);
+	if (error == -EBADMSG)
+		return set_error(inquiry->result, error, "%s is a truncated or damaged ELF file",
+				 path);
+	return set_error(inquiry->result, error, "%s: %s", path, strerror(-error));
+}
+
+static void note_missing(struct inquiry *inquiry)
+{
+	const struct closure *closure = &inquiry->closure;
+
+	for (size_t i = 1; i < closure->count; i++)
+		if (!closure->list[i].path && !closure->list[i].same &&
+		    closure->list[i].parent >= 0)
+			add_note(inquiry->result, NULL, "%s, needed by %s, is not found",
+				 closure->list[i].name,
+				 library_name(&closure->list[closure->list[i].parent]));
+}
+
+static void find_ways(struct inquiry *inquiry)
+{
+	struct check_result *result = inquiry->result;
+	bool seen = find_users(inquiry, 0), other;
+
+	seen |= find_plugins(inquiry);
+	other = inquiry->closure.list[0].object.exports & OBJECT_BIT(SSL_do_handshake);
+	if (!seen && !other)
+		other = find_other_tls(inquiry, 0, true);
+	else if (seen)
+		find_other_tls(inquiry, 0, false);
+	if (!seen && (!other || !result->reasons.count))
+		other |= find_inside(inquiry);
+	if (result->ways.count || result->reasons.count || other)
+		return;
+	if (inquiry->closure.list[0].object.imports & OBJECT_BIT(dlopen))
+		add_note(result, NULL,
+			 "can load libraries at run time (dlopen): which, is not known");
+	add_reason(result, CHECK_REASON_NO_TLS, NULL, "no TLS found in it or in what it needs");
+}
+
+int examine(struct inquiry *inquiry)
+{
+	struct check_result *result = inquiry->result;
+	const struct object *program;
+	int ret = closure_add(&inquiry->closure, inquiry->fd, result->program);
+
+	if (ret < 0)
+		return bad_program(inquiry, ret);
+	program = &inquiry->closure.list[0].object;
+	if (program->type == 3 && !program->interpreter && !program->pie && program->soname)
+		return set_error(result, -ENOEXEC, "%s is a shared library, not a program",
+				 result->program);
+	find_obstacles(inquiry);
+	note_missing(inquiry);
+	find_ways(inquiry);
+	result->seen = result->ways.count && !inquiry->blocked;
+	return 0;
+}
+
+int check_program(const char *program, const struct check_options *options,
+		  struct check_result *result)
+{
+	struct inquiry inquiry;
+	int ret = inquiry_begin(&inquiry, options, result, program);
+
+	if (ret == 0)
+		ret = find_program(&inquiry, program);
+	if (ret == 0)
+		ret = examine(&inquiry);
+	inquiry_end(&inquiry);
+	return ret;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One question being answered; what the files of this room share. */
+#ifndef TOOLS_CHECK_INQUIRY_H
+#define TOOLS_CHECK_INQUIRY_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "check/check.h"
+#include "check/closure.h"
+
+struct inquiry {
+	struct check_result *result;
+	struct closure closure;
+	const char *path; /* $PATH */
+	char shim[PATH_MAX]; /* "" when there is none */
+	struct object shim_object; /* or this tool's, where there is no shim */
+	uid_t uid, gid; /* who runs the program */
+	bool running;	/* a process, not a file */
+	bool blocked;	/* a reason was found that holds however the program does its TLS */
+	int fd;		/* the program's file */
+};
+
+/* target.c: finds the program's file through PATH and #!; opens it in inquiry->fd. */
+int find_program(struct inquiry *inquiry, const char *name);
+
+/* obstacles.c: what keeps the shim out whatever the program does; sets blocked. */
+void find_obstacles(struct inquiry *inquiry);
+
+/* users.c: who calls libssl in the closure from the entry `first` on; true when somebody is seen. */
+bool find_users(struct inquiry *inquiry, size_t first);
+/* TLS that is not a shared OpenSSL, by the names of libraries; true when there is some. */
+bool find_other_tls(struct inquiry *inquiry, size_t first, bool decides);
+
+/* hosts.c: plugins on disk of programs known to load them. */
+bool find_plugins(struct inquiry *inquiry);
+
+/* inside.c: TLS that is linked in, or looked up by name; true when something was found. */
+bool find_inside(struct inquiry *inquiry);
+
+/* check.c: all of the above for the program in inquiry->fd. */
+int examine(struct inquiry *inquiry);
+int inquiry_begin(struct inquiry *inquiry, const struct check_options *options,
+		  struct check_result *result, const char *target);
+void inquiry_end(struct inquiry *inquiry);
+
+#endif

@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A running process: what /proc says of its maps, environment, privileges and root. */
+#include <dirent.h>
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "check/findings.h"
+#include "check/inquiry.h"
+#include "tlstall/environment.h"
+
+#define SHIM_NAME "libtlstall.so"
+#define FILE_MAX (16u << 20) /* bytes of one file of /proc */
+#define ANCESTORS 16
+
+struct process {
+	struct inquiry *inquiry;
+	pid_t pid;
+	bool shim, secure;
+	char *environment; /* NULL: not readable */
+	size_t environment_size;
+};
+
+/* All of /proc/PID/NAME with a final 0, to be freed; NULL with errno set. */
+static char *read_proc(pid_t pid, const char *name, size_t *size)
+{
+	size_t room = 16384, used = 0;
+	char path[64], *text = NULL, *grown;
+	ssize_t got = 1;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return NULL;
+	while (got > 0 && used < FILE_MAX) {
+		if (!text || used + 1 == room) {
+			grown = realloc(text, room *= 2);
+			if (!grown)
+				break;
+			text = grown;
+		}
+		got = read(fd, text + used, room - used - 1);
+		used += got > 0 ? (size_t)got : 0;
+	}
+	close(fd);
+	if (got < 0 || !text) {
+		free(text);
+		return NULL;
+	}
+	text[used] = 0;
+	*size = used;
+	return text;
+}
+
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+	size_t length = strlen(text), n = strlen(end);
+
+	return length >= n && !strcmp(text + length - n, end);
+}
+
+/* The path of one line of maps, "" when it has none; the line is cut. */
+static const char *mapped_path(char *line)
+{
+	int at = 0;
+
+	line[strcspn(line, "\n")] = 0;
+	sscanf(line, "%*s %*s %*s %*s %*s %n", &at);
+	return line + at;
+}
+
+static void note_mapping(struct process *process, const char *path)
+{
+	struct check_result *result = process->inquiry->result;
+	const char *name = base_name(path);
+
+	if (!*path)
+		return;
+	if (!strcmp(path, process->inquiry->shim) || !strcmp(name, SHIM_NAME))
+		process->shim = true;
+	else if (ends_with(name, TLSTALL_TRACE_SUFFIX) && !result->trace)
+		result->trace = strdup(path);
+	else if (!strncmp(name, "libssl.so", 9) && !result->libssl)
+		result->libssl = strdup(path);
+}
+
+static int read_maps(struct process *process)
+{
+	size_t size;
+	char *maps = read_proc(process->pid, "maps", &size), *next;
+
+	if (!maps)
+		return -errno;
+	for (char *line = maps; line && *line; line = next) {
+		next = strchr(line, '\n');
+		next = next ? next + 1 : NULL;
+		note_mapping(process, mapped_path(line));
+	}
+	free(maps);
+	return 0;
+}
+
+/* Whether a process has the shim among its mappings. */
+static bool has_shim(pid_t pid)
+{
+	size_t size;
+	char *maps = read_proc(pid, "maps", &size);
+	bool found = maps && strstr(maps, "/" SHIM_NAME "\n");
+
+	free(maps);
+	return found;
+}
+
+static bool read_secure(const struct process *process, int class)
+{
+	size_t size, width = class == ELFCLASS32 ? 4 : 8;
+	char *bytes = read_proc(process->pid, "auxv", &size);
+	uint64_t pair[2] = {0};
+	bool secure = false;
+
+	for (size_t at = 0; bytes && at + 2 * width <= size; at += 2 * width) {
+		uint32_t narrow[2];
+
+		memcpy(narrow, bytes + at, sizeof(narrow));
+		pair[0] = narrow[0];
+		pair[1] = narrow[1];
+		if (width == 8)
+			memcpy(pair, bytes + at, sizeof(pair));
+		if (pair[0] == AT_SECURE)
+			secure = pair[1];
+	}
+	free(bytes);
+	return secure;
+}
+
+static const char *variable(const struct process *process, const char *name)
+{
+	size_t length = strlen(name);
+
+	for (size_t at = 0; process->environment && at < process->environment_size;
+	     at += strlen(process->environment + at) + 1) {
+		const char *entry = process->environment + at;
+
+		if (!strncmp(entry, name, length) && entry[length] == '=')
+			return entry + length + 1;
+	}
+	return NULL;
+}
+
+/* A number from a line of /proc/PID/status. */
+static long status_field(pid_t pid, const char *format)
+{
+	size_t size;
+	char *status = read_proc(pid, "status", &size);
+	long value = -1;
+
+	for (char *line = status; line && *line;) {
+		if (sscanf(line, format, &value) == 1)
+			break;
+		line = strchr(line, '\n');
+		line = line ? line + 1 : NULL;
+	}
+	free(status);
+	return value;
+}
+
+/* Its root, when it is not ours: a chroot or a container. */
+static void open_root(struct process *process)
+{
+	struct root *root = &process->inquiry->closure.root;
+	struct stat theirs, ours;
+
+	snprintf(root->path, sizeof(root->path), "/proc/%d/root", process->pid);
+	root->fd = open(root->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root->fd >= 0 && fstat(root->fd, &theirs) == 0 && stat("/", &ours) == 0 &&
+	    (theirs.st_dev != ours.st_dev || theirs.st_ino != ours.st_ino))
+		return;
+	if (root->fd >= 0)
+		close(root->fd);
+	*root = ROOT_OURS;
+}
+
+static bool may_read(const struct stat *status, long uid, long gid)
+{
+	mode_t bits = status->st_mode;
+
+	if (uid == 0)
+		return true;
+	if (status->st_uid == (uid_t)uid)
+		return bits & S_IRUSR;
+	return bits & (status->st_gid == (gid_t)gid ? S_IRGRP : S_IROTH);
+}
+
+/* Could that process have mapped the shim where it is? */
+static bool shim_is_readable(const struct process *process)
+{
+	const struct inquiry *inquiry = process->inquiry;
+	int fd = root_open(&inquiry->closure.root, inquiry->shim);
+	struct stat status;
+	bool readable;
+
+	if (fd < 0)
+		return false;
+	readable = fstat(fd, &status) == 0 &&
+		   may_read(&status, status_field(process->pid, "Uid: %*d %ld"),
+			    status_field(process->pid, "Gid: %*d %ld"));
+	close(fd);
+	return readable;
+}
+
+/* The nearest ancestor that has the shim, 0 when none has. */
+static pid_t traced_ancestor(pid_t pid)
+{
+	for (int i = 0; i < ANCESTORS; i++) {
+		pid = (pid_t)status_field(pid, "PPid: %ld");
+		if (pid <= 0)
+			break;
+		if (has_shim(pid))
+			return pid;
+	}
+	return 0;
+}
+
+static void explain_absence(const struct process *process)
+{
+	struct inquiry *inquiry = process->inquiry;
+	struct check_result *result = inquiry->result;
+	const char *preload = variable(process, "LD_PRELOAD");
+	bool asked = preload && strstr(preload, SHIM_NAME);
+	pid_t ancestor;
+
+	inquiry->blocked = true;
+	if (process->secure)
+		add_reason(result, CHECK_REASON_SECURE, result->program,
+			   "runs with AT_SECURE (setuid, setgid or file capabilities): "
+			   "the loader ignored LD_PRELOAD");
+	if (*inquiry->shim && !shim_is_readable(process))
+		add_reason(result, CHECK_REASON_SHIM_UNREADABLE, inquiry->shim,
+			   "the shim %s is not readable from %s", inquiry->shim,
+			   inquiry->closure.root.fd < 0 ? "that process" : "its root directory");
+	if (result->reasons.count)
+		return;
+	ancestor = asked ? 0 : traced_ancestor(process->pid);
+	if (asked)
+		add_reason(result, CHECK_REASON_NOT_PRELOADED, result->program,
+			   "LD_PRELOAD names the shim, but the loader did not load it");
+	else if (ancestor)
+		add_reason(result, CHECK_REASON_STRIPPED, NULL,
+			   "its ancestor %d has the shim, but LD_PRELOAD was taken out of the "
+			   "environment "
+			   "on the way",
+			   ancestor);
+	else
+		add_reason(result, CHECK_REASON_NOT_PRELOADED, NULL,
+			   "was started without the shim: start it with tlstall run, or with the "
+			   "environment that tlstall env prints");
+}
+
+static int open_executable(struct process *process)
+{
+	struct check_result *result = process->inquiry->result;
+	char link[64], target[PATH_MAX];
+	ssize_t length;
+
+	snprintf(link, sizeof(link), "/proc/%d/exe", process->pid);
+	length = readlink(link, target, sizeof(target) - 1);
+	if (length < 0)
+		return -errno;
+	target[length] = 0;
+	if (ends_with(target, " (deleted)")) {
+		target[length - (ssize_t)strlen(" (deleted)")] = 0;
+		add_note(result, target, "its program was replaced or removed since it started");
+	}
+	result->program = strdup(target);
+	process->inquiry->fd = open(link, O_RDONLY | O_CLOEXEC);
+	return process->inquiry->fd < 0 ? -errno : 0;
+}
+
+static int not_accessible(struct process *process, int error)
+{
+	struct check_result *result = process->inquiry->result;
+	char path[64];
+	struct stat status;
+
+	snprintf(path, sizeof(path), "/proc/%d", process->pid);
+	if (error == -EACCES || error == -EPERM)
+		return set_error(result, error,
+				 "may not look at process %d (ask as its user or root)",
+				 process->pid);
+	if (stat(path, &status) == 0)
+		return set_error(result, -ESRCH,
+				 "process %d has no program: it has ended, or is the kernel's",
+				 process->pid);
+	return set_error(result, -ESRCH, "no process %d", process->pid);
+}
+
+static void conclude(struct process *process)
+{
+	struct check_result *result = process->inquiry->result;
+
+	if (process->shim) {
+		add_way(result, CHECK_WAY_TRACED, result->trace,
+			result->trace ? "has the shim and is being traced"
+				      : "has the shim; it has no trace file: no handshake yet");
+		result->seen = true;
+		return;
+	}
+	explain_absence(process);
+	result->seen = false;
+}
+
+static int look_at(struct process *process)
+{
+	struct inquiry *inquiry = process->inquiry;
+	struct check_result *result = inquiry->result;
+	int ret = open_executable(process);
+
+	if (ret == 0)
+		ret = read_maps(process);
+	if (ret < 0)
+		return not_accessible(process, ret);
+	open_root(process);
+	process->environment = read_proc(process->pid, "environ", &process->environment_size);
+	inquiry->closure.library_path = variable(process, "LD_LIBRARY_PATH");
+	if (result->libssl)
+		add_way(result, CHECK_WAY_LOADED, result->libssl, "has %s loaded",
+			base_name(result->libssl));
+	ret = examine(inquiry);
+	if (ret < 0)
+		return ret;
+	process->secure = read_secure(process, inquiry->closure.list[0].object.class);
+	conclude(process);
+	return 0;
+}
+
+int check_pid(pid_t pid, const struct check_options *options, struct check_result *result)
+{
+	struct inquiry inquiry;
+	struct process process = {.inquiry = &inquiry, .pid = pid};
+	char target[16];
+	int ret;
+
+	snprintf(target, sizeof(target), "%d", pid);
+	ret = inquiry_begin(&inquiry, options, result, target);
+	inquiry.running = true;
+	result->pid = pid;
+	if (ret == 0)
+		ret = pid > 0 ? look_at(&process) : set_error(result, -ESRCH, "no such process");
+	free(process.environment);
+	if (inquiry.closure.root.fd >= 0)
+		close(inquiry.closure.root.fd);
+	inquiry_end(&inquiry);
+	return ret;
+}

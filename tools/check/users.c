@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who calls a shared libssl, and which other TLS libraries there are, by what files import and
+ * need. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "check/findings.h"
+#include "check/inquiry.h"
+
+/* What a libssl is that a program would call. */
+enum provider {
+	PROVIDER_OPENSSL,
+	PROVIDER_OLD, /* OpenSSL before 1.1 */
+	PROVIDER_LIBRESSL,
+	PROVIDER_GNUTLS, /* its imitation of OpenSSL */
+	PROVIDER_INSIDE, /* the program, or a library that is no libssl */
+};
+
+static bool starts(const char *text, const char *with)
+{
+	return !strncmp(text, with, strlen(with));
+}
+
+static enum provider classify(const struct library *library)
+{
+	const char *name = library_name(library);
+
+	if (starts(name, "libgnutls-openssl"))
+		return PROVIDER_GNUTLS;
+	if (!starts(name, "libssl.so") && !starts(name, "libssl-"))
+		return PROVIDER_INSIDE;
+	if (starts(name, "libssl.so.1.0") || starts(name, "libssl.so.0"))
+		return PROVIDER_OLD;
+	return starts(name, "libssl.so.") && strtol(name + 10, NULL, 10) >= 10 ? PROVIDER_LIBRESSL
+									       : PROVIDER_OPENSSL;
+}
+
+static bool provides(const struct library *library)
+{
+	return library->path && !library->same &&
+	       library->object.exports & (OBJECT_BIT(SSL_connect) | OBJECT_BIT(SSL_do_handshake));
+}
+
+static bool needs(const struct library *user, const struct library *provider)
+{
+	for (size_t i = 0; i < user->object.needed_count; i++)
+		if (!strcmp(user->object.needed[i], library_name(provider)))
+			return true;
+	return false;
+}
+
+/* The loader takes the first; versions of symbols make it the one that the user needs by name. */
+static const struct library *find_provider(const struct closure *closure,
+					   const struct library *user)
+{
+	const struct library *first = NULL;
+
+	for (size_t i = 0; i < closure->count; i++) {
+		const struct library *library = &closure->list[i];
+
+		if (!provides(library))
+			continue;
+		if (needs(user, library))
+			return library;
+		first = first ? first : library;
+	}
+	return first;
+}
+
+/* "SSL_connect, SSL_do_handshake": those that begin handshakes, else whatever there is. */
+static const char *function_names(uint32_t imports, char text[static 128])
+{
+	uint32_t telling =
+		OBJECT_BIT(SSL_connect) | OBJECT_BIT(SSL_accept) | OBJECT_BIT(SSL_do_handshake);
+	size_t at = 0;
+
+	if (imports & telling)
+		imports &= telling;
+	*text = 0;
+	for (int i = 0; i < OBJECT_SYMBOL_COUNT; i++)
+		if (imports & OBJECT_LIBSSL_BITS & 1u << i && at < 90)
+			at += (size_t)snprintf(text + at, 128 - at, "%s%s", at ? ", " : "",
+					       object_symbol_name(i));
+	return text;
+}
+
+static void explain_provider(struct inquiry *inquiry, const struct library *user,
+			     const struct library *provider)
+{
+	struct check_result *result = inquiry->result;
+	const char *who = library_name(user), *name = library_name(provider);
+
+	switch (classify(provider)) {
+	case PROVIDER_OLD:
+		add_reason(result, CHECK_REASON_OTHER_TLS, provider->path,
+			   "%s calls %s, an OpenSSL older than 1.1", who, name);
+		break;
+	case PROVIDER_LIBRESSL:
+		add_reason(result, CHECK_REASON_OTHER_TLS, provider->path, "%s uses LibreSSL (%s)",
+			   who, name);
+		break;
+	case PROVIDER_GNUTLS:
+		add_reason(result, CHECK_REASON_OTHER_TLS, provider->path,
+			   "%s uses GnuTLS in OpenSSL's clothes (%s)", who, name);
+		break;
+	default:
+		break; /* inside.c */
+	}
+}
+
+static void name_libssl(struct check_result *result, const struct library *provider)
+{
+	if (!result->libssl)
+		result->libssl = strdup(provider->path);
+}
+
+/* Which entry added by the program or a plugin stands at the head of the chain to `index`. */
+static size_t head_of(const struct closure *closure, size_t index)
+{
+	while (closure->list[index].parent >= 0)
+		index = (size_t)closure->list[index].parent;
+	return index;
+}
+
+static void add_user(struct inquiry *inquiry, size_t index, const struct library *provider)
+{
+	const struct closure *closure = &inquiry->closure;
+	const struct library *user = &closure->list[index];
+	size_t head = head_of(closure, index);
+	char functions[128];
+
+	function_names(user->object.imports, functions);
+	name_libssl(inquiry->result, provider);
+	if (head)
+		add_way(inquiry->result, CHECK_WAY_PLUGIN, closure->list[head].path,
+			"its plugin %s calls %s of %s%s%s", library_name(&closure->list[head]),
+			functions, library_name(provider), index == head ? "" : " through ",
+			index == head ? "" : library_name(user));
+	else if (!index)
+		add_way(inquiry->result, CHECK_WAY_DIRECT, provider->path, "calls %s of %s",
+			functions, library_name(provider));
+	else
+		add_way(inquiry->result, CHECK_WAY_TRANSITIVE, user->path,
+			"%s, which it needs, calls %s of %s", library_name(user), functions,
+			library_name(provider));
+}
+
+bool find_users(struct inquiry *inquiry, size_t first)
+{
+	const struct closure *closure = &inquiry->closure;
+	bool seen = false;
+
+	for (size_t i = first; i < closure->count; i++) {
+		const struct library *user = &closure->list[i], *provider;
+
+		/* libssl and its imitations call themselves. */
+		if (!user->path || user->same || !(user->object.imports & OBJECT_LIBSSL_BITS) ||
+		    provides(user))
+			continue;
+		provider = find_provider(closure, user);
+		if (!provider)
+			add_note(inquiry->result, user->path,
+				 "%s calls OpenSSL, but no libssl was found for it",
+				 library_name(user));
+		else if (classify(provider) == PROVIDER_OPENSSL)
+			seen = true, add_user(inquiry, i, provider);
+		else
+			explain_provider(inquiry, user, provider);
+	}
+	return seen;
+}
+
+static const char *other_tls(const char *name)
+{
+	static const struct {
+		const char *start, *tls;
+	} others[] = {
+		{"libgnutls.so", "GnuTLS"},
+		{"libssl3.so", "NSS"},
+		{"libmbedtls.so", "mbedTLS"},
+		{"libpolarssl.so", "PolarSSL (mbedTLS)"},
+		{"libwolfssl.so", "wolfSSL"},
+		{"libbearssl.so", "BearSSL"},
+		{"libs2n.so", "s2n-tls"},
+		{"libbotan-", "Botan"},
+		{"libmatrixssl.so", "MatrixSSL"},
+		{"librustls.so", "rustls"},
+		{"libjli.so", "Java's own TLS (JSSE)"},
+		{"libjvm.so", "Java's own TLS (JSSE)"},
+		{"libmono-btls", "BoringSSL (Mono)"},
+	};
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
+		if (starts(name, others[i].start))
+			return others[i].tls;
+	return NULL;
+}
+
+bool find_other_tls(struct inquiry *inquiry, size_t first, bool decides)
+{
+	const struct closure *closure = &inquiry->closure;
+	bool found = false;
+
+	for (size_t i = first; i < closure->count; i++) {
+		const struct library *library = &closure->list[i];
+		const char *tls = other_tls(library_name(library)), *by = "";
+		char who[256];
+
+		if (!tls || library->same)
+			continue;
+		if (library->parent > 0) {
+			snprintf(who, sizeof(who), ", needed by %s",
+				 library_name(&closure->list[library->parent]));
+			by = who;
+		}
+		found = true;
+		if (decides)
+			add_reason(inquiry->result, CHECK_REASON_OTHER_TLS, library->path,
+				   "uses %s (%s%s)", tls, library_name(library), by);
+		else
+			add_note(inquiry->result, library->path,
+				 "has %s too, which is not seen (%s%s)", tls, library_name(library),
+				 by);
+	}
+	return found;
+}
