@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "clock.h"
+
+#include <fcntl.h>
+#include <stdbool.h>
+#include <string.h>
+#include <unistd.h>
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+uint32_t clock_source = TLSTALL_CLOCK_MONOTONIC;
+
+static uint64_t nanoseconds(clockid_t id)
+{
+	struct timespec now = {0};
+
+	clock_gettime(id, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+uint64_t clock_cpu_ns(void)
+{
+	return nanoseconds(CLOCK_THREAD_CPUTIME_ID);
+}
+
+#if defined(__x86_64__)
+#define CLOCKSOURCE "/sys/devices/system/clocksource/clocksource0/"
+
+static bool file_has(const char *path, const char *word)
+{
+	char text[256];
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t size = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+	if (fd >= 0)
+		close(fd);
+	if (size <= 0)
+		return false;
+	text[size] = '\0';
+	return strstr(text, word);
+}
+
+/* CPUID 0x80000007, EDX bit 8: the TSC runs at one rate in all power states. */
+static bool tsc_is_invariant(void)
+{
+	unsigned eax, ebx, ecx, edx;
+
+	return __get_cpuid(0x80000007, &eax, &ebx, &ecx, &edx) && (edx & (1u << 8));
+}
+
+/*
+ * The kernel lists the TSC as available only while it has found no fault with
+ * it. kvm-clock and Hyper-V's page are the TSC with the host's scale applied.
+ */
+static bool kernel_trusts_tsc(void)
+{
+	static const char *const by_tsc[] = {"tsc", "kvm-clock", "hyperv_clocksource_tsc_page"};
+
+	if (!file_has(CLOCKSOURCE "available_clocksource", "tsc"))
+		return false;
+	for (size_t i = 0; i < sizeof(by_tsc) / sizeof(by_tsc[0]); i++) {
+		if (file_has(CLOCKSOURCE "current_clocksource", by_tsc[i]))
+			return true;
+	}
+	return false;
+}
+#endif
+
+void clock_choose(void)
+{
+#if defined(__x86_64__)
+	if (tsc_is_invariant() && kernel_trusts_tsc())
+		clock_source = TLSTALL_CLOCK_TSC;
+#elif defined(__aarch64__)
+	clock_source = TLSTALL_CLOCK_CNTVCT;
+#endif
+}
+
+struct tlstall_clock_pair clock_pair(void)
+{
+	struct tlstall_clock_pair pair;
+	uint64_t before = clock_ticks();
+
+	pair.monotonic_ns = clock_monotonic_ns();
+	pair.ticks = before + (clock_ticks() - before) / 2;
+	pair.realtime_ns = nanoseconds(CLOCK_REALTIME);
+	return pair;
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "elf.h"
+
+#include <string.h>
+
+/* glibc relocates these in place on x86 and arm64, other loaders do not. */
+static const void *dynamic_pointer(uintptr_t bias, ElfW(Addr) value)
+{
+	return (const void *)(value < bias ? value + bias : value);
+}
+
+static void measure(struct elf_object *object)
+{
+	object->start = UINTPTR_MAX;
+	for (unsigned i = 0; i < object->phdr_count; i++) {
+		const ElfW(Phdr) *phdr = &object->phdr[i];
+		uintptr_t start = object->bias + phdr->p_vaddr;
+
+		if (phdr->p_type == PT_DYNAMIC)
+			object->dynamic = (const ElfW(Dyn) *)start;
+		if (phdr->p_type != PT_LOAD)
+			continue;
+		if (start < object->start)
+			object->start = start;
+		if (start + phdr->p_memsz > object->end)
+			object->end = start + phdr->p_memsz;
+	}
+}
+
+bool elf_object(const struct dl_phdr_info *info, struct elf_object *out)
+{
+	*out = (struct elf_object){
+		.path = info->dlpi_name ? info->dlpi_name : "",
+		.bias = info->dlpi_addr,
+		.phdr = info->dlpi_phdr,
+		.phdr_count = info->dlpi_phnum,
+	};
+	measure(out);
+	if (!out->dynamic)
+		return false;
+	for (const ElfW(Dyn) *d = out->dynamic; d->d_tag != DT_NULL; d++) {
+		const void *pointer = dynamic_pointer(out->bias, d->d_un.d_ptr);
+
+		if (d->d_tag == DT_SYMTAB)
+			out->symbols = pointer;
+		else if (d->d_tag == DT_STRTAB)
+			out->strings = pointer;
+		else if (d->d_tag == DT_GNU_HASH)
+			out->gnu_hash = pointer;
+		else if (d->d_tag == DT_HASH)
+			out->hash = pointer;
+	}
+	return out->symbols && out->strings && (out->gnu_hash || out->hash);
+}
+
+static void *symbol_at(const struct elf_object *object, uint32_t index, const char *name)
+{
+	const ElfW(Sym) *symbol = &object->symbols[index];
+
+	if (symbol->st_shndx == SHN_UNDEF || !symbol->st_value ||
+	    strcmp(object->strings + symbol->st_name, name))
+		return NULL;
+	return (void *)(object->bias + symbol->st_value);
+}
+
+/* The layout of DT_GNU_HASH: header of four words, Bloom filter, buckets, chains. */
+static void *find_gnu(const struct elf_object *object, const char *name)
+{
+	const uint32_t *table = object->gnu_hash;
+	uint32_t buckets = table[0], first = table[1], bloom_words = table[2];
+	const ElfW(Addr) *bloom = (const ElfW(Addr) *)(table + 4);
+	const uint32_t *bucket = (const uint32_t *)(bloom + bloom_words);
+	const uint32_t *chain = bucket + buckets;
+	uint32_t hash = 5381;
+
+	for (const char *c = name; *c; c++)
+		hash = hash * 33 + (unsigned char)*c;
+	if (!buckets)
+		return NULL;
+	for (uint32_t i = bucket[hash % buckets]; i >= first && i; i++) {
+		uint32_t entry = chain[i - first];
+		void *found = (entry | 1) == (hash | 1) ? symbol_at(object, i, name) : NULL;
+
+		if (found || (entry & 1))
+			return found;
+	}
+	return NULL;
+}
+
+static void *find_sysv(const struct elf_object *object, const char *name)
+{
+	for (uint32_t i = 0; i < object->hash[1]; i++) {
+		void *found = symbol_at(object, i, name);
+
+		if (found)
+			return found;
+	}
+	return NULL;
+}
+
+void *elf_symbol(const struct elf_object *object, const char *name)
+{
+	return object->gnu_hash ? find_gnu(object, name) : find_sysv(object, name);
+}
+
+const char *elf_soname(const struct elf_object *object)
+{
+	for (const ElfW(Dyn) *d = object->dynamic; d->d_tag != DT_NULL; d++) {
+		if (d->d_tag == DT_SONAME)
+			return object->strings + d->d_un.d_val;
+	}
+	return "";
+}
+
+bool elf_needs(const struct elf_object *object, const char *soname)
+{
+	for (const ElfW(Dyn) *d = object->dynamic; d->d_tag != DT_NULL; d++) {
+		if (d->d_tag == DT_NEEDED && !strcmp(object->strings + d->d_un.d_val, soname))
+			return true;
+	}
+	return false;
+}
+
+struct walk {
+	bool (*visit)(const struct elf_object *object, void *context);
+	void *context;
+};
+
+static int walk_one(struct dl_phdr_info *info, size_t size, void *data)
+{
+	const struct walk *walk = data;
+	struct elf_object object;
+
+	(void)size;
+	return elf_object(info, &object) && walk->visit(&object, walk->context);
+}
+
+bool elf_each(bool (*visit)(const struct elf_object *object, void *context), void *context)
+{
+	struct walk walk = {visit, context};
+
+	return dl_iterate_phdr(walk_one, &walk);
+}
+
+static int read_adds(struct dl_phdr_info *info, size_t size, void *data)
+{
+	(void)size;
+	*(uint64_t *)data = info->dlpi_adds;
+	return 1;
+}
+
+uint64_t elf_loads(void)
+{
+	uint64_t loads = 0;
+
+	dl_iterate_phdr(read_adds, &loads);
+	return loads;
+}

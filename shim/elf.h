@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Symbols of objects that are loaded in this process, straight from their
+ * dynamic section. Not dlsym(): that takes the loader's locks, changes what
+ * dlerror() will say to the program, and may be interposed by ourselves.
+ */
+#ifndef SHIM_ELF_H
+#define SHIM_ELF_H
+
+#include <link.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct elf_object {
+	const char *path; /* as the loader has it; "" for the program itself */
+	uintptr_t bias;
+	uintptr_t start, end; /* mapped range */
+	const ElfW(Phdr) * phdr;
+	unsigned phdr_count;
+	const ElfW(Sym) * symbols;
+	const char *strings;
+	const uint32_t *gnu_hash; /* NULL: none */
+	const uint32_t *hash;	  /* the older table */
+	const ElfW(Dyn) * dynamic;
+};
+
+/* False for an object without dynamic section or hash table. */
+bool elf_object(const struct dl_phdr_info *info, struct elf_object *out);
+/* The address of a defined function or object, or NULL. */
+void *elf_symbol(const struct elf_object *object, const char *name);
+/* DT_SONAME, or "". */
+const char *elf_soname(const struct elf_object *object);
+bool elf_needs(const struct elf_object *object, const char *soname);
+
+/* Calls visit for each loaded object until it returns true; returns that. */
+bool elf_each(bool (*visit)(const struct elf_object *object, void *context), void *context);
+/* Counts loads of objects; equal numbers mean that nothing was loaded in between. */
+uint64_t elf_loads(void);
+
+#endif

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "handshake.h"
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static bool kernel_knows(const struct tlstall_handshake *h)
+{
+	const struct tlstall_transport *t =
+		h->last_error == HS_WANT_WRITE ? &h->write : &h->read;
+
+	return t->bio_class == TLSTALL_BIO_SOCKET || t->bio_class == TLSTALL_BIO_DATAGRAM ||
+	       t->bio_class == TLSTALL_BIO_FD;
+}
+
+/*
+ * How much of a gap the socket had been ready for. The kernel tells when data
+ * (or an acknowledgement) came last: a lower bound, as more may lie before it.
+ */
+static uint64_t ready_part(const struct tlstall_handshake *h, uint64_t gap, uint64_t ticks_per_ms,
+			   const struct tlstall_socket *s)
+{
+	if (!s || !s->tcp_state)
+		return 0;
+	if (h->last_error == HS_WANT_READ && s->inq && s->inq != UINT32_MAX)
+		return least(gap, s->last_data_recv_ms * ticks_per_ms);
+	if (h->last_error == HS_WANT_WRITE && s->outq == 0)
+		return least(gap, s->last_ack_recv_ms * ticks_per_ms);
+	return 0;
+}
+
+static void account_gap(struct tlstall_handshake *h, const struct handshake_enter *in)
+{
+	uint64_t gap = in->ticks > h->leave ? in->ticks - h->leave : 0;
+	uint64_t ready = ready_part(h, gap, in->ticks_per_ms, in->socket);
+
+	if (!handshake_is_retry(h->last_error) || !kernel_knows(h)) {
+		h->gap_unknown += gap;
+	} else {
+		h->gap_ready += ready;
+		h->gap_waiting += gap - ready;
+	}
+	if (gap <= h->longest_gap)
+		return;
+	h->longest_gap = gap;
+	h->longest_gap_start = h->leave;
+	h->longest_gap_want = h->last_error;
+	h->longest_gap_ready_ms = (uint32_t)(ready / (in->ticks_per_ms ? in->ticks_per_ms : 1));
+	if (in->socket)
+		h->at_gap = *in->socket;
+}
+
+void handshake_enter(struct tlstall_handshake *h, const struct handshake_enter *in)
+{
+	if (h->enter && h->tid != in->tid)
+		h->flags |= TLSTALL_HS_OVERLAP;
+	if (h->calls)
+		account_gap(h, in);
+	if (h->outcome == TLSTALL_OUTCOME_FAILED) {
+		h->flags |= TLSTALL_HS_FATAL_RESUMED;
+		h->outcome = TLSTALL_OUTCOME_IN_FLIGHT;
+		h->end = 0;
+	}
+	if (in->stale_error && !(h->flags & TLSTALL_HS_STALE_QUEUE)) {
+		h->flags |= TLSTALL_HS_STALE_QUEUE;
+		h->stale_error = in->stale_error;
+	}
+	h->tid = in->tid;
+	h->in_call_function = in->function;
+	__atomic_store_n(&h->enter, in->ticks, __ATOMIC_RELEASE);
+}
+
+/* Equal results in a row without a byte or a state in between: a spin, when they are many. */
+static void account_run(struct tlstall_handshake *h, const struct handshake_leave *in, bool moved)
+{
+	if (moved || !h->calls || in->error != h->last_error || in->state != h->state) {
+		h->run = 0;
+		h->run_start = in->ticks;
+	}
+	h->run++;
+	if (h->run > h->longest_run) {
+		h->longest_run = h->run;
+		h->longest_run_error = in->error;
+		h->run_gap_ns = 0; /* the reader divides run_start .. leave by run */
+	}
+}
+
+static void account_call(struct tlstall_handshake *h, const struct handshake_leave *in)
+{
+	uint64_t duration = in->ticks > h->enter ? in->ticks - h->enter : 0;
+
+	h->in_call += duration;
+	h->cpu_ns += in->cpu_ns;
+	if (duration > h->longest_call) {
+		h->longest_call = duration;
+		h->longest_call_start = h->enter;
+		h->longest_call_function = in->function;
+	}
+	if (h->calls++)
+		h->retries++;
+	else
+		h->first_flight = (uint32_t)in->bytes_out;
+	if (in->error == HS_WANT_READ)
+		h->want_read++;
+	else if (in->error == HS_WANT_WRITE)
+		h->want_write++;
+	else if (handshake_is_retry(in->error))
+		h->want_other++;
+}
+
+void handshake_end(struct tlstall_handshake *h, enum tlstall_outcome outcome, uint64_t ticks)
+{
+	h->outcome = (uint8_t)outcome;
+	h->end = ticks;
+}
+
+enum tlstall_outcome handshake_leave(struct tlstall_handshake *h, const struct handshake_leave *in)
+{
+	bool moved = in->bytes_in != h->bytes_in || in->bytes_out != h->bytes_out ||
+		     h->progress > h->enter;
+
+	if (moved || in->state != h->state)
+		h->progress = in->ticks;
+	account_run(h, in, moved);
+	account_call(h, in);
+	h->bytes_in = in->bytes_in;
+	h->bytes_out = in->bytes_out;
+	h->pending_in = in->pending_in;
+	h->pending_out = in->pending_out;
+	h->last_ret = in->ret;
+	h->last_error = in->error;
+	h->last_errno = in->error_number;
+	h->last_function = in->function;
+	h->ossl_error = in->ossl_error;
+	h->leave = in->ticks;
+	__atomic_store_n(&h->enter, 0, __ATOMIC_RELEASE);
+	if (in->finished) {
+		handshake_end(h, TLSTALL_OUTCOME_OK, in->ticks);
+	} else if (in->error != HS_NONE && !handshake_is_retry(in->error)) {
+		h->failed_state = h->state_count
+			? TLSTALL_STATE_ID(h->states[h->state_count - 1]) : in->state;
+		handshake_end(h, TLSTALL_OUTCOME_FAILED, in->ticks);
+	}
+	h->state = in->state;
+	return h->outcome;
+}
+
+bool handshake_give_up(struct tlstall_handshake *h, uint64_t ticks)
+{
+	if (h->outcome != TLSTALL_OUTCOME_IN_FLIGHT)
+		return false;
+	h->enter = 0;
+	handshake_end(h, TLSTALL_OUTCOME_ABANDONED, ticks);
+	return true;
+}
+
+void handshake_state(struct tlstall_handshake *h, uint8_t state, uint64_t ticks)
+{
+	uint8_t at = h->state_count < TLSTALL_STATES ? h->state_count : TLSTALL_STATES - 1;
+
+	h->states[at] = (uint64_t)state << 56 | TLSTALL_STATE_TICKS(ticks - h->start);
+	h->state_count = (uint8_t)(at + 1);
+	h->state = state;
+	h->progress = ticks;
+}
+
+void handshake_alert(struct tlstall_handshake *h, bool by_peer, uint8_t level, uint8_t description,
+		     uint64_t ticks, uint64_t ticks_per_ms)
+{
+	uint64_t ms = ticks_per_ms ? ticks_per_ms : 1;
+	struct tlstall_alert *alert;
+
+	if (h->alert_count >= sizeof(h->alerts) / sizeof(h->alerts[0]))
+		return;
+	alert = &h->alerts[h->alert_count++];
+	alert->at_us = (uint32_t)((ticks - h->start) * 1000 / ms);
+	alert->by_peer = by_peer;
+	alert->level = level;
+	alert->description = description;
+}

@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mapping.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "settings.h"
+#include "tlstall/environment.h"
+
+struct mapping mapping;
+static struct tlstall_control private_control = {.mode = TLSTALL_MODE_ALL};
+struct tlstall_control *control = &private_control;
+
+/* A page that the kernel wipes in every forked child, even after a raw clone(). */
+static struct identity *identity;
+static bool forked_with_threads;
+
+struct thread_id {
+	uint32_t tid;
+	uint16_t process;
+	bool known;
+};
+static __thread struct thread_id thread;
+
+__attribute__((constructor)) static void read_settings(void)
+{
+	settings_read();
+	private_control.mode = settings.mode;
+}
+
+static ssize_t read_small(const char *path, char *buffer, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t got = fd < 0 ? -1 : read(fd, buffer, size - 1);
+
+	if (fd >= 0)
+		close(fd);
+	buffer[got > 0 ? got : 0] = '\0';
+	return got;
+}
+
+/* Field 22 of /proc/self/stat; the command name before it may hold anything. */
+static uint64_t read_start_time(void)
+{
+	char text[1024];
+	const char *at;
+
+	if (read_small("/proc/self/stat", text, sizeof(text)) <= 0)
+		return 0;
+	at = strrchr(text, ')');
+	for (int field = 2; at && field < 22; field++)
+		at = strchr(at + 1, ' ');
+	return at ? strtoull(at + 1, NULL, 10) : 0;
+}
+
+static void read_comm(char comm[16])
+{
+	char text[32];
+	ssize_t size = read_small("/proc/self/comm", text, sizeof(text));
+
+	if (size > 0 && text[size - 1] == '\n')
+		text[--size] = '\0';
+	memcpy(comm, text, 16);
+	comm[15] = '\0';
+}
+
+/* ---- layout --------------------------------------------------------------- */
+
+struct layout {
+	struct tlstall_section section[TLSTALL_SECTION_COUNT];
+	uint64_t size;
+};
+
+static void place(struct layout *layout, enum tlstall_section_id id, uint64_t count, size_t size)
+{
+	layout->section[id] = (struct tlstall_section){
+		.offset = layout->size,
+		.count = (uint32_t)count,
+		.entry_size = (uint32_t)size,
+	};
+	layout->size += (count * size + 63) & ~63ull;
+}
+
+static uint64_t power_below(uint64_t n)
+{
+	return 1ull << (63 - __builtin_clzll(n));
+}
+
+/* Small tables take up to a quarter; the rest is shared by slots and the two rings. */
+static struct layout plan(uint64_t size)
+{
+	struct layout l = {.size = 4096};
+	bool small = size < (1u << 20);
+	uint64_t room;
+
+	place(&l, TLSTALL_SECTION_FUNCTIONS, 64, sizeof(struct tlstall_function));
+	place(&l, TLSTALL_SECTION_STATES, 256, sizeof(struct tlstall_string));
+	place(&l, TLSTALL_SECTION_STRINGS, small ? 256 : 1024, sizeof(struct tlstall_string));
+	place(&l, TLSTALL_SECTION_PROCESSES, small ? 64 : 1024, sizeof(struct tlstall_process));
+	place(&l, TLSTALL_SECTION_MODULES, small ? 96 : 512, sizeof(struct tlstall_module));
+	place(&l, TLSTALL_SECTION_STACKS, small ? 64 : 512, sizeof(struct tlstall_stack));
+	room = size - l.size;
+	place(&l, TLSTALL_SECTION_OPENING, power_below(room / 3 / 64), sizeof(struct tlstall_event));
+	place(&l, TLSTALL_SECTION_REST, power_below(room / 3 / 64), sizeof(struct tlstall_event));
+	place(&l, TLSTALL_SECTION_HANDSHAKES, (size - l.size) / sizeof(struct tlstall_handshake),
+	      sizeof(struct tlstall_handshake));
+	l.size = size;
+	return l;
+}
+
+static void *section(const struct layout *l, char *base, enum tlstall_section_id id)
+{
+	return base + l->section[id].offset;
+}
+
+static void find_sections(const struct layout *l, char *base)
+{
+	mapping.states = section(l, base, TLSTALL_SECTION_STATES);
+	mapping.strings = section(l, base, TLSTALL_SECTION_STRINGS);
+	mapping.processes = section(l, base, TLSTALL_SECTION_PROCESSES);
+	mapping.modules = section(l, base, TLSTALL_SECTION_MODULES);
+	mapping.stacks = section(l, base, TLSTALL_SECTION_STACKS);
+	mapping.handshakes = section(l, base, TLSTALL_SECTION_HANDSHAKES);
+	mapping.opening = section(l, base, TLSTALL_SECTION_OPENING);
+	mapping.rest = section(l, base, TLSTALL_SECTION_REST);
+	mapping.slot_count = l->section[TLSTALL_SECTION_HANDSHAKES].count;
+	mapping.opening_mask = l->section[TLSTALL_SECTION_OPENING].count - 1;
+	mapping.rest_mask = l->section[TLSTALL_SECTION_REST].count - 1;
+}
+
+static void write_functions(const struct layout *l, char *base, struct tlstall_header *header)
+{
+	static const struct tlstall_function functions[] = {
+#define INTERPOSED(name, kind, need) {TLSTALL_KIND_##kind, {0}, #name},
+#include "functions.def"
+		{TLSTALL_KIND_INTERNAL, {0}, "(inside OpenSSL)"},
+	};
+
+	memcpy(section(l, base, TLSTALL_SECTION_FUNCTIONS), functions, sizeof(functions));
+	header->function_count = sizeof(functions) / sizeof(functions[0]);
+}
+
+static void write_header(struct tlstall_header *h, const struct layout *l, uint64_t start_time)
+{
+	ssize_t length;
+
+	h->major = TLSTALL_MAJOR;
+	h->minor = TLSTALL_MINOR;
+	h->header_size = sizeof(*h);
+	h->byte_order = TLSTALL_BYTE_ORDER;
+	h->pointer_size = sizeof(void *);
+	h->pid = (uint32_t)getpid();
+	h->uid = (uint32_t)getuid();
+	h->start_time = start_time;
+	h->clock_source = clock_source;
+	h->first = h->last = clock_pair();
+	h->control = private_control;
+	h->control.mode = settings.mode;
+	h->control.stacks = settings.stacks;
+	h->control.socket = settings.socket;
+	h->bad_settings = settings.bad_settings;
+	h->file_size = l->size;
+	h->section_count = TLSTALL_SECTION_COUNT;
+	memcpy(h->section, l->section, sizeof(l->section));
+	h->string_count = h->state_count = h->stack_count = 1; /* id 0 is "none" */
+	read_comm(h->comm);
+	gethostname(h->host, sizeof(h->host) - 1);
+	read_small("/proc/sys/kernel/random/boot_id", h->boot_id, sizeof(h->boot_id));
+	h->boot_id[strcspn(h->boot_id, "\n")] = '\0';
+	length = readlink("/proc/self/exe", h->program, sizeof(h->program) - 1);
+	h->program[length > 0 ? length : 0] = '\0';
+}
+
+/* ---- the file ------------------------------------------------------------- */
+
+static const char *errno_name(int error)
+{
+	switch (error) {
+	case ENOSPC: return "ENOSPC";
+	case EDQUOT: return "EDQUOT";
+	case EFBIG: return "EFBIG";
+	case EACCES: return "EACCES";
+	case EPERM: return "EPERM";
+	case EROFS: return "EROFS";
+	case ENOENT: return "ENOENT";
+	case ENOMEM: return "ENOMEM";
+	case EMFILE: return "EMFILE";
+	case ENFILE: return "ENFILE";
+	case EEXIST: return "EEXIST";
+	default: return "EIO";
+	}
+}
+
+/* An empty file that says by its name why there is no trace. */
+static void leave_note(uint64_t start_time, int error)
+{
+	char path[PATH_MAX + 64];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%d-%llu" TLSTALL_FAILED_INFIX "%s", settings.directory,
+		 getpid(), (unsigned long long)start_time, errno_name(error));
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd >= 0)
+		close(fd);
+}
+
+/* The default directory is ours alone, or we do not use it. */
+static bool prepare_directory(void)
+{
+	struct stat st;
+
+	if (!settings.directory[0])
+		return false;
+	if (!settings.directory_is_default)
+		return true;
+	mkdir(settings.directory, 0700);
+	return !lstat(settings.directory, &st) && S_ISDIR(st.st_mode) && st.st_uid == geteuid() &&
+	       !(st.st_mode & 022);
+}
+
+/* Growing past RLIMIT_FSIZE would raise SIGXFSZ and kill the program. */
+static int allocate(int fd, uint64_t size)
+{
+	struct rlimit limit;
+
+	if (!getrlimit(RLIMIT_FSIZE, &limit) && limit.rlim_cur < size)
+		return EFBIG;
+	return posix_fallocate(fd, 0, (off_t)size);
+}
+
+static char *map_file(const char *path, uint64_t size, int *error)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	void *base = MAP_FAILED;
+
+	if (fd < 0) {
+		*error = errno;
+		return NULL;
+	}
+	*error = allocate(fd, size);
+	if (!*error) {
+		base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		*error = base == MAP_FAILED ? errno : 0;
+	}
+	close(fd);
+	if (base != MAP_FAILED)
+		return base;
+	unlink(path);
+	return NULL;
+}
+
+/* glibc 2.32 and later tell; before, every forked child counts as a threaded program's. */
+extern char __libc_single_threaded __attribute__((weak));
+
+static void before_fork(void)
+{
+	const char *single = &__libc_single_threaded;
+
+	if (mapping.header)
+		__atomic_store_n(&mapping.header->forked, 1, __ATOMIC_RELAXED);
+	forked_with_threads = !single || !*single;
+}
+
+static bool make_identity(void)
+{
+	identity = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (identity == MAP_FAILED)
+		return false;
+	if (madvise(identity, 4096, MADV_WIPEONFORK))
+		return false;
+	pthread_atfork(before_fork, NULL, NULL);
+	return true;
+}
+
+static char path_of_trace[PATH_MAX + 64];
+
+static void create(void)
+{
+	struct layout layout = plan(settings.size & ~4095ull);
+	uint64_t start_time = read_start_time();
+	struct tlstall_header *header;
+	char *base;
+	int error = 0;
+
+	if (!prepare_directory() || !make_identity())
+		return;
+	clock_choose();
+	snprintf(path_of_trace, sizeof(path_of_trace), "%s/%d-%llu" TLSTALL_TRACE_SUFFIX,
+		 settings.directory, getpid(), (unsigned long long)start_time);
+	base = map_file(path_of_trace, layout.size, &error);
+	if (!base) {
+		leave_note(start_time, error);
+		return;
+	}
+	header = (struct tlstall_header *)base;
+	write_header(header, &layout, start_time);
+	write_functions(&layout, base, header);
+	find_sections(&layout, base);
+	__atomic_store_n(&mapping.header, header, __ATOMIC_RELEASE);
+	mapping_identity();
+	__atomic_store_n(&control, &header->control, __ATOMIC_RELEASE);
+	__atomic_store_n(&header->magic, TLSTALL_MAGIC, __ATOMIC_RELEASE);
+}
+
+bool mapping_open(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	int saved = errno;
+
+	if (!__atomic_load_n(&mapping.header, __ATOMIC_ACQUIRE)) {
+		pthread_once(&once, create);
+		errno = saved;
+	}
+	return mapping.header;
+}
+
+/* ---- processes and threads ------------------------------------------------ */
+
+static uint16_t add_process(void)
+{
+	struct tlstall_header *header = mapping.header;
+	uint32_t room = header->section[TLSTALL_SECTION_PROCESSES].count;
+	uint32_t index = __atomic_fetch_add(&header->process_count, 1, __ATOMIC_RELAXED);
+	struct tlstall_process *process;
+
+	if (index >= room) {
+		__atomic_fetch_add(&header->lost.processes, 1, __ATOMIC_RELAXED);
+		return (uint16_t)(room - 1);
+	}
+	process = &mapping.processes[index];
+	process->pid = (uint32_t)getpid();
+	process->parent = (uint32_t)getppid();
+	process->first_ticks = clock_ticks();
+	process->start_time = read_start_time();
+	read_comm(process->comm);
+	__atomic_store_n(&process->commit, 1, __ATOMIC_RELEASE);
+	return (uint16_t)index;
+}
+
+static __attribute__((noinline)) void become_process(void)
+{
+	int saved = errno;
+	bool child = mapping.header->process_count > 0;
+
+	identity->process = add_process();
+	identity->threaded_parent = child && forked_with_threads;
+	__atomic_store_n(&identity->alive, 1, __ATOMIC_RELEASE);
+	errno = saved;
+}
+
+const struct identity *mapping_identity(void)
+{
+	if (__builtin_expect(!__atomic_load_n(&identity->alive, __ATOMIC_ACQUIRE), 0))
+		become_process();
+	return identity;
+}
+
+uint32_t mapping_tid(void)
+{
+	uint16_t process = mapping_identity()->process;
+
+	if (__builtin_expect(!thread.known || thread.process != process, 0))
+		thread = (struct thread_id){(uint32_t)syscall(SYS_gettid), process, true};
+	return thread.tid;
+}
+
+/* ---- time and end --------------------------------------------------------- */
+
+static double rate(const struct tlstall_clock_pair *a, const struct tlstall_clock_pair *b)
+{
+	return (double)(b->ticks - a->ticks) / (double)(b->monotonic_ns - a->monotonic_ns + 1);
+}
+
+/* Suspend or migration show as a counter whose rate over the last stretch is another one. */
+static bool disturbed(const struct tlstall_header *h, const struct tlstall_clock_pair *now)
+{
+	double before = rate(&h->first, &h->last), lately = rate(&h->last, now);
+
+	if (h->last.monotonic_ns - h->first.monotonic_ns < 50000000u ||
+	    now->monotonic_ns - h->last.monotonic_ns < 50000000u)
+		return false;
+	return now->ticks < h->last.ticks || lately > before * 1.001 || lately < before * 0.999;
+}
+
+void mapping_keep_time(uint64_t ticks)
+{
+	struct tlstall_header *h = mapping.header;
+	uint32_t sequence = __atomic_load_n(&h->last_sequence, __ATOMIC_ACQUIRE);
+	struct tlstall_clock_pair now;
+
+	if (ticks - h->last.ticks < clock_rough_ticks(100000) || (sequence & 1))
+		return;
+	if (!__atomic_compare_exchange_n(&h->last_sequence, &sequence, sequence + 1, false,
+					 __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+		return;
+	now = clock_pair();
+	if (disturbed(h, &now))
+		h->clock_disturbed++;
+	h->last = now;
+	__atomic_store_n(&h->last_sequence, sequence + 2, __ATOMIC_RELEASE);
+}
+
+uint64_t mapping_ticks_per_ms(void)
+{
+	const struct tlstall_header *h = mapping.header;
+	struct tlstall_clock_pair now = clock_pair();
+
+	if (now.monotonic_ns - h->first.monotonic_ns < 1000000u)
+		return clock_rough_ticks(1000);
+	return (uint64_t)(rate(&h->first, &now) * 1e6);
+}
+
+__attribute__((destructor)) static void at_exit(void)
+{
+	struct tlstall_header *header = mapping.header;
+	struct tlstall_process *process;
+	uint64_t now;
+
+	if (!header)
+		return;
+	now = clock_ticks();
+	mapping_keep_time(now + clock_rough_ticks(1000000));
+	process = &mapping.processes[mapping_identity()->process];
+	process->exit_ticks = now;
+	__atomic_store_n(&process->exited, 1, __ATOMIC_RELEASE);
+	if ((uint32_t)getpid() != header->pid)
+		return;
+	header->exit_ticks = now;
+	__atomic_store_n(&header->exited, 1, __ATOMIC_RELEASE);
+	/* Made a context, never shook hands, has no children that might: leave nothing behind. */
+	if (!__atomic_load_n(&header->handshakes, __ATOMIC_ACQUIRE) && !header->forked &&
+	    !header->lost.foreign_calls && !header->bad_settings)
+		unlink(path_of_trace);
+}

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "observe.h"
+
+#include <fcntl.h>
+#include <linux/sockios.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include "clock.h"
+#include "mapping.h"
+#include "recorder.h"
+
+/* ---- BIOs ------------------------------------------------------------------ */
+
+/*
+ * Built-in methods by type and name: programs give their own methods the
+ * built-in types (curl's is a BIO_TYPE_MEM). The last ones are methods of
+ * programs whose control function is OpenSSL's own for sockets.
+ */
+static const struct {
+	int type; /* 0: any */
+	const char *name;
+	enum tlstall_bio_class bio_class;
+} built_in[] = {
+	{BIO_TYPE_SOCKET, "socket", TLSTALL_BIO_SOCKET},
+	{BIO_TYPE_CONNECT, "socket connect", TLSTALL_BIO_SOCKET},
+	{BIO_TYPE_DGRAM, "datagram socket", TLSTALL_BIO_DATAGRAM},
+	{BIO_TYPE_FD, "file descriptor", TLSTALL_BIO_FD},
+	{BIO_TYPE_MEM, "memory buffer", TLSTALL_BIO_MEMORY},
+	{BIO_TYPE_MEM, "secure memory buffer", TLSTALL_BIO_MEMORY},
+	{BIO_TYPE_BIO, "BIO pair", TLSTALL_BIO_PAIR},
+	{0, "libpq socket", TLSTALL_BIO_SOCKET},
+	{0, "PostgreSQL backend socket", TLSTALL_BIO_SOCKET},
+};
+
+static enum tlstall_bio_class classify(int type, const char *name)
+{
+	for (size_t i = 0; name && i < sizeof(built_in) / sizeof(built_in[0]); i++) {
+		if ((!built_in[i].type || built_in[i].type == type) &&
+		    !strcmp(built_in[i].name, name))
+			return built_in[i].bio_class;
+	}
+	return TLSTALL_BIO_CUSTOM;
+}
+
+/* A control call would reach the program's callback, if it has set one. */
+static bool has_callback(const struct libssl *lib, BIO *bio)
+{
+	return (lib->BIO_get_callback && lib->BIO_get_callback(bio)) ||
+	       (lib->BIO_get_callback_ex && lib->BIO_get_callback_ex(bio));
+}
+
+static int descriptor(const struct libssl *lib, BIO *bio, enum tlstall_bio_class bio_class)
+{
+	int fd = -1;
+
+	if (bio_class != TLSTALL_BIO_SOCKET && bio_class != TLSTALL_BIO_DATAGRAM &&
+	    bio_class != TLSTALL_BIO_FD)
+		return -1;
+	if (has_callback(lib, bio) || lib->BIO_ctrl(bio, BIO_C_GET_FD, 0, &fd) <= 0)
+		return -1;
+	return fd;
+}
+
+/* Filters are few; a longer chain than this is a loop. */
+#define CHAIN 16
+
+static BIO *follow(const struct libssl *lib, BIO *top, struct tlstall_transport *out)
+{
+	BIO *end = top, *next;
+	const char *name;
+
+	*out = (struct tlstall_transport){.fd = -1, .blocking = 2};
+	if (!top)
+		return NULL;
+	for (int i = 0; i < CHAIN && (next = lib->BIO_next(end)); i++)
+		end = next;
+	name = lib->BIO_method_name(end);
+	out->type = lib->BIO_method_type(end);
+	out->bio_class = classify(out->type, name);
+	out->name = recorder_string(name);
+	out->filter = end != top ? recorder_string(lib->BIO_method_name(top)) : 0;
+	out->fd = descriptor(lib, end, out->bio_class);
+	return end;
+}
+
+bool observe_transport(struct track *track, const SSL *ssl, struct tlstall_handshake *h)
+{
+	const struct libssl *lib = track->lib;
+	BIO *rbio = lib->SSL_get_rbio(ssl), *wbio = lib->SSL_get_wbio(ssl);
+
+	if (rbio == track->rbio && wbio == track->wbio && h->calls)
+		return false;
+	track->rbio = rbio;
+	track->wbio = wbio;
+	track->read_end = follow(lib, rbio, &h->read);
+	if (wbio == rbio) {
+		h->write = h->read;
+		track->write_end = track->read_end;
+	} else {
+		track->write_end = follow(lib, wbio, &h->write);
+	}
+	return true;
+}
+
+void observe_pending(const struct track *track, const struct tlstall_handshake *h, uint32_t *in,
+		     uint32_t *out)
+{
+	const struct libssl *lib = track->lib;
+	bool pair = h->read.bio_class == TLSTALL_BIO_PAIR;
+
+	*in = *out = UINT32_MAX;
+	if ((pair || h->read.bio_class == TLSTALL_BIO_MEMORY) && track->read_end &&
+	    !has_callback(lib, track->read_end))
+		*in = (uint32_t)lib->BIO_ctrl(track->read_end, BIO_CTRL_PENDING, 0, NULL);
+	pair = h->write.bio_class == TLSTALL_BIO_PAIR;
+	if ((pair || h->write.bio_class == TLSTALL_BIO_MEMORY) && track->write_end &&
+	    !has_callback(lib, track->write_end))
+		*out = (uint32_t)lib->BIO_ctrl(track->write_end,
+					       pair ? BIO_CTRL_WPENDING : BIO_CTRL_PENDING, 0,
+					       NULL);
+}
+
+void observe_bytes(const struct track *track, uint64_t *in, uint64_t *out)
+{
+	*in = track->rbio ? track->lib->BIO_number_read(track->rbio) : 0;
+	*out = track->wbio ? track->lib->BIO_number_written(track->wbio) : 0;
+}
+
+/* ---- the kernel ------------------------------------------------------------ */
+
+static void observe_peer(int fd, struct tlstall_address *out)
+{
+	struct sockaddr_storage storage;
+	const struct sockaddr_in *v4 = (const void *)&storage;
+	const struct sockaddr_in6 *v6 = (const void *)&storage;
+	socklen_t size = sizeof(storage);
+
+	if (getpeername(fd, (struct sockaddr *)&storage, &size))
+		return;
+	out->family = storage.ss_family;
+	if (storage.ss_family == AF_INET) {
+		out->port = ntohs(v4->sin_port);
+		memcpy(out->addr, &v4->sin_addr, 4);
+	} else if (storage.ss_family == AF_INET6) {
+		out->port = ntohs(v6->sin6_port);
+		memcpy(out->addr, &v6->sin6_addr, 16);
+	}
+}
+
+void observe_descriptor(struct tlstall_handshake *h)
+{
+	int fd = h->read.fd, flags;
+
+	if (fd < 0)
+		return;
+	flags = fcntl(fd, F_GETFL);
+	if (flags >= 0)
+		h->read.blocking = !(flags & O_NONBLOCK);
+	if (h->write.fd == fd)
+		h->write.blocking = h->read.blocking;
+	if (!h->peer.family)
+		observe_peer(fd, &h->peer);
+}
+
+static void copy_tcp_info(const struct tcp_info *info, struct tlstall_socket *out)
+{
+	out->bytes_acked = info->tcpi_bytes_acked;
+	out->bytes_received = info->tcpi_bytes_received;
+	out->unacked = info->tcpi_unacked;
+	out->total_retrans = info->tcpi_total_retrans;
+	out->rtt_us = info->tcpi_rtt;
+	out->rto_us = info->tcpi_rto;
+	out->snd_mss = info->tcpi_snd_mss;
+	out->last_data_sent_ms = info->tcpi_last_data_sent;
+	out->last_data_recv_ms = info->tcpi_last_data_recv;
+	out->last_ack_recv_ms = info->tcpi_last_ack_recv;
+	out->tcp_state = info->tcpi_state;
+	out->retransmits = info->tcpi_retransmits;
+	out->backoff = info->tcpi_backoff;
+	out->ca_state = info->tcpi_ca_state;
+}
+
+bool observe_socket(const struct tlstall_handshake *h, bool queues, struct tlstall_socket *out)
+{
+	struct tcp_info info = {0};
+	socklen_t size = sizeof(info);
+	int fd = h->read.fd, bytes;
+
+	if (fd < 0 || !control->socket)
+		return false;
+	*out = (struct tlstall_socket){.inq = UINT32_MAX, .outq = UINT32_MAX};
+	if (!getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size))
+		copy_tcp_info(&info, out);
+	if (queues && !ioctl(fd, SIOCINQ, &bytes))
+		out->inq = (uint32_t)bytes;
+	if (queues && !ioctl(fd, SIOCOUTQ, &bytes))
+		out->outq = (uint32_t)bytes;
+	out->ticks = clock_ticks();
+	return true;
+}
+
+/* ---- the session ------------------------------------------------------------ */
+
+static void observe_sni(const struct libssl *lib, const SSL *ssl, struct tlstall_handshake *h)
+{
+	const char *sni = lib->SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+
+	if (sni)
+		strncpy(h->sni, sni, sizeof(h->sni) - 1);
+}
+
+void observe_start(const struct track *track, const SSL *ssl, struct tlstall_handshake *h)
+{
+	h->role = track->lib->SSL_is_server(ssl) ? TLSTALL_ROLE_SERVER : TLSTALL_ROLE_CLIENT;
+	if (h->role == TLSTALL_ROLE_CLIENT)
+		observe_sni(track->lib, ssl, h);
+}
+
+static void observe_alpn(const struct libssl *lib, const SSL *ssl, struct tlstall_handshake *h)
+{
+	const unsigned char *protocol = NULL;
+	unsigned length = 0;
+
+	lib->SSL_get0_alpn_selected(ssl, &protocol, &length);
+	if (length >= sizeof(h->alpn))
+		length = sizeof(h->alpn) - 1;
+	if (protocol)
+		memcpy(h->alpn, protocol, length);
+}
+
+/* SSL_get_negotiated_group(), 3.0 and later: a name where the library has one. */
+static uint16_t observe_group(const struct libssl *lib, const SSL *ssl)
+{
+	long id;
+
+	if (!lib->SSL_group_to_name)
+		return 0;
+	id = lib->SSL_ctrl((SSL *)ssl, SSL_CTRL_GET_NEGOTIATED_GROUP, 0, NULL);
+	return id > 0 ? recorder_string(lib->SSL_group_to_name((SSL *)ssl, (int)id)) : 0;
+}
+
+static void observe_session(const struct libssl *lib, const SSL *ssl, struct tlstall_handshake *h)
+{
+	const SSL_CIPHER *cipher = lib->SSL_get_current_cipher(ssl);
+
+	if (cipher)
+		h->cipher = recorder_string(lib->SSL_CIPHER_get_name(cipher));
+	h->group = observe_group(lib, ssl);
+	observe_alpn(lib, ssl, h);
+	if (lib->SSL_session_reused(ssl))
+		h->flags |= TLSTALL_HS_RESUMED;
+}
+
+void observe_end(const struct track *track, const SSL *ssl, struct tlstall_handshake *h)
+{
+	const struct libssl *lib = track->lib;
+
+	h->version = (uint16_t)lib->SSL_version(ssl);
+	h->verify_result = (int32_t)lib->SSL_get_verify_result(ssl);
+	if (lib->SSL_get_peer_cert_chain && lib->SSL_get_peer_cert_chain(ssl))
+		h->flags |= TLSTALL_HS_PEER_CERT;
+	if (!h->sni[0])
+		observe_sni(lib, ssl, h);
+	if (h->outcome == TLSTALL_OUTCOME_OK)
+		observe_session(lib, ssl, h);
+	else if (h->ossl_error)
+		h->reason = recorder_string(lib->ERR_reason_error_string(h->ossl_error));
+}

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "recorder.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+#include "mapping.h"
+
+/* ---- handshake slots ------------------------------------------------------ */
+
+/* How many slots are tried before we do without one: bounds the cost of a full table. */
+#define PROBES 8
+
+static bool take(struct tlstall_handshake *slot)
+{
+	uint32_t status = __atomic_load_n(&slot->status, __ATOMIC_ACQUIRE);
+
+	return status != TLSTALL_SLOT_LIVE && status != TLSTALL_SLOT_CLAIMED &&
+	       __atomic_compare_exchange_n(&slot->status, &status, TLSTALL_SLOT_CLAIMED, false,
+					   __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
+static struct tlstall_handshake *take_mapped(void)
+{
+	struct tlstall_header *h = mapping.header;
+
+	for (int i = 0; i < PROBES; i++) {
+		uint64_t cursor = __atomic_fetch_add(&h->slot_cursor, 1, __ATOMIC_RELAXED);
+		struct tlstall_handshake *slot = &mapping.handshakes[cursor % mapping.slot_count];
+
+		if (!take(slot))
+			continue;
+		if (slot->number)
+			__atomic_fetch_add(&h->lost.slots_reused, 1, __ATOMIC_RELAXED);
+		return slot;
+	}
+	return NULL;
+}
+
+/* Private slots, chained when free. Process memory, never given back. */
+#define PRIVATE_SLOTS 64
+static struct tlstall_handshake *take_private(void)
+{
+	static struct tlstall_handshake *block;
+	struct tlstall_handshake *slots = __atomic_load_n(&block, __ATOMIC_ACQUIRE);
+
+	__atomic_fetch_add(&mapping.header->lost.handshakes_without_slot, 1, __ATOMIC_RELAXED);
+	for (int i = 0; slots && i < PRIVATE_SLOTS; i++) {
+		if (take(&slots[i]))
+			return &slots[i];
+	}
+	slots = mmap(NULL, PRIVATE_SLOTS * sizeof(*slots), PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (slots == MAP_FAILED)
+		return NULL;
+	slots[0].status = TLSTALL_SLOT_CLAIMED;
+	__atomic_store_n(&block, slots, __ATOMIC_RELEASE);
+	return &slots[0];
+}
+
+struct tlstall_handshake *recorder_claim(uint64_t ticks)
+{
+	struct tlstall_handshake *slot = take_mapped();
+
+	if (!slot)
+		slot = take_private();
+	if (!slot)
+		return NULL;
+	memset((char *)slot + offsetof(struct tlstall_handshake, flags), 0,
+	       sizeof(*slot) - offsetof(struct tlstall_handshake, flags));
+	slot->number = __atomic_add_fetch(&mapping.header->handshakes, 1, __ATOMIC_RELAXED);
+	slot->start = slot->progress = ticks;
+	slot->process = mapping_identity()->process;
+	slot->tid = mapping_tid();
+	__atomic_store_n(&slot->status, TLSTALL_SLOT_LIVE, __ATOMIC_RELEASE);
+	return slot;
+}
+
+void recorder_release(struct tlstall_handshake *slot, enum tlstall_slot_status status)
+{
+	__atomic_store_n(&slot->status, status, __ATOMIC_RELEASE);
+}
+
+bool recorder_retake(struct tlstall_handshake *slot, uint64_t number)
+{
+	uint32_t status = TLSTALL_SLOT_LINGER;
+
+	if (__atomic_load_n(&slot->number, __ATOMIC_ACQUIRE) != number)
+		return false;
+	if (__atomic_load_n(&slot->status, __ATOMIC_ACQUIRE) == TLSTALL_SLOT_LIVE)
+		return true;
+	if (!__atomic_compare_exchange_n(&slot->status, &status, TLSTALL_SLOT_LIVE, false,
+					 __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+		return false;
+	if (slot->number == number)
+		return true;
+	recorder_release(slot, TLSTALL_SLOT_LINGER);
+	return false;
+}
+
+/* ---- events --------------------------------------------------------------- */
+
+static void append(struct tlstall_event *ring, uint32_t mask, uint64_t *head,
+		   const struct tlstall_event *event)
+{
+	uint64_t position = __atomic_fetch_add(head, 1, __ATOMIC_RELAXED);
+	struct tlstall_event *to = &ring[position & mask];
+
+	__atomic_store_n(&to->commit, 0, __ATOMIC_RELAXED);
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	memcpy((char *)to + sizeof(to->commit), (const char *)event + sizeof(event->commit),
+	       sizeof(*event) - sizeof(event->commit));
+	__atomic_store_n(&to->commit, (uint32_t)(position + 1), __ATOMIC_RELEASE);
+}
+
+static bool in_file(const struct tlstall_handshake *slot)
+{
+	return slot >= mapping.handshakes && slot < mapping.handshakes + mapping.slot_count;
+}
+
+void recorder_event(struct tlstall_event *event, struct tlstall_handshake *slot)
+{
+	struct tlstall_header *h = mapping.header;
+	bool opening = event->type == TLSTALL_EVENT_END;
+
+	event->slot = TLSTALL_NO_SLOT;
+	event->tid = mapping_tid();
+	event->process = mapping_identity()->process;
+	if (slot) {
+		event->handshake = (uint32_t)slot->number;
+		if (in_file(slot))
+			event->slot = (uint32_t)(slot - mapping.handshakes);
+		opening |= slot->events < TLSTALL_OPENING;
+		slot->events = (uint8_t)(slot->events + (slot->events < UINT8_MAX));
+	}
+	if (opening)
+		append(mapping.opening, mapping.opening_mask, &h->opening_head, event);
+	else
+		append(mapping.rest, mapping.rest_mask, &h->rest_head, event);
+}
+
+/* ---- texts ---------------------------------------------------------------- */
+
+/* Looks a text up, or appends it: a copy of our own per process avoids reading half-written ones. */
+static uint32_t intern(struct tlstall_string *table, uint32_t room, uint32_t *count,
+		       const char *text)
+{
+	uint32_t n = __atomic_load_n(count, __ATOMIC_ACQUIRE);
+	uint32_t index;
+
+	for (uint32_t i = 1; i < n && i < room; i++) {
+		if (__atomic_load_n(&table[i].commit, __ATOMIC_ACQUIRE) &&
+		    !strncmp(table[i].text, text, sizeof(table[i].text) - 1))
+			return i;
+	}
+	if (n >= room)
+		goto lost;
+	index = __atomic_fetch_add(count, 1, __ATOMIC_RELAXED);
+	if (index >= room)
+		goto lost;
+	strncpy(table[index].text, text, sizeof(table[index].text) - 1);
+	__atomic_store_n(&table[index].commit, 1, __ATOMIC_RELEASE);
+	return index;
+lost:
+	__atomic_fetch_add(&mapping.header->lost.strings, 1, __ATOMIC_RELAXED);
+	return 0;
+}
+
+/* Texts of OpenSSL are constants: remember what an address gave last time. */
+struct known_text {
+	const char *text;
+	uint32_t id;
+};
+
+static uint32_t lookup(struct known_text *cache, uint32_t cache_mask, struct tlstall_string *table,
+		       uint32_t room, uint32_t *count, const char *text)
+{
+	struct known_text *known = &cache[((uintptr_t)text >> 3) & cache_mask];
+	uint32_t id = __atomic_load_n(&known->id, __ATOMIC_ACQUIRE);
+
+	/* a custom BIO's name may be freed and its address used again: compare the text too */
+	if (id && known->text == text &&
+	    !strncmp(table[id].text, text, sizeof(table[id].text) - 1))
+		return id;
+	id = intern(table, room, count, text);
+	__atomic_store_n(&known->id, 0, __ATOMIC_RELEASE);
+	known->text = text;
+	__atomic_store_n(&known->id, id, __ATOMIC_RELEASE);
+	return id;
+}
+
+uint8_t recorder_state(const char *text)
+{
+	static struct known_text cache[256];
+
+	if (!text)
+		return 0;
+	return (uint8_t)lookup(cache, 255, mapping.states, 255, &mapping.header->state_count,
+			       text);
+}
+
+uint16_t recorder_string(const char *text)
+{
+	static struct known_text cache[128];
+
+	if (!text || !*text)
+		return 0;
+	return (uint16_t)lookup(cache, 127, mapping.strings,
+				mapping.header->section[TLSTALL_SECTION_STRINGS].count,
+				&mapping.header->string_count, text);
+}
+
+/* ---- stacks --------------------------------------------------------------- */
+
+static uint64_t hash_frames(void *const *frames, int count)
+{
+	uint64_t hash = 14695981039346656037ull; /* FNV-1a, a word at a time */
+
+	for (int i = 0; i < count; i++)
+		hash = (hash ^ (uintptr_t)frames[i]) * 1099511628211ull;
+	return hash | 1;
+}
+
+uint32_t recorder_stack(void *const *frames, int count)
+{
+	struct tlstall_header *h = mapping.header;
+	uint32_t room = h->section[TLSTALL_SECTION_STACKS].count;
+	uint64_t hash;
+
+	if (count > TLSTALL_STACK_FRAMES)
+		count = TLSTALL_STACK_FRAMES;
+	if (count <= 0)
+		return 0;
+	hash = hash_frames(frames, count);
+	for (uint32_t i = 0; i < 16; i++) {
+		uint32_t id = 1 + (uint32_t)((hash + i) % (room - 1));
+		struct tlstall_stack *stack = &mapping.stacks[id];
+		uint64_t empty = 0;
+
+		if (__atomic_load_n(&stack->hash, __ATOMIC_ACQUIRE) == hash)
+			return id;
+		if (!__atomic_compare_exchange_n(&stack->hash, &empty, hash, false,
+						 __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+			continue;
+		stack->count = (uint32_t)count;
+		for (int f = 0; f < count; f++)
+			stack->frames[f] = (uintptr_t)frames[f];
+		__atomic_fetch_add(&h->stack_count, 1, __ATOMIC_RELAXED);
+		__atomic_store_n(&stack->commit, 1, __ATOMIC_RELEASE);
+		return id;
+	}
+	__atomic_fetch_add(&h->lost.stacks, 1, __ATOMIC_RELAXED);
+	return 0;
+}
+
+void recorder_libssl(uint8_t id, uintptr_t start, uintptr_t size, uint32_t version,
+		     const char *text)
+{
+	struct tlstall_header *h = mapping.header;
+	struct tlstall_libssl *entry = &h->libssl[id];
+
+	if (entry->start == start)
+		return;
+	entry->end = start + size;
+	entry->version_num = version;
+	strncpy(entry->version, text, sizeof(entry->version) - 1);
+	entry->start = start;
+	if (h->libssl_count <= id)
+		h->libssl_count = id + 1u;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The narrow way into the trace file. Nothing here blocks, allocates or
+ * formats; what does not fit is counted in the header's `lost`.
+ */
+#ifndef SHIM_RECORDER_H
+#define SHIM_RECORDER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "tlstall/trace.h"
+
+/* Claims a slot of the file, or of a small private store when all are in flight; NULL: neither. */
+struct tlstall_handshake *recorder_claim(uint64_t ticks);
+/* Its SSL object lives on and may add to it: LINGER; is gone: DONE. */
+void recorder_release(struct tlstall_handshake *slot, enum tlstall_slot_status status);
+/* Takes a lingering slot back for another note; false when it went to somebody else. */
+bool recorder_retake(struct tlstall_handshake *slot, uint64_t number);
+
+/* Copies the event into its ring; fills commit, slot, handshake, tid, process. */
+void recorder_event(struct tlstall_event *event, struct tlstall_handshake *slot);
+
+/* Ids of texts, equal for equal texts; 0 when there is no room or text is NULL. */
+uint8_t recorder_state(const char *text);
+uint16_t recorder_string(const char *text);
+uint32_t recorder_stack(void *const *frames, int count);
+
+/* Notes a libssl copy in the header. */
+void recorder_libssl(uint8_t id, uintptr_t start, uintptr_t size, uint32_t version,
+		     const char *text);
+
+#endif

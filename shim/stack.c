@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * libunwind is never linked: its _Unwind_* symbols would take over C++'s. A
+ * private dlopen costs 100 us once and clashes with nothing.
+ */
+#include "stack.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "elf.h"
+#include "mapping.h"
+#include "recorder.h"
+
+typedef int unwind_backtrace(void **frames, int size);
+static unwind_backtrace *backtrace_function;
+
+static void load(void)
+{
+	void *library = dlopen("libunwind.so.8", RTLD_LOCAL | RTLD_NOW);
+
+	if (library)
+		backtrace_function = (unwind_backtrace *)dlsym(library, "unw_backtrace");
+	else
+		dlerror();
+}
+
+/* ---- module map -------------------------------------------------------------- */
+
+static void copy_build_id(const struct elf_object *object, struct tlstall_module *module)
+{
+	for (unsigned i = 0; i < object->phdr_count; i++) {
+		const ElfW(Phdr) *phdr = &object->phdr[i];
+		const char *at = (const char *)(object->bias + phdr->p_vaddr);
+		const char *end = at + phdr->p_memsz;
+
+		while (phdr->p_type == PT_NOTE && at + sizeof(ElfW(Nhdr)) < end) {
+			const ElfW(Nhdr) *note = (const ElfW(Nhdr) *)at;
+			const char *name = at + sizeof(*note);
+			const char *id = name + ((note->n_namesz + 3) & ~3u);
+
+			at = id + ((note->n_descsz + 3) & ~3u);
+			if (note->n_type != NT_GNU_BUILD_ID || note->n_namesz != 4 ||
+			    note->n_descsz > sizeof(module->build_id) || memcmp(name, "GNU", 4))
+				continue;
+			memcpy(module->build_id, id, note->n_descsz);
+			module->build_id_size = note->n_descsz;
+			return;
+		}
+	}
+}
+
+static bool module_known(const struct elf_object *object)
+{
+	uint32_t count = __atomic_load_n(&mapping.header->module_count, __ATOMIC_ACQUIRE);
+	uint32_t room = mapping.header->section[TLSTALL_SECTION_MODULES].count;
+
+	for (uint32_t i = 0; i < count && i < room; i++) {
+		if (mapping.modules[i].start == object->start &&
+		    mapping.modules[i].end == object->end)
+			return true;
+	}
+	return false;
+}
+
+static bool note_module(const struct elf_object *object, void *context)
+{
+	struct tlstall_header *h = mapping.header;
+	const char *path = object->path[0] ? object->path : h->program;
+	struct tlstall_module *module;
+	uint32_t index;
+
+	(void)context;
+	if (module_known(object))
+		return false;
+	index = __atomic_fetch_add(&h->module_count, 1, __ATOMIC_RELAXED);
+	if (index >= h->section[TLSTALL_SECTION_MODULES].count) {
+		__atomic_fetch_add(&h->lost.modules, 1, __ATOMIC_RELAXED);
+		return true;
+	}
+	module = &mapping.modules[index];
+	module->start = object->start;
+	module->end = object->end;
+	module->bias = object->bias;
+	memcpy(module->path, path, strnlen(path, sizeof(module->path) - 1));
+	copy_build_id(object, module);
+	__atomic_store_n(&module->commit, 1, __ATOMIC_RELEASE);
+	return false;
+}
+
+static void refresh_modules(void)
+{
+	static uint64_t seen;
+	uint64_t loads = elf_loads();
+
+	if (__atomic_exchange_n(&seen, loads, __ATOMIC_ACQ_REL) != loads)
+		elf_each(note_module, NULL);
+}
+
+/* ---- stacks ------------------------------------------------------------------- */
+
+/* The frames of the shim itself come first: they say nothing. */
+static int skip_own(void *const *frames, int count)
+{
+	extern const char __ehdr_start __attribute__((visibility("hidden")));
+	extern const char _end __attribute__((visibility("hidden")));
+	int skip = 0;
+
+	while (skip < count && (const char *)frames[skip] >= &__ehdr_start &&
+	       (const char *)frames[skip] < &_end)
+		skip++;
+	return skip;
+}
+
+uint32_t stack_take(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	void *frames[TLSTALL_STACK_FRAMES + 8];
+	int count, skip, saved = errno;
+	uint32_t id;
+
+	if (!control->stacks)
+		return 0;
+	/* The loader's locks may have been held by a thread that the fork did not copy. */
+	if (mapping_identity()->threaded_parent) {
+		__atomic_fetch_add(&mapping.header->lost.unwound_in_child, 1, __ATOMIC_RELAXED);
+		return 0;
+	}
+	pthread_once(&once, load);
+	if (!backtrace_function)
+		return 0;
+	refresh_modules();
+	count = backtrace_function(frames, TLSTALL_STACK_FRAMES + 8);
+	skip = skip_own(frames, count);
+	id = recorder_stack(frames + skip, count - skip);
+	errno = saved;
+	return id;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What we keep for each SSL object: it hangs on the object by ex_data and goes
+ * with its last SSL_free.
+ */
+#ifndef SHIM_TRACK_H
+#define SHIM_TRACK_H
+
+#include "libssl.h"
+#include "tlstall/trace.h"
+
+enum phase {
+	PHASE_NEW,	/* no handshake yet */
+	PHASE_RUNNING,	/* an unfinished (or failed) one */
+	PHASE_FOLLOWED, /* finished; its first read is still of interest */
+	PHASE_DONE,	/* finished; reads and writes pass through */
+};
+
+struct track {
+	struct track *next_free;
+	const struct libssl *lib;
+	struct tlstall_handshake *slot; /* NULL: none, or no room for it */
+	uint64_t number;		/* of that handshake */
+	uint64_t finished_number;	/* of the one finished before it */
+	uint64_t created;		/* SSL_new, in ticks */
+	info_callback *callback;	/* the program's own, set on the SSL */
+	bool callback_set;		/* even if to NULL */
+	uint8_t phase;			/* enum phase */
+	uint16_t process;		/* that began the handshake */
+	uint32_t op_tid;		/* thread of the last op */
+	int32_t op_ret;
+	bool op_known;
+	uint32_t op_error_head;		/* error queue after the last op */
+	uint64_t base_in, base_out;	/* BIO counters at the handshake's start */
+	void *rbio, *wbio;		/* as last looked at */
+	void *read_end, *write_end;	/* their transports */
+};
+
+/* Registers our ex_data with that libssl; false: it cannot be tracked. */
+bool track_register(const struct libssl *lib);
+
+/* NULL: nothing known of this object yet. Never allocates. */
+struct track *track_get(const struct libssl *lib, const SSL *ssl);
+/* The same, making one if need be; NULL without memory. */
+struct track *track_make(const struct libssl *lib, const SSL *ssl);
+
+/* The program's own callback of a SSL_CTX. */
+info_callback *track_ctx_callback(const struct libssl *lib, const SSL_CTX *ctx);
+bool track_set_ctx_callback(const struct libssl *lib, SSL_CTX *ctx, info_callback *callback);
+
+#endif
