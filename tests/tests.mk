@@ -49,9 +49,9 @@ $(BUILD)/tests/%.a:
 	@rm -f $@
 	$(AR) rcs $@ $^
 
-$(UNIT_TESTS): $(BUILD)/%: %.c $(BUILD)/tests/libtools.a $(TEST_HEADERS)
+$(UNIT_TESTS): $(BUILD)/%: %.c tests/unit/build_trace.c $(BUILD)/tests/libtools.a $(TEST_HEADERS)
 	@mkdir -p $(@D)
-	$(CC) $(TEST_CFLAGS) -pie $< $(BUILD)/tests/libtools.a $(TOOL_LIBS) -lcmocka -o $@
+	$(CC) $(TEST_CFLAGS) -pie $< tests/unit/build_trace.c $(BUILD)/tests/libtools.a $(TOOL_LIBS) -lcmocka -o $@
 
 $(SHIM_UNIT_TESTS): $(BUILD)/%: %.c $(BUILD)/tests/libshim.a $(TEST_HEADERS)
 	@mkdir -p $(@D)
