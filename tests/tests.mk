@@ -60,7 +60,7 @@ $(SHIM_UNIT_TESTS): $(BUILD)/%: %.c $(BUILD)/tests/libshim.a $(TEST_HEADERS)
 # gcc has no libFuzzer: driver.c mutates the seeds itself. The sources of what
 # is fuzzed are compiled again, with the sanitizers.
 FUZZ_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
-FUZZ_SOURCES  := tests/fuzz/driver.c $(wildcard tools/trace/*.c)
+FUZZ_SOURCES  := tests/fuzz/driver.c $(wildcard tools/trace/*.c tools/check/*.c)
 $(FUZZERS): $(BUILD)/%: %.c $(FUZZ_SOURCES) $(TEST_HEADERS)
 	@mkdir -p $(@D)
 	$(CC) $(TEST_CFLAGS) -O1 -U_FORTIFY_SOURCE $(FUZZ_SANITIZE) $< $(FUZZ_SOURCES) $(TOOL_LIBS) -o $@

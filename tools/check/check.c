@@ -104,25 +104,34 @@ static void note_missing(struct inquiry *inquiry)
 				 library_name(&closure->list[closure->list[i].parent]));
 }
 
+/* Not by a shared OpenSSL: what the program itself has counts before what its libraries drag in. */
+static bool find_others(struct inquiry *inquiry)
+{
+	bool found = find_other_tls(inquiry, 0, OTHER_NEAR | OTHER_DECIDES);
+
+	if (!found)
+		found = find_inside(inquiry);
+	if (find_other_tls(inquiry, 0, OTHER_FAR | (found ? 0 : OTHER_DECIDES)))
+		found = true;
+	return found;
+}
+
 static void find_ways(struct inquiry *inquiry)
 {
 	struct check_result *result = inquiry->result;
-	bool seen = find_users(inquiry, 0), other;
+	bool seen = find_users(inquiry, 0);
 
 	seen |= find_plugins(inquiry);
-	other = inquiry->closure.list[0].object.exports & OBJECT_BIT(SSL_do_handshake);
-	if (!seen && !other)
-		other = find_other_tls(inquiry, 0, true);
-	else if (seen)
-		find_other_tls(inquiry, 0, false);
-	if (!seen && (!other || !result->reasons.count))
-		other |= find_inside(inquiry);
-	if (result->ways.count || result->reasons.count || other)
+	if (seen || result->ways.count) {
+		find_other_tls(inquiry, 0, 0);
 		return;
+	}
+	if (find_others(inquiry) || result->reasons.count)
+		return;
+	add_reason(result, CHECK_REASON_NO_TLS, NULL, "no TLS found in it or in what it needs");
 	if (inquiry->closure.list[0].object.imports & OBJECT_BIT(dlopen))
 		add_note(result, NULL,
 			 "can load libraries at run time (dlopen): which, is not known");
-	add_reason(result, CHECK_REASON_NO_TLS, NULL, "no TLS found in it or in what it needs");
 }
 
 int examine(struct inquiry *inquiry)

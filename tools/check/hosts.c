@@ -57,7 +57,9 @@ static bool look_at_plugin(struct inquiry *inquiry, const struct host *host, con
 		return true;
 	}
 	if (!find_users(inquiry, first))
-		return find_other_tls(inquiry, first, !inquiry->result->ways.count), false;
+		return find_other_tls(inquiry, first,
+				      inquiry->result->ways.count ? 0 : OTHER_DECIDES),
+		       false;
 	if (host->way == CHECK_WAY_DEEPBIND)
 		add_way(inquiry->result, host->way, path,
 			"%s loads %s with RTLD_DEEPBIND, where the shim patches its calls",

@@ -31,7 +31,10 @@ void find_obstacles(struct inquiry *inquiry);
 /* users.c: who calls libssl in the closure from the entry `first` on; true when somebody is seen. */
 bool find_users(struct inquiry *inquiry, size_t first);
 /* TLS that is not a shared OpenSSL, by the names of libraries; true when there is some. */
-bool find_other_tls(struct inquiry *inquiry, size_t first, bool decides);
+#define OTHER_DECIDES 1u /* it is the answer, not a note */
+#define OTHER_NEAR    2u /* only what the entry `first` itself needs */
+#define OTHER_FAR     4u /* only what it does not need itself */
+bool find_other_tls(struct inquiry *inquiry, size_t first, unsigned how);
 
 /* hosts.c: plugins on disk of programs known to load them. */
 bool find_plugins(struct inquiry *inquiry);

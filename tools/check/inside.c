@@ -10,8 +10,8 @@
 #include "check/textscan.h"
 
 /* Bytes that are read in all: some tens of milliseconds. */
-#define PROGRAM_BYTES (256u << 20)
-#define LIBRARIES_BYTES (64u << 20)
+#define PROGRAM_BYTES (192u << 20)
+#define LIBRARIES_BYTES (32u << 20)
 
 #define NAMES (TEXT_BIT(SSL_CONNECT) | TEXT_BIT(SSL_ACCEPT) | TEXT_BIT(SSL_DO_HANDSHAKE))
 
@@ -117,7 +117,7 @@ static bool look_inside(struct inquiry *inquiry, size_t index, uint64_t *budget)
 	if (fd < 0)
 		return false;
 	/* Whoever exports OpenSSL need only say which. */
-	scan.enough = exports ? TEXT_BIT(OPENSSL_VERSION) : 0;
+	scan.enough = TEXT_BIT(LIBSSL_SOURCE) | (exports ? TEXT_BIT(OPENSSL_VERSION) : 0);
 	textscan_file(fd, &library->object, &scan);
 	if (index)
 		close(fd);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "check/object.h"
 
@@ -275,7 +276,7 @@ static uint64_t count_by_gnu_hash(struct reading *r)
 		if (word(buckets, i) > last)
 			last = word(buckets, i);
 	if (!buckets || last < first)
-		return first; /* exports nothing: all that there is are imports */
+		return 0; /* exports nothing: the table is a dummy */
 	at += bucket_count * 4ull + (last - first) * 4ull;
 	offset = to_offset(r, at, &left);
 	left = left / 4 < SYMBOLS_MAX ? left / 4 : SYMBOLS_MAX;
@@ -307,10 +308,14 @@ static uint64_t count_symbols(struct reading *r, uint64_t entry)
 
 static void note_symbol(struct reading *r, const GElf_Sym *symbol)
 {
-	const char *name = string_at(r, symbol->st_name);
+	const char *name;
 
-	/* Two first letters decide for nearly all. */
-	if (!name || (strncmp(name, "SSL_", 4) && strncmp(name, "dl", 2)))
+	/* The first letter decides for nearly all. */
+	if (symbol->st_name >= r->strtab_size ||
+	    (r->strings[symbol->st_name] != 'S' && r->strings[symbol->st_name] != 'd'))
+		return;
+	name = string_at(r, symbol->st_name);
+	if (!name)
 		return;
 	for (int i = 0; i < OBJECT_SYMBOL_COUNT; i++) {
 		if (strcmp(name, object_symbol_name(i)))
@@ -363,9 +368,7 @@ static int read_headers(struct reading *r)
 	GElf_Ehdr header;
 	size_t count;
 
-	if (elf_kind(r->elf) != ELF_K_ELF)
-		return -ENOEXEC;
-	if (!gelf_getehdr(r->elf, &header))
+	if (elf_kind(r->elf) != ELF_K_ELF || !gelf_getehdr(r->elf, &header))
 		return -EBADMSG;
 	r->object->class = header.e_ident[EI_CLASS];
 	r->object->data = header.e_ident[EI_DATA];
@@ -385,15 +388,14 @@ static int read_headers(struct reading *r)
 	return r->phdr_count == count ? 0 : -EBADMSG;
 }
 
-static int read_elf(Elf *elf, uint64_t size, struct object *object)
+static int read_elf(Elf *elf, const char *magic, uint64_t size, struct object *object)
 {
 	struct reading reading = {.elf = elf, .object = object, .file_size = size};
 	int ret;
 
-	*object = (struct object){0};
-	if (!elf)
-		return -ENOEXEC;
-	ret = read_headers(&reading);
+	ret = memcmp(magic, ELFMAG, SELFMAG) ? -ENOEXEC : elf ? 0 : -EBADMSG;
+	if (ret == 0)
+		ret = read_headers(&reading);
 	if (ret == 0)
 		ret = read_segments(&reading);
 	free(reading.phdrs);
@@ -406,17 +408,22 @@ static int read_elf(Elf *elf, uint64_t size, struct object *object)
 int object_read(int fd, struct object *object)
 {
 	struct stat status;
+	char magic[SELFMAG] = "";
 
 	elf_version(EV_CURRENT);
-	if (fstat(fd, &status) != 0)
+	*object = (struct object){0};
+	if (fstat(fd, &status) != 0 || pread(fd, magic, sizeof(magic), 0) < 0)
 		return -EIO;
-	return read_elf(elf_begin(fd, ELF_C_READ, NULL), (uint64_t)status.st_size, object);
+	return read_elf(elf_begin(fd, ELF_C_READ, NULL), magic, (uint64_t)status.st_size, object);
 }
 
 int object_read_bytes(const void *bytes, size_t size, struct object *object)
 {
 	elf_version(EV_CURRENT);
-	return read_elf(size ? elf_memory((char *)bytes, size) : NULL, size, object);
+	*object = (struct object){0};
+	if (size < SELFMAG)
+		return -ENOEXEC;
+	return read_elf(elf_memory((char *)bytes, size), bytes, size, object);
 }
 
 void object_free(struct object *object)

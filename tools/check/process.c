@@ -234,39 +234,48 @@ static pid_t traced_ancestor(pid_t pid)
 	return 0;
 }
 
-static void explain_absence(const struct process *process)
+/* LD_PRELOAD had its effect on nobody: since when, or by whom. */
+static void explain_environment(const struct process *process)
 {
-	struct inquiry *inquiry = process->inquiry;
-	struct check_result *result = inquiry->result;
+	struct check_result *result = process->inquiry->result;
 	const char *preload = variable(process, "LD_PRELOAD");
 	bool asked = preload && strstr(preload, SHIM_NAME);
-	pid_t ancestor;
+	pid_t ancestor = asked ? 0 : traced_ancestor(process->pid);
 
-	inquiry->blocked = true;
-	if (process->secure)
-		add_reason(result, CHECK_REASON_SECURE, result->program,
-			   "runs with AT_SECURE (setuid, setgid or file capabilities): "
-			   "the loader ignored LD_PRELOAD");
-	if (*inquiry->shim && !shim_is_readable(process))
-		add_reason(result, CHECK_REASON_SHIM_UNREADABLE, inquiry->shim,
-			   "the shim %s is not readable from %s", inquiry->shim,
-			   inquiry->closure.root.fd < 0 ? "that process" : "its root directory");
-	if (result->reasons.count)
-		return;
-	ancestor = asked ? 0 : traced_ancestor(process->pid);
 	if (asked)
 		add_reason(result, CHECK_REASON_NOT_PRELOADED, result->program,
 			   "LD_PRELOAD names the shim, but the loader did not load it");
 	else if (ancestor)
 		add_reason(result, CHECK_REASON_STRIPPED, NULL,
-			   "its ancestor %d has the shim, but LD_PRELOAD was taken out of the "
-			   "environment "
-			   "on the way",
+			   "its ancestor %d has the shim, but LD_PRELOAD was taken out of its "
+			   "environment",
 			   ancestor);
 	else
 		add_reason(result, CHECK_REASON_NOT_PRELOADED, NULL,
 			   "was started without the shim: start it with tlstall run, or with the "
 			   "environment that tlstall env prints");
+}
+
+static void explain_absence(const struct process *process)
+{
+	struct inquiry *inquiry = process->inquiry;
+	struct check_result *result = inquiry->result;
+	bool explained = inquiry->blocked;
+
+	if (process->secure) {
+		explained = true;
+		add_reason(result, CHECK_REASON_SECURE, result->program,
+			   "runs with AT_SECURE (setuid, setgid or file capabilities): "
+			   "the loader ignored LD_PRELOAD");
+	}
+	if (*inquiry->shim && !shim_is_readable(process)) {
+		explained = true;
+		add_reason(result, CHECK_REASON_SHIM_UNREADABLE, inquiry->shim,
+			   "the shim %s is not readable from %s", inquiry->shim,
+			   inquiry->closure.root.fd < 0 ? "that process" : "its root directory");
+	}
+	if (!explained)
+		explain_environment(process);
 }
 
 static int open_executable(struct process *process)
@@ -311,15 +320,21 @@ static void conclude(struct process *process)
 {
 	struct check_result *result = process->inquiry->result;
 
-	if (process->shim) {
-		add_way(result, CHECK_WAY_TRACED, result->trace,
-			result->trace ? "has the shim and is being traced"
-				      : "has the shim; it has no trace file: no handshake yet");
-		result->seen = true;
+	if (!process->shim) {
+		explain_absence(process);
+		result->seen = false;
 		return;
 	}
-	explain_absence(process);
-	result->seen = false;
+	/* With a trace file it has been seen, whatever its files look like. */
+	result->seen = result->trace || result->ways.count;
+	if (result->trace)
+		add_way(result, CHECK_WAY_TRACED, result->trace,
+			"has the shim and is being traced");
+	else if (result->seen)
+		add_way(result, CHECK_WAY_TRACED, NULL,
+			"has the shim; no handshake yet, so no trace file");
+	else
+		add_note(result, NULL, "has the shim");
 }
 
 static int look_at(struct process *process)

@@ -197,7 +197,7 @@ static const char *other_tls(const char *name)
 	return NULL;
 }
 
-bool find_other_tls(struct inquiry *inquiry, size_t first, bool decides)
+bool find_other_tls(struct inquiry *inquiry, size_t first, unsigned how)
 {
 	const struct closure *closure = &inquiry->closure;
 	bool found = false;
@@ -207,7 +207,8 @@ bool find_other_tls(struct inquiry *inquiry, size_t first, bool decides)
 		const char *tls = other_tls(library_name(library)), *by = "";
 		char who[256];
 
-		if (!tls || library->same)
+		if (!tls || library->same ||
+		    (how & (library->parent == (int)first ? OTHER_FAR : OTHER_NEAR)))
 			continue;
 		if (library->parent > 0) {
 			snprintf(who, sizeof(who), ", needed by %s",
@@ -215,7 +216,7 @@ bool find_other_tls(struct inquiry *inquiry, size_t first, bool decides)
 			by = who;
 		}
 		found = true;
-		if (decides)
+		if (how & OTHER_DECIDES)
 			add_reason(inquiry->result, CHECK_REASON_OTHER_TLS, library->path,
 				   "uses %s (%s%s)", tls, library_name(library), by);
 		else
