@@ -119,6 +119,7 @@ static bool find_others(struct inquiry *inquiry)
 static void find_ways(struct inquiry *inquiry)
 {
 	struct check_result *result = inquiry->result;
+	size_t before = result->reasons.count;
 	bool seen = find_users(inquiry, 0);
 
 	seen |= find_plugins(inquiry);
@@ -126,7 +127,7 @@ static void find_ways(struct inquiry *inquiry)
 		find_other_tls(inquiry, 0, 0);
 		return;
 	}
-	if (find_others(inquiry) || result->reasons.count)
+	if (find_others(inquiry) || result->reasons.count > before)
 		return;
 	add_reason(result, CHECK_REASON_NO_TLS, NULL, "no TLS found in it or in what it needs");
 	if (inquiry->closure.list[0].object.imports & OBJECT_BIT(dlopen))
