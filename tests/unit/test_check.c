@@ -558,6 +558,62 @@ static void test_circle(void **state)
 	closure_free(&closure);
 }
 
+static bool has_path(const struct closure *closure, const char *path)
+{
+	struct stat one, other;
+
+	for (size_t i = 1; i < closure->count; i++)
+		if (closure->list[i].path && stat(closure->list[i].path, &one) == 0 &&
+		    stat(path, &other) == 0 && one.st_ino == other.st_ino)
+			return true;
+	return false;
+}
+
+/* The loader's own list of what a program needs; returns how many libraries it names. */
+static size_t compare_with_loader(const char *program)
+{
+	struct closure closure;
+	char line[512], path[512];
+	size_t named = 0;
+	FILE *loader;
+
+	load(&closure, program, NULL);
+	snprintf(line, sizeof(line), "LD_TRACE_LOADED_OBJECTS=1 exec %s", program);
+	loader = popen(line, "r");
+	while (loader && fgets(line, sizeof(line), loader)) {
+		if (sscanf(line, "%*s => %511s", path) != 1)
+			continue;
+		named++;
+		if (!has_path(&closure, path))
+			fail_msg("%s: the loader loads %s", program, path);
+	}
+	assert_int_equal(pclose(loader), 0);
+	for (size_t i = 1; i < closure.count; i++) {
+		assert_non_null(closure.list[i].path);
+		named -= !!strncmp(library_name(&closure.list[i]), "ld-linux", 8);
+	}
+	closure_free(&closure);
+	return named;
+}
+
+static void test_as_the_loader_does(void **state)
+{
+	static const char *const programs[] = {"/usr/bin/curl", "/usr/sbin/nginx",
+					       "/usr/bin/gdb",	"/usr/bin/ruby",
+					       "/usr/bin/php",	"/usr/bin/openssl"};
+	unsigned compared = 0;
+	(void)state;
+
+	for (size_t i = 0; i < sizeof(programs) / sizeof(*programs); i++) {
+		if (access(programs[i], X_OK) != 0)
+			continue;
+		/* Neither more nor fewer. */
+		assert_int_equal(compare_with_loader(programs[i]), 0);
+		compared++;
+	}
+	assert_true(compared > 0);
+}
+
 /* ---- answers ------------------------------------------------------------- */
 
 static bool has(const struct check_findings *findings, int kind)
@@ -810,6 +866,7 @@ int main(void)
 		TEST(test_search_order),
 		TEST(test_other_machines_library),
 		TEST(test_circle),
+		TEST(test_as_the_loader_does),
 		TEST(test_direct),
 		TEST(test_transitive),
 		TEST(test_not_seen),

@@ -134,9 +134,9 @@ static void add_user(struct inquiry *inquiry, size_t index, const struct library
 	name_libssl(inquiry->result, provider);
 	if (head)
 		add_way(inquiry->result, CHECK_WAY_PLUGIN, closure->list[head].path,
-			"its plugin %s calls %s of %s%s%s", library_name(&closure->list[head]),
-			functions, library_name(provider), index == head ? "" : " through ",
-			index == head ? "" : library_name(user));
+			"its plugin %s, when it loads it, calls %s of %s%s%s",
+			library_name(&closure->list[head]), functions, library_name(provider),
+			index == head ? "" : " through ", index == head ? "" : library_name(user));
 	else if (!index)
 		add_way(inquiry->result, CHECK_WAY_DIRECT, provider->path, "calls %s of %s",
 			functions, library_name(provider));
