@@ -18,6 +18,7 @@
 #define SYMBOLS_MAX (4u << 20)
 #define BUCKETS_MAX (1u << 20)
 #define NOTES_MAX (1u << 20) /* bytes */
+#define NOTE_SEGMENTS_MAX 16
 
 #ifndef DF_1_PIE
 #define DF_1_PIE 0x08000000
@@ -345,7 +346,7 @@ static void read_symbols(struct reading *r)
 
 static int read_segments(struct reading *r)
 {
-	int ret = 0;
+	int ret = 0, notes = 0;
 
 	find_constants(r);
 	for (size_t i = 0; i < r->phdr_count && ret == 0; i++) {
@@ -353,7 +354,7 @@ static int read_segments(struct reading *r)
 
 		if (p->p_type == PT_INTERP)
 			ret = read_interpreter(r, p);
-		else if (p->p_type == PT_NOTE)
+		else if (p->p_type == PT_NOTE && notes++ < NOTE_SEGMENTS_MAX)
 			read_notes(r, p);
 		else if (p->p_type == PT_DYNAMIC && !r->object->dynamic)
 			ret = read_dynamic(r, p);
