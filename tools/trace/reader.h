@@ -61,6 +61,13 @@ void trace_set_now(struct trace *trace, struct tlstall_clock_pair now);
 bool trace_is_local(const struct trace *trace);
 /* Reads this host's clocks in the unit that the trace uses. */
 struct tlstall_clock_pair trace_read_clock(const struct trace *trace);
+/*
+ * Up to when the trace tells of that process, in ticks: now, when it is alive on
+ * this host; else its exit; else the last sign of life in the file.
+ */
+uint64_t trace_horizon(struct trace *trace, unsigned process);
+/* Whether that process (index in PROCESSES) is alive on this host. */
+bool trace_alive(struct trace *trace, unsigned process);
 /* Ticks to nanoseconds since the epoch, and a difference of ticks to nanoseconds. */
 uint64_t trace_realtime_ns(const struct trace *trace, uint64_t ticks);
 uint64_t trace_span_ns(const struct trace *trace, uint64_t ticks);

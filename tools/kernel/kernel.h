@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the kernel tells about a live process from outside, without root and
+ * without stopping it: its sockets by sock_diag, its threads by /proc.
+ */
+#ifndef TOOLS_KERNEL_KERNEL_H
+#define TOOLS_KERNEL_KERNEL_H
+
+#include <sys/types.h>
+
+#include "diagnosis/diagnosis.h"
+#include "tlstall/trace.h"
+
+/* What can be had only while it hangs. */
+struct kernel_view {
+	struct tlstall_socket socket; /* `ticks` 0: not known; 1: known */
+	enum wait_kind wait;
+	char syscall[24]; /* name, "" when not in one */
+	int fd;		  /* of that call, -1: none */
+};
+
+/*
+ * The socket of the handshake and the thread that is inside its op (or ran the
+ * last one). Takes well under a millisecond; what may not be asked is "not known".
+ */
+void kernel_look(pid_t pid, const struct tlstall_handshake *h, struct kernel_view *out);
+
+/* Puts it where diagnose() finds it; `view` must outlive the facts. */
+void kernel_add_facts(const struct kernel_view *view, struct facts *facts);
+
+#endif
