@@ -19,7 +19,7 @@
 
 enum trace_error {
 	TRACE_ERROR_IO = -1,	       /* see errno */
-	TRACE_ERROR_SHORT = -2,	       /* ends before its header or a section does */
+	TRACE_ERROR_SHORT = -2,	       /* ends before its header or first section does */
 	TRACE_ERROR_MAGIC = -3,	       /* not a trace file */
 	TRACE_ERROR_BYTE_ORDER = -4,   /* from a machine of the other byte order */
 	TRACE_ERROR_VERSION = -5,      /* major version or feature that we do not know */
@@ -37,14 +37,17 @@ struct trace_source {
 
 struct trace;
 
-/* Takes over the source, on error too. */
+/* Takes over the source, on error too; then *out is NULL. */
 int trace_open(struct trace_source source, struct trace **out);
 int trace_open_path(const char *path, struct trace **out);
 /* The bytes must outlive the trace. */
 int trace_open_bytes(const void *bytes, size_t size, struct trace **out);
 void trace_close(struct trace *trace);
 
-/* A sentence without a full stop. For VERSION it names both versions. */
+/*
+ * What to say after the file's name, without a full stop: "is not a trace file".
+ * For VERSION it names both versions. `trace` may be NULL; tells of this thread's last error.
+ */
 const char *trace_strerror(const struct trace *trace, int error);
 
 /* Reads the header again (live traces). The pointer stays valid and is refreshed in place. */
@@ -85,7 +88,10 @@ int trace_stack(struct trace *trace, unsigned id, struct tlstall_stack *out);
 /* ---- handshakes --------------------------------------------------------- */
 
 unsigned trace_slot_count(const struct trace *trace);
-/* A stable copy; >0: the slot was never used or is being replaced. */
+/*
+ * A stable copy; >0: the slot was never used or is being replaced. Counts and enums
+ * that index something are within bounds, strings have an end.
+ */
 int trace_handshake(struct trace *trace, unsigned slot, struct tlstall_handshake *out);
 /* The same, for the handshake that an event names; >0: gone. */
 int trace_handshake_of(struct trace *trace, const struct tlstall_event *event,
@@ -100,9 +106,9 @@ struct trace_cursor;
 int trace_cursor_open(struct trace *trace, struct trace_cursor **out); /* at the oldest kept */
 void trace_cursor_close(struct trace_cursor *cursor);
 int trace_cursor_next(struct trace_cursor *cursor, struct tlstall_event *out);
-/* Steps over records that were claimed and will never be committed. */
+/* Steps over records that were claimed and will never be committed: they count as damage. */
 void trace_cursor_skip(struct trace_cursor *cursor);
-/* Events overwritten before they were read, since the cursor was opened. */
+/* Events overwritten before they were read, those before the cursor was opened included. */
 uint64_t trace_cursor_lost(const struct trace_cursor *cursor);
 /* When the event's call returned, in ticks: the order of the merge. */
 uint64_t trace_event_end(const struct tlstall_event *event);

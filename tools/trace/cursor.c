@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Walks the two rings of events while they are written.
+ *
+ * Each ring is read in chunks. A record is good when its commit mark fits its
+ * position and the writers had not come round to it by the time its chunk was
+ * read: that is asked after the reading.
+ *
+ * The merge must not pass over what one ring holds because the other was
+ * looked at earlier. So the heads are read in the order opening, rest, opening:
+ * whatever a thread wrote before an event below the limits lies below them too,
+ * or between the two readings of `opening`, where we stop.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "trace/internal.h"
+
+#define CHUNK 1024u /* records */
+
+struct ring {
+	uint64_t head_at; /* offset of its counter in the header */
+	struct tlstall_section section;
+	uint64_t next;		   /* position that is given out next */
+	uint64_t limit;		   /* positions below it had been claimed */
+	uint64_t chunk, chunk_end; /* positions that `bytes` holds */
+	unsigned char *bytes;
+};
+
+struct trace_cursor {
+	struct trace *trace;
+	struct ring opening, rest;
+	uint64_t opening_since; /* its head when `rest` had been looked at */
+	uint64_t lost, torn;
+};
+
+/* ---- one ring ---------------------------------------------------------------- */
+
+static int read_head(const struct trace *trace, const struct ring *ring, uint64_t *head)
+{
+	return trace_read(trace, head, sizeof(*head), ring->head_at);
+}
+
+/* Steps to the oldest record that the writers have not come round to. */
+static void drop_overwritten(struct trace_cursor *cursor, struct ring *ring, uint64_t head)
+{
+	uint64_t oldest = head > ring->section.count ? head - ring->section.count : 0;
+
+	if (oldest <= ring->next)
+		return;
+	cursor->lost += oldest - ring->next;
+	ring->next = oldest;
+	if (ring->limit < oldest)
+		ring->limit = oldest;
+	if (ring == &cursor->opening && cursor->opening_since < head)
+		cursor->opening_since = head;
+}
+
+/* A chunk ends where the ring does: it is read in one piece. */
+static int read_chunk(struct trace_cursor *cursor, struct ring *ring)
+{
+	const struct tlstall_section *s = &ring->section;
+	uint64_t index = ring->next & (s->count - 1);
+	uint64_t count = ring->limit - ring->next, head;
+	int error;
+
+	if (count > CHUNK)
+		count = CHUNK;
+	if (count > s->count - index)
+		count = s->count - index;
+	error = trace_read(cursor->trace, ring->bytes, count * s->entry_size,
+			   s->offset + index * s->entry_size);
+	if (!error)
+		error = read_head(cursor->trace, ring, &head);
+	if (error)
+		return error;
+	ring->chunk = ring->next;
+	ring->chunk_end = ring->next + count;
+	drop_overwritten(cursor, ring, head);
+	return 0;
+}
+
+static bool in_chunk(const struct ring *ring)
+{
+	return ring->next >= ring->chunk && ring->next < ring->chunk_end;
+}
+
+/* The record at `next` as the chunk has it, NULL: it was not committed then. */
+static const unsigned char *in_hand(const struct ring *ring)
+{
+	const unsigned char *record;
+	uint32_t commit;
+
+	if (!in_chunk(ring))
+		return NULL;
+	record = ring->bytes + (ring->next - ring->chunk) * ring->section.entry_size;
+	memcpy(&commit, record, sizeof(commit));
+	return commit == (uint32_t)(ring->next + 1) ? record : NULL;
+}
+
+/* 0: *out is the next record; 1: it is not committed; 2: none was claimed below the limit. */
+enum { PEEK_RECORD, PEEK_PENDING, PEEK_NONE };
+static int peek(struct trace_cursor *cursor, struct ring *ring, const unsigned char **out)
+{
+	int error;
+
+	*out = in_hand(ring);
+	while (!*out && ring->next < ring->limit) {
+		uint64_t asked = ring->next;
+
+		error = read_chunk(cursor, ring);
+		if (error)
+			return error;
+		*out = in_hand(ring);
+		if (!*out && ring->next == asked)
+			return PEEK_PENDING;
+	}
+	return *out ? PEEK_RECORD : PEEK_NONE;
+}
+
+/* ---- the merge ------------------------------------------------------------------ */
+
+uint64_t trace_event_end(const struct tlstall_event *event)
+{
+	float duration = event->duration;
+
+	/* written so that NaN is refused too */
+	if (!(duration > 0) || !(duration < 0x1p62f))
+		return event->ticks;
+	return event->ticks + (uint64_t)duration;
+}
+
+/* By how much the end of an event may be wrong: its duration is a float. */
+static uint64_t slack(const struct tlstall_event *event)
+{
+	return (trace_event_end(event) - event->ticks) / 8000000 + 1;
+}
+
+/*
+ * Whether an event of the rest comes before one of the opening. Within one
+ * handshake we know better than rounded times: its first events are in the
+ * opening, and its END follows its last op and precedes that op's SSL_get_error.
+ */
+static bool rest_first(const struct tlstall_event *opening, const struct tlstall_event *rest)
+{
+	uint64_t a = trace_event_end(opening), b = trace_event_end(rest);
+	uint64_t apart = a > b ? a - b : b - a;
+
+	if (opening->handshake != rest->handshake || !opening->handshake ||
+	    opening->ssl != rest->ssl || apart > slack(opening) + slack(rest))
+		return b < a;
+	if (opening->type != TLSTALL_EVENT_END)
+		return false;
+	return rest->type != TLSTALL_EVENT_GET_ERROR || rest->retry < opening->retry;
+}
+
+static int look_at_heads(struct trace_cursor *cursor)
+{
+	struct trace *trace = cursor->trace;
+	uint64_t opening, rest, since;
+	int error = read_head(trace, &cursor->opening, &opening);
+
+	if (!error)
+		error = read_head(trace, &cursor->rest, &rest);
+	if (!error)
+		error = read_head(trace, &cursor->opening, &since);
+	if (error)
+		return error;
+	if (opening > cursor->opening.limit)
+		cursor->opening.limit = opening;
+	if (rest > cursor->rest.limit)
+		cursor->rest.limit = rest;
+	cursor->opening_since = since;
+	drop_overwritten(cursor, &cursor->opening, since);
+	drop_overwritten(cursor, &cursor->rest, rest);
+	return 0;
+}
+
+static int give(struct ring *ring, const struct tlstall_event *event, struct tlstall_event *out)
+{
+	ring->next++;
+	*out = *event;
+	return 0;
+}
+
+/* The next event below the limits; >0: there is none, or one is missing. */
+static int merge(struct trace_cursor *cursor, struct tlstall_event *out)
+{
+	struct ring *opening = &cursor->opening, *rest = &cursor->rest;
+	const unsigned char *at[2];
+	struct tlstall_event a, b;
+	int first = peek(cursor, opening, &at[0]);
+	int second = first < 0 ? first : peek(cursor, rest, &at[1]);
+
+	if (second < 0)
+		return second;
+	if (first == PEEK_PENDING || second == PEEK_PENDING)
+		return 1;
+	if (first == PEEK_RECORD)
+		memcpy(&a, at[0], sizeof(a));
+	if (second == PEEK_RECORD)
+		memcpy(&b, at[1], sizeof(b));
+	if (first == PEEK_RECORD && (second == PEEK_NONE || !rest_first(&a, &b)))
+		return give(opening, &a, out);
+	if (second == PEEK_RECORD &&
+	    (first == PEEK_RECORD || opening->next >= cursor->opening_since))
+		return give(rest, &b, out);
+	return 1;
+}
+
+int trace_cursor_next(struct trace_cursor *cursor, struct tlstall_event *out)
+{
+	int result = merge(cursor, out);
+
+	/* what is below the limits is used up, or it came in meanwhile */
+	if (result > 0) {
+		result = look_at_heads(cursor);
+		if (!result)
+			result = merge(cursor, out);
+	}
+	return result;
+}
+
+/* ---- records that nobody will commit ---------------------------------------------- */
+
+static void skip(struct trace_cursor *cursor, struct ring *ring)
+{
+	const unsigned char *record;
+
+	while (peek(cursor, ring, &record) == PEEK_PENDING) {
+		do {
+			ring->next++;
+			cursor->torn++;
+		} while (in_chunk(ring) && !in_hand(ring));
+	}
+}
+
+void trace_cursor_skip(struct trace_cursor *cursor)
+{
+	skip(cursor, &cursor->opening);
+	skip(cursor, &cursor->rest);
+	if (cursor->torn > cursor->trace->torn)
+		cursor->trace->torn = cursor->torn;
+}
+
+/* ---- open and close ------------------------------------------------------------------ */
+
+static bool prepare(struct trace *trace, struct ring *ring, enum tlstall_section_id id,
+		    uint64_t head_at)
+{
+	const struct tlstall_section *section = &trace->header.section[id];
+	uint32_t room = section->count < CHUNK ? section->count : CHUNK;
+
+	ring->section = *section;
+	ring->head_at = head_at;
+	ring->bytes = malloc((size_t)room * section->entry_size);
+	return ring->bytes;
+}
+
+int trace_cursor_open(struct trace *trace, struct trace_cursor **out)
+{
+	struct trace_cursor *cursor = calloc(1, sizeof(*cursor));
+
+	*out = NULL;
+	if (!cursor)
+		return TRACE_ERROR_MEMORY;
+	cursor->trace = trace;
+	if (!prepare(trace, &cursor->opening, TLSTALL_SECTION_OPENING,
+		     offsetof(struct tlstall_header, opening_head)) ||
+	    !prepare(trace, &cursor->rest, TLSTALL_SECTION_REST,
+		     offsetof(struct tlstall_header, rest_head))) {
+		trace_cursor_close(cursor);
+		return TRACE_ERROR_MEMORY;
+	}
+	*out = cursor;
+	return 0;
+}
+
+static void leave_out_older(struct ring *ring, uint32_t most)
+{
+	if (ring->limit - ring->next > most)
+		ring->next = ring->limit - most;
+}
+
+int cursor_open_newest(struct trace *trace, uint32_t most, struct trace_cursor **out)
+{
+	int error = trace_cursor_open(trace, out);
+
+	if (error)
+		return error;
+	error = look_at_heads(*out);
+	if (error) {
+		trace_cursor_close(*out);
+		return error;
+	}
+	leave_out_older(&(*out)->opening, most);
+	leave_out_older(&(*out)->rest, most);
+	return 0;
+}
+
+void trace_cursor_close(struct trace_cursor *cursor)
+{
+	if (!cursor)
+		return;
+	free(cursor->opening.bytes);
+	free(cursor->rest.bytes);
+	free(cursor);
+}
+
+uint64_t trace_cursor_lost(const struct trace_cursor *cursor)
+{
+	return cursor->lost;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Errors in words. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "trace/internal.h"
+
+/* A failed open leaves no trace to ask: kept for the thread, as errno is. */
+static __thread int io_errno;
+static __thread char version_text[200];
+
+int error_io(void)
+{
+	io_errno = errno;
+	return TRACE_ERROR_IO;
+}
+
+int error_version(const struct tlstall_header *header)
+{
+	if (header->major != TLSTALL_MAJOR)
+		snprintf(version_text, sizeof(version_text),
+			 "has format version %u.%u, and this tlstall reads version %d.x",
+			 header->major, header->minor, TLSTALL_MAJOR);
+	else
+		snprintf(version_text, sizeof(version_text),
+			 "needs features 0x%x of format version %u.%u, which this tlstall, "
+			 "that knows version %d.%d, has not",
+			 header->incompat, header->major, header->minor, TLSTALL_MAJOR,
+			 TLSTALL_MINOR);
+	return TRACE_ERROR_VERSION;
+}
+
+const char *trace_strerror(const struct trace *trace, int error)
+{
+	(void)trace;
+	switch ((enum trace_error)error) {
+	case TRACE_ERROR_IO:
+		return strerror(io_errno);
+	case TRACE_ERROR_SHORT:
+		return "ends too early to tell anything: it was cut off";
+	case TRACE_ERROR_MAGIC:
+		return "is not a trace file";
+	case TRACE_ERROR_BYTE_ORDER:
+		return "is from a machine of the other byte order";
+	case TRACE_ERROR_VERSION:
+		return version_text;
+	case TRACE_ERROR_LAYOUT:
+		return "is damaged: its sections cannot lie where its header says";
+	case TRACE_ERROR_MEMORY:
+		return "does not fit into memory";
+	case TRACE_ERROR_UNFINISHED:
+		return "is not complete: its program is just starting, or died then";
+	}
+	return "has no error";
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the trace library share. */
+#ifndef TOOLS_TRACE_INTERNAL_H
+#define TOOLS_TRACE_INTERNAL_H
+
+#include "trace/reader.h"
+
+struct text {
+	bool known;
+	char text[61];
+};
+
+/* Texts that were read: an id is looked up in the file once, its pointer stays good. */
+struct text_table {
+	struct text *texts;
+	uint32_t count;
+};
+
+/* What is known of one process's life. */
+struct life {
+	uint64_t checked_ns; /* when we looked for it last, CLOCK_MONOTONIC; 0: never */
+	bool alive;	     /* then */
+	bool over;	     /* dead, and `horizon` is final */
+	uint64_t seen;	     /* ticks when it was seen alive last */
+	uint64_t horizon;
+};
+
+struct trace {
+	struct trace_source source;
+	struct tlstall_header header;
+	uint32_t present[TLSTALL_SECTION_COUNT]; /* entries that are in the file */
+	unsigned cut;				 /* sections with entries that are not */
+	uint64_t torn;
+	struct text_table functions, states, strings;
+	uint8_t kinds[256]; /* of `functions` */
+	bool local;
+	bool now_known;
+	struct tlstall_clock_pair now;
+	struct tlstall_clock_pair anchor; /* where ticks and wall time are tied together */
+	double ns_per_tick;
+	struct life *lives;
+	uint32_t life_count;
+};
+
+/* ---- source.c ---- */
+
+/* Reads until `size` or the end of the source: bytes read, or TRACE_ERROR_IO. */
+ssize_t source_read(const struct trace_source *source, void *buffer, size_t size, uint64_t offset);
+/* The same, of a trace; what the file does not have reads as zeroes. Returns 0 or an error. */
+int trace_read(const struct trace *trace, void *buffer, size_t size, uint64_t offset);
+/* The first `size` bytes of an entry; >0: the file does not have it. */
+int trace_read_entry(const struct trace *trace, enum tlstall_section_id id, uint32_t index,
+		     void *buffer, size_t size);
+
+/* ---- error.c ---- */
+
+/* Remembers why a file was refused, for trace_strerror(); returns the error. */
+int error_io(void);
+int error_version(const struct tlstall_header *header);
+
+/* ---- time.c ---- */
+
+/* Settles how ticks are converted; to be called when a clock pair has changed. */
+void time_settle(struct trace *trace);
+bool time_same_boot(const struct tlstall_header *header);
+
+/* ---- cursor.c ---- */
+
+/* A cursor over no more than the newest `most` of each ring. */
+int cursor_open_newest(struct trace *trace, uint32_t most, struct trace_cursor **out);
+
+/* ---- life.c ---- */
+
+void life_free(struct trace *trace);
+
+/* ---- tables.c ---- */
+
+void tables_free(struct trace *trace);
+/* Cuts a string to its field: the last byte becomes its end. */
+#define TERMINATE(array) ((array)[sizeof(array) - 1] = '\0')
+
+#endif

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The small tables: names, processes, modules, stacks. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "trace/internal.h"
+
+/* Ids are 16 bits at most. */
+#define TEXTS_MAX 65536u
+
+/* ---- texts ------------------------------------------------------------------ */
+
+static struct text *find_text(struct trace *trace, struct text_table *table,
+			      enum tlstall_section_id section, unsigned id)
+{
+	uint32_t present = trace->present[section];
+
+	if (!table->texts) {
+		table->count = present < TEXTS_MAX ? present : TEXTS_MAX;
+		table->texts = calloc(table->count, sizeof(*table->texts));
+	}
+	return table->texts && id < table->count ? &table->texts[id] : NULL;
+}
+
+static const char *string_of(struct trace *trace, struct text_table *table,
+			     enum tlstall_section_id section, unsigned id)
+{
+	struct text *text = id ? find_text(trace, table, section, id) : NULL;
+	struct tlstall_string string;
+
+	if (!text)
+		return "";
+	if (text->known)
+		return text->text;
+	if (trace_read_entry(trace, section, id, &string, sizeof(string)) || string.commit != 1)
+		return "";
+	memcpy(text->text, string.text, sizeof(string.text));
+	text->known = true;
+	return text->text;
+}
+
+const char *trace_state_name(struct trace *trace, unsigned id)
+{
+	return string_of(trace, &trace->states, TLSTALL_SECTION_STATES, id);
+}
+
+const char *trace_string(struct trace *trace, unsigned id)
+{
+	return string_of(trace, &trace->strings, TLSTALL_SECTION_STRINGS, id);
+}
+
+/* ---- functions ---------------------------------------------------------------- */
+
+static const struct text *function(struct trace *trace, unsigned id)
+{
+	struct text *text = NULL;
+	struct tlstall_function function;
+
+	if (id < trace->header.function_count && id < sizeof(trace->kinds))
+		text = find_text(trace, &trace->functions, TLSTALL_SECTION_FUNCTIONS, id);
+	if (!text || text->known)
+		return text;
+	if (trace_read_entry(trace, TLSTALL_SECTION_FUNCTIONS, id, &function, sizeof(function)))
+		return NULL;
+	memcpy(text->text, function.name, sizeof(function.name));
+	trace->kinds[id] = function.kind <= TLSTALL_KIND_INTERNAL ? function.kind : 0;
+	text->known = true;
+	return text;
+}
+
+const char *trace_function_name(struct trace *trace, unsigned id)
+{
+	const struct text *text = function(trace, id);
+
+	return text ? text->text : "";
+}
+
+enum tlstall_function_kind trace_function_kind(struct trace *trace, unsigned id)
+{
+	return function(trace, id) ? (enum tlstall_function_kind)trace->kinds[id] : 0;
+}
+
+void tables_free(struct trace *trace)
+{
+	free(trace->functions.texts);
+	free(trace->states.texts);
+	free(trace->strings.texts);
+}
+
+/* ---- processes, modules, stacks --------------------------------------------------- */
+
+int trace_process(struct trace *trace, unsigned index, struct tlstall_process *out)
+{
+	int result = trace_read_entry(trace, TLSTALL_SECTION_PROCESSES, index, out, sizeof(*out));
+
+	if (result || out->commit != 1)
+		return result ? result : 1;
+	TERMINATE(out->comm);
+	return 0;
+}
+
+int trace_module(struct trace *trace, unsigned index, struct tlstall_module *out)
+{
+	int result = trace_read_entry(trace, TLSTALL_SECTION_MODULES, index, out, sizeof(*out));
+
+	if (result || out->commit != 1)
+		return result ? result : 1;
+	if (out->build_id_size > sizeof(out->build_id))
+		out->build_id_size = 0;
+	TERMINATE(out->path);
+	return 0;
+}
+
+int trace_stack(struct trace *trace, unsigned id, struct tlstall_stack *out)
+{
+	int result =
+		id ? trace_read_entry(trace, TLSTALL_SECTION_STACKS, id, out, sizeof(*out)) : 1;
+
+	if (result || out->commit != 1)
+		return result ? result : 1;
+	if (out->count > TLSTALL_STACK_FRAMES)
+		out->count = TLSTALL_STACK_FRAMES;
+	return 0;
+}

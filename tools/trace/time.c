@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Ticks into time, by two instants at which all three clocks were read. */
+#include <fcntl.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "trace/internal.h"
+
+#if defined(__x86_64__)
+#include <x86intrin.h>
+#endif
+
+/* Two pairs closer than this measure the length of a tick too roughly. */
+#define LEAST_SPAN_NS 10000000u
+
+/* ---- this host's clocks --------------------------------------------------- */
+
+static uint64_t nanoseconds(clockid_t id)
+{
+	struct timespec now = {0};
+
+	clock_gettime(id, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* 0: this machine has no such counter. */
+static uint64_t read_ticks(uint32_t source)
+{
+#if defined(__x86_64__)
+	if (source == TLSTALL_CLOCK_TSC)
+		return __rdtsc();
+#elif defined(__aarch64__)
+	uint64_t ticks;
+
+	__asm__ volatile("mrs %0, cntvct_el0" : "=r"(ticks));
+	if (source == TLSTALL_CLOCK_CNTVCT)
+		return ticks;
+#endif
+	return source == TLSTALL_CLOCK_MONOTONIC ? nanoseconds(CLOCK_MONOTONIC) : 0;
+}
+
+struct tlstall_clock_pair trace_read_clock(const struct trace *trace)
+{
+	const uint32_t source = trace->header.clock_source;
+	struct tlstall_clock_pair best = {0};
+	uint64_t narrowest = UINT64_MAX;
+
+	/* we may be interrupted between the readings: the narrowest attempt counts */
+	for (int i = 0; i < 5; i++) {
+		struct tlstall_clock_pair pair;
+		uint64_t before = read_ticks(source), width;
+
+		pair.monotonic_ns = nanoseconds(CLOCK_MONOTONIC);
+		pair.realtime_ns = nanoseconds(CLOCK_REALTIME);
+		width = read_ticks(source) - before;
+		pair.ticks = before + width / 2;
+		if (width < narrowest) {
+			narrowest = width;
+			best = pair;
+		}
+	}
+	return best;
+}
+
+bool time_same_boot(const struct tlstall_header *header)
+{
+	char id[sizeof(header->boot_id)] = "";
+	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	ssize_t size = fd < 0 ? -1 : read(fd, id, sizeof(id) - 1);
+
+	if (fd >= 0)
+		close(fd);
+	if (size <= 0)
+		return false;
+	id[strcspn(id, "\n")] = '\0';
+	return !strcmp(id, header->boot_id);
+}
+
+bool trace_is_local(const struct trace *trace)
+{
+	return trace->local;
+}
+
+/* ---- conversion ------------------------------------------------------------- */
+
+/* Nanoseconds of one tick between two pairs; 0: they do not tell. */
+static double measure(const struct tlstall_clock_pair *a, const struct tlstall_clock_pair *b)
+{
+	double length;
+
+	if (b->ticks <= a->ticks || b->monotonic_ns < a->monotonic_ns ||
+	    b->monotonic_ns - a->monotonic_ns < LEAST_SPAN_NS)
+		return 0;
+	length = (double)(b->monotonic_ns - a->monotonic_ns) / (double)(b->ticks - a->ticks);
+	/* no counter ticks faster than 20 GHz or slower than 100 kHz: such a pair is wrong */
+	return length > 0.05 && length < 10000 ? length : 0;
+}
+
+static double nominal(uint32_t source)
+{
+	switch ((enum tlstall_clock_source)source) {
+	case TLSTALL_CLOCK_MONOTONIC:
+		return 1;
+	case TLSTALL_CLOCK_TSC:
+		return 0.4;
+	case TLSTALL_CLOCK_CNTVCT:
+		return 20;
+	}
+	return 1;
+}
+
+static double tick_length(const struct trace *trace)
+{
+	const struct tlstall_header *h = &trace->header;
+	double length = trace->now_known ? measure(&h->first, &trace->now) : 0;
+	struct tlstall_clock_pair here;
+
+	if (h->clock_source == TLSTALL_CLOCK_MONOTONIC)
+		return 1;
+	if (!length)
+		length = measure(&h->first, &h->last);
+	if (!length && trace->local) {
+		/* it ended before it took a second pair, but its counter still runs */
+		here = trace_read_clock(trace);
+		length = measure(&h->first, &here);
+	}
+	return length ? length : nominal(h->clock_source);
+}
+
+void time_settle(struct trace *trace)
+{
+	trace->ns_per_tick = tick_length(trace);
+	trace->anchor = trace->now_known ? trace->now : trace->header.last;
+}
+
+void trace_set_now(struct trace *trace, struct tlstall_clock_pair now)
+{
+	if (!now.ticks) /* no such clock here */
+		return;
+	trace->now = now;
+	trace->now_known = true;
+	time_settle(trace);
+}
+
+uint64_t trace_span_ns(const struct trace *trace, uint64_t ticks)
+{
+	double ns = (double)ticks * trace->ns_per_tick;
+
+	return ns < 0x1p63 ? (uint64_t)ns : (uint64_t)INT64_MAX;
+}
+
+uint64_t trace_realtime_ns(const struct trace *trace, uint64_t ticks)
+{
+	const struct tlstall_clock_pair *anchor = &trace->anchor;
+	uint64_t span;
+
+	if (ticks >= anchor->ticks)
+		return anchor->realtime_ns + trace_span_ns(trace, ticks - anchor->ticks);
+	span = trace_span_ns(trace, anchor->ticks - ticks);
+	return span < anchor->realtime_ns ? anchor->realtime_ns - span : 0;
+}
