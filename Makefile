@@ -33,6 +33,8 @@ TOOL_OBJECTS := $(TOOL_SOURCES:%=$(BUILD)/%.o)
 SHIM_CFLAGS := -fPIC -fvisibility=hidden -ftls-model=initial-exec -fno-plt
 SHIM_LDFLAGS := -shared -Wl,-soname,libtlstall.so -Wl,-z,defs -Wl,-z,nodelete \
                 -Wl,--version-script,$(BUILD)/shim/exports.map -Wl,--as-needed
+# Parts of libc of their own before glibc 2.34, nothing since.
+SHIM_LIBS := -lpthread -ldl
 
 TOOL_PACKAGES := jansson libdw libelf libunwind-generic libunwind ncursesw smartcols zlib
 TOOL_CFLAGS  = $(shell pkg-config --cflags $(TOOL_PACKAGES)) -Itools -fPIE
@@ -45,7 +47,7 @@ libtlstall.so tlstall: %: $(BUILD)/%
 	cp -f $< $@.new && mv -f $@.new $@
 
 $(BUILD)/libtlstall.so: $(SHIM_OBJECTS) $(BUILD)/shim/exports.map
-	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(SHIM_LDFLAGS) $(SHIM_OBJECTS) -o $@
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(SHIM_LDFLAGS) $(SHIM_OBJECTS) $(SHIM_LIBS) -o $@
 
 $(BUILD)/tlstall: $(TOOL_OBJECTS)
 	$(CC) $(ALL_CFLAGS) -pie $(ALL_LDFLAGS) $(TOOL_OBJECTS) $(TOOL_LIBS) -o $@

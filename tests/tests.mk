@@ -6,8 +6,9 @@
 #   make unit      tests/unit/test_*.c against the tool's objects, tests/unit/shim/test_*.c against the shim's
 #   make fuzz      tests/fuzz/fuzz_*.c, FUZZ_SECONDS each
 #   make e2e       real programs against real servers; PYTEST_ARGS are passed on
+#   make check-matrix   the end-to-end tests in roots of five Debian suites: OpenSSL 1.1.1 to 4.0
 
-.PHONY: check checks unit fuzz e2e test-binaries
+.PHONY: check checks unit fuzz e2e check-matrix test-binaries programs
 
 FUZZ_SECONDS ?= 5
 PYTEST_ARGS  ?=
@@ -36,6 +37,11 @@ check:
 checks unit fuzz e2e: all test-binaries
 	@tests/run-all $@
 
+check-matrix:
+	@tests/deps.sh build demo test matrix
+	@tests/matrix/run $(SUITES)
+
+programs: $(PROGRAMS)
 test-binaries: $(UNIT_TESTS) $(SHIM_UNIT_TESTS) $(FUZZERS) $(PROGRAMS)
 
 TEST_HEADERS := $(wildcard include/tlstall/*.h tools/*.h tools/*/*.h tools/*/*.def shim/*.h shim/*.def tests/*/*.h)

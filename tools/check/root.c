@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opens files below a root. See root.h. */
+#include <asm/unistd.h> /* sys/syscall.h lists what its glibc was built with */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
@@ -23,7 +24,7 @@ static int open_below(int root, const char *path)
 {
 	struct open_how how = {.flags = FLAGS, .resolve = RESOLVE_IN_ROOT};
 
-	return (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
+	return (int)syscall(__NR_openat2, root, path, &how, sizeof(how));
 }
 
 int root_open(const struct root *root, const char *path)
