@@ -51,15 +51,15 @@ struct time_split {
 enum wait_kind {
 	WAIT_UNKNOWN,
 	WAIT_NOT_LOOKED,
-	WAIT_ON_SOCKET,	  /* a system call on the SSL's own descriptor */
-	WAIT_OTHER_FD,	  /* a system call on another descriptor */
-	WAIT_POLL,	  /* poll, select, epoll */
+	WAIT_ON_SOCKET, /* a system call on the SSL's own descriptor */
+	WAIT_OTHER_FD,	/* a system call on another descriptor */
+	WAIT_POLL,	/* poll, select, epoll */
 	WAIT_FUTEX,
-	WAIT_RANDOM,	  /* getrandom, /dev/random */
+	WAIT_RANDOM, /* getrandom, /dev/random */
 	WAIT_SLEEP,
-	WAIT_RUNNING,	  /* on CPU */
-	WAIT_STOPPED,	  /* SIGSTOP, debugger */
-	WAIT_GONE,	  /* the thread or process has ended */
+	WAIT_RUNNING, /* on CPU */
+	WAIT_STOPPED, /* SIGSTOP, debugger */
+	WAIT_GONE,    /* the thread or process has ended */
 };
 
 /*
@@ -67,36 +67,46 @@ enum wait_kind {
  * facts_from_trace() (facts.h), or by hand in tests. Strings may be NULL.
  */
 struct facts {
-	struct tlstall_handshake h; /* as recorded, times in ticks: use the fields below for times */
+	struct tlstall_handshake h; /* as recorded, in ticks: use the times below */
 
-	uint64_t age_ns;	 /* start to end, or to now */
-	uint64_t in_op_ns;	 /* the op in flight has been so long inside, 0: between ops */
-	uint64_t idle_ns;	 /* between ops: since the last return */
+	uint64_t age_ns;	    /* start to end, or to now */
+	uint64_t in_op_ns;	    /* the op in flight has been so long inside, 0: between ops */
+	uint64_t idle_ns;	    /* between ops: since the last return */
 	uint64_t since_progress_ns; /* no byte moved and no state changed for so long */
 	uint64_t longest_gap_ns, longest_call_ns;
-	uint64_t run_ns;	 /* length of the longest run of equal results */
+	uint64_t run_ns;	  /* length of the longest run of equal results */
 	uint64_t before_start_ns; /* SSL_new to first op, 0: not known */
-	uint64_t free_after_ns;	 /* SSL_free after the last return, when FREED */
+	uint64_t free_after_ns;	  /* SSL_free after the last return, when FREED */
+	/* of the ops that have returned; facts_settle() adds what is still open */
+	uint64_t in_call_ns, gap_waiting_ns, gap_ready_ns;
 	struct time_split time;
+
+	/* the longest time between two states; `flight`: the peer's next flight was awaited */
+	uint64_t state_wait_ns;
+	const char *state_wait;
+	bool state_wait_flight;
+	bool next_arrived; /* the state came twice: the message after it has begun to arrive */
+	bool hello_retry;
 
 	const char *state, *failed_state; /* SSL_state_string_long */
 	const char *reason;		  /* of ossl_error */
 	const char *in_call_function, *last_function;
 	enum tlstall_function_kind in_call_kind, last_kind;
 	bool process_alive;
-	bool process_exited; /* ended in good order, not killed */
-	bool finished_before; /* the SSL had completed a handshake before this one */
+	bool process_exited;	 /* ended in good order, not killed */
+	bool finished_before;	 /* the SSL had completed a handshake before this one */
+	uint32_t libssl_version; /* OpenSSL_version_num(), 0: not known */
 
 	/* seen from outside, now; `live.ticks` 0: not asked */
 	struct tlstall_socket live;
 	enum wait_kind wait;
-	const char *wait_syscall; /* name, or NULL */
-	int wait_fd;		  /* -1: none */
+	const char *wait_syscall;  /* name, or NULL */
+	int wait_fd;		   /* -1: none */
 	const char *stack_symbols; /* innermost first, " < " between, NULL: not looked */
 
 	/* neighbours */
-	uint32_t peers_ok, peers_stalled;   /* other handshakes with the same peer address */
-	uint32_t thread_other_ops;	    /* ops on other SSL objects of this thread during our longest gap */
+	uint32_t peers_ok, peers_stalled; /* other handshakes with the same peer address */
+	uint32_t thread_other_ops; /* of this thread on other SSL objects, in our longest gap */
 };
 
 #define VERDICT_EVIDENCE 8
@@ -113,6 +123,12 @@ struct verdict {
 	unsigned not_told_from_count;
 	const char *advice;
 };
+
+/*
+ * Splits the time anew: call it when `live` was added, which may tell that the
+ * socket was ready in the gap that is still open.
+ */
+void facts_settle(struct facts *facts);
 
 /* Up to `room` verdicts, the costliest first; at least one (CAUSE_NONE or CAUSE_UNKNOWN). */
 unsigned diagnose(const struct facts *facts, struct verdict *verdicts, unsigned room);

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside a call, and not for the peer: callbacks, locks, the CPU. */
+#include <string.h>
+
+#include "judge.h"
+
+static bool stuck_inside(const struct sight *s, enum wait_kind kind)
+{
+	return s->stuck && s->in_op && s->f->wait == kind;
+}
+
+static bool stack_names(const struct sight *s, const char *word)
+{
+	return s->f->stack_symbols && strstr(s->f->stack_symbols, word);
+}
+
+/* Longest stay between two states although no new flight was due. */
+static uint64_t held_ns(const struct sight *s)
+{
+	uint64_t ns = s->f->state_wait_flight ? 0 : s->f->state_wait_ns;
+
+	return ns < s->f->longest_call_ns ? ns : s->f->longest_call_ns;
+}
+
+/* The peer's last byte lay there before the call was held up. */
+static bool data_was_there(const struct sight *s, uint64_t held)
+{
+	const struct tlstall_socket *end = &s->h->at_end;
+
+	return end->ticks && end->tcp_state && (end->last_data_recv_ms + 1) * MS * 10 >= held * 9;
+}
+
+static void doubt_others(const struct sight *s, struct verdict *v)
+{
+	doubt(v, CAUSE_LOCK_OR_ENTROPY);
+	if (s->may_block) {
+		doubt(v, CAUSE_RX_PARTIAL);
+		doubt(v, CAUSE_PEER_SILENT);
+	}
+}
+
+static bool judge_callback_now(const struct sight *s, struct verdict *v)
+{
+	bool seen = stuck_inside(s, WAIT_OTHER_FD) || stuck_inside(s, WAIT_SLEEP) ||
+		    (stuck_inside(s, WAIT_POLL) && (s->built_in || s->memory));
+	bool dark = s->stuck && s->in_op && !s->may_block &&
+		    (s->f->wait == WAIT_NOT_LOOKED || s->f->wait == WAIT_UNKNOWN ||
+		     s->f->wait == WAIT_GONE);
+
+	if (!seen && !dark)
+		return false;
+	v->cost_ns = s->f->in_op_ns;
+	v->confidence = seen ? CONFIDENCE_HIGH : CONFIDENCE_MEDIUM;
+	say_calls(s, v);
+	if (seen)
+		say(v, "that is not the handshake's own socket");
+	else
+		say(v, "its BIO cannot block: the call does not wait for the peer");
+	if (s->f->stack_symbols)
+		say(v, "stack: %.150s", s->f->stack_symbols);
+	if (dark)
+		doubt_others(s, v);
+	return true;
+}
+
+static bool judge_callback_then(const struct sight *s, struct verdict *v)
+{
+	uint64_t waited = s->time.wait_in_call_ns, held = held_ns(s);
+	bool there = data_was_there(s, held);
+
+	if (s->stuck || has_spun(s))
+		return false;
+	if (!s->may_block && waited >= NOTABLE_NS) {
+		v->cost_ns = waited;
+		say(v, "calls took %s off the CPU although their BIO cannot block, the longest %s",
+		    span(waited).s, span(s->f->longest_call_ns).s);
+	} else if (s->may_block && s->slow && held >= NOTABLE_NS && waited >= held / 2) {
+		v->cost_ns = held;
+		v->confidence = there ? CONFIDENCE_MEDIUM : CONFIDENCE_LOW;
+		say(v, "the call stayed %s between two messages of one flight", span(held).s);
+		if (there)
+			say(v, "the peer's last byte had come %s before the end",
+			    span(s->h->at_end.last_data_recv_ms * MS).s);
+	} else {
+		return false;
+	}
+	if (s->f->state_wait && *s->f->state_wait)
+		say(v, "it was after state \"%s\"", s->f->state_wait);
+	doubt_others(s, v);
+	v->advice =
+		"See what the certificate, verify and client hello callbacks do: OCSP, DNS, a key "
+		"server; while it hangs tlstall stack PID shows it.";
+	return true;
+}
+
+bool judge_CALLBACK_BLOCKED(const struct sight *s, struct verdict *v)
+{
+	return judge_callback_now(s, v) || judge_callback_then(s, v);
+}
+
+bool judge_LOCK_OR_ENTROPY(const struct sight *s, struct verdict *v)
+{
+	bool lock = stuck_inside(s, WAIT_FUTEX), random = stuck_inside(s, WAIT_RANDOM);
+
+	if (!lock && !random)
+		return false;
+	v->cost_ns = s->f->in_op_ns;
+	v->confidence = CONFIDENCE_HIGH;
+	say_calls(s, v);
+	say(v, lock ? "the thread waits for a lock, not for the socket"
+		    : "the thread waits for the kernel's random numbers");
+	if (s->f->stack_symbols)
+		say(v, "stack: %.150s", s->f->stack_symbols);
+	if (lock && stack_names(s, "callback"))
+		doubt(v, CAUSE_CALLBACK_BLOCKED);
+	return true;
+}
+
+bool judge_CPU_HEAVY(const struct sight *s, struct verdict *v)
+{
+	bool runs = stuck_inside(s, WAIT_RUNNING);
+	uint64_t cpu = s->time.cpu_ns;
+	bool ran = cpu >= STALL_NS && cpu >= s->f->age_ns / 4 && !has_spun(s);
+
+	if (!runs && !ran)
+		return false;
+	v->cost_ns = runs ? s->f->in_op_ns : cpu;
+	v->confidence = runs ? CONFIDENCE_MEDIUM : CONFIDENCE_HIGH;
+	if (runs)
+		say_calls(s, v);
+	if (ran)
+		say(v, "%s of %s went into computing inside OpenSSL", span(cpu).s,
+		    span(s->f->age_ns).s);
+	if (s->f->longest_call_ns)
+		say(v, "the longest call took %s", span(s->f->longest_call_ns).s);
+	if (runs && s->f->stack_symbols)
+		say(v, "stack: %.150s", s->f->stack_symbols);
+	return true;
+}

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The way between: TCP, lost packets, distance. */
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <string.h>
+
+#include "judge.h"
+
+/* A ClientHello above this does not fit one packet of most paths. */
+#define LARGE_HELLO 1300
+
+static bool is_connect_error(uint8_t number)
+{
+	return number == ENOTCONN || number == ECONNREFUSED || number == EHOSTUNREACH ||
+	       number == ENETUNREACH || number == EHOSTDOWN;
+}
+
+static bool in_syn_sent(const struct sight *s)
+{
+	if (s->f->live.ticks)
+		return s->f->live.tcp_state == TCP_SYN_SENT;
+	return s->h->at_start.ticks && s->h->at_start.tcp_state == TCP_SYN_SENT;
+}
+
+bool judge_TCP_NOT_CONNECTED(const struct sight *s, struct verdict *v)
+{
+	bool error = s->failed && s->h->last_error == ERROR_SYSCALL && !s->h->bytes_in &&
+		     (is_connect_error(s->h->last_errno) ||
+		      (s->h->last_errno == ETIMEDOUT && in_syn_sent(s)));
+	bool syn = in_syn_sent(s) && !s->h->bytes_in && s->stuck;
+	bool want =
+		s->stuck && !s->in_op &&
+		(s->h->last_error == ERROR_WANT_CONNECT || s->h->last_error == ERROR_WANT_ACCEPT);
+
+	if (!error && !syn && !want)
+		return false;
+	v->cost_ns = error ? s->f->age_ns : s->f->since_progress_ns;
+	v->confidence = CONFIDENCE_HIGH;
+	if (in_syn_sent(s))
+		say(v, "at the first %s the socket was in SYN_SENT: connect() had not finished",
+		    s->f->last_function && *s->f->last_function ? s->f->last_function : "call");
+	if (error)
+		say(v, "the call ended with errno %u (%s) after %s, nothing was read",
+		    s->h->last_errno, strerror(s->h->last_errno), span(s->f->age_ns).s);
+	if (error && s->h->last_errno == ENOTCONN)
+		v->fault = FAULT_PROGRAM;
+	say_calls(s, v);
+	return true;
+}
+
+static void say_loss(const struct sight *s, struct verdict *v)
+{
+	const struct tlstall_socket *n = s->socket;
+
+	if (n && n->unacked)
+		say(v, "%u segments (%s) are not acknowledged, sent %u times again, timeout now %s",
+		    n->unacked, size(n->outq == UINT32_MAX ? 0 : n->outq).s, n->retransmits,
+		    span(n->rto_us * 1000ull).s);
+	if (n && n->snd_mss && s->h->bytes_out > n->snd_mss)
+		say(v,
+		    "what we sent (%s) is larger than one segment (%u B): large packets may be "
+		    "lost alone",
+		    size(s->h->bytes_out).s, n->snd_mss);
+	if (retransmitted(s))
+		say(v, "%u segments were sent again during the handshake", retransmitted(s));
+}
+
+bool judge_TX_NOT_ACKED(const struct sight *s, struct verdict *v)
+{
+	bool stuck = s->stuck && s->unacked;
+	bool gave_up = s->failed && s->h->last_error == ERROR_SYSCALL &&
+		       s->h->last_errno == ETIMEDOUT && !in_syn_sent(s);
+	uint64_t waited = awaited_peer_ns(s);
+	bool delayed = !s->stuck && waited >= NOTABLE_NS && s->slow && retransmitted(s);
+
+	if (!stuck && !gave_up && !delayed)
+		return false;
+	v->cost_ns = stuck ? s->f->since_progress_ns : gave_up ? s->f->age_ns : waited;
+	if (stuck || gave_up)
+		v->confidence = CONFIDENCE_HIGH;
+	else
+		doubt(v, CAUSE_PEER_SILENT);
+	if (gave_up)
+		say(v, "the kernel gave up sending after %s (ETIMEDOUT)", span(s->f->age_ns).s);
+	if (delayed)
+		say(v, "the longest wait was %s", span(waited).s);
+	say_loss(s, v);
+	if (s->stuck)
+		say_calls(s, v);
+	say_neighbours(s, v);
+	return true;
+}
+
+/* In more than one packet: what breaks those that look into the first one only. */
+static bool hello_is_split(const struct sight *s)
+{
+	const struct tlstall_socket *n = s->socket ? s->socket : &s->h->at_start;
+
+	return n->ticks && n->snd_mss && s->h->first_flight > n->snd_mss;
+}
+
+bool judge_CLIENT_HELLO_DROPPED(const struct sight *s, struct verdict *v)
+{
+	const struct tlstall_handshake *h = s->h;
+	bool silent = awaits_peer(s) && !s->mid_flight;
+	bool cut = s->failed && (h->last_error == ERROR_SYSCALL || h->last_error == ERROR_SSL) &&
+		   h->alert_count == 0;
+
+	if (h->role != TLSTALL_ROLE_CLIENT || h->bytes_in || h->first_flight <= LARGE_HELLO ||
+	    s->f->hello_retry || (!silent && !cut) || !hello_is_split(s))
+		return false;
+	v->cost_ns = silent ? s->f->since_progress_ns : s->f->age_ns;
+	v->confidence = s->f->peers_ok ? CONFIDENCE_MEDIUM : CONFIDENCE_LOW;
+	say(v, "ClientHello, %s, needs more than one packet and was acknowledged",
+	    size(h->first_flight).s);
+	say(v, silent ? "nothing came for %s" : "the connection was cut after %s",
+	    span(silent ? s->f->since_progress_ns : s->f->age_ns).s);
+	say_neighbours(s, v);
+	doubt(v, silent ? CAUSE_PEER_SILENT : CAUSE_PEER_CLOSED);
+	return true;
+}
+
+/* Many short waits, each far beyond a round trip: the answer comes in drops. */
+static bool drips(const struct sight *s)
+{
+	uint64_t waited = s->time.gap_waiting_ns + s->time.wait_in_call_ns;
+	uint32_t pieces = s->h->want_read;
+
+	return !s->stuck && s->slow && pieces >= 5 && !has_spun(s) && s->rtt_ns &&
+	       waited >= SLOW_HANDSHAKE_NS && waited / pieces > 10 * s->rtt_ns;
+}
+
+bool judge_RX_PARTIAL(const struct sight *s, struct verdict *v)
+{
+	bool stops = awaits_peer(s) && s->mid_flight;
+
+	if (!stops && !drips(s))
+		return false;
+	doubt(v, CAUSE_PEER_SILENT);
+	if (stops) {
+		v->cost_ns = s->f->since_progress_ns;
+		say(v, "%s came, then nothing for %s",
+		    s->h->bytes_in ? size(s->h->bytes_in).s : "a part of the peer's answer",
+		    span(s->f->since_progress_ns).s);
+		say_calls(s, v);
+	} else {
+		v->cost_ns = s->time.gap_waiting_ns + s->time.wait_in_call_ns;
+		say(v, "%s came in %u pieces over %s; a round trip takes %s",
+		    size(s->h->bytes_in).s, s->h->want_read, span(v->cost_ns).s, span(s->rtt_ns).s);
+	}
+	say_socket(s, v);
+	say_neighbours(s, v);
+	if (s->in_op && s->f->wait != WAIT_ON_SOCKET) {
+		v->confidence = CONFIDENCE_LOW;
+		doubt(v, CAUSE_CALLBACK_BLOCKED);
+	} else if (s->socket && s->socket->tcp_state) {
+		v->confidence = CONFIDENCE_HIGH;
+	}
+	return true;
+}
+
+bool judge_SLOW_BUT_FINE(const struct sight *s, struct verdict *v)
+{
+	uint64_t waited = s->time.gap_waiting_ns + s->time.wait_in_call_ns;
+	uint64_t longest = awaited_peer_ns(s);
+
+	if (!s->ok || !s->slow || s->rtt_ns < 50 * MS || longest > 2 * s->rtt_ns + 100 * MS ||
+	    waited < s->f->age_ns / 2)
+		return false;
+	v->cost_ns = waited;
+	say(v, "%s of waiting is %u round trips of %s; none took longer than %s", span(waited).s,
+	    (unsigned)((waited + s->rtt_ns / 2) / s->rtt_ns), span(s->rtt_ns).s,
+	    span(longest ? longest : waited).s);
+	if (s->f->hello_retry)
+		say(v, "one of them is a HelloRetryRequest");
+	doubt(v, CAUSE_PEER_SILENT);
+	return true;
+}

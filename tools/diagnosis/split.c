@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where the wall time went: five parts that add up, whatever was recorded. */
+#include "judge.h"
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+const struct tlstall_socket *socket_now(const struct facts *f)
+{
+	if (f->live.ticks)
+		return &f->live;
+	if (f->h.outcome != TLSTALL_OUTCOME_OK && f->h.at_end.ticks)
+		return &f->h.at_end;
+	return NULL;
+}
+
+uint64_t open_gap_ready(const struct facts *f)
+{
+	const struct tlstall_socket *s = socket_now(f);
+
+	if (!s || f->in_op_ns)
+		return 0;
+	if (f->h.last_error == ERROR_WANT_READ && s->inq && s->inq != UINT32_MAX)
+		return least(f->idle_ns, s->last_data_recv_ms * MS);
+	if (f->h.last_error == ERROR_WANT_WRITE && s->outq == 0)
+		return least(f->idle_ns, s->last_ack_recv_ms * MS);
+	return 0;
+}
+
+/* What is left of the whole bounds each part: clocks of two kinds never agree to the tick. */
+static uint64_t take(uint64_t *left, uint64_t part)
+{
+	uint64_t taken = least(*left, part);
+
+	*left -= taken;
+	return taken;
+}
+
+void facts_settle(struct facts *f)
+{
+	uint64_t left = f->age_ns, ready = open_gap_ready(f);
+	uint64_t cpu = least(f->h.cpu_ns, f->in_call_ns);
+	uint64_t in_op = f->h.end ? 0 : f->in_op_ns;
+	bool peer = is_io_want(f->h.last_error);
+
+	f->time.total_ns = f->age_ns;
+	f->time.cpu_ns = take(&left, cpu);
+	f->time.wait_in_call_ns = take(&left, f->in_call_ns - cpu + in_op);
+	f->time.gap_ready_ns = take(&left, f->gap_ready_ns + ready);
+	f->time.gap_waiting_ns = take(&left, f->gap_waiting_ns + (peer ? f->idle_ns - ready : 0));
+	f->time.other_ns = left;
+}
