@@ -12,7 +12,16 @@
  */
 void facts_from_trace(struct trace *trace, const struct tlstall_handshake *h, struct facts *out);
 
-/* Adds what the other handshakes and the events of the trace tell: reads all of it. */
+/*
+ * What the other handshakes and the events of the trace tell. Reading it takes
+ * all of the trace: read once where many handshakes are looked at.
+ */
+struct neighbours;
+int neighbours_read(struct trace *trace, struct neighbours **out); /* an enum trace_error */
+void neighbours_add(const struct neighbours *neighbours, struct facts *facts);
+void neighbours_free(struct neighbours *neighbours);
+
+/* The three in one, for a single handshake. */
 void facts_add_neighbours(struct trace *trace, struct facts *facts);
 
 #endif

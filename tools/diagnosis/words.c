@@ -76,7 +76,7 @@ struct text sent(const struct sight *s)
 	struct text t;
 
 	if (bytes)
-		snprintf(t.s, sizeof(t.s), "%s, %s,", hello ? "ClientHello" : "what we sent",
+		snprintf(t.s, sizeof(t.s), "%s, %.16s,", hello ? "ClientHello" : "what we sent",
 			 size(bytes).s);
 	else
 		snprintf(t.s, sizeof(t.s), "%s", hello ? "ClientHello" : "what we sent");

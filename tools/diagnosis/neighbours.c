@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the other handshakes of a trace tell of one: read once, asked often. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "diagnosis/facts.h"
+#include "judge.h"
+
+struct peer {
+	struct tlstall_address address;
+	uint32_t ok, stalled;
+};
+
+/* One op: which thread worked on which object when it returned. */
+struct op {
+	uint64_t end;
+	uint64_t ssl;
+	uint32_t tid;
+	uint16_t process;
+};
+
+struct neighbours {
+	struct peer *peers;
+	size_t peer_count;
+	struct op *ops;
+	size_t op_count;
+};
+
+static int compare_address(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct tlstall_address));
+}
+
+static int compare_op(const void *a, const void *b)
+{
+	const struct op *x = a, *y = b;
+
+	if (x->process != y->process)
+		return x->process < y->process ? -1 : 1;
+	if (x->tid != y->tid)
+		return x->tid < y->tid ? -1 : 1;
+	return x->end < y->end ? -1 : x->end > y->end;
+}
+
+/* Of clients the peer's port is another each time: they are one peer by their address. */
+static struct tlstall_address peer_of(const struct tlstall_handshake *h)
+{
+	struct tlstall_address address = h->peer;
+
+	if (h->role == TLSTALL_ROLE_SERVER)
+		address.port = 0;
+	return address;
+}
+
+static bool grow(void **array, size_t count, size_t size)
+{
+	void *bigger;
+
+	/* at each power of two */
+	if (count & (count - 1))
+		return true;
+	bigger = realloc(*array, (count ? 2 * count : 1) * size);
+	if (bigger)
+		*array = bigger;
+	return bigger;
+}
+
+static bool add_peer(struct trace *trace, struct neighbours *n, const struct tlstall_handshake *h)
+{
+	uint64_t end = h->end ? h->end : trace_horizon(trace, h->process);
+	bool ok = h->outcome == TLSTALL_OUTCOME_OK;
+	bool stalled = h->outcome == TLSTALL_OUTCOME_FAILED ||
+		       (!ok && trace_span_ns(trace, end - h->start) >= STALL_NS);
+
+	if (!h->peer.family)
+		return true;
+	if (!grow((void **)&n->peers, n->peer_count, sizeof(*n->peers)))
+		return false;
+	n->peers[n->peer_count++] =
+		(struct peer){.address = peer_of(h), .ok = ok, .stalled = stalled};
+	return true;
+}
+
+static void merge_peers(struct neighbours *n)
+{
+	size_t to = 0;
+
+	if (!n->peer_count)
+		return;
+	qsort(n->peers, n->peer_count, sizeof(*n->peers), compare_address);
+	for (size_t i = 1; i < n->peer_count; i++) {
+		if (compare_address(&n->peers[to], &n->peers[i])) {
+			n->peers[++to] = n->peers[i];
+			continue;
+		}
+		n->peers[to].ok += n->peers[i].ok;
+		n->peers[to].stalled += n->peers[i].stalled;
+	}
+	n->peer_count = to + 1;
+}
+
+static int read_peers(struct trace *trace, struct neighbours *n)
+{
+	struct tlstall_handshake h;
+
+	for (unsigned i = 0; i < trace_slot_count(trace); i++) {
+		if (!trace_handshake(trace, i, &h) && !add_peer(trace, n, &h))
+			return TRACE_ERROR_MEMORY;
+	}
+	merge_peers(n);
+	return 0;
+}
+
+static int read_ops(struct trace *trace, struct neighbours *n)
+{
+	struct trace_cursor *cursor;
+	struct tlstall_event event;
+	int error = trace_cursor_open(trace, &cursor);
+
+	if (error)
+		return error;
+	while (!error && !trace_cursor_next(cursor, &event)) {
+		if (event.type != TLSTALL_EVENT_CALL)
+			continue;
+		if (!grow((void **)&n->ops, n->op_count, sizeof(*n->ops)))
+			error = TRACE_ERROR_MEMORY;
+		else
+			n->ops[n->op_count++] = (struct op){.end = trace_event_end(&event),
+							    .ssl = event.ssl,
+							    .tid = event.tid,
+							    .process = event.process};
+	}
+	trace_cursor_close(cursor);
+	if (n->op_count)
+		qsort(n->ops, n->op_count, sizeof(*n->ops), compare_op);
+	return error;
+}
+
+int neighbours_read(struct trace *trace, struct neighbours **out)
+{
+	struct neighbours *n = calloc(1, sizeof(*n));
+	int error = n ? read_peers(trace, n) : TRACE_ERROR_MEMORY;
+
+	if (!error)
+		error = read_ops(trace, n);
+	*out = n;
+	if (error) {
+		neighbours_free(n);
+		*out = NULL;
+	}
+	return error;
+}
+
+void neighbours_free(struct neighbours *n)
+{
+	if (!n)
+		return;
+	free(n->peers);
+	free(n->ops);
+	free(n);
+}
+
+/* The first op that is not before `key`. */
+static size_t find_op(const struct neighbours *n, const struct op *key)
+{
+	size_t low = 0, high = n->op_count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (compare_op(&n->ops[middle], key) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* The longest gap, or the one that is still open if that is longer. */
+static void find_gap(const struct facts *facts, uint64_t *from, uint64_t *to)
+{
+	const struct tlstall_handshake *h = &facts->h;
+
+	*from = h->longest_gap_start;
+	*to = *from + h->longest_gap;
+	if (facts->idle_ns > facts->longest_gap_ns) {
+		*from = h->leave;
+		*to = h->end ? h->end : UINT64_MAX;
+	}
+}
+
+static uint32_t count_ops(const struct neighbours *n, const struct facts *facts)
+{
+	const struct tlstall_handshake *h = &facts->h;
+	struct op key = {.tid = h->tid, .process = (uint16_t)h->process};
+	uint64_t to;
+	uint32_t count = 0;
+
+	find_gap(facts, &key.end, &to);
+	for (size_t i = find_op(n, &key); i < n->op_count; i++) {
+		const struct op *op = &n->ops[i];
+
+		if (op->process != key.process || op->tid != key.tid || op->end > to)
+			break;
+		count += op->ssl != h->ssl;
+	}
+	return count;
+}
+
+void neighbours_add(const struct neighbours *n, struct facts *facts)
+{
+	const struct tlstall_address address = peer_of(&facts->h);
+	const struct peer *peer = n->peer_count ? bsearch(&address, n->peers, n->peer_count,
+							  sizeof(*n->peers), compare_address)
+						: NULL;
+	bool ok = facts->h.outcome == TLSTALL_OUTCOME_OK;
+	bool stalled =
+		facts->h.outcome == TLSTALL_OUTCOME_FAILED || (!ok && facts->age_ns >= STALL_NS);
+
+	/* itself is among them */
+	facts->peers_ok = peer && peer->ok >= ok ? peer->ok - ok : 0;
+	facts->peers_stalled = peer && peer->stalled >= stalled ? peer->stalled - stalled : 0;
+	facts->thread_other_ops = count_ops(n, facts);
+}
+
+void facts_add_neighbours(struct trace *trace, struct facts *facts)
+{
+	struct neighbours *neighbours;
+
+	if (neighbours_read(trace, &neighbours))
+		return;
+	neighbours_add(neighbours, facts);
+	neighbours_free(neighbours);
+}
