@@ -38,7 +38,7 @@ struct trace_cursor {
 
 static int read_head(const struct trace *trace, const struct ring *ring, uint64_t *head)
 {
-	return trace_read(trace, head, sizeof(*head), ring->head_at);
+	return trace_read(trace, head, 1, sizeof(*head), ring->head_at);
 }
 
 /* Steps to the oldest record that the writers have not come round to. */
@@ -68,7 +68,7 @@ static int read_chunk(struct trace_cursor *cursor, struct ring *ring)
 		count = CHUNK;
 	if (count > s->count - index)
 		count = s->count - index;
-	error = trace_read(cursor->trace, ring->bytes, count * s->entry_size,
+	error = trace_read(cursor->trace, ring->bytes, count, s->entry_size,
 			   s->offset + index * s->entry_size);
 	if (!error)
 		error = read_head(cursor->trace, ring, &head);

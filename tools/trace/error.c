@@ -20,13 +20,13 @@ int error_version(const struct tlstall_header *header)
 {
 	if (header->major != TLSTALL_MAJOR)
 		snprintf(version_text, sizeof(version_text),
-			 "has format version %u.%u, and this tlstall reads version %d.x",
-			 header->major, header->minor, TLSTALL_MAJOR);
+			 "trace format %u.%u is not known: this tlstall reads %d.x", header->major,
+			 header->minor, TLSTALL_MAJOR);
 	else
 		snprintf(version_text, sizeof(version_text),
-			 "needs features 0x%x of format version %u.%u, which this tlstall, "
-			 "that knows version %d.%d, has not",
-			 header->incompat, header->major, header->minor, TLSTALL_MAJOR,
+			 "trace format %u.%u with features 0x%x that this tlstall, which knows "
+			 "format %d.%d, has not",
+			 header->major, header->minor, header->incompat, TLSTALL_MAJOR,
 			 TLSTALL_MINOR);
 	return TRACE_ERROR_VERSION;
 }
@@ -38,19 +38,19 @@ const char *trace_strerror(const struct trace *trace, int error)
 	case TRACE_ERROR_IO:
 		return strerror(io_errno);
 	case TRACE_ERROR_SHORT:
-		return "ends too early to tell anything: it was cut off";
+		return "cut off before it tells anything";
 	case TRACE_ERROR_MAGIC:
-		return "is not a trace file";
+		return "not a trace file";
 	case TRACE_ERROR_BYTE_ORDER:
-		return "is from a machine of the other byte order";
+		return "a trace from a machine of the other byte order";
 	case TRACE_ERROR_VERSION:
 		return version_text;
 	case TRACE_ERROR_LAYOUT:
-		return "is damaged: its sections cannot lie where its header says";
+		return "damaged: its sections cannot lie where its header says";
 	case TRACE_ERROR_MEMORY:
-		return "does not fit into memory";
+		return "no memory to read it";
 	case TRACE_ERROR_UNFINISHED:
-		return "is not complete: its program is just starting, or died then";
+		return "not complete: its program is just starting, or died then";
 	}
-	return "has no error";
+	return "no error";
 }

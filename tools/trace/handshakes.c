@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Handshakes: copies of slots that are being written meanwhile. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "trace/internal.h"
 
+#define SLOTS TLSTALL_SECTION_HANDSHAKES
+#define SLOTS_AHEAD 32u
+#define WINDOW_NS 1000000u /* what was read ahead is old after that */
 #define ATTEMPTS 4
 
 unsigned trace_slot_count(const struct trace *trace)
 {
-	return trace->present[TLSTALL_SECTION_HANDSHAKES];
+	return trace->present[SLOTS];
 }
 
 static void tame_transport(struct tlstall_transport *transport)
@@ -44,35 +48,86 @@ static bool readable(const struct tlstall_handshake *h)
 	return h->number && h->status != TLSTALL_SLOT_FREE && h->status <= TLSTALL_SLOT_DONE;
 }
 
+/* ---- two copies ------------------------------------------------------------ */
+
+static bool make_window(struct trace *trace)
+{
+	size_t size = SLOTS_AHEAD * (size_t)trace->header.section[SLOTS].entry_size;
+
+	if (!trace->window.first)
+		trace->window.first = malloc(size);
+	if (!trace->window.second)
+		trace->window.second = malloc(size);
+	return trace->window.first && trace->window.second;
+}
+
+/* Reads slots twice; ahead when they are walked one by one. */
+static int fill_window(struct trace *trace, uint32_t slot)
+{
+	struct window *w = &trace->window;
+	const struct tlstall_section *s = &trace->header.section[SLOTS];
+	uint32_t left = trace->present[SLOTS] - slot, ahead = slot == w->next ? SLOTS_AHEAD : 1;
+	uint64_t at = s->offset + (uint64_t)slot * s->entry_size;
+	int error;
+
+	w->count = 0;
+	if (!make_window(trace))
+		return TRACE_ERROR_MEMORY;
+	if (ahead > left)
+		ahead = left;
+	error = trace_read(trace, w->first, ahead, s->entry_size, at);
+	if (!error)
+		error = trace_read(trace, w->second, ahead, s->entry_size, at);
+	if (error)
+		return error;
+	w->start = slot;
+	w->count = ahead;
+	w->read_ns = time_monotonic_ns();
+	return 0;
+}
+
+static int copy_twice(struct trace *trace, uint32_t slot, struct tlstall_handshake *first,
+		      struct tlstall_handshake *second)
+{
+	struct window *w = &trace->window;
+	size_t size = trace->header.section[SLOTS].entry_size, at;
+	int error = 0;
+
+	if (slot != w->next || slot < w->start || slot - w->start >= w->count ||
+	    time_monotonic_ns() - w->read_ns > WINDOW_NS)
+		error = fill_window(trace, slot);
+	if (error)
+		return error;
+	w->next = slot + 1;
+	at = (slot - w->start) * size;
+	memcpy(first, w->first + at, sizeof(*first));
+	memcpy(second, w->second + at, sizeof(*second));
+	return 0;
+}
+
 /*
  * Its owner stores while we copy. Two copies that are equal are one state of
- * it; a busy owner may never grant that, and then one that belongs to a single
+ * it; a busy owner may never grant that, and then two that belong to one
  * handshake must do.
  */
 int trace_handshake(struct trace *trace, unsigned slot, struct tlstall_handshake *out)
 {
-	const enum tlstall_section_id id = TLSTALL_SECTION_HANDSHAKES;
 	struct tlstall_handshake again;
 	bool same = false;
-	int result = trace_read_entry(trace, id, slot, out, sizeof(*out));
 
-	for (int i = 0; i < ATTEMPTS && !result; i++) {
-		/* ended, and nobody writes: the status alone has to be looked at again */
-		size_t size = out->status == TLSTALL_SLOT_DONE
-				      ? offsetof(struct tlstall_handshake, flags)
-				      : sizeof(again);
+	if (slot >= trace->present[SLOTS])
+		return 1;
+	for (int i = 0; i < ATTEMPTS; i++) {
+		int error = copy_twice(trace, slot, out, &again);
 
-		if (!out->number)
-			return 1;
-		result = trace_read_entry(trace, id, slot, &again, size);
-		same = !result && readable(out) && readable(&again) && again.number == out->number;
-		if (same && !memcmp(&again, out, size))
+		if (error)
+			return error;
+		same = readable(out) && readable(&again) && again.number == out->number;
+		if (!out->number || (same && !memcmp(&again, out, sizeof(again))))
 			break;
-		if (!result && i + 1 < ATTEMPTS)
-			result = trace_read_entry(trace, id, slot, out, sizeof(*out));
 	}
-	if (result || !same)
-		return result ? result : 1;
+	if (!same)
+		return 1;
 	tame(out);
 	return 0;
 }

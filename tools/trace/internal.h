@@ -16,6 +16,14 @@ struct text_table {
 	uint32_t count;
 };
 
+/* Slots that were read, twice each. */
+struct window {
+	unsigned char *first, *second;
+	uint32_t start, count;
+	uint32_t next; /* the slot that follows the one asked for last */
+	uint64_t read_ns;
+};
+
 /* What is known of one process's life. */
 struct life {
 	uint64_t checked_ns; /* when we looked for it last, CLOCK_MONOTONIC; 0: never */
@@ -38,6 +46,7 @@ struct trace {
 	struct tlstall_clock_pair now;
 	struct tlstall_clock_pair anchor; /* where ticks and wall time are tied together */
 	double ns_per_tick;
+	struct window window;
 	struct life *lives;
 	uint32_t life_count;
 };
@@ -46,8 +55,8 @@ struct trace {
 
 /* Reads until `size` or the end of the source: bytes read, or TRACE_ERROR_IO. */
 ssize_t source_read(const struct trace_source *source, void *buffer, size_t size, uint64_t offset);
-/* The same, of a trace; what the file does not have reads as zeroes. Returns 0 or an error. */
-int trace_read(const struct trace *trace, void *buffer, size_t size, uint64_t offset);
+/* So many things of one size; those that the file does not have whole are zeroes. 0 or an error. */
+int trace_read(const struct trace *trace, void *buffer, size_t count, size_t size, uint64_t offset);
 /* The first `size` bytes of an entry; >0: the file does not have it. */
 int trace_read_entry(const struct trace *trace, enum tlstall_section_id id, uint32_t index,
 		     void *buffer, size_t size);
@@ -62,6 +71,7 @@ int error_version(const struct tlstall_header *header);
 
 /* Settles how ticks are converted; to be called when a clock pair has changed. */
 void time_settle(struct trace *trace);
+uint64_t time_monotonic_ns(void);
 bool time_same_boot(const struct tlstall_header *header);
 
 /* ---- cursor.c ---- */
@@ -69,13 +79,8 @@ bool time_same_boot(const struct tlstall_header *header);
 /* A cursor over no more than the newest `most` of each ring. */
 int cursor_open_newest(struct trace *trace, uint32_t most, struct trace_cursor **out);
 
-/* ---- life.c ---- */
+/* ---- taming ---- */
 
-void life_free(struct trace *trace);
-
-/* ---- tables.c ---- */
-
-void tables_free(struct trace *trace);
 /* Cuts a string to its field: the last byte becomes its end. */
 #define TERMINATE(array) ((array)[sizeof(array) - 1] = '\0')
 

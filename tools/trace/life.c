@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which processes live, and up to when a trace tells of those that do not. */
 #include <stdlib.h>
-#include <string.h>
-#include <time.h>
 
 #include "trace/directory.h"
 #include "trace/internal.h"
@@ -22,19 +20,6 @@ static struct life *life_of(struct trace *trace, unsigned process)
 		trace->lives = calloc(trace->life_count, sizeof(*trace->lives));
 	}
 	return trace->lives && process < trace->life_count ? &trace->lives[process] : NULL;
-}
-
-void life_free(struct trace *trace)
-{
-	free(trace->lives);
-}
-
-static uint64_t monotonic_ns(void)
-{
-	struct timespec now = {0};
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
 /* Now, by the caller's word or by this host's clock. */
@@ -59,7 +44,7 @@ bool trace_alive(struct trace *trace, unsigned process)
 
 	if (!life || life->over)
 		return false;
-	now = monotonic_ns();
+	now = time_monotonic_ns();
 	if (life->checked_ns && now - life->checked_ns < LOOK_AGAIN_NS)
 		return life->alive;
 	life->checked_ns = now;

@@ -163,9 +163,9 @@ static int read_last(const struct trace *trace, struct tlstall_clock_pair *last)
 			       offsetof(struct tlstall_header, last_sequence) + 8,
 		       "read together");
 	for (int i = 0; i < 8; i++) {
-		error = trace_read(trace, &before, sizeof(before), at);
+		error = trace_read(trace, &before, 1, sizeof(before), at);
 		if (!error)
-			error = trace_read(trace, &after, sizeof(after), at);
+			error = trace_read(trace, &after, 1, sizeof(after), at);
 		if (error)
 			return error;
 		if (!(before.sequence & 1) && !memcmp(&before, &after, sizeof(before))) {
@@ -262,7 +262,11 @@ void trace_close(struct trace *trace)
 		return;
 	if (trace->source.close)
 		trace->source.close(trace->source.context);
-	tables_free(trace);
-	life_free(trace);
+	free(trace->functions.texts);
+	free(trace->states.texts);
+	free(trace->strings.texts);
+	free(trace->window.first);
+	free(trace->window.second);
+	free(trace->lives);
 	free(trace);
 }

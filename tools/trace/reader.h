@@ -45,8 +45,8 @@ int trace_open_bytes(const void *bytes, size_t size, struct trace **out);
 void trace_close(struct trace *trace);
 
 /*
- * What to say after the file's name, without a full stop: "is not a trace file".
- * For VERSION it names both versions. `trace` may be NULL; tells of this thread's last error.
+ * A sentence without a full stop, to follow the file's name and a colon; of this
+ * thread's last error. For VERSION it names both versions. `trace` may be NULL.
  */
 const char *trace_strerror(const struct trace *trace, int error);
 

@@ -27,13 +27,15 @@ ssize_t source_read(const struct trace_source *source, void *buffer, size_t size
 	return (ssize_t)done;
 }
 
-int trace_read(const struct trace *trace, void *buffer, size_t size, uint64_t offset)
+int trace_read(const struct trace *trace, void *buffer, size_t count, size_t size, uint64_t offset)
 {
-	ssize_t got = source_read(&trace->source, buffer, size, offset);
+	ssize_t got = source_read(&trace->source, buffer, count * size, offset);
+	size_t whole;
 
 	if (got < 0)
 		return (int)got;
-	memset((char *)buffer + got, 0, size - (size_t)got);
+	whole = (size_t)got / size * size;
+	memset((char *)buffer + whole, 0, count * size - whole);
 	return 0;
 }
 
@@ -44,7 +46,7 @@ int trace_read_entry(const struct trace *trace, enum tlstall_section_id id, uint
 
 	if (index >= trace->present[id])
 		return 1;
-	return trace_read(trace, buffer, size,
+	return trace_read(trace, buffer, 1, size,
 			  section->offset + (uint64_t)index * section->entry_size);
 }
 

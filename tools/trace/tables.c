@@ -80,13 +80,6 @@ enum tlstall_function_kind trace_function_kind(struct trace *trace, unsigned id)
 	return function(trace, id) ? (enum tlstall_function_kind)trace->kinds[id] : 0;
 }
 
-void tables_free(struct trace *trace)
-{
-	free(trace->functions.texts);
-	free(trace->states.texts);
-	free(trace->strings.texts);
-}
-
 /* ---- processes, modules, stacks --------------------------------------------------- */
 
 int trace_process(struct trace *trace, unsigned index, struct tlstall_process *out)

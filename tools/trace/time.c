@@ -24,6 +24,11 @@ static uint64_t nanoseconds(clockid_t id)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+uint64_t time_monotonic_ns(void)
+{
+	return nanoseconds(CLOCK_MONOTONIC);
+}
+
 /* 0: this machine has no such counter. */
 static uint64_t read_ticks(uint32_t source)
 {
