@@ -373,7 +373,11 @@ struct tlstall_event *build_end(struct build *b, struct tlstall_handshake *h, ui
 	h->end = ticks;
 	h->outcome = (uint8_t)outcome;
 	h->status = TLSTALL_SLOT_DONE;
-	event.ticks = ticks;
+	event.ticks = h->start;
+	event.duration = (float)(ticks - h->start);
+	event.function = h->last_function;
+	event.error = h->last_error;
+	event.retry = h->retries;
 	event.ret = outcome;
 	return build_event(b, h, &event);
 }
