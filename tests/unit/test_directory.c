@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Trace directories: where they are looked for, what counts in them; which process is alive. */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "trace/directory.h"
+
+static char directory[] = "/tmp/tlstall-test-XXXXXX";
+
+static int set_up(void **state)
+{
+	(void)state;
+	strcpy(directory, "/tmp/tlstall-test-XXXXXX");
+	return mkdtemp(directory) ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+	char command[100];
+
+	(void)state;
+	snprintf(command, sizeof(command), "rm -rf %s", directory);
+	return system(command);
+}
+
+static void path_of(char *path, size_t size, const char *name)
+{
+	assert_true((size_t)snprintf(path, size, "%s/%s", directory, name) < size);
+}
+
+static void touch(const char *name)
+{
+	char path[200];
+	int fd;
+
+	path_of(path, sizeof(path), name);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	close(fd);
+}
+
+/* ---- where ------------------------------------------------------------------------ */
+
+static void test_default_directory(void **state)
+{
+	char found[200], expected[200];
+
+	(void)state;
+	setenv("TLSTALL_DIR", "/var/tmp/traces", 1);
+	setenv("XDG_RUNTIME_DIR", "/run/user/7", 1);
+	trace_default_directory(found, sizeof(found));
+	assert_string_equal(found, "/var/tmp/traces");
+	/* the shim takes absolute paths only */
+	setenv("TLSTALL_DIR", "traces", 1);
+	trace_default_directory(found, sizeof(found));
+	assert_string_equal(found, "/run/user/7/tlstall");
+	setenv("TLSTALL_DIR", "", 1);
+	setenv("XDG_RUNTIME_DIR", "", 1);
+	trace_default_directory(found, sizeof(found));
+	snprintf(expected, sizeof(expected), "/tmp/tlstall-%u", (unsigned)getuid());
+	assert_string_equal(found, expected);
+}
+
+static unsigned count_of(char **directories, const char *name)
+{
+	unsigned count = 0;
+
+	for (; *directories; directories++)
+		count += !strcmp(*directories, name);
+	return count;
+}
+
+static void test_search_path(void **state)
+{
+	char own[64];
+	char **path;
+
+	(void)state;
+	snprintf(own, sizeof(own), "/tmp/tlstall-%u", (unsigned)getuid());
+	setenv("TLSTALL_DIR", "/var/tmp/traces", 1);
+	setenv("XDG_RUNTIME_DIR", "/run/user/7", 1);
+	path = trace_search_path();
+	assert_string_equal(path[0], "/var/tmp/traces");
+	assert_int_equal(count_of(path, "/run/user/7/tlstall"), 1);
+	assert_int_equal(count_of(path, own), 1);
+	/* root's own looks like everybody's: /tmp/tlstall-* */
+	assert_int_equal(count_of(path, directory), geteuid() == 0);
+	trace_search_path_free(path);
+
+	setenv("TLSTALL_DIR", own, 1);
+	unsetenv("XDG_RUNTIME_DIR");
+	path = trace_search_path();
+	assert_string_equal(path[0], own);
+	assert_int_equal(count_of(path, own), 1);
+	trace_search_path_free(path);
+}
+
+/* ---- what is in them ---------------------------------------------------------------- */
+
+static void test_list(void **state)
+{
+	static const char *const others[] = {
+		".tlstall",
+		"12.tlstall",
+		"12-.tlstall",
+		"-34.tlstall",
+		"12-34.tlstall~",
+		"x12-34.tlstall",
+		"12-34.tlstall.new",
+		"12-34.failed-",
+		"12-34.failed",
+		"0-34.tlstall",
+		"99999999999-1.tlstall",
+		"12-99999999999999999999999.tlstall",
+		" 12-34.tlstall",
+		"12-+34.tlstall",
+	};
+	struct trace_list list = {0};
+	char from[200], to[200];
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		touch(others[i]);
+	touch("700-20.tlstall");
+	touch("31-9000000000000000000.tlstall");
+	touch("700-3.failed-ENOSPC");
+	path_of(from, sizeof(from), "700-20.tlstall");
+	path_of(to, sizeof(to), "800-1.tlstall");
+	assert_int_equal(symlink(from, to), 0);
+	path_of(to, sizeof(to), "900-1.tlstall");
+	assert_int_equal(mkdir(to, 0700), 0);
+
+	assert_int_equal(trace_list_add(&list, directory), 0);
+	assert_int_equal(list.count, 3);
+	assert_int_equal(list.entries[0].pid, 31);
+	assert_int_equal(list.entries[0].start_time, 9000000000000000000);
+	assert_null(list.entries[0].failed);
+	assert_int_equal(list.entries[1].pid, 700);
+	assert_int_equal(list.entries[1].start_time, 3);
+	assert_string_equal(list.entries[1].failed, "ENOSPC");
+	assert_int_equal(list.entries[2].start_time, 20);
+	assert_string_equal(list.entries[2].path, from);
+
+	/* a second directory joins in, in order */
+	assert_int_equal(trace_list_add(&list, directory), 0);
+	assert_int_equal(list.count, 6);
+	assert_int_equal(list.entries[1].pid, 31);
+	assert_int_equal(list.entries[5].start_time, 20);
+	trace_list_free(&list);
+	assert_int_equal(list.count, 0);
+}
+
+static void test_no_directory(void **state)
+{
+	struct trace_list list = {0};
+	char path[200];
+
+	(void)state;
+	path_of(path, sizeof(path), "nowhere");
+	assert_int_equal(trace_list_add(&list, path), -1);
+	assert_int_equal(errno, ENOENT);
+	touch("file");
+	path_of(path, sizeof(path), "file");
+	assert_int_equal(trace_list_add(&list, path), -1);
+	assert_int_equal(errno, ENOTDIR);
+	assert_int_equal(list.count, 0);
+	assert_int_equal(trace_list_add(&list, directory), 0);
+	assert_int_equal(list.count, 0);
+	trace_list_free(&list);
+}
+
+/* ---- alive ------------------------------------------------------------------------------ */
+
+/* Field 22, by another way than the code's: cut the name off, count words. */
+static uint64_t start_time_of(pid_t pid)
+{
+	char command[200];
+	unsigned long long value = 0;
+	FILE *pipe;
+
+	snprintf(command, sizeof(command), "sed 's/.*) //' /proc/%d/stat | cut -d' ' -f20", pid);
+	pipe = popen(command, "r");
+	assert_non_null(pipe);
+	assert_int_equal(fscanf(pipe, "%llu", &value), 1);
+	pclose(pipe);
+	return value;
+}
+
+static void test_alive(void **state)
+{
+	uint64_t start;
+
+	(void)state;
+	/* a name that looks like the fields behind it */
+	prctl(PR_SET_NAME, "a) Z 1 (b) 2 3");
+	start = start_time_of(getpid());
+	assert_true(trace_process_alive(getpid(), start));
+	assert_true(trace_process_alive(getpid(), 0));
+	assert_false(trace_process_alive(getpid(), start + 1));
+	assert_false(trace_process_alive(0, 0));
+	assert_false(trace_process_alive(-1, 0));
+	assert_false(trace_process_alive(INT32_MAX, 0));
+}
+
+static void test_zombie(void **state)
+{
+	pid_t child = fork();
+	uint64_t start;
+
+	(void)state;
+	assert_int_not_equal(child, -1);
+	while (!child)
+		pause();
+	start = start_time_of(child);
+	assert_true(trace_process_alive(child, start));
+	kill(child, SIGSTOP);
+	assert_int_equal(waitid(P_PID, (id_t)child, NULL, WSTOPPED | WNOWAIT), 0);
+	assert_true(trace_process_alive(child, start));
+	kill(child, SIGKILL);
+	assert_int_equal(waitid(P_PID, (id_t)child, NULL, WEXITED | WNOWAIT), 0);
+	assert_false(trace_process_alive(child, start));
+	waitpid(child, NULL, 0);
+	assert_false(trace_process_alive(child, start));
+}
+
+static void *sleep_for_ever(void *unused)
+{
+	for (;;)
+		pause();
+	return unused;
+}
+
+/* Its first thread has ended, which leaves a zombie of it, and another goes on. */
+static void test_first_thread_ended(void **state)
+{
+	pid_t child = fork();
+	pthread_t thread;
+	char path[64], text[512];
+	const char *end;
+
+	(void)state;
+	assert_int_not_equal(child, -1);
+	if (!child) {
+		pthread_create(&thread, NULL, sleep_for_ever, NULL);
+		pthread_exit(NULL);
+	}
+	snprintf(path, sizeof(path), "/proc/%d/stat", child);
+	do {
+		FILE *file = fopen(path, "r");
+
+		assert_non_null(file);
+		assert_non_null(fgets(text, sizeof(text), file));
+		fclose(file);
+		end = strrchr(text, ')');
+		assert_non_null(end);
+	} while (strncmp(end, ") Z", 3) != 0);
+	assert_true(trace_process_alive(child, 0));
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_default_directory),
+		cmocka_unit_test_setup_teardown(test_search_path, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_list, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_no_directory, set_up, tear_down),
+		cmocka_unit_test(test_alive),
+		cmocka_unit_test(test_zombie),
+		cmocka_unit_test(test_first_thread_ended),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
