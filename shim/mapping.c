@@ -284,26 +284,53 @@ static bool make_identity(void)
 
 static char path_of_trace[PATH_MAX + 64];
 
+static void name_trace(uint64_t start_time, uint32_t image)
+{
+	char suffix[16] = "";
+
+	if (image)
+		snprintf(suffix, sizeof(suffix), "-%u", image);
+	snprintf(path_of_trace, sizeof(path_of_trace), "%s/%d-%llu%s" TLSTALL_TRACE_SUFFIX,
+		 settings.directory, getpid(), (unsigned long long)start_time, suffix);
+}
+
+/* More than a process that keeps to itself will ever exec programs that shake hands. */
+#define IMAGES 10000
+
+static char *map_image(uint64_t start_time, uint64_t size, uint32_t *image, int *error)
+{
+	char *base = NULL;
+
+	*error = EEXIST;
+	for (*image = 0; *image < IMAGES && *error == EEXIST; ++*image) {
+		name_trace(start_time, *image);
+		base = map_file(path_of_trace, size, error);
+		if (base)
+			break;
+	}
+	return base;
+}
+
 static void create(void)
 {
 	struct layout layout = plan(settings.size & ~4095ull);
 	uint64_t start_time = read_start_time();
 	struct tlstall_header *header;
+	uint32_t image;
 	char *base;
-	int error = 0;
+	int error;
 
 	if (!prepare_directory() || !make_identity())
 		return;
 	clock_choose();
-	snprintf(path_of_trace, sizeof(path_of_trace), "%s/%d-%llu" TLSTALL_TRACE_SUFFIX,
-		 settings.directory, getpid(), (unsigned long long)start_time);
-	base = map_file(path_of_trace, layout.size, &error);
+	base = map_image(start_time, layout.size, &image, &error);
 	if (!base) {
 		leave_note(start_time, error);
 		return;
 	}
 	header = (struct tlstall_header *)base;
 	write_header(header, &layout, start_time);
+	header->image = image;
 	write_functions(&layout, base, header);
 	find_sections(&layout, base);
 	__atomic_store_n(&mapping.header, header, __ATOMIC_RELEASE);

@@ -42,6 +42,8 @@ enum tlstall_setting {
 /*
  * Names in the trace directory:
  *   PID-START.tlstall          a trace; START is field 22 of /proc/PID/stat
+ *   PID-START-IMAGE.tlstall    that of a later program of the same process: exec
+ *                              keeps both; IMAGE counts from 1, as in the header
  *   PID-START.failed-REASON    empty; the process runs untraced, REASON is an
  *                              errno name (ENOSPC, EFBIG, EACCES ...)
  */

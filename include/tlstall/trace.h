@@ -139,7 +139,7 @@ struct tlstall_header {
 	struct tlstall_lost lost;
 	struct tlstall_libssl libssl[4];
 	uint32_t libssl_count;
-	uint32_t reserved1;
+	uint32_t image; /* traces of this process before this one: exec keeps its id and start */
 
 	char comm[16];
 	char host[64];
