@@ -14,6 +14,7 @@
 /* What can be had only while it hangs. */
 struct kernel_view {
 	struct tlstall_socket socket; /* `ticks` 0: not known; 1: known */
+	struct tlstall_address peer;  /* of that socket */
 	enum wait_kind wait;
 	char syscall[24]; /* name, "" when not in one */
 	int fd;		  /* of that call, -1: none */
@@ -27,5 +28,11 @@ void kernel_look(pid_t pid, const struct tlstall_handshake *h, struct kernel_vie
 
 /* Puts it where diagnose() finds it; `view` must outlive the facts. */
 void kernel_add_facts(const struct kernel_view *view, struct facts *facts);
+
+/*
+ * Whether we may see what that process's threads wait for and their stacks:
+ * 0, or -1 and a sentence without a full stop that names what is missing.
+ */
+int kernel_access(pid_t pid, char *why, size_t size);
 
 #endif

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kernel/socket.h"
+
+#include <dirent.h>
+#include <inttypes.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "kernel/netlink.h"
+
+/* A process with more sockets than this has no "only" connection. */
+#define CANDIDATES 64
+
+struct search {
+	struct candidate {
+		uint64_t inode;
+		int fd;
+	} candidates[CANDIDATES];
+	unsigned count;
+	bool guess; /* the descriptor is not known */
+	uint64_t bytes_in, bytes_out;
+	unsigned found;
+	int fd;
+	struct diag_answer answer;
+};
+
+static uint64_t socket_inode(pid_t pid, int fd)
+{
+	char path[64], target[64];
+	uint64_t inode;
+	ssize_t size;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", pid, fd);
+	size = readlink(path, target, sizeof(target) - 1);
+	target[size > 0 ? size : 0] = '\0';
+	return sscanf(target, "socket:[%" SCNu64 "]", &inode) == 1 ? inode : 0;
+}
+
+static void add_candidate(struct search *search, int fd, uint64_t inode)
+{
+	if (inode && search->count < CANDIDATES)
+		search->candidates[search->count++] = (struct candidate){inode, fd};
+}
+
+/* False: too many to tell. */
+static bool add_all_sockets(struct search *search, pid_t pid)
+{
+	char path[32];
+	struct dirent *entry;
+	DIR *directory;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+	directory = opendir(path);
+	if (!directory)
+		return false;
+	while ((entry = readdir(directory)) && search->count < CANDIDATES) {
+		int fd = atoi(entry->d_name);
+
+		if (entry->d_name[0] != '.')
+			add_candidate(search, fd, socket_inode(pid, fd));
+	}
+	closedir(directory);
+	return search->count < CANDIDATES;
+}
+
+/* Whether the handshake's bytes can have gone through it. */
+static bool is_plausible(const struct search *search, const struct tlstall_socket *socket)
+{
+	return socket->tcp_state != TCP_LISTEN && socket->bytes_received >= search->bytes_in &&
+	       socket->bytes_acked + socket->outq >= search->bytes_out;
+}
+
+static void consider(const struct diag_answer *answer, void *context)
+{
+	struct search *search = context;
+
+	for (unsigned i = 0; i < search->count; i++) {
+		if (search->candidates[i].inode != answer->inode ||
+		    (search->guess && !is_plausible(search, &answer->socket)))
+			continue;
+		search->found++;
+		search->fd = search->candidates[i].fd;
+		search->answer = *answer;
+		return;
+	}
+}
+
+static void ask(int netlink, struct search *search, const struct tlstall_handshake *h,
+		uint8_t family)
+{
+	struct diag_query query = {
+		.family = family,
+		.protocol = h->read.bio_class == TLSTALL_BIO_DATAGRAM ? IPPROTO_UDP : IPPROTO_TCP,
+		.inode = search->candidates[0].inode,
+	};
+
+	if (h->peer.family == family) {
+		query.peer = h->peer;
+		query.local = h->local;
+	}
+	diag_ask(netlink, &query, consider, search);
+	if (search->found || !query.local.family)
+		return;
+	/* Addresses with a scope, or rewritten on the way: by the inode alone. */
+	query.local.family = 0;
+	diag_ask(netlink, &query, consider, search);
+}
+
+static void ask_families(int netlink, struct search *search, const struct tlstall_handshake *h)
+{
+	if (h->peer.family) {
+		ask(netlink, search, h, (uint8_t)h->peer.family);
+		return;
+	}
+	ask(netlink, search, h, AF_INET);
+	ask(netlink, search, h, AF_INET6);
+}
+
+static bool is_known(uint16_t family)
+{
+	return family == 0 || family == AF_INET || family == AF_INET6 || family == AF_UNIX;
+}
+
+int socket_look(pid_t pid, const struct tlstall_handshake *h, struct kernel_view *out)
+{
+	struct search search = {
+		.fd = -1,
+		.guess = h->read.fd < 0,
+		.bytes_in = h->bytes_in,
+		.bytes_out = h->bytes_out,
+	};
+	int netlink;
+
+	if (h->read.bio_class == TLSTALL_BIO_MEMORY || h->read.bio_class == TLSTALL_BIO_PAIR ||
+	    !is_known(h->peer.family))
+		return -1;
+	if (!search.guess)
+		add_candidate(&search, h->read.fd, socket_inode(pid, h->read.fd));
+	else if (!add_all_sockets(&search, pid))
+		return -1;
+	netlink = search.count ? diag_open(pid) : -1;
+	if (netlink < 0)
+		return -1;
+	ask_families(netlink, &search, h);
+	close(netlink);
+	if (search.found != 1)
+		return -1;
+	out->socket = search.answer.socket;
+	out->peer = search.answer.peer;
+	return search.fd;
+}

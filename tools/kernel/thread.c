@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kernel/thread.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+/* -1 with errno; always terminated. */
+static ssize_t read_task(pid_t pid, pid_t tid, const char *name, char *buffer, size_t size)
+{
+	char path[64];
+	ssize_t got;
+	int fd;
+
+	buffer[0] = '\0';
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/%s", pid, tid, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	got = read(fd, buffer, size - 1);
+	buffer[got > 0 ? got : 0] = '\0';
+	close(fd);
+	return got;
+}
+
+/* The command name before it may hold anything, parentheses too. */
+static char read_state(pid_t pid, pid_t tid)
+{
+	char text[512];
+	const char *after;
+
+	if (read_task(pid, tid, "stat", text, sizeof(text)) <= 0)
+		return 0;
+	after = strrchr(text, ')');
+	return after && after[1] == ' ' ? after[2] : 0;
+}
+
+static void parse_place(const char *text, struct thread_place *out)
+{
+	uint64_t *a = out->arguments;
+
+	if (!strncmp(text, "running", 7)) {
+		out->where = THREAD_RUNNING;
+	} else if (sscanf(text, "-1 %" SCNx64 " %" SCNx64, &out->sp, &out->pc) == 2) {
+		out->where = THREAD_BLOCKED;
+	} else if (sscanf(text,
+			  "%ld %" SCNx64 " %" SCNx64 " %" SCNx64 " %" SCNx64 " %" SCNx64 " %" SCNx64
+			  " %" SCNx64 " %" SCNx64,
+			  &out->number, &a[0], &a[1], &a[2], &a[3], &a[4], &a[5], &out->sp,
+			  &out->pc) == 9) {
+		out->where = THREAD_SYSCALL;
+	}
+}
+
+void thread_look(pid_t pid, pid_t tid, struct thread_place *out)
+{
+	char text[256];
+
+	*out = (struct thread_place){.where = THREAD_DENIED, .number = -1};
+	out->state = read_state(pid, tid);
+	if (!out->state || out->state == 'Z' || out->state == 'X') {
+		out->where = THREAD_GONE;
+		return;
+	}
+	if (read_task(pid, tid, "syscall", text, sizeof(text)) > 0)
+		parse_place(text, out);
+	else if (errno == ENOENT || errno == ESRCH)
+		out->where = THREAD_GONE;
+}
+
+/* ---- what it waits for ------------------------------------------------------ */
+
+enum { WAIT_ON_FD = -1 }; /* no wait_kind: told apart by the descriptor */
+
+static const struct {
+	long number;
+	char name[24];
+	int kind;
+	int fd;
+} syscalls[] = {
+#define SYSCALL(name, kind, fd) {SYS_##name, #name, WAIT_##kind, fd},
+#include "kernel/syscalls.def"
+#undef SYSCALL
+};
+
+static bool is_random(pid_t pid, int fd)
+{
+	char path[64], target[32];
+	ssize_t size;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", pid, fd);
+	size = readlink(path, target, sizeof(target) - 1);
+	target[size > 0 ? size : 0] = '\0';
+	return !strcmp(target, "/dev/random") || !strcmp(target, "/dev/urandom");
+}
+
+static enum wait_kind kind_of_fd(pid_t pid, int fd, int own_fd)
+{
+	if (fd == own_fd && fd >= 0)
+		return WAIT_ON_SOCKET;
+	return is_random(pid, fd) ? WAIT_RANDOM : WAIT_OTHER_FD;
+}
+
+/* poll() of a single descriptor is a wait on that one. */
+static bool polls_one(pid_t pid, const struct thread_place *place, int *fd)
+{
+	struct pollfd one;
+	struct iovec here = {&one, sizeof(one)};
+	struct iovec there = {(void *)(uintptr_t)place->arguments[0], sizeof(one)};
+	bool poll_call = place->number == SYS_ppoll;
+
+#ifdef SYS_poll
+	poll_call = poll_call || place->number == SYS_poll;
+#endif
+	if (!poll_call || place->arguments[1] != 1 ||
+	    process_vm_readv(pid, &here, 1, &there, 1, 0) != (ssize_t)sizeof(one))
+		return false;
+	*fd = one.fd;
+	return true;
+}
+
+static void wait_in_syscall(pid_t pid, const struct thread_place *place, int own_fd,
+			    struct kernel_view *out)
+{
+	for (size_t i = 0; i < sizeof(syscalls) / sizeof(syscalls[0]); i++) {
+		if (syscalls[i].number != place->number)
+			continue;
+		memcpy(out->syscall, syscalls[i].name, sizeof(out->syscall));
+		if (syscalls[i].fd >= 0)
+			out->fd = (int)place->arguments[syscalls[i].fd];
+		if (syscalls[i].kind == WAIT_ON_FD || polls_one(pid, place, &out->fd))
+			out->wait = kind_of_fd(pid, out->fd, own_fd);
+		else
+			out->wait = (enum wait_kind)syscalls[i].kind;
+		return;
+	}
+	snprintf(out->syscall, sizeof(out->syscall), "syscall %ld", place->number);
+	out->wait = WAIT_UNKNOWN;
+}
+
+/*
+ * With less permission than `syscall` needs, `wchan` may still be told: the
+ * kernel's function that sleeps. It names no descriptor.
+ */
+static enum wait_kind wait_by_wchan(pid_t pid, pid_t tid)
+{
+	static const struct {
+		const char *prefix;
+		enum wait_kind kind;
+	} functions[] = {
+		{"futex_", WAIT_FUTEX},
+		{"ep_poll", WAIT_POLL},
+		{"do_poll", WAIT_POLL},
+		{"do_sys_poll", WAIT_POLL},
+		{"do_select", WAIT_POLL},
+		{"poll_schedule_timeout", WAIT_POLL},
+		{"do_epoll_wait", WAIT_POLL},
+		{"hrtimer_nanosleep", WAIT_SLEEP},
+		{"do_nanosleep", WAIT_SLEEP},
+		{"common_nsleep", WAIT_SLEEP},
+		{"wait_for_random_bytes", WAIT_RANDOM},
+	};
+	char text[64];
+
+	if (read_task(pid, tid, "wchan", text, sizeof(text)) <= 0)
+		return WAIT_UNKNOWN;
+	for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++) {
+		if (!strncmp(text, functions[i].prefix, strlen(functions[i].prefix)))
+			return functions[i].kind;
+	}
+	return WAIT_UNKNOWN;
+}
+
+void thread_wait(pid_t pid, pid_t tid, int own_fd, struct kernel_view *out)
+{
+	struct thread_place place;
+
+	thread_look(pid, tid, &place);
+	out->wait = WAIT_UNKNOWN;
+	out->syscall[0] = '\0';
+	out->fd = -1;
+	if (place.where == THREAD_GONE) {
+		out->wait = WAIT_GONE;
+		return;
+	}
+	if (place.where == THREAD_SYSCALL)
+		wait_in_syscall(pid, &place, own_fd, out);
+	if (place.state == 'T' || place.state == 't')
+		out->wait = WAIT_STOPPED;
+	else if (place.where == THREAD_RUNNING || place.state == 'R')
+		out->wait = WAIT_RUNNING;
+	else if (place.where == THREAD_DENIED)
+		out->wait = wait_by_wchan(pid, tid);
+}

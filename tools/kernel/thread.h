@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where a thread of another process is, by /proc: it notices nothing. */
+#ifndef TOOLS_KERNEL_THREAD_H
+#define TOOLS_KERNEL_THREAD_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "kernel/kernel.h"
+
+enum thread_where {
+	THREAD_GONE,
+	THREAD_DENIED,	/* alive, but we may not ask */
+	THREAD_RUNNING, /* on CPU, or about to be */
+	THREAD_SYSCALL, /* blocked inside a system call */
+	THREAD_BLOCKED, /* blocked elsewhere: a page fault, or stopped in its own code */
+};
+
+struct thread_place {
+	enum thread_where where;
+	char state; /* of /proc/PID/stat, 0: not known */
+	long number; /* of the system call */
+	uint64_t arguments[6];
+	uint64_t sp, pc; /* SYSCALL and BLOCKED: user space's */
+};
+
+void thread_look(pid_t pid, pid_t tid, struct thread_place *out);
+
+/* What it waits for. `own_fd`: the SSL's descriptor, -1: not known. Leaves the socket alone. */
+void thread_wait(pid_t pid, pid_t tid, int own_fd, struct kernel_view *out);
+
+#endif

@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "symbols/symbols.h"
+
+#include <dlfcn.h>
+#include <elfutils/libdwelf.h>
+#include <elfutils/libdwfl.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "kernel/maps.h"
+
+/* Known even where its file is not: an address is then "libx.so+0x123". */
+struct range {
+	uint64_t start, end, bias;
+	char *name; /* base name */
+};
+
+/* A C++ name in plain words. */
+struct plain {
+	struct plain *next;
+	const char *mangled; /* libdwfl's own copy: compared by address */
+	char *text;
+};
+
+struct symbols {
+	Dwfl *dwfl;
+	struct range *ranges;
+	unsigned count;
+	struct plain *plains;
+};
+
+/* ---- files ------------------------------------------------------------------ */
+
+/* Build ids first. The other way may ask a server, unless none is set: we stay offline. */
+static int find_debuginfo(Dwfl_Module *module, void **data, const char *name, Dwarf_Addr base,
+			  const char *file, const char *link, GElf_Word crc, char **found)
+{
+	const char *servers = getenv("DEBUGINFOD_URLS");
+	int fd = dwfl_build_id_find_debuginfo(module, data, name, base, file, link, crc, found);
+
+	if (fd >= 0 || (servers && servers[0]))
+		return fd;
+	return dwfl_standard_find_debuginfo(module, data, name, base, file, link, crc, found);
+}
+
+/* Every module is reported with its file. */
+static int find_elf(Dwfl_Module *module, void **data, const char *name, Dwarf_Addr base,
+		    char **file, Elf **elf)
+{
+	(void)module, (void)data, (void)name, (void)base, (void)file, (void)elf;
+	return -1;
+}
+
+static const Dwfl_Callbacks callbacks = {
+	.find_elf = find_elf,
+	.find_debuginfo = find_debuginfo,
+};
+
+static bool has_build_id(Elf *elf, const struct tlstall_module *module)
+{
+	const void *id;
+	ssize_t size = dwelf_elf_gnu_build_id(elf, &id);
+
+	if (!module->build_id_size || module->build_id_size > sizeof(module->build_id))
+		return size <= 0 && !module->build_id_size;
+	return size == (ssize_t)module->build_id_size &&
+	       !memcmp(id, module->build_id, (size_t)size);
+}
+
+/* What a trace names may be anything: a pipe or a device is not opened for good. */
+static int open_regular(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+
+	if (fd >= 0 && (fstat(fd, &st) || !S_ISREG(st.st_mode))) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+static bool add_range(struct symbols *symbols, uint64_t start, uint64_t end, uint64_t bias,
+		      const char *path)
+{
+	struct range *ranges =
+		reallocarray(symbols->ranges, symbols->count + 1, sizeof(*symbols->ranges));
+	const char *slash = strrchr(path, '/');
+	char *name = strdup(slash ? slash + 1 : path);
+
+	if (ranges)
+		symbols->ranges = ranges;
+	if (!ranges || !name) {
+		free(name);
+		return false;
+	}
+	ranges[symbols->count++] = (struct range){start, end, bias, name};
+	return true;
+}
+
+/* Takes over the descriptor. */
+static void report_file(struct symbols *symbols, int fd, const char *path, uint64_t bias)
+{
+	if (fd >= 0 && !dwfl_report_elf(symbols->dwfl, path, path, fd, bias, true))
+		close(fd);
+}
+
+/* ---- modules of a trace ------------------------------------------------------ */
+
+static bool is_same_file(int fd, const struct tlstall_module *module)
+{
+	Elf *elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
+	bool same = elf && has_build_id(elf, module);
+
+	elf_end(elf);
+	return same;
+}
+
+static void add_trace_module(struct symbols *symbols, const struct tlstall_module *module)
+{
+	char path[sizeof(module->path) + 1] = {0};
+	int fd;
+
+	memcpy(path, module->path, sizeof(module->path));
+	if (!add_range(symbols, module->start, module->end, module->bias, path) || path[0] != '/')
+		return;
+	fd = open_regular(path);
+	if (fd >= 0 && !is_same_file(fd, module)) {
+		close(fd);
+		return;
+	}
+	report_file(symbols, fd, path, module->bias);
+}
+
+/* ---- modules of a process ---------------------------------------------------- */
+
+/* Where the file's own addresses begin in memory. */
+static bool find_bias(int fd, const struct mapped *mapped, uint64_t *bias)
+{
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	Elf *elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
+	bool found = false;
+	size_t count = 0;
+	GElf_Phdr phdr;
+
+	if (elf && !elf_getphdrnum(elf, &count)) {
+		for (int i = 0; i < (int)count && !found; i++) {
+			if (!gelf_getphdr(elf, i, &phdr) || phdr.p_type != PT_LOAD)
+				continue;
+			found = phdr.p_offset / page * page == mapped->offset;
+			*bias = mapped->start - phdr.p_vaddr / page * page;
+		}
+	}
+	elf_end(elf);
+	return found;
+}
+
+static void add_mapped(struct symbols *symbols, pid_t pid, const struct mapped *mapped)
+{
+	uint64_t bias = mapped->start;
+	int fd = -1;
+
+	if (!mapped->executable)
+		return;
+	if (mapped->path[0] == '/')
+		fd = maps_open(pid, mapped);
+	if (fd >= 0 && !find_bias(fd, mapped, &bias)) {
+		close(fd);
+		fd = -1;
+	}
+	if (add_range(symbols, mapped->start, mapped->end, bias, mapped->path))
+		report_file(symbols, fd, mapped->path, bias);
+	else if (fd >= 0)
+		close(fd);
+}
+
+/* ---- construction --------------------------------------------------------------- */
+
+static struct symbols *begin(void)
+{
+	struct symbols *symbols = calloc(1, sizeof(*symbols));
+
+	elf_version(EV_CURRENT);
+	if (symbols)
+		symbols->dwfl = dwfl_begin(&callbacks);
+	if (symbols && !symbols->dwfl) {
+		free(symbols);
+		return NULL;
+	}
+	if (symbols)
+		dwfl_report_begin(symbols->dwfl);
+	return symbols;
+}
+
+static struct symbols *end(struct symbols *symbols)
+{
+	dwfl_report_end(symbols->dwfl, NULL, NULL);
+	return symbols;
+}
+
+struct symbols *symbols_of_trace(struct trace *trace)
+{
+	struct symbols *symbols = begin();
+	const struct tlstall_header *header = trace_header(trace);
+	unsigned room = header->section[TLSTALL_SECTION_MODULES].count;
+	struct tlstall_module module;
+
+	if (!symbols)
+		return NULL;
+	for (unsigned i = 0; i < header->module_count && i < room; i++) {
+		if (!trace_module(trace, i, &module))
+			add_trace_module(symbols, &module);
+	}
+	return end(symbols);
+}
+
+struct symbols *symbols_of_process(pid_t pid)
+{
+	struct symbols *symbols = begin();
+	struct maps maps;
+
+	if (!symbols)
+		return NULL;
+	maps_read(pid, &maps);
+	for (unsigned i = 0; i < maps.count; i++)
+		add_mapped(symbols, pid, &maps.list[i]);
+	maps_free(&maps);
+	return end(symbols);
+}
+
+void symbols_free(struct symbols *symbols)
+{
+	struct plain *next;
+
+	if (!symbols)
+		return;
+	for (struct plain *plain = symbols->plains; plain; plain = next) {
+		next = plain->next;
+		free(plain->text);
+		free(plain);
+	}
+	for (unsigned i = 0; i < symbols->count; i++)
+		free(symbols->ranges[i].name);
+	free(symbols->ranges);
+	dwfl_end(symbols->dwfl);
+	free(symbols);
+}
+
+/* ---- names ---------------------------------------------------------------------- */
+
+typedef char *demangler(const char *name, char *buffer, size_t *size, int *status);
+
+/* C++'s own, where it is installed: who traces C++ programs has it. */
+static demangler *find_demangler(void)
+{
+	static demangler *function;
+	static bool tried;
+
+	if (!tried) {
+		void *library = dlopen("libstdc++.so.6", RTLD_LAZY | RTLD_LOCAL);
+
+		function = library ? (demangler *)dlsym(library, "__cxa_demangle") : NULL;
+		tried = true;
+	}
+	return function;
+}
+
+static const char *in_plain_words(struct symbols *symbols, const char *name)
+{
+	struct plain *plain = symbols->plains;
+	demangler *demangle;
+	int status;
+
+	if (strncmp(name, "_Z", 2) != 0)
+		return name;
+	while (plain && plain->mangled != name)
+		plain = plain->next;
+	if (plain)
+		return plain->text ? plain->text : name;
+	demangle = find_demangler();
+	plain = demangle ? calloc(1, sizeof(*plain)) : NULL;
+	if (!plain)
+		return name;
+	*plain = (struct plain){symbols->plains, name, demangle(name, NULL, NULL, &status)};
+	symbols->plains = plain;
+	return plain->text ? plain->text : name;
+}
+
+/* The nearest symbol is the function only if its size reaches so far. */
+static void find_function(struct symbols *symbols, Dwfl_Module *module, uint64_t at,
+			  uint64_t address, struct symbol *out)
+{
+	GElf_Off offset;
+	GElf_Sym symbol;
+	const char *name = dwfl_module_addrinfo(module, at, &offset, &symbol, NULL, NULL, NULL);
+
+	if (!name || offset >= symbol.st_size)
+		return;
+	out->function = in_plain_words(symbols, name);
+	out->offset = offset + (address - at);
+}
+
+static void find_line(Dwfl_Module *module, uint64_t at, struct symbol *out)
+{
+	Dwfl_Line *line = dwfl_module_getsrc(module, at);
+	const char *path = line ? dwfl_lineinfo(line, NULL, &out->line, NULL, NULL, NULL) : NULL;
+	const char *slash = path ? strrchr(path, '/') : NULL;
+
+	if (path && out->line > 0)
+		out->file = slash ? slash + 1 : path;
+}
+
+static const struct range *find_range(const struct symbols *symbols, uint64_t at)
+{
+	for (unsigned i = 0; i < symbols->count; i++) {
+		if (at >= symbols->ranges[i].start && at < symbols->ranges[i].end)
+			return &symbols->ranges[i];
+	}
+	return NULL;
+}
+
+bool symbols_find(struct symbols *symbols, uint64_t address, bool is_return, struct symbol *out)
+{
+	uint64_t at = address - (is_return && address);
+	const struct range *range = find_range(symbols, at);
+	Dwfl_Module *module;
+
+	*out = (struct symbol){.offset = address};
+	if (!range)
+		return false;
+	out->module = range->name;
+	out->offset = address - range->bias;
+	module = dwfl_addrmodule(symbols->dwfl, at);
+	if (!module)
+		return true;
+	find_function(symbols, module, at, address, out);
+	if (out->function)
+		find_line(module, at, out);
+	return true;
+}
+
+void symbols_format(const struct symbol *symbol, uint64_t address, char *buffer, size_t size)
+{
+	if (symbol->function && symbol->file)
+		snprintf(buffer, size, "%s at %s:%d (%s)", symbol->function, symbol->file,
+			 symbol->line, symbol->module);
+	else if (symbol->function)
+		snprintf(buffer, size, "%s+0x%" PRIx64 " (%s)", symbol->function, symbol->offset,
+			 symbol->module);
+	else if (symbol->module)
+		snprintf(buffer, size, "%s+0x%" PRIx64, symbol->module, symbol->offset);
+	else
+		snprintf(buffer, size, "0x%" PRIx64, address);
+}
