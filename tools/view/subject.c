@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "view/subject.h"
+
+#include <string.h>
+
+#include "diagnosis/facts.h"
+
+void subject_make(struct trace *trace, const struct tlstall_handshake *h,
+		  const struct kernel_view *live, struct subject *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->trace = trace;
+	out->h = *h;
+	if (trace_process(trace, h->process, &out->process))
+		memcpy(out->process.comm, trace_header(trace)->comm, sizeof(out->process.comm));
+	facts_from_trace(trace, &out->h, &out->facts);
+	if (live) {
+		out->live = *live;
+		kernel_add_facts(&out->live, &out->facts);
+	}
+	out->verdict_count = diagnose(&out->facts, out->verdicts, SUBJECT_VERDICTS);
+}
+
+/* TLS 1.3: a refused client certificate shows in the first read after the handshake. */
+static bool failed_afterwards(const struct tlstall_handshake *h)
+{
+	return (h->flags & TLSTALL_HS_FIRST_READ) && h->first_read_error == 1 /* SSL_ERROR_SSL */;
+}
+
+bool subject_is_bad(const struct subject *subject)
+{
+	const struct tlstall_handshake *h = &subject->h;
+	bool slow = subject->facts.age_ns >= SLOW_HANDSHAKE_NS;
+
+	switch (h->outcome) {
+	case TLSTALL_OUTCOME_OK:
+		return slow || failed_afterwards(h);
+	case TLSTALL_OUTCOME_IN_FLIGHT:
+		/* what a live process is doing just now is no stall yet */
+		return slow || !subject->facts.process_alive;
+	default:
+		return true;
+	}
+}
