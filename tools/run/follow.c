@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "run/follow.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tlstall/environment.h"
+#include "trace/reader.h"
+
+#define MS 1000000ull
+
+/* Events wait so long for earlier ones of other threads and processes. */
+#define HOLD_NS (30 * MS)
+#define HOLD_LATE_NS (60 * MS)
+/* How often traces are read: while events come, and when none came for a second. */
+#define BUSY_MS 10
+#define IDLE_MS 25
+#define IDLE_AFTER_NS (1000 * MS)
+#define SCAN_NS (200 * MS)
+/* A clock pair is taken so often; two that are nearer than the least tell too little. */
+#define CLOCK_NS (1000 * MS)
+#define LEAST_AGE_NS (12 * MS)
+/* Events read of one trace, and given out, before it is the others' turn. */
+#define READ_AT_ONCE 100000
+#define GIVE_AT_ONCE 5000
+
+static uint64_t now_of(clockid_t id)
+{
+	struct timespec now;
+
+	clock_gettime(id, &now);
+	return (uint64_t)now.tv_sec * 1000 * MS + (uint64_t)now.tv_nsec;
+}
+
+/* ---- one trace ------------------------------------------------------------- */
+
+struct symbols *followed_symbols(struct followed *followed)
+{
+	if (!followed->symbols_made)
+		followed->symbols = symbols_of_trace(followed->trace);
+	followed->symbols_made = true;
+	return followed->symbols;
+}
+
+bool followed_handshake(const struct followed *followed, const struct tlstall_event *event,
+			struct tlstall_handshake *out)
+{
+	const struct tlstall_handshake *in_hand;
+
+	if (!trace_handshake_of(followed->trace, event, out))
+		return true;
+	in_hand = watches_find(&followed->watches, event);
+	if (in_hand)
+		*out = *in_hand;
+	return in_hand;
+}
+
+static void free_followed(struct follow *follow, struct followed *followed)
+{
+	symbols_free(followed->symbols);
+	watches_free(&followed->watches);
+	if (followed->cursor)
+		trace_cursor_close(followed->cursor);
+	if (followed->trace)
+		trace_close(followed->trace);
+	if (!follow->keep)
+		unlink(followed->path);
+	free(followed->path);
+	free(followed);
+}
+
+/* The process went on as another program: what the first image was doing is over. */
+static void supersede(struct follow *follow, const struct followed *later)
+{
+	for (struct followed *f = follow->traces; f; f = f->next)
+		if (f->pid == later->pid && f->image < later->image && f->trace &&
+		    trace_header(f->trace)->process_count <= 1)
+			f->over = true;
+}
+
+/* Whether there is no use in trying again. */
+static bool open_trace(struct follow *follow, struct followed *followed)
+{
+	struct trace *trace = NULL;
+	int error = trace_open_path(followed->path, &trace);
+
+	if (error) {
+		bool later = error == TRACE_ERROR_UNFINISHED || error == TRACE_ERROR_SHORT ||
+			     error == TRACE_ERROR_MAGIC;
+		bool gone = error == TRACE_ERROR_IO && errno == ENOENT;
+
+		if (!later && !gone)
+			follow->sink->failed(follow->sink->context, followed->pid,
+					     trace_strerror(trace, error));
+		return !later;
+	}
+	followed->trace = trace;
+	followed->image = trace_header(trace)->image;
+	if (trace_cursor_open(trace, &followed->cursor) || watches_open(&followed->watches, trace))
+		return true;
+	if (followed->image)
+		supersede(follow, followed);
+	follow->seen++;
+	follow->sink->opened(follow->sink->context, followed);
+	return false;
+}
+
+struct reporter {
+	struct follow *follow;
+	struct followed *followed;
+};
+
+static void report(void *context, const struct tlstall_handshake *h, const struct kernel_view *view)
+{
+	const struct reporter *reporter = context;
+	const struct follow_sink *sink = reporter->follow->sink;
+
+	sink->handshake(sink->context, reporter->followed, h, view);
+}
+
+static void queue(struct follow *follow, struct followed *followed,
+		  const struct tlstall_event *event, uint64_t now)
+{
+	uint64_t ns = trace_realtime_ns(followed->trace, trace_event_end(event));
+	struct reporter reporter = {follow, followed};
+	const struct watch_report to = {report, &reporter};
+
+	if (event->type == TLSTALL_EVENT_END) {
+		watches_ended(&followed->watches, followed->trace, event, now, &to);
+		return;
+	}
+	/* the cursor knows the order better than rounded durations do */
+	if (ns < followed->last_ns && followed->last_ns - ns < 2000)
+		ns = followed->last_ns;
+	if (ns > followed->last_ns)
+		followed->last_ns = ns;
+	if (merge_add(&follow->merge, followed, ns, event))
+		followed->lost--; /* no memory: it counts as lost */
+	else
+		followed->queued++;
+}
+
+static void count_lost(struct follow *follow, struct followed *followed)
+{
+	uint64_t lost = trace_cursor_lost(followed->cursor);
+
+	if (lost != followed->lost)
+		follow->sink->lost(follow->sink->context, followed, lost - followed->lost);
+	followed->lost = lost;
+}
+
+/* Whether there are no more of them for now. */
+static bool read_events(struct follow *follow, struct followed *followed, uint64_t now)
+{
+	struct tlstall_event event;
+	int i;
+
+	for (i = 0; i < READ_AT_ONCE && !trace_cursor_next(followed->cursor, &event); i++)
+		queue(follow, followed, &event, now);
+	if (i)
+		follow->busy_ns = now;
+	count_lost(follow, followed);
+	return i < READ_AT_ONCE;
+}
+
+static bool all_dead(struct trace *trace)
+{
+	uint32_t count = trace_header(trace)->process_count;
+
+	for (uint32_t i = 0; i < count; i++)
+		if (trace_alive(trace, i))
+			return false;
+	return count > 0;
+}
+
+/* Ticks are turned into time by the distance of two clock pairs: a new trace has to wait. */
+static bool set_clock(struct followed *followed, uint64_t now)
+{
+	if (now - trace_header(followed->trace)->first.monotonic_ns < LEAST_AGE_NS)
+		return false;
+	if (!followed->clock_ns || now - followed->clock_ns > CLOCK_NS)
+		trace_set_now(followed->trace, trace_read_clock(followed->trace));
+	else
+		return true;
+	followed->clock_ns = now;
+	return true;
+}
+
+static void scan(struct follow *follow, struct followed *followed, uint64_t now)
+{
+	struct reporter reporter = {follow, followed};
+	const struct watch_report to = {report, &reporter};
+
+	if (now - followed->scan_ns < SCAN_NS)
+		return;
+	followed->scan_ns = now;
+	watches_scan(&followed->watches, followed->trace, now, &to);
+}
+
+static void poll_trace(struct follow *follow, struct followed *followed, uint64_t now)
+{
+	if (trace_refresh(followed->trace) || !set_clock(followed, now))
+		return;
+	/* asked before the reading: what a dead process wrote is all there */
+	followed->over = followed->over || all_dead(followed->trace);
+	followed->drained = read_events(follow, followed, now) && followed->over;
+	if (followed->drained) {
+		/* records that a killed process claimed and never wrote */
+		trace_cursor_skip(followed->cursor);
+		followed->drained = read_events(follow, followed, now);
+	}
+	scan(follow, followed, now);
+}
+
+/* All events of a trace that is over were given out: its handshakes as they stand. */
+static void finish_trace(struct follow *follow, struct followed *followed)
+{
+	uint64_t now = now_of(CLOCK_MONOTONIC);
+	struct reporter reporter = {follow, followed};
+	const struct watch_report to = {report, &reporter};
+
+	trace_set_now(followed->trace, trace_read_clock(followed->trace));
+	watches_finish(&followed->watches, followed->trace, now, &to);
+	if (followed->watches.missed)
+		follow->sink->lost(follow->sink->context, followed, followed->watches.missed);
+}
+
+/* ---- the directory ------------------------------------------------------------ */
+
+static void add_trace(struct follow *follow, const char *name, pid_t pid)
+{
+	struct followed *followed = calloc(1, sizeof(*followed)), **end = &follow->traces;
+
+	if (!followed || asprintf(&followed->path, "%s/%s", follow->directory, name) < 0) {
+		free(followed);
+		return;
+	}
+	followed->pid = pid;
+	while (*end)
+		end = &(*end)->next;
+	*end = followed;
+}
+
+static void take_name(struct follow *follow, const char *name)
+{
+	const char *failed = strstr(name, TLSTALL_FAILED_INFIX);
+	size_t length = strlen(name), suffix = strlen(TLSTALL_TRACE_SUFFIX);
+	pid_t pid = (pid_t)strtol(name, NULL, 10);
+	char *path;
+
+	if (length > suffix && !strcmp(name + length - suffix, TLSTALL_TRACE_SUFFIX)) {
+		add_trace(follow, name, pid);
+	} else if (failed) {
+		follow->sink->failed(follow->sink->context, pid,
+				     failed + strlen(TLSTALL_FAILED_INFIX));
+		if (!follow->keep && asprintf(&path, "%s/%s", follow->directory, name) >= 0) {
+			unlink(path);
+			free(path);
+		}
+	}
+}
+
+static void read_directory(struct follow *follow)
+{
+	_Alignas(struct inotify_event) char buffer[4096];
+	ssize_t size;
+
+	while ((size = read(follow->notify, buffer, sizeof(buffer))) > 0) {
+		const struct inotify_event *event;
+
+		for (char *at = buffer; at < buffer + size; at += sizeof(*event) + event->len) {
+			event = (const struct inotify_event *)at;
+			if (event->len)
+				take_name(follow, event->name);
+		}
+	}
+}
+
+/* ---- in their order -------------------------------------------------------------- */
+
+static void give_out(struct follow *follow, uint64_t until, unsigned room)
+{
+	struct merge_item item;
+
+	while (room-- && merge_take(&follow->merge, until, &item)) {
+		item.from->queued--;
+		follow->sink->call(follow->sink->context, item.from, &item.event, item.ns);
+	}
+}
+
+/* Closes what is over; with `all`, everything. */
+static void drop_finished(struct follow *follow, bool all)
+{
+	for (struct followed **at = &follow->traces, *followed; (followed = *at);) {
+		if (!all && (!followed->drained || followed->queued)) {
+			at = &followed->next;
+			continue;
+		}
+		if (followed->trace) {
+			finish_trace(follow, followed);
+			follow->sink->closing(follow->sink->context, followed);
+		}
+		*at = followed->next;
+		free_followed(follow, followed);
+	}
+}
+
+static void poll_traces(struct follow *follow)
+{
+	uint64_t now = now_of(CLOCK_MONOTONIC);
+
+	read_directory(follow);
+	for (struct followed *f = follow->traces; f; f = f->next) {
+		if (!f->trace && !f->drained)
+			f->drained = open_trace(follow, f) || (kill(f->pid, 0) && errno == ESRCH);
+		if (f->trace && f->cursor)
+			poll_trace(follow, f, now);
+	}
+}
+
+void follow_poll(struct follow *follow)
+{
+	uint64_t hold = follow->late ? HOLD_LATE_NS : HOLD_NS;
+
+	poll_traces(follow);
+	give_out(follow, now_of(CLOCK_REALTIME) - hold, GIVE_AT_ONCE);
+	drop_finished(follow, false);
+}
+
+int follow_timeout(const struct follow *follow)
+{
+	if (!follow->traces)
+		return -1;
+	if (follow->merge.count > GIVE_AT_ONCE)
+		return 0;
+	return now_of(CLOCK_MONOTONIC) - follow->busy_ns < IDLE_AFTER_NS ? BUSY_MS : IDLE_MS;
+}
+
+bool follow_in_flight(const struct follow *follow)
+{
+	for (const struct followed *f = follow->traces; f; f = f->next) {
+		if (f->over || f->drained)
+			continue;
+		if (!f->trace)
+			return true;
+		for (size_t i = 0; i < f->watches.count; i++)
+			if (!f->watches.items[i].ended_ns)
+				return true;
+	}
+	return false;
+}
+
+/* ---- begin and end ------------------------------------------------------------------ */
+
+int follow_open(struct follow *follow, const char *directory, const struct follow_sink *sink)
+{
+	*follow = (struct follow){.directory = directory, .sink = sink};
+	follow->notify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	if (follow->notify < 0)
+		return -1;
+	return inotify_add_watch(follow->notify, directory, IN_CREATE | IN_MOVED_TO) < 0 ? -1 : 0;
+}
+
+void follow_finish(struct follow *follow)
+{
+	uint64_t until = now_of(CLOCK_MONOTONIC) + LEAST_AGE_NS;
+	bool more = true;
+
+	/* a trace that is younger than its clock can tell has to ripen */
+	for (; more || now_of(CLOCK_MONOTONIC) < until; usleep(500)) {
+		poll_traces(follow);
+		more = false;
+		for (struct followed *f = follow->traces; f; f = f->next)
+			more |= f->over && !f->drained;
+	}
+	give_out(follow, UINT64_MAX, UINT32_MAX);
+	drop_finished(follow, true);
+}
+
+void follow_close(struct follow *follow)
+{
+	merge_free(&follow->merge);
+	if (follow->notify >= 0)
+		close(follow->notify);
+}

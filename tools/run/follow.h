@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Follows the traces that appear in a directory while their processes run:
+ * events come out in the order of their time, handshakes when all is known of
+ * them.
+ */
+#ifndef TOOLS_RUN_FOLLOW_H
+#define TOOLS_RUN_FOLLOW_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "run/merge.h"
+#include "run/watches.h"
+#include "symbols/symbols.h"
+
+/* One trace. */
+struct followed {
+	struct followed *next;
+	char *path;
+	pid_t pid;
+	uint32_t image;
+	struct trace *trace; /* NULL: not complete yet */
+	struct trace_cursor *cursor;
+	struct watches watches;
+	struct symbols *symbols; /* made when they are first needed */
+	bool symbols_made;
+	size_t queued;	   /* its events in the merge */
+	uint64_t lost;	   /* of the cursor, reported so far */
+	uint64_t last_ns;  /* of its latest event */
+	uint64_t clock_ns; /* CLOCK_MONOTONIC: when trace_set_now() was called */
+	uint64_t scan_ns;  /* ... and its handshakes were scanned */
+	bool over;	   /* nobody writes it any more */
+	bool drained;	   /* ... and all was read, or nothing ever will be */
+};
+
+struct symbols *followed_symbols(struct followed *followed);
+/* The handshake of an event: in the file, else in hand; false: gone. */
+bool followed_handshake(const struct followed *followed, const struct tlstall_event *event,
+			struct tlstall_handshake *out);
+
+struct follow_sink {
+	void (*call)(void *context, struct followed *from, const struct tlstall_event *event,
+		     uint64_t ns);
+	void (*handshake)(void *context, struct followed *from, const struct tlstall_handshake *h,
+			  const struct kernel_view *view);
+	void (*lost)(void *context, struct followed *from, uint64_t count);
+	/* A trace is complete: settings that its process refused are in its header. */
+	void (*opened)(void *context, struct followed *from);
+	/* It is about to be closed. */
+	void (*closing)(void *context, struct followed *from);
+	/* A process runs untraced; `reason` is an errno name, or says why a file cannot be read. */
+	void (*failed)(void *context, pid_t pid, const char *reason);
+	void *context;
+};
+
+struct follow {
+	const char *directory;
+	int notify; /* an inotify descriptor, to be polled */
+	bool keep;  /* the files */
+	bool late;  /* readers of records may wait longer for better order */
+	const struct follow_sink *sink;
+	struct followed *traces;
+	struct merge merge;
+	uint64_t busy_ns; /* CLOCK_MONOTONIC: when an event came last */
+	unsigned seen;	  /* traces so far */
+};
+
+/* Before the program starts. -1 with errno. */
+int follow_open(struct follow *follow, const char *directory, const struct follow_sink *sink);
+/* Reads what is new, gives out what is due. */
+void follow_poll(struct follow *follow);
+/* How long poll(2) may wait, milliseconds; -1: until something happens. */
+int follow_timeout(const struct follow *follow);
+/* Whether a process that is traced has a handshake in flight. */
+bool follow_in_flight(const struct follow *follow);
+/* Reads the rest, gives out everything. */
+void follow_finish(struct follow *follow);
+void follow_close(struct follow *follow);
+
+#endif

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "run/summary.h"
+
+#include <inttypes.h>
+#include <libsmartcols.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "view/words.h"
+
+static struct summary_row *row_of(struct summary *summary, const char *function)
+{
+	for (unsigned i = 0; i < summary->count; i++)
+		if (!strcmp(summary->rows[i].name, function))
+			return &summary->rows[i];
+	if (summary->count == SUMMARY_FUNCTIONS)
+		return NULL;
+	strncpy(summary->rows[summary->count].name, function, sizeof(summary->rows[0].name) - 1);
+	return &summary->rows[summary->count++];
+}
+
+void summary_call(struct summary *summary, const char *function, uint8_t error,
+		  uint64_t duration_ns)
+{
+	struct summary_row *row = row_of(summary, function);
+
+	if (!row)
+		return;
+	row->calls++;
+	row->ns += duration_ns;
+	if (duration_ns > row->longest_ns)
+		row->longest_ns = duration_ns;
+	row->errors[error < SUMMARY_ERRORS ? error : SUMMARY_ERRORS - 1]++;
+}
+
+void summary_handshake(struct summary *summary, const struct subject *subject)
+{
+	uint64_t ns = subject->facts.age_ns;
+
+	summary->outcomes[subject->h.outcome & 3]++;
+	summary->causes[subject->verdicts[0].cause]++;
+	if (subject->h.outcome != TLSTALL_OUTCOME_OK)
+		return;
+	summary->ok_ns += ns;
+	if (ns > summary->longest_ok_ns)
+		summary->longest_ok_ns = ns;
+}
+
+/* ---- print ------------------------------------------------------------------- */
+
+/* "12 WANT_READ, 1 SSL" */
+static void errors_text(const struct summary_row *row, char *text, size_t size)
+{
+	size_t length = 0;
+
+	text[0] = '\0';
+	for (unsigned i = 1; i < SUMMARY_ERRORS && length < size; i++) {
+		if (!row->errors[i])
+			continue;
+		length += (size_t)snprintf(text + length, size - length, "%s%" PRIu64 " %s",
+					   length ? ", " : "", row->errors[i],
+					   word_error((uint8_t)i) + strlen("SSL_ERROR_"));
+	}
+}
+
+enum { COLUMN_CALLS, COLUMN_TOTAL, COLUMN_MEAN, COLUMN_LONGEST, COLUMN_FUNCTION, COLUMN_ERRORS };
+
+static void add_row(struct libscols_table *table, const struct summary_row *row)
+{
+	struct libscols_line *line = scols_table_new_line(table, NULL);
+	char text[256], buffer[WORD_SIZE];
+
+	if (!line)
+		return;
+	snprintf(text, sizeof(text), "%" PRIu64, row->calls);
+	scols_line_set_data(line, COLUMN_CALLS, text);
+	scols_line_set_data(line, COLUMN_TOTAL, word_duration(row->ns, buffer));
+	scols_line_set_data(line, COLUMN_MEAN, word_duration(row->ns / row->calls, buffer));
+	scols_line_set_data(line, COLUMN_LONGEST, word_duration(row->longest_ns, buffer));
+	scols_line_set_data(line, COLUMN_FUNCTION, row->name);
+	errors_text(row, text, sizeof(text));
+	scols_line_set_data(line, COLUMN_ERRORS, text);
+}
+
+static void print_calls(const struct summary *summary, FILE *out)
+{
+	static const char *const names[] = {"CALLS",   "TOTAL",	   "MEAN",
+					    "LONGEST", "FUNCTION", "ERRORS"};
+	struct libscols_table *table = scols_new_table();
+
+	for (unsigned i = 0; table && i <= COLUMN_ERRORS; i++)
+		scols_table_new_column(table, names[i], 0,
+				       i < COLUMN_FUNCTION ? SCOLS_FL_RIGHT : 0);
+	for (unsigned i = 0; table && i < summary->count; i++)
+		add_row(table, &summary->rows[i]);
+	if (table) {
+		scols_table_set_stream(table, out);
+		scols_table_set_termforce(table, SCOLS_TERMFORCE_NEVER);
+		scols_print_table(table);
+	}
+	scols_unref_table(table);
+}
+
+static void print_handshakes(const struct summary *summary, FILE *out)
+{
+	uint64_t all = 0, ok = summary->outcomes[TLSTALL_OUTCOME_OK];
+	char mean[WORD_SIZE], longest[WORD_SIZE];
+
+	for (unsigned i = 0; i < 4; i++)
+		all += summary->outcomes[i];
+	fprintf(out, "\n%" PRIu64 " handshake%s: %" PRIu64 " ok", all, all == 1 ? "" : "s", ok);
+	if (ok)
+		fprintf(out, " (mean %s, longest %s)", word_duration(summary->ok_ns / ok, mean),
+			word_duration(summary->longest_ok_ns, longest));
+	fprintf(out, ", %" PRIu64 " failed, %" PRIu64 " abandoned, %" PRIu64 " in flight\n",
+		summary->outcomes[TLSTALL_OUTCOME_FAILED],
+		summary->outcomes[TLSTALL_OUTCOME_ABANDONED],
+		summary->outcomes[TLSTALL_OUTCOME_IN_FLIGHT]);
+	for (unsigned i = 0; i < CAUSE_COUNT; i++)
+		if (summary->causes[i] && i != CAUSE_NONE)
+			fprintf(out, "  %" PRIu64 " %s: %s\n", summary->causes[i],
+				cause_name((enum cause)i), cause_title((enum cause)i));
+}
+
+void summary_print(const struct summary *summary, FILE *out)
+{
+	if (summary->count)
+		print_calls(summary, out);
+	print_handshakes(summary, out);
+}

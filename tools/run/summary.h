@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* -c: counts and times of calls as strace has them, outcomes and causes of handshakes. */
+#ifndef TOOLS_RUN_SUMMARY_H
+#define TOOLS_RUN_SUMMARY_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+#include "view/subject.h"
+
+#define SUMMARY_FUNCTIONS 64
+#define SUMMARY_ERRORS 16
+
+struct summary {
+	struct summary_row {
+		char name[40];
+		uint64_t calls, ns, longest_ns;
+		uint64_t errors[SUMMARY_ERRORS]; /* by SSL_ERROR_* */
+	} rows[SUMMARY_FUNCTIONS];
+	unsigned count;
+	uint64_t outcomes[4]; /* by enum tlstall_outcome */
+	uint64_t causes[CAUSE_COUNT];
+	uint64_t ok_ns, longest_ok_ns; /* of the handshakes that succeeded */
+};
+
+void summary_call(struct summary *summary, const char *function, uint8_t error,
+		  uint64_t duration_ns);
+void summary_handshake(struct summary *summary, const struct subject *subject);
+void summary_print(const struct summary *summary, FILE *out);
+
+#endif
