@@ -483,16 +483,15 @@ def test_mode_off_records_nothing(directory, server):
 
 
 def test_mode_handshake_stops_at_its_end(server):
-    every = tracing.traced(curl_to(server.port), env={"TLSTALL_MODE": "all"}).trace
-    only = tracing.traced(curl_to(server.port), env={"TLSTALL_MODE": "handshake"}).trace
-
-    def after_end(trace):
+    def after_end(mode):
+        trace = tracing.traced(curl_to(server.port), env={"TLSTALL_MODE": mode}).trace
+        assert trace.only().outcome == "ok"
         end = trace.only().ts_ns + trace.only().duration_ns
         return [c.fn for c in trace.calls if c.ts_ns > end + 1000]
 
-    assert "SSL_get_error" in after_end(every), "curl asks after its reads"
-    assert "SSL_get_error" not in after_end(only)
-    assert only.only().outcome == "ok"
+    # It asks after a read that comes before the answer: mostly, on a busy machine.
+    assert any("SSL_get_error" in after_end("all") for _ in range(5))
+    assert "SSL_get_error" not in after_end("handshake")
 
 
 def test_forks_and_execs_are_followed(server):
