@@ -186,17 +186,6 @@ bool judge_NONE(const struct sight *s, struct verdict *v)
 	return true;
 }
 
-static void say_split(const struct sight *s, struct verdict *v)
-{
-	const struct time_split *t = &s->time;
-
-	say(v,
-	    "of %s: %s on CPU in OpenSSL, %s waiting in it, %s between calls for the peer, %s "
-	    "between calls though ready, %s else",
-	    span(t->total_ns).s, span(t->cpu_ns).s, span(t->wait_in_call_ns).s,
-	    span(t->gap_waiting_ns).s, span(t->gap_ready_ns).s, span(t->other_ns).s);
-}
-
 bool judge_UNKNOWN(const struct sight *s, struct verdict *v)
 {
 	if (s->found || is_fine(s))

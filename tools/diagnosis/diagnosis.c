@@ -57,7 +57,12 @@ static bool judge(enum cause cause, const struct sight *s, struct verdict *v)
 			      .fault = row->fault,
 			      .confidence = CONFIDENCE_MEDIUM,
 			      .advice = row->advice};
-	return row->judge(s, v);
+	if (!row->judge(s, v))
+		return false;
+	/* no verdict without figures, however little is known */
+	if (!v->evidence_count)
+		say_split(s, v);
+	return true;
 }
 
 /* After those that cost as much or more: the order of the catalogue decides among equals. */

@@ -99,6 +99,7 @@ void say_calls(const struct sight *s, struct verdict *v);  /* what the program d
 void say_socket(const struct sight *s, struct verdict *v); /* what the kernel says of it */
 void say_neighbours(const struct sight *s, struct verdict *v);
 void say_alerts(const struct sight *s, struct verdict *v);
+void say_split(const struct sight *s, struct verdict *v); /* where the time went */
 /* "ClientHello, 517 B," or "the last flight" */
 struct text sent(const struct sight *s);
 

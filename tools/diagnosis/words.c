@@ -163,3 +163,14 @@ void say_alerts(const struct sight *s, struct verdict *v)
 		    h->alerts[i].level == 2 ? "fatal" : "warning", h->alerts[i].description,
 		    alert_word(h->alerts[i].description), span(h->alerts[i].at_us * 1000ull).s);
 }
+
+void say_split(const struct sight *s, struct verdict *v)
+{
+	const struct time_split *t = &s->time;
+
+	say(v,
+	    "of %s: %s on CPU in OpenSSL, %s waiting in it, %s between calls for the peer, %s "
+	    "between calls though ready, %s else",
+	    span(t->total_ns).s, span(t->cpu_ns).s, span(t->wait_in_call_ns).s,
+	    span(t->gap_waiting_ns).s, span(t->gap_ready_ns).s, span(t->other_ns).s);
+}

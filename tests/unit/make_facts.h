@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Facts of one handshake made by hand, for tests of the diagnosis. */
+#ifndef TESTS_UNIT_MAKE_FACTS_H
+#define TESTS_UNIT_MAKE_FACTS_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "diagnosis/diagnosis.h"
+
+#define MS 1000000ull
+#define S (1000 * MS)
+
+enum {
+	NONE,
+	SSL,
+	WANT_READ,
+	WANT_WRITE,
+	WANT_X509_LOOKUP,
+	SYSCALL,
+	ZERO_RETURN,
+	WANT_CONNECT,
+	WANT_ACCEPT,
+	WANT_ASYNC,
+	WANT_ASYNC_JOB,
+	WANT_CLIENT_HELLO_CB
+};
+
+/* A client on a non-blocking socket that sent its ClientHello and has waited for `ns`. */
+static inline struct facts waiting_client(uint64_t ns)
+{
+	struct facts f = {
+		.h = {.number = 1,
+		      .status = TLSTALL_SLOT_LIVE,
+		      .role = TLSTALL_ROLE_CLIENT,
+		      .start = 1 * S,
+		      .calls = 1,
+		      .want_read = 1,
+		      .get_errors = 1,
+		      .run = 1,
+		      .longest_run = 1,
+		      .last_ret = -1,
+		      .last_error = WANT_READ,
+		      .bytes_out = 517,
+		      .first_flight = 517,
+		      .pending_in = UINT32_MAX,
+		      .pending_out = UINT32_MAX,
+		      .read = {.fd = 5, .bio_class = TLSTALL_BIO_SOCKET}},
+		.age_ns = ns + 1 * MS,
+		.idle_ns = ns,
+		.since_progress_ns = ns,
+		.in_call_ns = 1 * MS,
+		.longest_call_ns = 1 * MS,
+		.state = "SSLv3/TLS write client hello",
+		.last_function = "SSL_connect",
+		.last_kind = TLSTALL_KIND_CONNECT,
+		.libssl_version = 0x300000d0,
+		.process_alive = true,
+		.wait = WAIT_NOT_LOOKED,
+		.wait_fd = -1,
+	};
+
+	f.h.write = f.h.read;
+	f.h.cpu_ns = 1 * MS;
+	return f;
+}
+
+/* The same on a blocking socket: it is still inside. */
+static inline struct facts blocked_client(uint64_t ns)
+{
+	struct facts f = waiting_client(ns);
+
+	f.h.calls = f.h.want_read = f.h.run = f.h.longest_run = 0;
+	f.h.bytes_out = f.h.first_flight = 0;
+	f.h.last_error = NONE;
+	f.h.read.blocking = f.h.write.blocking = 1;
+	f.h.enter = f.h.start;
+	f.in_op_ns = f.age_ns = ns;
+	f.idle_ns = f.in_call_ns = f.longest_call_ns = f.h.cpu_ns = 0;
+	f.in_call_function = "SSL_connect";
+	f.in_call_kind = TLSTALL_KIND_CONNECT;
+	return f;
+}
+
+/* A server that waits for its client's hello. */
+static inline struct facts as_server(struct facts f)
+{
+	f.h.role = TLSTALL_ROLE_SERVER;
+	f.h.bytes_out = f.h.first_flight = 0;
+	f.state = "before SSL initialization";
+	f.last_function = f.last_function ? "SSL_accept" : NULL;
+	f.in_call_function = f.in_call_function ? "SSL_accept" : NULL;
+	return f;
+}
+
+/* Finished well after `ns`, two calls. */
+static inline struct facts finished(uint64_t ns)
+{
+	struct facts f = waiting_client(0);
+
+	f.h.outcome = TLSTALL_OUTCOME_OK;
+	f.h.status = TLSTALL_SLOT_DONE;
+	f.h.end = f.h.start + ns;
+	f.h.calls = 2;
+	f.h.retries = 1;
+	f.h.bytes_in = 3000;
+	f.h.last_ret = 1;
+	f.h.last_error = NONE;
+	f.age_ns = ns;
+	f.state = "SSL negotiation finished successfully";
+	return f;
+}
+
+/* Finished after one gap of `gap` ns, of which data lay ready for `ready`. */
+static inline struct facts finished_after_gap(uint64_t gap, uint64_t ready)
+{
+	struct facts f = finished(gap + 1 * MS);
+
+	f.longest_gap_ns = gap;
+	f.gap_waiting_ns = gap - ready;
+	f.gap_ready_ns = ready;
+	f.h.longest_gap_want = WANT_READ;
+	f.h.longest_gap_ready_ms = (uint32_t)(ready / MS);
+	return f;
+}
+
+static inline struct facts failed(uint8_t error, const char *reason)
+{
+	struct facts f = finished(5 * MS);
+
+	f.h.outcome = TLSTALL_OUTCOME_FAILED;
+	f.h.last_ret = -1;
+	f.h.last_error = error;
+	f.reason = reason;
+	f.state = "error";
+	f.failed_state = "SSLv3/TLS write client hello";
+	return f;
+}
+
+/* Freed `after` ns after its last call. */
+static inline struct facts freed(struct facts f, uint64_t after)
+{
+	f.h.outcome = TLSTALL_OUTCOME_ABANDONED;
+	f.h.flags |= TLSTALL_HS_FREED;
+	f.h.end = f.h.start + f.age_ns;
+	f.free_after_ns = after;
+	return f;
+}
+
+/* An established connection on which everything was acknowledged and nothing came. */
+static inline struct tlstall_socket quiet_socket(void)
+{
+	return (struct tlstall_socket){
+		.ticks = 1,
+		.tcp_state = 1,
+		.bytes_acked = 518,
+		.rtt_us = 400,
+		.rto_us = 204000,
+		.snd_mss = 1448,
+		.last_data_sent_ms = 1000,
+		.last_data_recv_ms = 1000,
+		.last_ack_recv_ms = 1000,
+	};
+}
+
+static inline void with_alert(struct facts *f, bool by_peer, uint8_t description)
+{
+	f->h.alerts[f->h.alert_count++] = (struct tlstall_alert){
+		.at_us = 400, .by_peer = by_peer, .level = 2, .description = description};
+}
+
+/* The first verdict; it must be well made whatever it is. */
+static inline struct verdict first_verdict(const struct facts *f)
+{
+	struct verdict v[4];
+	unsigned count = diagnose(f, v, 4);
+
+	assert_in_range(count, 1, 4);
+	for (unsigned i = 0; i < count; i++) {
+		assert_true(v[i].evidence_count > 0);
+		assert_true(v[i].advice && *v[i].advice);
+		for (unsigned e = 0; e < v[i].evidence_count; e++)
+			assert_true(v[i].evidence[e][0]);
+		for (unsigned j = 0; j < i; j++)
+			assert_int_not_equal(v[i].cause, v[j].cause);
+	}
+	return v[0];
+}
+
+static inline bool has_verdict(const struct facts *f, enum cause cause)
+{
+	struct verdict v[CAUSE_COUNT];
+	unsigned count = diagnose(f, v, CAUSE_COUNT);
+
+	for (unsigned i = 0; i < count; i++) {
+		if (v[i].cause == cause)
+			return true;
+	}
+	return false;
+}
+
+static inline bool says(const struct verdict *v, const char *words)
+{
+	for (unsigned i = 0; i < v->evidence_count; i++) {
+		if (strstr(v->evidence[i], words))
+			return true;
+	}
+	return false;
+}
+
+static inline bool doubts(const struct verdict *v, enum cause cause)
+{
+	for (unsigned i = 0; i < v->not_told_from_count; i++) {
+		if (v->not_told_from[i] == cause)
+			return true;
+	}
+	return false;
+}
+
+/* By name, so that a failure can be read. */
+#define assert_cause(facts, name) assert_string_equal(cause_name(first_verdict(facts).cause), #name)
+#define assert_not_cause(facts, name) assert_false(has_verdict(facts, CAUSE_##name))
+
+#endif

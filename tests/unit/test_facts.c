@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From a trace to facts: times, gaps, states, neighbours. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "build_trace.h"
+#include "diagnosis/facts.h"
+
+/* A client that sent its hello 1 ms after its start and was left waiting; the process ends at 10 s.
+ */
+static struct tlstall_handshake *stuck_client(struct build *b)
+{
+	struct tlstall_handshake *h = build_handshake(b, 0x5000, 1 * BUILD_S);
+
+	build_reach(b, h, "before SSL initialization", 1 * BUILD_S + 10 * BUILD_US);
+	build_reach(b, h, "SSLv3/TLS write client hello", 1 * BUILD_S + 300 * BUILD_US);
+	build_call(b, h, "SSL_connect", 1 * BUILD_S, 1 * BUILD_MS, -1, BUILD_WANT_READ);
+	h->cpu_ns = 600 * BUILD_US;
+	h->bytes_out = h->first_flight = 517;
+	return h;
+}
+
+static void take(struct build *b, const struct tlstall_handshake *h, struct trace **trace,
+		 struct facts *f)
+{
+	*trace = build_open(b);
+	facts_from_trace(*trace, h, f);
+}
+
+static void drop(struct build *b, struct trace *trace)
+{
+	trace_close(trace);
+	build_free(b);
+}
+
+static void test_stuck(void **state)
+{
+	struct build b;
+	struct trace *trace;
+	struct facts f;
+	struct verdict v[2];
+
+	(void)state;
+	build_trace(&b, NULL);
+	take(&b, stuck_client(&b), &trace, &f);
+	assert_int_equal(f.age_ns, b.header->exit_ticks - 1 * BUILD_S);
+	assert_int_equal(f.idle_ns, f.age_ns - 1 * BUILD_MS);
+	assert_int_equal(f.since_progress_ns, f.age_ns - 300 * BUILD_US);
+	assert_int_equal(f.in_op_ns, 0);
+	assert_string_equal(f.state, "SSLv3/TLS write client hello");
+	assert_string_equal(f.last_function, "SSL_connect");
+	assert_int_equal(f.last_kind, TLSTALL_KIND_CONNECT);
+	assert_false(f.process_alive);
+	assert_true(f.process_exited);
+	assert_int_equal(f.time.cpu_ns, 600 * BUILD_US);
+	assert_int_equal(f.time.wait_in_call_ns, 400 * BUILD_US);
+	assert_int_equal(f.time.gap_waiting_ns, f.idle_ns);
+	assert_int_equal(f.time.other_ns, 0);
+	assert_int_equal(diagnose(&f, v, 2), 1);
+	assert_string_equal(cause_name(v[0].cause), "PEER_SILENT");
+	drop(&b, trace);
+}
+
+static void test_inside(void **state)
+{
+	struct build b;
+	struct trace *trace;
+	struct facts f;
+	struct tlstall_handshake *h;
+
+	(void)state;
+	build_trace(&b, NULL);
+	h = build_handshake(&b, 0x5000, 2 * BUILD_S);
+	h->enter = 2 * BUILD_S;
+	h->in_call_function = build_function(&b, "SSL_do_handshake");
+	build_reach(&b, h, "SSLv3/TLS write client hello", 2 * BUILD_S + 1 * BUILD_MS);
+	build_reach(&b, h, "SSLv3/TLS write client hello", 2 * BUILD_S + 3 * BUILD_MS);
+	take(&b, h, &trace, &f);
+	assert_int_equal(f.in_op_ns, b.header->exit_ticks - 2 * BUILD_S);
+	assert_int_equal(f.time.wait_in_call_ns, f.in_op_ns);
+	assert_int_equal(f.idle_ns, 0);
+	assert_string_equal(f.in_call_function, "SSL_do_handshake");
+	/* the same state again: the header of the next message has come */
+	assert_true(f.next_arrived);
+	assert_true(f.state_wait_flight);
+	assert_int_equal(f.state_wait_ns, 2 * BUILD_MS);
+	drop(&b, trace);
+}
+
+static void test_abandoned_and_freed(void **state)
+{
+	struct build b;
+	struct trace *trace;
+	struct facts f;
+	struct tlstall_handshake *h;
+
+	(void)state;
+	build_trace(&b, NULL);
+	h = stuck_client(&b);
+	h->flags |= TLSTALL_HS_FREED;
+	h->freed = 3 * BUILD_S;
+	build_end(&b, h, 3 * BUILD_S, TLSTALL_OUTCOME_ABANDONED);
+	take(&b, h, &trace, &f);
+	assert_int_equal(f.age_ns, 2 * BUILD_S);
+	assert_int_equal(f.free_after_ns, 2 * BUILD_S - 1 * BUILD_MS);
+	assert_int_equal(f.idle_ns, f.free_after_ns);
+	drop(&b, trace);
+}
+
+/* Of a memory BIO the kernel knows nothing: what comes between calls is a wait for the peer. */
+static void test_gaps(void **state)
+{
+	struct build b;
+	struct trace *trace;
+	struct facts f;
+	struct tlstall_handshake *h;
+
+	(void)state;
+	build_trace(&b, NULL);
+	h = stuck_client(&b);
+	h->gap_unknown = 40 * BUILD_MS;
+	h->gap_waiting = 7 * BUILD_MS;
+	h->gap_ready = 2 * BUILD_MS;
+	build_end(&b, h, 1 * BUILD_S + 60 * BUILD_MS, TLSTALL_OUTCOME_OK);
+	take(&b, h, &trace, &f);
+	assert_int_equal(f.time.gap_waiting_ns, 7 * BUILD_MS);
+	assert_int_equal(f.time.gap_ready_ns, 2 * BUILD_MS);
+	assert_int_equal(f.time.other_ns, 50 * BUILD_MS);
+	h->read.bio_class = TLSTALL_BIO_MEMORY;
+	facts_from_trace(trace, h, &f);
+	assert_int_equal(f.time.gap_waiting_ns, 47 * BUILD_MS);
+	assert_int_equal(f.time.other_ns, 10 * BUILD_MS);
+	/* its own lookup was what it waited for, in the longest of them */
+	h->longest_gap_want = BUILD_WANT_X509_LOOKUP;
+	h->longest_gap = 30 * BUILD_MS;
+	facts_from_trace(trace, h, &f);
+	assert_int_equal(f.time.gap_waiting_ns, 17 * BUILD_MS);
+	assert_int_equal(f.time.other_ns, 40 * BUILD_MS);
+	drop(&b, trace);
+}
+
+static void test_run(void **state)
+{
+	struct build b;
+	struct trace *trace;
+	struct facts f;
+	struct tlstall_handshake *h;
+
+	(void)state;
+	build_trace(&b, NULL);
+	h = stuck_client(&b);
+	h->calls = 1000;
+	h->run = h->longest_run = 900;
+	h->run_start = 2 * BUILD_S;
+	h->leave = 5 * BUILD_S;
+	take(&b, h, &trace, &f);
+	assert_int_equal(f.run_ns, 3 * BUILD_S);
+	/* an earlier run: by its share of the calls */
+	h->run = 1;
+	h->end = 3 * BUILD_S;
+	facts_from_trace(trace, h, &f);
+	assert_in_range(f.run_ns, 1799 * BUILD_MS, 1801 * BUILD_MS);
+	drop(&b, trace);
+}
+
+static void test_hello_retry(void **state)
+{
+	static const char *const states[] = {
+		"before SSL initialization",	"SSLv3/TLS write client hello",
+		"SSLv3/TLS write client hello", "SSLv3/TLS read server hello",
+		"SSLv3/TLS write client hello", "SSLv3/TLS write client hello",
+	};
+	struct build b;
+	struct trace *trace;
+	struct facts f;
+	struct tlstall_handshake *h;
+
+	(void)state;
+	build_trace(&b, NULL);
+	h = build_handshake(&b, 0x5000, 1 * BUILD_S);
+	for (unsigned i = 0; i < 3; i++)
+		build_reach(&b, h, states[i], 1 * BUILD_S + i * BUILD_MS);
+	take(&b, h, &trace, &f);
+	assert_false(f.hello_retry);
+	trace_close(trace);
+	for (unsigned i = 3; i < 6; i++)
+		build_reach(&b, h, states[i], 1 * BUILD_S + i * BUILD_MS);
+	take(&b, h, &trace, &f);
+	assert_true(f.hello_retry);
+	drop(&b, trace);
+}
+
+/* ---- neighbours ----------------------------------------------------------------- */
+
+static void test_same_peer(void **state)
+{
+	struct build b;
+	struct trace *trace;
+	struct facts f;
+	struct tlstall_handshake *h, *other;
+
+	(void)state;
+	build_trace(&b, NULL);
+	h = stuck_client(&b);
+	for (unsigned i = 0; i < 3; i++) {
+		other = build_handshake(&b, 0x6000 + i * 64, 1 * BUILD_S);
+		build_end(&b, other, 1 * BUILD_S + 5 * BUILD_MS,
+			  i ? TLSTALL_OUTCOME_OK : TLSTALL_OUTCOME_FAILED);
+	}
+	other = build_handshake(&b, 0x7000, 1 * BUILD_S);
+	other->peer.port = 9000;
+	take(&b, h, &trace, &f);
+	facts_add_neighbours(trace, &f);
+	assert_int_equal(f.peers_ok, 2);
+	assert_int_equal(f.peers_stalled, 1);
+	facts_from_trace(trace, other, &f);
+	facts_add_neighbours(trace, &f);
+	assert_int_equal(f.peers_ok, 0);
+	assert_int_equal(f.peers_stalled, 0);
+	drop(&b, trace);
+}
+
+static void test_ops_of_the_thread(void **state)
+{
+	struct build b;
+	struct trace *trace;
+	struct facts f;
+	struct tlstall_handshake *h, *other;
+
+	(void)state;
+	build_trace(&b, NULL);
+	other = build_handshake(&b, 0x6000, 1 * BUILD_S);
+	/* before the gap: does not count */
+	build_call(&b, other, "SSL_connect", 1 * BUILD_S - 1 * BUILD_MS, 10 * BUILD_US, -1,
+		   BUILD_WANT_READ);
+	h = stuck_client(&b);
+	for (unsigned i = 0; i < 5; i++)
+		build_call(&b, other, "SSL_connect", (2 + i) * BUILD_S, 10 * BUILD_US, -1,
+			   BUILD_WANT_READ);
+	/* another thread */
+	build_call(&b, other, "SSL_connect", 8 * BUILD_S, 10 * BUILD_US, -1, BUILD_WANT_READ)->tid =
+		77;
+	take(&b, h, &trace, &f);
+	facts_add_neighbours(trace, &f);
+	assert_int_equal(f.thread_other_ops, 5);
+
+	/* of a gap that is over */
+	h->longest_gap_start = 3 * BUILD_S - 1 * BUILD_MS;
+	h->longest_gap = 2 * BUILD_S;
+	build_end(&b, h, 6 * BUILD_S, TLSTALL_OUTCOME_OK);
+	facts_from_trace(trace, h, &f);
+	facts_add_neighbours(trace, &f);
+	assert_int_equal(f.thread_other_ops, 2);
+	drop(&b, trace);
+}
+
+static void test_empty(void **state)
+{
+	struct build b;
+	struct trace *trace;
+	struct facts f;
+	struct tlstall_handshake h = {.number = 99, .process = 7, .libssl = 3, .state = 250};
+
+	(void)state;
+	build_trace(&b, NULL);
+	take(&b, &h, &trace, &f);
+	facts_add_neighbours(trace, &f);
+	assert_int_equal(f.peers_ok + f.peers_stalled + f.thread_other_ops, 0);
+	assert_int_equal(f.libssl_version, 0);
+	drop(&b, trace);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_stuck),
+		cmocka_unit_test(test_inside),
+		cmocka_unit_test(test_abandoned_and_freed),
+		cmocka_unit_test(test_gaps),
+		cmocka_unit_test(test_run),
+		cmocka_unit_test(test_hello_retry),
+		cmocka_unit_test(test_same_peer),
+		cmocka_unit_test(test_ops_of_the_thread),
+		cmocka_unit_test(test_empty),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Failures and programs that break off, calls that are held up, and servers' traps. */
+#include "make_facts.h"
+
+/* ---- the two sides do not fit ----------------------------------------------------- */
+
+static void test_reasons(void **state)
+{
+	static const struct {
+		const char *reason;
+		enum cause cause;
+	} cases[] = {
+		{"certificate verify failed", CAUSE_CERTIFICATE},
+		{"peer did not return a certificate", CAUSE_CERTIFICATE},
+		{"wrong version number", CAUSE_PLAINTEXT_PEER},
+		{"http request", CAUSE_PLAINTEXT_PEER},
+		{"unsupported protocol", CAUSE_PROTOCOL_MISMATCH},
+		{"no protocols available", CAUSE_PROTOCOL_MISMATCH},
+		{"no shared cipher", CAUSE_CIPHER_MISMATCH},
+		{"no suitable signature algorithm", CAUSE_CIPHER_MISMATCH},
+		{"no application protocol", CAUSE_ALPN_MISMATCH},
+		{"connection type not set", CAUSE_WRONG_ROLE},
+		{"unexpected message", CAUSE_WRONG_ROLE},
+		{"unexpected eof while reading", CAUSE_PEER_CLOSED},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct facts f = failed(SSL, cases[i].reason);
+		struct verdict v = first_verdict(&f);
+
+		assert_string_equal(cause_name(v.cause), cause_name(cases[i].cause));
+		assert_int_equal(v.fault, cases[i].cause == CAUSE_PEER_CLOSED
+						  ? FAULT_PEER
+						  : FAULT_CONFIGURATION);
+		assert_int_equal(v.cost_ns, f.age_ns);
+	}
+}
+
+static void test_alerts(void **state)
+{
+	static const struct {
+		uint8_t description;
+		const char *reason; /* as 3.0 words it; 3.2 and later do it otherwise */
+		enum cause cause;
+	} cases[] = {
+		{48, "tlsv1 alert unknown ca", CAUSE_CERTIFICATE},
+		{45, "ssl/tls alert certificate expired", CAUSE_CERTIFICATE},
+		{116, "tlsv13 alert certificate required", CAUSE_CERTIFICATE},
+		{70, "tlsv1 alert protocol version", CAUSE_PROTOCOL_MISMATCH},
+		{40, "sslv3 alert handshake failure", CAUSE_CIPHER_MISMATCH},
+		{120, "tlsv1 alert no application protocol", CAUSE_ALPN_MISMATCH},
+		{112, "tlsv1 unrecognized name", CAUSE_CERTIFICATE},
+		{80, "tlsv1 alert internal error", CAUSE_UNKNOWN},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct facts f = failed(SSL, cases[i].reason);
+		struct verdict v;
+
+		with_alert(&f, true, cases[i].description);
+		v = first_verdict(&f);
+		assert_string_equal(cause_name(v.cause), cause_name(cases[i].cause));
+		assert_true(says(&v, "the peer sent the fatal alert"));
+	}
+}
+
+/* Our own reason is more precise than the alert that we send for it. */
+static void test_reason_before_our_alert(void **state)
+{
+	struct facts f = failed(SSL, "certificate verify failed");
+	struct verdict v;
+
+	(void)state;
+	with_alert(&f, false, 40);
+	f.h.verify_result = 10;
+	v = first_verdict(&f);
+	assert_string_equal(cause_name(v.cause), "CERTIFICATE");
+	assert_true(says(&v, "we sent the fatal alert 40"));
+	assert_true(says(&v, "verify result 10"));
+	/* without a reason the alert must do */
+	f.reason = NULL;
+	assert_cause(&f, CIPHER_MISMATCH);
+}
+
+static void test_refused_in_the_first_read(void **state)
+{
+	struct facts f = finished(3 * MS);
+
+	(void)state;
+	with_alert(&f, true, 116);
+	assert_cause(&f, NONE);
+	f.h.flags = TLSTALL_HS_FIRST_READ;
+	f.h.first_read_error = SSL;
+	f.reason = "tlsv13 alert certificate required";
+	assert_cause(&f, CERTIFICATE);
+}
+
+static void test_wrong_role(void **state)
+{
+	struct facts f = failed(SSL, "unexpected message");
+
+	(void)state;
+	/* later in a handshake it is something else */
+	f.failed_state = "SSLv3/TLS read server done";
+	assert_cause(&f, UNKNOWN);
+
+	/* two servers wait for each other */
+	f = as_server(waiting_client(5 * S));
+	f.h.local.port = 40000;
+	f.h.peer.port = 8443;
+	assert_cause(&f, WRONG_ROLE);
+	assert_true(has_verdict(&f, CAUSE_PEER_SILENT));
+	assert_int_equal(first_verdict(&f).confidence, CONFIDENCE_LOW);
+	f.h.local.port = 8443;
+	f.h.peer.port = 40000;
+	assert_cause(&f, PEER_SILENT);
+	assert_not_cause(&f, WRONG_ROLE);
+}
+
+static void test_peer_closed(void **state)
+{
+	struct facts f = failed(SYSCALL, NULL);
+	struct verdict v;
+
+	(void)state;
+	f.h.last_errno = 104;
+	f.h.bytes_in = 0;
+	v = first_verdict(&f);
+	assert_string_equal(cause_name(v.cause), "PEER_CLOSED");
+	assert_int_equal(v.fault, FAULT_PEER);
+	f.h.last_errno = 0;
+	assert_cause(&f, PEER_CLOSED);
+	f.h.last_error = ZERO_RETURN;
+	assert_cause(&f, PEER_CLOSED);
+	f = as_server(f);
+	v = first_verdict(&f);
+	assert_true(says(&v, "a port probe"));
+
+	/* seen by the program in poll(), which then freed the object */
+	f = freed(waiting_client(30 * MS), 1 * MS);
+	f.h.at_end = quiet_socket();
+	f.h.at_end.tcp_state = 8;
+	assert_cause(&f, PEER_CLOSED);
+	f.h.at_end.tcp_state = 1;
+	assert_cause(&f, WANT_TREATED_AS_FATAL);
+}
+
+/* ---- SSL_get_error misread ------------------------------------------------------------ */
+
+static void test_want_treated_as_fatal(void **state)
+{
+	struct facts f = freed(waiting_client(2 * MS), 2 * MS);
+	struct verdict v;
+
+	(void)state;
+	v = first_verdict(&f);
+	assert_string_equal(cause_name(v.cause), "WANT_TREATED_AS_FATAL");
+	assert_int_equal(v.fault, FAULT_PROGRAM);
+	assert_true(says(&v, "ended with WANT_READ; the SSL object was freed 2.0 ms later"));
+	/* it waited, and gave up: that is the peer's */
+	f = freed(waiting_client(3 * S), 3 * S);
+	assert_cause(&f, PEER_SILENT);
+	/* or polled in short steps until its deadline */
+	f = freed(waiting_client(2 * MS), 2 * MS);
+	f.age_ns = f.since_progress_ns = 3 * S;
+	f.h.calls = 300;
+	f.h.retries = 299;
+	assert_cause(&f, PEER_SILENT);
+	assert_not_cause(&f, WANT_TREATED_AS_FATAL);
+}
+
+static void test_stale_error_queue(void **state)
+{
+	struct facts f = freed(waiting_client(2 * MS), 2 * MS);
+
+	(void)state;
+	f.h.misuse = TLSTALL_MISUSE_QUEUE;
+	f.h.flags |= TLSTALL_HS_STALE_QUEUE;
+	f.h.stale_error = 0x0a000086;
+	assert_cause(&f, STALE_ERROR_QUEUE);
+	assert_not_cause(&f, WANT_TREATED_AS_FATAL);
+	/* a filled queue at entry does no harm by itself: the call clears it */
+	f.h.misuse = 0;
+	assert_not_cause(&f, STALE_ERROR_QUEUE);
+}
+
+static void test_get_error_misuse(void **state)
+{
+	struct facts f = freed(waiting_client(2 * MS), 2 * MS);
+	struct verdict v;
+
+	(void)state;
+	f.h.misuse = TLSTALL_MISUSE_RET;
+	v = first_verdict(&f);
+	assert_string_equal(cause_name(v.cause), "GET_ERROR_MISUSE");
+	assert_true(says(&v, "not the call's return (-1)"));
+	f.h.misuse = TLSTALL_MISUSE_THREAD;
+	assert_cause(&f, GET_ERROR_MISUSE);
+	/* never asked */
+	f.h.misuse = 0;
+	f.h.get_errors = 0;
+	assert_cause(&f, GET_ERROR_MISUSE);
+	/* asked wrongly, and no harm done */
+	f = finished(4 * MS);
+	f.h.misuse = TLSTALL_MISUSE_RET;
+	assert_cause(&f, NONE);
+}
+
+static void test_want_flag_mismatch(void **state)
+{
+	struct facts f = failed(SYSCALL, NULL);
+
+	(void)state;
+	f.h.flags = TLSTALL_HS_WANT_MISMATCH | TLSTALL_HS_OVERLAP;
+	assert_cause(&f, WANT_FLAG_MISMATCH);
+	assert_int_equal(first_verdict(&f).confidence, CONFIDENCE_HIGH);
+	f.h.flags = TLSTALL_HS_WANT_MISMATCH;
+	assert_cause(&f, WANT_FLAG_MISMATCH);
+	/* 1.1.1 says so of a plain end of the stream; a BIO of curl's too */
+	f.libssl_version = 0x1010117f;
+	assert_cause(&f, PEER_CLOSED);
+	f.libssl_version = 0x300000d0;
+	f.h.read.bio_class = f.h.write.bio_class = TLSTALL_BIO_CUSTOM;
+	assert_cause(&f, PEER_CLOSED);
+}
+
+static void test_blocking_want(void **state)
+{
+	struct facts f = freed(waiting_client(2 * MS), 2 * MS);
+	struct verdict v;
+
+	(void)state;
+	f.h.read.blocking = f.h.write.blocking = 1;
+	f.h.last_errno = 11;
+	f.longest_call_ns = f.in_call_ns = 2 * S;
+	v = first_verdict(&f);
+	assert_string_equal(cause_name(v.cause), "BLOCKING_WANT");
+	assert_true(says(&v, "after 2.0 s: the socket's own timeout ran out"));
+	f.h.last_errno = 4;
+	v = first_verdict(&f);
+	assert_true(says(&v, "EINTR"));
+	f.h.read.blocking = f.h.write.blocking = 0;
+	assert_not_cause(&f, BLOCKING_WANT);
+}
+
+/* ---- inside a call ----------------------------------------------------------------------- */
+
+static void test_callback_blocked(void **state)
+{
+	struct facts f = blocked_client(5 * S);
+	struct verdict v;
+
+	(void)state;
+	f.live = quiet_socket();
+	f.wait = WAIT_OTHER_FD;
+	f.wait_syscall = "recvfrom";
+	f.wait_fd = 9;
+	f.stack_symbols = "recv < ocsp_check < verify_callback < SSL_connect";
+	v = first_verdict(&f);
+	assert_string_equal(cause_name(v.cause), "CALLBACK_BLOCKED");
+	assert_int_equal(v.fault, FAULT_PROGRAM);
+	assert_true(says(&v, "in recvfrom on descriptor 9"));
+	f.wait = WAIT_ON_SOCKET;
+	f.wait_fd = 5;
+	assert_cause(&f, PEER_SILENT);
+
+	/* afterwards: a non-blocking socket holds up no call */
+	f = finished(3 * S);
+	f.in_call_ns = f.longest_call_ns = 29 * S / 10;
+	assert_cause(&f, CALLBACK_BLOCKED);
+	f.h.cpu_ns = f.in_call_ns;
+	assert_not_cause(&f, CALLBACK_BLOCKED);
+}
+
+/* On a blocking socket: between two messages of one flight, when all had come. */
+static void test_callback_blocked_in_a_blocking_call(void **state)
+{
+	struct facts f = finished(3 * S);
+
+	(void)state;
+	f.h.read.blocking = f.h.write.blocking = 1;
+	f.in_call_ns = f.longest_call_ns = 29 * S / 10;
+	f.state_wait_ns = 28 * S / 10;
+	f.state_wait = "TLSv1.3 read encrypted extensions";
+	f.h.at_end = quiet_socket();
+	f.h.at_end.last_data_recv_ms = 2810;
+	assert_cause(&f, CALLBACK_BLOCKED);
+	assert_int_equal(first_verdict(&f).confidence, CONFIDENCE_MEDIUM);
+	f.h.at_end.last_data_recv_ms = 1;
+	assert_cause(&f, CALLBACK_BLOCKED);
+	assert_int_equal(first_verdict(&f).confidence, CONFIDENCE_LOW);
+	/* a new flight was due: that is the peer's */
+	f.state_wait = "SSLv3/TLS write client hello";
+	f.state_wait_flight = true;
+	assert_cause(&f, PEER_SILENT);
+}
+
+static void test_lock_or_entropy(void **state)
+{
+	struct facts f = blocked_client(5 * S);
+
+	(void)state;
+	f.wait = WAIT_FUTEX;
+	assert_cause(&f, LOCK_OR_ENTROPY);
+	assert_int_equal(first_verdict(&f).fault, FAULT_HOST);
+	f.wait = WAIT_RANDOM;
+	assert_cause(&f, LOCK_OR_ENTROPY);
+	f.wait = WAIT_ON_SOCKET;
+	assert_not_cause(&f, LOCK_OR_ENTROPY);
+}
+
+static void test_cpu_heavy(void **state)
+{
+	struct facts f = finished(900 * MS);
+
+	(void)state;
+	f.in_call_ns = f.longest_call_ns = 880 * MS;
+	f.h.cpu_ns = 860 * MS;
+	assert_cause(&f, CPU_HEAVY);
+	assert_int_equal(first_verdict(&f).fault, FAULT_HOST);
+	f.h.cpu_ns = 20 * MS;
+	assert_not_cause(&f, CPU_HEAVY);
+	/* a spin is no computing */
+	f = waiting_client(1 * MS);
+	f.age_ns = f.since_progress_ns = f.run_ns = 3 * S;
+	f.in_call_ns = f.h.cpu_ns = 2 * S;
+	f.h.calls = f.h.run = f.h.longest_run = 880000;
+	assert_not_cause(&f, CPU_HEAVY);
+
+	f = blocked_client(5 * S);
+	f.wait = WAIT_RUNNING;
+	assert_cause(&f, CPU_HEAVY);
+}
+
+/* ---- servers ----------------------------------------------------------------------------------
+ */
+
+static void test_accept_loop_blocked(void **state)
+{
+	struct facts f = as_server(blocked_client(5 * S));
+	struct verdict v;
+
+	(void)state;
+	assert_cause(&f, PEER_SILENT);
+	f.h.thread_handshakes = 12;
+	v = first_verdict(&f);
+	assert_string_equal(cause_name(v.cause), "ACCEPT_LOOP_BLOCKED");
+	assert_int_equal(v.fault, FAULT_PROGRAM);
+	assert_true(says(&v, "12 handshakes before"));
+	assert_true(has_verdict(&f, CAUSE_PEER_SILENT));
+	f.h.read.blocking = f.h.write.blocking = 0;
+	f.h.enter = f.in_op_ns = 0;
+	f.h.calls = 1;
+	f.h.last_error = WANT_READ;
+	f.idle_ns = 5 * S;
+	assert_not_cause(&f, ACCEPT_LOOP_BLOCKED);
+}
+
+static void test_ticket_deadlock(void **state)
+{
+	struct facts f = as_server(blocked_client(5 * S));
+
+	(void)state;
+	f.state = "SSLv3/TLS write session ticket";
+	f.h.bytes_in = 700;
+	f.live = quiet_socket();
+	f.live.outq = 2500000;
+	f.wait = WAIT_ON_SOCKET;
+	assert_cause(&f, TICKET_DEADLOCK);
+	assert_int_equal(first_verdict(&f).confidence, CONFIDENCE_HIGH);
+	f.live.outq = 0;
+	assert_not_cause(&f, TICKET_DEADLOCK);
+}
+
+static void test_post_handshake_read_block(void **state)
+{
+	struct facts f = finished(4 * MS);
+
+	(void)state;
+	f.h.read.blocking = f.h.write.blocking = 1;
+	f.h.version = 0x0304;
+	f.h.at_end = f.live = quiet_socket();
+	f.live.bytes_received = f.h.at_end.bytes_received + 510;
+	f.in_op_ns = 8 * S;
+	assert_cause(&f, POST_HANDSHAKE_READ_BLOCK);
+	/* nothing came since: it waits for an answer */
+	f.live.bytes_received = f.h.at_end.bytes_received;
+	assert_cause(&f, NONE);
+}
+
+static void test_renegotiation_stall(void **state)
+{
+	struct facts f = waiting_client(5 * S);
+
+	(void)state;
+	f.finished_before = true;
+	f.h.flags = TLSTALL_HS_RENEGOTIATION;
+	assert_cause(&f, RENEGOTIATION_STALL);
+	f = finished(5 * MS);
+	f.finished_before = true;
+	f.h.flags = TLSTALL_HS_RENEGOTIATION;
+	assert_cause(&f, NONE);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_reasons),
+		cmocka_unit_test(test_alerts),
+		cmocka_unit_test(test_reason_before_our_alert),
+		cmocka_unit_test(test_refused_in_the_first_read),
+		cmocka_unit_test(test_wrong_role),
+		cmocka_unit_test(test_peer_closed),
+		cmocka_unit_test(test_want_treated_as_fatal),
+		cmocka_unit_test(test_stale_error_queue),
+		cmocka_unit_test(test_get_error_misuse),
+		cmocka_unit_test(test_want_flag_mismatch),
+		cmocka_unit_test(test_blocking_want),
+		cmocka_unit_test(test_callback_blocked),
+		cmocka_unit_test(test_callback_blocked_in_a_blocking_call),
+		cmocka_unit_test(test_lock_or_entropy),
+		cmocka_unit_test(test_cpu_heavy),
+		cmocka_unit_test(test_accept_loop_blocked),
+		cmocka_unit_test(test_ticket_deadlock),
+		cmocka_unit_test(test_post_handshake_read_block),
+		cmocka_unit_test(test_renegotiation_stall),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

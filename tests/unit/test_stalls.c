@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Each cause of a stall: its signature, and the near miss that is another. */
+#include "make_facts.h"
+
+/* ---- the peer --------------------------------------------------------------------- */
+
+static void test_peer_silent(void **state)
+{
+	struct facts f = waiting_client(10 * S);
+	struct verdict v;
+
+	(void)state;
+	f.live = quiet_socket();
+	v = first_verdict(&f);
+	assert_string_equal(cause_name(v.cause), "PEER_SILENT");
+	assert_int_equal(v.fault, FAULT_PEER);
+	assert_in_range(v.cost_ns, 10 * S, 10 * S + 10 * MS);
+
+	/* of a custom BIO nobody knows the socket */
+	f = waiting_client(10 * S);
+	f.h.read.bio_class = f.h.write.bio_class = TLSTALL_BIO_CUSTOM;
+	f.h.read.blocking = f.h.write.blocking = 2;
+	f.h.read.fd = -1;
+	assert_cause(&f, PEER_SILENT);
+
+	f = as_server(waiting_client(10 * S));
+	v = first_verdict(&f);
+	assert_string_equal(cause_name(v.cause), "PEER_SILENT");
+	assert_true(says(&v, "no ClientHello came for 10.0 s"));
+}
+
+/* The peer's window is closed: it is there, and takes nothing. */
+static void test_peer_takes_nothing(void **state)
+{
+	struct facts f = waiting_client(10 * S);
+
+	(void)state;
+	f.h.last_error = WANT_WRITE;
+	f.live = quiet_socket();
+	f.live.outq = 80000;
+	assert_cause(&f, PEER_SILENT);
+	f.live.outq = 0;
+	assert_cause(&f, APP_NOT_RESUMING);
+}
+
+/* It spins, and still the peer is what is waited for. */
+static void test_silent_peer_of_a_spinning_client(void **state)
+{
+	struct facts f = waiting_client(1 * MS);
+	struct verdict v[4];
+
+	(void)state;
+	f.age_ns = f.since_progress_ns = 3 * S;
+	f.idle_ns = 0;
+	f.h.calls = 880000;
+	f.h.retries = f.h.run = f.h.longest_run = f.h.want_read = 879999;
+	f.h.longest_run_error = WANT_READ;
+	f.run_ns = 3 * S;
+	assert_int_equal(diagnose(&f, v, 4), 2);
+	assert_int_equal(v[0].cause, CAUSE_PEER_SILENT);
+	assert_int_equal(v[1].cause, CAUSE_BUSY_SPIN);
+}
+
+static void test_slow_peer(void **state)
+{
+	struct facts f = finished_after_gap(3 * S, 0);
+
+	(void)state;
+	f.h.at_gap = quiet_socket();
+	assert_cause(&f, PEER_SILENT);
+
+	/* inside one blocking call, by the states that it passed */
+	f = finished(3 * S);
+	f.h.read.blocking = f.h.write.blocking = 1;
+	f.in_call_ns = f.longest_call_ns = 3 * S;
+	f.state_wait_ns = 29 * S / 10;
+	f.state_wait = "SSLv3/TLS write client hello";
+	f.state_wait_flight = true;
+	assert_cause(&f, PEER_SILENT);
+}
+
+static void test_rx_partial(void **state)
+{
+	struct facts f = waiting_client(4 * S);
+	struct verdict v;
+
+	(void)state;
+	f.h.bytes_in = 1448;
+	f.state = "SSLv3/TLS read server hello";
+	f.live = quiet_socket();
+	v = first_verdict(&f);
+	assert_string_equal(cause_name(v.cause), "RX_PARTIAL");
+	assert_true(doubts(&v, CAUSE_PEER_SILENT));
+	assert_true(says(&v, "1448 B came, then nothing for 4.0 s"));
+
+	/* half of the first record */
+	f.state = "SSLv3/TLS write client hello";
+	assert_cause(&f, RX_PARTIAL);
+	f = as_server(f);
+	assert_cause(&f, RX_PARTIAL);
+
+	/* the answer to a second ClientHello is a new flight, and so is what follows our last */
+	f = waiting_client(4 * S);
+	f.h.bytes_in = 99;
+	f.hello_retry = true;
+	assert_cause(&f, PEER_SILENT);
+	f.hello_retry = false;
+	f.h.bytes_in = 3000;
+	f.state = "SSLv3/TLS write finished";
+	assert_cause(&f, PEER_SILENT);
+
+	/* inside a call the message that has begun to arrive tells */
+	f = blocked_client(4 * S);
+	f.next_arrived = true;
+	assert_cause(&f, RX_PARTIAL);
+}
+
+static void test_dripping_peer(void **state)
+{
+	struct facts f = finished_after_gap(250 * MS, 0);
+
+	(void)state;
+	f.age_ns = 5 * S;
+	f.gap_waiting_ns = 49 * S / 10;
+	f.h.want_read = 20;
+	f.h.at_end = quiet_socket();
+	assert_cause(&f, RX_PARTIAL);
+	f.h.at_end.rtt_us = 240000;
+	assert_not_cause(&f, RX_PARTIAL);
+}
+
+/* ---- the way ------------------------------------------------------------------------ */
+
+static void test_tx_not_acked(void **state)
+{
+	struct facts f = waiting_client(6 * S);
+	struct verdict v;
+
+	(void)state;
+	f.h.bytes_out = f.h.first_flight = 1800;
+	f.live = quiet_socket();
+	f.live.unacked = 2;
+	f.live.outq = 1800;
+	f.live.retransmits = f.live.backoff = 4;
+	v = first_verdict(&f);
+	assert_string_equal(cause_name(v.cause), "TX_NOT_ACKED");
+	assert_int_equal(v.fault, FAULT_NETWORK);
+	assert_int_equal(v.confidence, CONFIDENCE_HIGH);
+	assert_true(says(&v, "larger than one segment (1448 B)"));
+	assert_not_cause(&f, PEER_SILENT);
+
+	/* just sent: the acknowledgement may be on its way */
+	f.live.retransmits = f.live.backoff = 0;
+	f.live.last_data_sent_ms = 100;
+	assert_not_cause(&f, TX_NOT_ACKED);
+
+	f = failed(SYSCALL, NULL);
+	f.h.last_errno = 110;
+	f.h.at_start = quiet_socket();
+	assert_cause(&f, TX_NOT_ACKED);
+
+	/* it got through at last */
+	f = finished_after_gap(3 * S, 0);
+	f.h.at_start = f.h.at_gap = quiet_socket();
+	f.h.at_gap.total_retrans = 4;
+	assert_cause(&f, TX_NOT_ACKED);
+	assert_not_cause(&f, PEER_SILENT);
+}
+
+static void test_client_hello_dropped(void **state)
+{
+	struct facts f = waiting_client(6 * S);
+	struct verdict v;
+
+	(void)state;
+	f.h.bytes_out = f.h.first_flight = 1700;
+	f.live = quiet_socket();
+	v = first_verdict(&f);
+	assert_string_equal(cause_name(v.cause), "CLIENT_HELLO_DROPPED");
+	assert_int_equal(v.confidence, CONFIDENCE_LOW);
+	assert_true(doubts(&v, CAUSE_PEER_SILENT));
+	assert_true(has_verdict(&f, CAUSE_PEER_SILENT));
+	f.peers_ok = 3;
+	assert_true(first_verdict(&f).confidence > v.confidence);
+
+	/* in one packet it is as any other */
+	f.live.snd_mss = 32768;
+	assert_cause(&f, PEER_SILENT);
+	assert_not_cause(&f, CLIENT_HELLO_DROPPED);
+	/* answered in part */
+	f.live.snd_mss = 1448;
+	f.h.bytes_in = 5;
+	assert_not_cause(&f, CLIENT_HELLO_DROPPED);
+}
+
+static void test_tcp_not_connected(void **state)
+{
+	struct facts f = waiting_client(6 * S);
+
+	(void)state;
+	f.h.last_error = WANT_WRITE;
+	f.h.bytes_out = f.h.first_flight = 0;
+	f.h.at_start = quiet_socket();
+	f.h.at_start.tcp_state = 2;
+	assert_cause(&f, TCP_NOT_CONNECTED);
+	/* it was connected later */
+	f.live = quiet_socket();
+	assert_not_cause(&f, TCP_NOT_CONNECTED);
+
+	f = failed(SYSCALL, NULL);
+	f.h.bytes_in = 0;
+	f.h.last_errno = 111;
+	assert_cause(&f, TCP_NOT_CONNECTED);
+	f.h.last_errno = 107;
+	assert_cause(&f, TCP_NOT_CONNECTED);
+	assert_int_equal(first_verdict(&f).fault, FAULT_PROGRAM);
+}
+
+static void test_slow_but_fine(void **state)
+{
+	struct facts f = finished_after_gap(650 * MS, 0);
+	struct verdict v;
+
+	(void)state;
+	f.age_ns = 13 * S / 10;
+	f.gap_waiting_ns = 129 * S / 100;
+	f.h.at_end = quiet_socket();
+	f.h.at_end.rtt_us = 640000;
+	v = first_verdict(&f);
+	assert_string_equal(cause_name(v.cause), "SLOW_BUT_FINE");
+	assert_int_equal(v.fault, FAULT_NONE);
+	assert_true(says(&v, "2 round trips of 640 ms"));
+	f.h.at_end.rtt_us = 400;
+	assert_not_cause(&f, SLOW_BUT_FINE);
+}
+
+/* ---- event loops ---------------------------------------------------------------------- */
+
+static void test_app_not_resuming(void **state)
+{
+	struct facts f = finished_after_gap(3 * S, 28 * S / 10);
+	struct verdict v;
+
+	(void)state;
+	f.h.at_gap = quiet_socket();
+	f.h.at_gap.inq = 2900;
+	v = first_verdict(&f);
+	assert_string_equal(cause_name(v.cause), "APP_NOT_RESUMING");
+	assert_int_equal(v.fault, FAULT_PROGRAM);
+	assert_true(says(&v, "2900 B lay unread in the socket, for 2.8 s"));
+
+	/* while it hangs */
+	f = waiting_client(5 * S);
+	f.live = quiet_socket();
+	f.live.inq = 1200;
+	f.live.last_data_recv_ms = 4900;
+	assert_cause(&f, APP_NOT_RESUMING);
+	assert_not_cause(&f, PEER_SILENT);
+	f.live.inq = 0;
+	assert_cause(&f, PEER_SILENT);
+
+	/* stopped by a signal */
+	f.wait = WAIT_STOPPED;
+	v = first_verdict(&f);
+	assert_string_equal(cause_name(v.cause), "APP_NOT_RESUMING");
+	assert_true(doubts(&v, CAUSE_PEER_SILENT));
+}
+
+static void test_wrong_interest(void **state)
+{
+	struct facts f = waiting_client(5 * S);
+	struct verdict v;
+
+	(void)state;
+	f.live = quiet_socket();
+	f.live.inq = 1200;
+	f.live.last_data_recv_ms = 4900;
+	f.wait = WAIT_POLL;
+	f.wait_syscall = "epoll_wait";
+	v = first_verdict(&f);
+	assert_string_equal(cause_name(v.cause), "WRONG_INTEREST");
+	assert_int_equal(v.confidence, CONFIDENCE_HIGH);
+	assert_true(says(&v, "waits in epoll_wait"));
+	assert_not_cause(&f, APP_NOT_RESUMING);
+	/* it is elsewhere: nobody polls */
+	f.wait = WAIT_SLEEP;
+	assert_cause(&f, APP_NOT_RESUMING);
+	/* it polls, and there is nothing to be had */
+	f.wait = WAIT_POLL;
+	f.live.inq = 0;
+	assert_cause(&f, PEER_SILENT);
+
+	f = finished_after_gap(3 * S, 28 * S / 10);
+	f.h.at_gap = quiet_socket();
+	f.h.at_gap.inq = 2900;
+	f.thread_other_ops = 42;
+	v = first_verdict(&f);
+	assert_string_equal(cause_name(v.cause), "WRONG_INTEREST");
+	assert_true(says(&v, "42 calls on other SSL objects"));
+}
+
+static void test_busy_spin(void **state)
+{
+	struct facts f = finished(600 * MS);
+
+	(void)state;
+	f.h.calls = 40001;
+	f.h.retries = 40000;
+	f.h.want_read = f.h.longest_run = 39999;
+	f.h.longest_run_error = WANT_READ;
+	f.run_ns = 580 * MS;
+	assert_cause(&f, BUSY_SPIN);
+	assert_int_equal(first_verdict(&f).confidence, CONFIDENCE_HIGH);
+	/* every 2 ms it may well be: that burns nothing */
+	f.h.longest_run = f.h.want_read = 290;
+	assert_not_cause(&f, BUSY_SPIN);
+}
+
+static struct facts with_memory(struct facts f, uint8_t bio_class, uint32_t in, uint32_t out)
+{
+	f.h.read.bio_class = f.h.write.bio_class = bio_class;
+	f.h.read.blocking = f.h.write.blocking = 2;
+	f.h.read.fd = f.h.write.fd = -1;
+	f.h.pending_in = in;
+	f.h.pending_out = out;
+	return f;
+}
+
+static void test_bio_not_pumped(void **state)
+{
+	struct facts f = with_memory(waiting_client(5 * S), TLSTALL_BIO_MEMORY, 0, 517);
+
+	(void)state;
+	/* after the first call it always lies there: asyncio takes it out then */
+	assert_cause(&f, PEER_SILENT);
+	f.h.calls = 3;
+	f.h.retries = 2;
+	assert_cause(&f, BIO_NOT_PUMPED);
+	assert_int_equal(first_verdict(&f).fault, FAULT_PROGRAM);
+	/* some was taken */
+	f.h.bytes_out = 1034;
+	assert_not_cause(&f, BIO_NOT_PUMPED);
+
+	f = with_memory(waiting_client(5 * S), TLSTALL_BIO_PAIR, 0, 512);
+	f.h.last_error = WANT_WRITE;
+	assert_cause(&f, BIO_NOT_PUMPED);
+	f.h.pending_out = 0;
+	assert_not_cause(&f, BIO_NOT_PUMPED);
+}
+
+static void test_bio_starved(void **state)
+{
+	struct facts f = with_memory(waiting_client(5 * S), TLSTALL_BIO_MEMORY, 0, 0);
+	struct verdict v = first_verdict(&f);
+
+	(void)state;
+	assert_string_equal(cause_name(v.cause), "BIO_STARVED");
+	assert_int_equal(v.fault, FAULT_UNKNOWN);
+	assert_true(doubts(&v, CAUSE_PEER_SILENT));
+	f.h.read.bio_class = f.h.write.bio_class = TLSTALL_BIO_SOCKET;
+	assert_not_cause(&f, BIO_STARVED);
+}
+
+static void test_late_start(void **state)
+{
+	struct facts f = finished(4 * MS);
+
+	(void)state;
+	f.before_start_ns = 3 * S;
+	assert_cause(&f, LATE_START);
+	f.before_start_ns = 900 * MS;
+	assert_cause(&f, NONE);
+
+	/* the ClientHello had come long before */
+	f = as_server(finished(4 * MS));
+	f.h.at_start = quiet_socket();
+	f.h.at_start.last_data_recv_ms = 2500;
+	assert_cause(&f, LATE_START);
+	assert_int_equal(first_verdict(&f).confidence, CONFIDENCE_HIGH);
+
+	/* SYNs were lost */
+	f = finished(4 * MS);
+	f.before_start_ns = 3 * S;
+	f.h.at_start = quiet_socket();
+	f.h.at_start.total_retrans = 1;
+	assert_not_cause(&f, LATE_START);
+}
+
+static void test_async_pending(void **state)
+{
+	struct facts f = waiting_client(5 * S);
+
+	(void)state;
+	f.h.last_error = WANT_ASYNC;
+	f.h.want_other = 1;
+	assert_cause(&f, ASYNC_PENDING);
+	f.h.last_error = WANT_READ;
+	assert_not_cause(&f, ASYNC_PENDING);
+
+	f = finished_after_gap(2 * S, 0);
+	f.h.longest_gap_want = WANT_CLIENT_HELLO_CB;
+	f.gap_waiting_ns = 0;
+	assert_cause(&f, ASYNC_PENDING);
+
+	/* asked again at once, as long as it took */
+	f = finished(700 * MS);
+	f.h.calls = f.h.longest_run = 300000;
+	f.h.longest_run_error = WANT_X509_LOOKUP;
+	f.run_ns = 690 * MS;
+	assert_cause(&f, ASYNC_PENDING);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_peer_silent),
+		cmocka_unit_test(test_peer_takes_nothing),
+		cmocka_unit_test(test_silent_peer_of_a_spinning_client),
+		cmocka_unit_test(test_slow_peer),
+		cmocka_unit_test(test_rx_partial),
+		cmocka_unit_test(test_dripping_peer),
+		cmocka_unit_test(test_tx_not_acked),
+		cmocka_unit_test(test_client_hello_dropped),
+		cmocka_unit_test(test_tcp_not_connected),
+		cmocka_unit_test(test_slow_but_fine),
+		cmocka_unit_test(test_app_not_resuming),
+		cmocka_unit_test(test_wrong_interest),
+		cmocka_unit_test(test_busy_spin),
+		cmocka_unit_test(test_bio_not_pumped),
+		cmocka_unit_test(test_bio_starved),
+		cmocka_unit_test(test_late_start),
+		cmocka_unit_test(test_async_pending),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
