@@ -19,7 +19,7 @@ struct call {
 	const SSL *ssl;
 	struct track *track;
 	struct tlstall_handshake *slot;
-	uintptr_t frame; /* of the wrapper: deeper calls have lower ones */
+	uintptr_t frame, from; /* of the wrapper: its frame and return address */
 	uint64_t ticks;
 	uint64_t cpu_ns; /* thread CPU time at entry, when cpu_known */
 	uint32_t stale_error;
@@ -39,6 +39,7 @@ static inline __attribute__((always_inline)) struct call call_enter(const SSL *s
 		.lib = libssl_of(ssl),
 		.ssl = ssl,
 		.frame = (uintptr_t)__builtin_frame_address(0),
+		.from = (uintptr_t)__builtin_return_address(0),
 		.function = (uint8_t)function,
 	};
 
@@ -54,9 +55,12 @@ static inline int call_leave(struct call *call, int ret)
 	return ret;
 }
 
+/* The object of this thread's last op. */
+extern __thread const SSL *call_last_op;
+
 /* From the info callback. */
 void call_info(const struct libssl *lib, const SSL *ssl, int where, int ret);
-/* The SSL object is gone. */
-void call_freed(struct track *track);
+/* An op that is known by what the info callback said of it alone. */
+void call_internal(struct track *track, const SSL *ssl, int ret);
 
 #endif

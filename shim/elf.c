@@ -2,6 +2,7 @@
 #include "elf.h"
 
 #include <string.h>
+#include <time.h>
 
 /* glibc relocates these in place on x86 and arm64, other loaders do not. */
 static const void *dynamic_pointer(uintptr_t bias, ElfW(Addr) value)
@@ -121,6 +122,14 @@ bool elf_needs(const struct elf_object *object, const char *soname)
 	return false;
 }
 
+bool elf_is_own(uintptr_t address)
+{
+	extern const char __ehdr_start __attribute__((visibility("hidden")));
+	extern const char _end __attribute__((visibility("hidden")));
+
+	return address - (uintptr_t)&__ehdr_start < (uintptr_t)(&_end - &__ehdr_start);
+}
+
 struct walk {
 	bool (*visit)(const struct elf_object *object, void *context);
 	void *context;
@@ -135,11 +144,72 @@ static int walk_one(struct dl_phdr_info *info, size_t size, void *data)
 	return elf_object(info, &object) && walk->visit(&object, walk->context);
 }
 
+static uint32_t walking, paused;
+
+static void enter_walk(void)
+{
+	__atomic_fetch_add(&walking, 1, __ATOMIC_SEQ_CST);
+}
+
+void elf_walk_leave(void)
+{
+	__atomic_fetch_sub(&walking, 1, __ATOMIC_RELEASE);
+}
+
+bool elf_walk_enter(void)
+{
+	enter_walk();
+	if (!__atomic_load_n(&paused, __ATOMIC_SEQ_CST))
+		return true;
+	elf_walk_leave();
+	return false;
+}
+
+void elf_pause_walks(void)
+{
+	__atomic_store_n(&paused, 1, __ATOMIC_SEQ_CST);
+	for (int i = 0; i < 100 && __atomic_load_n(&walking, __ATOMIC_SEQ_CST); i++)
+		nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+}
+
+void elf_resume_walks(bool in_child)
+{
+	if (in_child)
+		__atomic_store_n(&walking, 0, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&paused, 0, __ATOMIC_SEQ_CST);
+}
+
 bool elf_each(bool (*visit)(const struct elf_object *object, void *context), void *context)
 {
 	struct walk walk = {visit, context};
+	int found;
 
-	return dl_iterate_phdr(walk_one, &walk);
+	enter_walk();
+	found = dl_iterate_phdr(walk_one, &walk);
+	elf_walk_leave();
+	return found;
+}
+
+struct search {
+	const char *name;
+	void *found;
+};
+
+static bool find_in(const struct elf_object *object, void *context)
+{
+	struct search *search = context;
+
+	if (!elf_is_own(object->start))
+		search->found = elf_symbol(object, search->name);
+	return search->found;
+}
+
+void *elf_find(const char *name)
+{
+	struct search search = {.name = name};
+
+	elf_each(find_in, &search);
+	return search.found;
 }
 
 static int read_adds(struct dl_phdr_info *info, size_t size, void *data)
@@ -153,6 +223,8 @@ uint64_t elf_loads(void)
 {
 	uint64_t loads = 0;
 
+	enter_walk();
 	dl_iterate_phdr(read_adds, &loads);
+	elf_walk_leave();
 	return loads;
 }

@@ -31,9 +31,24 @@ void *elf_symbol(const struct elf_object *object, const char *name);
 /* DT_SONAME, or "". */
 const char *elf_soname(const struct elf_object *object);
 bool elf_needs(const struct elf_object *object, const char *soname);
+/* Whether an address lies in this very library. */
+bool elf_is_own(uintptr_t address);
+
+/*
+ * Walks over the loaded objects hold a lock of the loader. A fork in the middle of one
+ * would leave it locked in the child for ever: fork waits for those under way, which
+ * takes microseconds. Walks that can be done without (unwinding) ask first, by
+ * elf_walk_enter(), and are refused meanwhile.
+ */
+bool elf_walk_enter(void);
+void elf_walk_leave(void);
+void elf_pause_walks(void);
+void elf_resume_walks(bool in_child);
 
 /* Calls visit for each loaded object until it returns true; returns that. */
 bool elf_each(bool (*visit)(const struct elf_object *object, void *context), void *context);
+/* The first definition outside this library. For the loader's functions, whose versions vary. */
+void *elf_find(const char *name);
 /* Counts loads of objects; equal numbers mean that nothing was loaded in between. */
 uint64_t elf_loads(void);
 

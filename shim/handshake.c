@@ -133,14 +133,16 @@ enum tlstall_outcome handshake_leave(struct tlstall_handshake *h, const struct h
 	h->last_error = in->error;
 	h->last_errno = in->error_number;
 	h->last_function = in->function;
-	h->ossl_error = in->ossl_error;
+	/* what comes after a fatal error tells less than that did */
+	if (in->ossl_error || !(h->flags & TLSTALL_HS_FATAL_RESUMED))
+		h->ossl_error = in->ossl_error;
 	h->leave = in->ticks;
 	__atomic_store_n(&h->enter, 0, __ATOMIC_RELEASE);
 	if (in->finished) {
 		handshake_end(h, TLSTALL_OUTCOME_OK, in->ticks);
 	} else if (in->error != HS_NONE && !handshake_is_retry(in->error)) {
-		h->failed_state = h->state_count
-			? TLSTALL_STATE_ID(h->states[h->state_count - 1]) : in->state;
+		h->failed_state = h->state_count ?
+			TLSTALL_STATE_ID(h->states[h->state_count - 1]) : in->state;
 		handshake_end(h, TLSTALL_OUTCOME_FAILED, in->ticks);
 	}
 	h->state = in->state;
@@ -175,7 +177,7 @@ void handshake_alert(struct tlstall_handshake *h, bool by_peer, uint8_t level, u
 	if (h->alert_count >= sizeof(h->alerts) / sizeof(h->alerts[0]))
 		return;
 	alert = &h->alerts[h->alert_count++];
-	alert->at_us = (uint32_t)((ticks - h->start) * 1000 / ms);
+	alert->at_us = (uint32_t)least((ticks - h->start) * 1000 / ms, UINT32_MAX);
 	alert->by_peer = by_peer;
 	alert->level = level;
 	alert->description = description;

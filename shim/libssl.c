@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "libssl.h"
 
-#include <dlfcn.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -10,8 +9,13 @@
 
 struct libssl *libssl_copies[LIBSSL_MAX];
 
-/* Objects of no known libssl (libgnutls-openssl): whatever comes next in the search order. */
-static struct libssl foreign = {.foreign = true, .ssl_index = -1, .ctx_index = -1};
+/* Where there is no libssl at all every function fails: better than a jump to nowhere. */
+static struct libssl nowhere = {.foreign = true, .ssl_index = -1, .ctx_index = -1};
+
+static void *absent(void)
+{
+	return NULL;
+}
 
 struct member {
 	const char *name;
@@ -34,6 +38,14 @@ static void set_member(struct libssl *lib, const struct member *member, void *ad
 	memcpy((char *)lib + member->offset, &address, sizeof(address));
 }
 
+static void *get_member(const struct libssl *lib, const struct member *member)
+{
+	void *address;
+
+	memcpy(&address, (const char *)lib + member->offset, sizeof(address));
+	return address;
+}
+
 struct crypto_search {
 	const struct elf_object *ssl;
 	struct elf_object found;
@@ -50,20 +62,32 @@ static bool is_libcrypto(const struct elf_object *object, void *context)
 	return true;
 }
 
-/* Fills all functions; false where it is not an OpenSSL that we understand. */
-static bool resolve(struct libssl *lib, const struct elf_object *ssl,
+static bool is_openssl(const struct libssl *lib)
+{
+	return !strncmp(lib->OpenSSL_version(0), "OpenSSL ", 8) &&
+	       lib->OpenSSL_version_num() >= 0x10101000ul;
+}
+
+/*
+ * What an object of another make (LibreSSL, libgnutls-openssl, OpenSSL before 1.1.1) has
+ * of our functions is called in it; nothing else is.
+ */
+static void resolve(struct libssl *lib, const struct elf_object *ssl,
 		    const struct elf_object *crypto)
 {
 	for (size_t i = 0; i < MEMBERS; i++) {
 		const struct member *m = &members[i];
-		void *address = elf_symbol(m->in_libcrypto ? crypto : ssl, m->name);
+		const struct elf_object *in = m->in_libcrypto ? crypto : ssl;
+		void *address = in->symbols ? elf_symbol(in, m->name) : NULL;
 
-		if (!address && m->required)
-			return false;
+		lib->foreign |= !address && m->required;
 		set_member(lib, m, address);
 	}
-	return !strncmp(lib->OpenSSL_version(0), "OpenSSL ", 8) &&
-	       lib->OpenSSL_version_num() >= 0x10101000ul;
+	lib->foreign = lib->foreign || !is_openssl(lib);
+	for (size_t i = 0; lib->foreign && i < MEMBERS; i++) {
+		if (!get_member(lib, &members[i]))
+			set_member(lib, &members[i], (void *)absent);
+	}
 }
 
 static void publish(const struct libssl *made)
@@ -99,37 +123,36 @@ static bool known(uintptr_t start)
 	return false;
 }
 
+static struct elf_object find_libcrypto(const struct elf_object *ssl)
+{
+	struct crypto_search search = {.ssl = ssl};
+
+	/* linked into one with its libcrypto? */
+	if (elf_symbol(ssl, "OpenSSL_version_num"))
+		return *ssl;
+	elf_each(is_libcrypto, &search);
+	return search.found;
+}
+
+/* By what it defines: names of files and sonames vary. */
 static bool learn(const struct elf_object *object, void *context)
 {
-	struct crypto_search search = {.ssl = object};
 	struct libssl lib = {
 		.start = object->start,
 		.size = object->end - object->start,
 		.ssl_index = -1,
 		.ctx_index = -1,
 	};
+	struct elf_object crypto;
 
 	(void)context;
-	if (strncmp(elf_soname(object), "libssl", 6) || known(object->start))
+	if (elf_is_own(object->start) || known(object->start) ||
+	    !elf_symbol(object, "SSL_connect") || !elf_symbol(object, "SSL_new"))
 		return false;
-	if (!elf_each(is_libcrypto, &search))
-		search.found = *object;
-	if (resolve(&lib, object, &search.found))
-		publish(&lib);
+	crypto = find_libcrypto(object);
+	resolve(&lib, object, &crypto);
+	publish(&lib);
 	return false;
-}
-
-static const struct libssl *next_in_order(void)
-{
-	if (!__atomic_load_n(&foreign.start, __ATOMIC_ACQUIRE)) {
-		for (size_t i = 0; i < MEMBERS; i++) {
-			if (!members[i].in_libcrypto)
-				set_member(&foreign, &members[i],
-					   dlsym(RTLD_NEXT, members[i].name));
-		}
-		__atomic_store_n(&foreign.start, UINTPTR_MAX, __ATOMIC_RELEASE);
-	}
-	return &foreign;
 }
 
 static const struct libssl *match(const void *object)
@@ -148,15 +171,25 @@ static bool inside(const struct libssl *lib, const void *address)
 	return (uintptr_t)address - lib->start < lib->size;
 }
 
-/* Nothing matched: a single copy it must be, unless another library comes before it. */
-static const struct libssl *fallback(void)
+/*
+ * Nothing matched. The structures of libgnutls-openssl have no method in them, all
+ * others do; an object may be NULL.
+ */
+static const struct libssl *fallback(const void *object)
 {
-	const struct libssl *only = libssl_copies[0];
-	void *next = dlsym(RTLD_NEXT, "SSL_connect");
+	const struct libssl *first = __atomic_load_n(&libssl_copies[0], __ATOMIC_ACQUIRE);
 
-	if (only && (!libssl_copies[1] || !next) && (!next || inside(only, next)))
-		return only;
-	return next_in_order();
+	for (int i = 0; object && i < LIBSSL_MAX; i++) {
+		const struct libssl *lib = __atomic_load_n(&libssl_copies[i], __ATOMIC_ACQUIRE);
+
+		if (lib && lib->foreign)
+			return lib;
+	}
+	if (first)
+		return first;
+	for (size_t i = 0; i < MEMBERS; i++)
+		set_member(&nowhere, &members[i], (void *)absent);
+	return &nowhere;
 }
 
 static void rescan(void)
@@ -164,8 +197,10 @@ static void rescan(void)
 	static uint64_t seen;
 	uint64_t loads = elf_loads();
 
-	if (__atomic_exchange_n(&seen, loads, __ATOMIC_ACQ_REL) != loads)
-		elf_each(learn, NULL);
+	if (__atomic_load_n(&seen, __ATOMIC_ACQUIRE) == loads)
+		return;
+	elf_each(learn, NULL);
+	__atomic_store_n(&seen, loads, __ATOMIC_RELEASE);
 }
 
 const struct libssl *libssl_find(const void *object)
@@ -176,7 +211,7 @@ const struct libssl *libssl_find(const void *object)
 		return lib;
 	rescan();
 	lib = match(object);
-	return lib ? lib : fallback();
+	return lib ? lib : fallback(object);
 }
 
 static const struct libssl *match_method(const void *method)
@@ -198,5 +233,5 @@ const struct libssl *libssl_of_method(const void *method)
 		return lib;
 	rescan();
 	lib = match_method(method);
-	return lib ? lib : fallback();
+	return lib ? lib : fallback(method);
 }

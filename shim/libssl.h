@@ -24,7 +24,7 @@ enum function_id {
 struct libssl {
 	uintptr_t start, size; /* mapped range */
 	uint8_t id;	       /* position among the copies */
-	bool foreign;	       /* not a libssl: forward, look at nothing */
+	bool foreign;	       /* not an OpenSSL that we know: forward, look at nothing */
 	int ssl_index, ctx_index; /* ex_data, -1: not registered yet */
 #define INTERPOSED(name, kind, need) __typeof__(&name) name;
 #define LIBSSL(name, need) __typeof__(&name) name;
@@ -32,7 +32,7 @@ struct libssl {
 #include "functions.def"
 };
 
-#define LIBSSL_MAX 4
+#define LIBSSL_MAX 16
 extern struct libssl *libssl_copies[LIBSSL_MAX];
 
 /* The slow way: looks at all loaded objects again. Never NULL. */

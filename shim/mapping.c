@@ -4,18 +4,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "clock.h"
+#include "elf.h"
+#include "file.h"
 #include "settings.h"
-#include "tlstall/environment.h"
 
 struct mapping mapping;
 static struct tlstall_control private_control = {.mode = TLSTALL_MODE_ALL};
@@ -23,7 +22,7 @@ struct tlstall_control *control = &private_control;
 
 /* A page that the kernel wipes in every forked child, even after a raw clone(). */
 static struct identity *identity;
-static bool forked_with_threads;
+static bool parent_was_single;
 
 struct thread_id {
 	uint32_t tid;
@@ -38,24 +37,13 @@ __attribute__((constructor)) static void read_settings(void)
 	private_control.mode = settings.mode;
 }
 
-static ssize_t read_small(const char *path, char *buffer, size_t size)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t got = fd < 0 ? -1 : read(fd, buffer, size - 1);
-
-	if (fd >= 0)
-		close(fd);
-	buffer[got > 0 ? got : 0] = '\0';
-	return got;
-}
-
 /* Field 22 of /proc/self/stat; the command name before it may hold anything. */
 static uint64_t read_start_time(void)
 {
 	char text[1024];
 	const char *at;
 
-	if (read_small("/proc/self/stat", text, sizeof(text)) <= 0)
+	if (file_read_small("/proc/self/stat", text, sizeof(text)) <= 0)
 		return 0;
 	at = strrchr(text, ')');
 	for (int field = 2; at && field < 22; field++)
@@ -66,7 +54,7 @@ static uint64_t read_start_time(void)
 static void read_comm(char comm[16])
 {
 	char text[32];
-	ssize_t size = read_small("/proc/self/comm", text, sizeof(text));
+	ssize_t size = file_read_small("/proc/self/comm", text, sizeof(text));
 
 	if (size > 0 && text[size - 1] == '\n')
 		text[--size] = '\0';
@@ -175,100 +163,40 @@ static void write_header(struct tlstall_header *h, const struct layout *l, uint6
 	h->string_count = h->state_count = h->stack_count = 1; /* id 0 is "none" */
 	read_comm(h->comm);
 	gethostname(h->host, sizeof(h->host) - 1);
-	read_small("/proc/sys/kernel/random/boot_id", h->boot_id, sizeof(h->boot_id));
+	file_read_small("/proc/sys/kernel/random/boot_id", h->boot_id, sizeof(h->boot_id));
 	h->boot_id[strcspn(h->boot_id, "\n")] = '\0';
 	length = readlink("/proc/self/exe", h->program, sizeof(h->program) - 1);
 	h->program[length > 0 ? length : 0] = '\0';
 }
 
-/* ---- the file ------------------------------------------------------------- */
+/* ---- creation ------------------------------------------------------------- */
 
-static const char *errno_name(int error)
+/* One link for the directory, one for its parent, one for each thread's. */
+static bool has_threads(void)
 {
-	switch (error) {
-	case ENOSPC: return "ENOSPC";
-	case EDQUOT: return "EDQUOT";
-	case EFBIG: return "EFBIG";
-	case EACCES: return "EACCES";
-	case EPERM: return "EPERM";
-	case EROFS: return "EROFS";
-	case ENOENT: return "ENOENT";
-	case ENOMEM: return "ENOMEM";
-	case EMFILE: return "EMFILE";
-	case ENFILE: return "ENFILE";
-	case EEXIST: return "EEXIST";
-	default: return "EIO";
-	}
+	struct statx st;
+
+	return statx(AT_FDCWD, "/proc/self/task", 0, STATX_NLINK, &st) || st.stx_nlink != 3;
 }
-
-/* An empty file that says by its name why there is no trace. */
-static void leave_note(uint64_t start_time, int error)
-{
-	char path[PATH_MAX + 64];
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/%d-%llu" TLSTALL_FAILED_INFIX "%s", settings.directory,
-		 getpid(), (unsigned long long)start_time, errno_name(error));
-	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd >= 0)
-		close(fd);
-}
-
-/* The default directory is ours alone, or we do not use it. */
-static bool prepare_directory(void)
-{
-	struct stat st;
-
-	if (!settings.directory[0])
-		return false;
-	if (!settings.directory_is_default)
-		return true;
-	mkdir(settings.directory, 0700);
-	return !lstat(settings.directory, &st) && S_ISDIR(st.st_mode) && st.st_uid == geteuid() &&
-	       !(st.st_mode & 022);
-}
-
-/* Growing past RLIMIT_FSIZE would raise SIGXFSZ and kill the program. */
-static int allocate(int fd, uint64_t size)
-{
-	struct rlimit limit;
-
-	if (!getrlimit(RLIMIT_FSIZE, &limit) && limit.rlim_cur < size)
-		return EFBIG;
-	return posix_fallocate(fd, 0, (off_t)size);
-}
-
-static char *map_file(const char *path, uint64_t size, int *error)
-{
-	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	void *base = MAP_FAILED;
-
-	if (fd < 0) {
-		*error = errno;
-		return NULL;
-	}
-	*error = allocate(fd, size);
-	if (!*error) {
-		base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-		*error = base == MAP_FAILED ? errno : 0;
-	}
-	close(fd);
-	if (base != MAP_FAILED)
-		return base;
-	unlink(path);
-	return NULL;
-}
-
-/* glibc 2.32 and later tell; before, every forked child counts as a threaded program's. */
-extern char __libc_single_threaded __attribute__((weak));
 
 static void before_fork(void)
 {
-	const char *single = &__libc_single_threaded;
-
 	if (mapping.header)
 		__atomic_store_n(&mapping.header->forked, 1, __ATOMIC_RELAXED);
-	forked_with_threads = !single || !*single;
+	parent_was_single = !has_threads();
+	elf_pause_walks();
+}
+
+/* The next child may come by _Fork() or clone(), which do not tell us. */
+static void after_fork_in_parent(void)
+{
+	parent_was_single = false;
+	elf_resume_walks(false);
+}
+
+static void after_fork_in_child(void)
+{
+	elf_resume_walks(true);
 }
 
 static bool make_identity(void)
@@ -278,56 +206,28 @@ static bool make_identity(void)
 		return false;
 	if (madvise(identity, 4096, MADV_WIPEONFORK))
 		return false;
-	pthread_atfork(before_fork, NULL, NULL);
+	pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
 	return true;
-}
-
-static char path_of_trace[PATH_MAX + 64];
-
-static void name_trace(uint64_t start_time, uint32_t image)
-{
-	char suffix[16] = "";
-
-	if (image)
-		snprintf(suffix, sizeof(suffix), "-%u", image);
-	snprintf(path_of_trace, sizeof(path_of_trace), "%s/%d-%llu%s" TLSTALL_TRACE_SUFFIX,
-		 settings.directory, getpid(), (unsigned long long)start_time, suffix);
-}
-
-/* More than a process that keeps to itself will ever exec programs that shake hands. */
-#define IMAGES 10000
-
-static char *map_image(uint64_t start_time, uint64_t size, uint32_t *image, int *error)
-{
-	char *base = NULL;
-
-	*error = EEXIST;
-	for (*image = 0; *image < IMAGES && *error == EEXIST; ++*image) {
-		name_trace(start_time, *image);
-		base = map_file(path_of_trace, size, error);
-		if (base)
-			break;
-	}
-	return base;
 }
 
 static void create(void)
 {
-	struct layout layout = plan(settings.size & ~4095ull);
-	uint64_t start_time = read_start_time();
 	struct tlstall_header *header;
+	struct layout layout;
+	uint64_t start_time;
 	uint32_t image;
 	char *base;
-	int error;
 
-	if (!prepare_directory() || !make_identity())
+	/* a library's constructor may come before ours */
+	settings_read();
+	if (!make_identity())
 		return;
 	clock_choose();
-	base = map_image(start_time, layout.size, &image, &error);
-	if (!base) {
-		leave_note(start_time, error);
+	layout = plan(settings.size & ~4095ull);
+	start_time = read_start_time();
+	base = file_create(start_time, layout.size, &image);
+	if (!base)
 		return;
-	}
 	header = (struct tlstall_header *)base;
 	write_header(header, &layout, start_time);
 	header->image = image;
@@ -339,16 +239,38 @@ static void create(void)
 	__atomic_store_n(&header->magic, TLSTALL_MAGIC, __ATOMIC_RELEASE);
 }
 
+/*
+ * Not pthread_once(), which waits for ever for a thread that a fork did not copy,
+ * or for the code that a signal handler interrupted.
+ */
+static void create_once(void)
+{
+	enum { NOT_YET, MAKING, OVER };
+	static uint32_t state;
+	uint32_t seen = NOT_YET;
+
+	if (__atomic_compare_exchange_n(&state, &seen, MAKING, false, __ATOMIC_ACQ_REL,
+					__ATOMIC_ACQUIRE)) {
+		create();
+		if (!mapping.header)
+			private_control.mode = TLSTALL_MODE_OFF;
+		__atomic_store_n(&state, OVER, __ATOMIC_RELEASE);
+		return;
+	}
+	for (int i = 0; i < 100 && __atomic_load_n(&state, __ATOMIC_ACQUIRE) == MAKING; i++)
+		nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+	__atomic_store_n(&state, OVER, __ATOMIC_RELEASE);
+}
+
 bool mapping_open(void)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	int saved = errno;
 
 	if (!__atomic_load_n(&mapping.header, __ATOMIC_ACQUIRE)) {
-		pthread_once(&once, create);
+		create_once();
 		errno = saved;
 	}
-	return mapping.header;
+	return __atomic_load_n(&mapping.header, __ATOMIC_ACQUIRE);
 }
 
 /* ---- processes and threads ------------------------------------------------ */
@@ -380,7 +302,8 @@ static __attribute__((noinline)) void become_process(void)
 	bool child = mapping.header->process_count > 0;
 
 	identity->process = add_process();
-	identity->threaded_parent = child && forked_with_threads;
+	identity->threaded_parent = child && !parent_was_single;
+	parent_was_single = false;
 	__atomic_store_n(&identity->alive, 1, __ATOMIC_RELEASE);
 	errno = saved;
 }
@@ -437,14 +360,27 @@ void mapping_keep_time(uint64_t ticks)
 	__atomic_store_n(&h->last_sequence, sequence + 2, __ATOMIC_RELEASE);
 }
 
+/* Measured again as the time since the start grows by a half: four digits at once, more later. */
 uint64_t mapping_ticks_per_ms(void)
 {
+	static uint64_t measured, again;
 	const struct tlstall_header *h = mapping.header;
-	struct tlstall_clock_pair now = clock_pair();
+	uint64_t passed = clock_ticks() - h->first.ticks;
+	struct tlstall_clock_pair now;
 
-	if (now.monotonic_ns - h->first.monotonic_ns < 1000000u)
+	if (passed < __atomic_load_n(&again, __ATOMIC_ACQUIRE))
+		return __atomic_load_n(&measured, __ATOMIC_RELAXED);
+	if (passed < clock_rough_ticks(100))
 		return clock_rough_ticks(1000);
-	return (uint64_t)(rate(&h->first, &now) * 1e6);
+	now = clock_pair();
+	__atomic_store_n(&measured, (uint64_t)(rate(&h->first, &now) * 1e6) | 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&again, passed + passed / 2, __ATOMIC_RELEASE);
+	return __atomic_load_n(&measured, __ATOMIC_RELAXED);
+}
+
+uint64_t mapping_ticks_to_ns(uint64_t ticks)
+{
+	return (uint64_t)((double)ticks * 1e6 / (double)mapping_ticks_per_ms());
 }
 
 __attribute__((destructor)) static void at_exit(void)
@@ -467,5 +403,5 @@ __attribute__((destructor)) static void at_exit(void)
 	/* Made a context, never shook hands, has no children that might: leave nothing behind. */
 	if (!__atomic_load_n(&header->handshakes, __ATOMIC_ACQUIRE) && !header->forked &&
 	    !header->lost.foreign_calls && !header->bad_settings)
-		unlink(path_of_trace);
+		file_remove();
 }

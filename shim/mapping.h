@@ -42,5 +42,6 @@ uint32_t mapping_tid(void);
 void mapping_keep_time(uint64_t ticks);
 /* Measured since the file was made. */
 uint64_t mapping_ticks_per_ms(void);
+uint64_t mapping_ticks_to_ns(uint64_t ticks);
 
 #endif

@@ -8,10 +8,13 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "clock.h"
 #include "mapping.h"
 #include "recorder.h"
+
+static void look_at_descriptor(struct tlstall_handshake *h);
 
 /* ---- BIOs ------------------------------------------------------------------ */
 
@@ -68,41 +71,75 @@ static int descriptor(const struct libssl *lib, BIO *bio, enum tlstall_bio_class
 /* Filters are few; a longer chain than this is a loop. */
 #define CHAIN 16
 
-static BIO *follow(const struct libssl *lib, BIO *top, struct tlstall_transport *out)
+static BIO *end_of(const struct libssl *lib, BIO *bio)
 {
-	BIO *end = top, *next;
+	BIO *next;
+
+	for (int i = 0; i < CHAIN && bio && (next = lib->BIO_next(bio)); i++)
+		bio = next;
+	return bio;
+}
+
+static void describe(const struct libssl *lib, BIO *top, BIO *end, struct tlstall_transport *out)
+{
 	const char *name;
 
 	*out = (struct tlstall_transport){.fd = -1, .blocking = 2};
 	if (!top)
-		return NULL;
-	for (int i = 0; i < CHAIN && (next = lib->BIO_next(end)); i++)
-		end = next;
+		return;
 	name = lib->BIO_method_name(end);
 	out->type = lib->BIO_method_type(end);
 	out->bio_class = classify(out->type, name);
 	out->name = recorder_string(name);
 	out->filter = end != top ? recorder_string(lib->BIO_method_name(top)) : 0;
 	out->fd = descriptor(lib, end, out->bio_class);
-	return end;
 }
 
-bool observe_transport(struct track *track, const SSL *ssl, struct tlstall_handshake *h)
+static uint64_t bytes_read(const struct track *track)
+{
+	return track->rbio ? track->lib->BIO_number_read(track->rbio) : 0;
+}
+
+static uint64_t bytes_written(const struct track *track)
+{
+	return track->wbio ? track->lib->BIO_number_written(track->wbio) : 0;
+}
+
+/* Other BIOs: their counters go on where those of the old ones were. */
+static void take_bios(struct track *track, const SSL *ssl, struct tlstall_handshake *h)
+{
+	const struct libssl *lib = track->lib;
+
+	track->rbio = lib->SSL_get_rbio(ssl);
+	track->wbio = lib->SSL_get_wbio(ssl);
+	track->read_end = end_of(lib, track->rbio);
+	track->write_end = end_of(lib, track->wbio);
+	track->base_in = bytes_read(track) - h->bytes_in;
+	track->base_out = bytes_written(track) - h->bytes_out;
+	describe(lib, track->rbio, track->read_end, &h->read);
+	h->write = h->read;
+	if (track->wbio != track->rbio)
+		describe(lib, track->wbio, track->write_end, &h->write);
+	look_at_descriptor(h);
+}
+
+/* Counters that run backwards: a new BIO at an old one's address. */
+static bool same_bios(const struct track *track, const SSL *ssl, const struct tlstall_handshake *h)
 {
 	const struct libssl *lib = track->lib;
 	BIO *rbio = lib->SSL_get_rbio(ssl), *wbio = lib->SSL_get_wbio(ssl);
 
-	if (rbio == track->rbio && wbio == track->wbio && h->calls)
+	return rbio == track->rbio && wbio == track->wbio &&
+	       end_of(lib, rbio) == track->read_end && end_of(lib, wbio) == track->write_end &&
+	       (int64_t)(bytes_read(track) - track->base_in - h->bytes_in) >= 0 &&
+	       (int64_t)(bytes_written(track) - track->base_out - h->bytes_out) >= 0;
+}
+
+bool observe_transport(struct track *track, const SSL *ssl, struct tlstall_handshake *h)
+{
+	if (same_bios(track, ssl, h))
 		return false;
-	track->rbio = rbio;
-	track->wbio = wbio;
-	track->read_end = follow(lib, rbio, &h->read);
-	if (wbio == rbio) {
-		h->write = h->read;
-		track->write_end = track->read_end;
-	} else {
-		track->write_end = follow(lib, wbio, &h->write);
-	}
+	take_bios(track, ssl, h);
 	return true;
 }
 
@@ -126,20 +163,23 @@ void observe_pending(const struct track *track, const struct tlstall_handshake *
 
 void observe_bytes(const struct track *track, uint64_t *in, uint64_t *out)
 {
-	*in = track->rbio ? track->lib->BIO_number_read(track->rbio) : 0;
-	*out = track->wbio ? track->lib->BIO_number_written(track->wbio) : 0;
+	*in = bytes_read(track) - track->base_in;
+	*out = bytes_written(track) - track->base_out;
 }
 
 /* ---- the kernel ------------------------------------------------------------ */
 
-static void observe_peer(int fd, struct tlstall_address *out)
+typedef int get_name(int fd, struct sockaddr *address, socklen_t *size);
+
+static void read_address(get_name *get, int fd, struct tlstall_address *out)
 {
 	struct sockaddr_storage storage;
 	const struct sockaddr_in *v4 = (const void *)&storage;
 	const struct sockaddr_in6 *v6 = (const void *)&storage;
 	socklen_t size = sizeof(storage);
 
-	if (getpeername(fd, (struct sockaddr *)&storage, &size))
+	*out = (struct tlstall_address){0};
+	if (get(fd, (struct sockaddr *)&storage, &size) || size < sizeof(storage.ss_family))
 		return;
 	out->family = storage.ss_family;
 	if (storage.ss_family == AF_INET) {
@@ -151,7 +191,21 @@ static void observe_peer(int fd, struct tlstall_address *out)
 	}
 }
 
-void observe_descriptor(struct tlstall_handshake *h)
+static uint64_t inode(int fd)
+{
+	struct statx st;
+
+	return statx(fd, "", AT_EMPTY_PATH, STATX_INO, &st) ? 0 : st.stx_ino;
+}
+
+/* A socket that was not connected yet has a peer, and an address of its own, only later. */
+static void look_at_addresses(struct tlstall_handshake *h)
+{
+	read_address(getpeername, h->read.fd, &h->peer);
+	read_address(getsockname, h->read.fd, &h->local);
+}
+
+static void look_at_descriptor(struct tlstall_handshake *h)
 {
 	int fd = h->read.fd, flags;
 
@@ -162,8 +216,8 @@ void observe_descriptor(struct tlstall_handshake *h)
 		h->read.blocking = !(flags & O_NONBLOCK);
 	if (h->write.fd == fd)
 		h->write.blocking = h->read.blocking;
-	if (!h->peer.family)
-		observe_peer(fd, &h->peer);
+	h->socket_inode = inode(fd);
+	look_at_addresses(h);
 }
 
 static void copy_tcp_info(const struct tcp_info *info, struct tlstall_socket *out)
@@ -184,23 +238,44 @@ static void copy_tcp_info(const struct tcp_info *info, struct tlstall_socket *ou
 	out->ca_state = info->tcpi_ca_state;
 }
 
-bool observe_socket(const struct tlstall_handshake *h, bool queues, struct tlstall_socket *out)
+static bool is_still_it(const struct tlstall_handshake *h)
+{
+	return h->socket_inode && inode(h->read.fd) == h->socket_inode;
+}
+
+static void read_queues(int fd, struct tlstall_socket *out)
+{
+	int bytes;
+
+	if (!ioctl(fd, SIOCINQ, &bytes))
+		out->inq = (uint32_t)bytes;
+	if (!ioctl(fd, SIOCOUTQ, &bytes))
+		out->outq = (uint32_t)bytes;
+}
+
+bool observe_socket(struct tlstall_handshake *h, bool later, struct tlstall_socket *out)
 {
 	struct tcp_info info = {0};
 	socklen_t size = sizeof(info);
-	int fd = h->read.fd, bytes;
+	int fd = h->read.fd;
 
-	if (fd < 0 || !control->socket)
+	if (fd < 0 || !control->socket || (later && !is_still_it(h)))
 		return false;
 	*out = (struct tlstall_socket){.inq = UINT32_MAX, .outq = UINT32_MAX};
 	if (!getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size))
 		copy_tcp_info(&info, out);
-	if (queues && !ioctl(fd, SIOCINQ, &bytes))
-		out->inq = (uint32_t)bytes;
-	if (queues && !ioctl(fd, SIOCOUTQ, &bytes))
-		out->outq = (uint32_t)bytes;
+	if (later)
+		read_queues(fd, out);
+	if (!h->peer.family)
+		look_at_addresses(h);
 	out->ticks = clock_ticks();
 	return true;
+}
+
+void observe_left_behind(struct tlstall_handshake *h)
+{
+	if (!observe_socket(h, true, &h->at_end))
+		h->at_end.ticks = 0;
 }
 
 /* ---- the session ------------------------------------------------------------ */
@@ -213,11 +288,16 @@ static void observe_sni(const struct libssl *lib, const SSL *ssl, struct tlstall
 		strncpy(h->sni, sni, sizeof(h->sni) - 1);
 }
 
-void observe_start(const struct track *track, const SSL *ssl, struct tlstall_handshake *h)
+void observe_start(struct track *track, const SSL *ssl, struct tlstall_handshake *h)
 {
-	h->role = track->lib->SSL_is_server(ssl) ? TLSTALL_ROLE_SERVER : TLSTALL_ROLE_CLIENT;
+	const struct libssl *lib = track->lib;
+
+	h->role = lib->SSL_is_server(ssl) ? TLSTALL_ROLE_SERVER : TLSTALL_ROLE_CLIENT;
 	if (h->role == TLSTALL_ROLE_CLIENT)
-		observe_sni(track->lib, ssl, h);
+		observe_sni(lib, ssl, h);
+	if (lib->SSL_is_quic && lib->SSL_is_quic(ssl))
+		h->flags |= TLSTALL_HS_QUIC;
+	take_bios(track, ssl, h);
 }
 
 static void observe_alpn(const struct libssl *lib, const SSL *ssl, struct tlstall_handshake *h)
@@ -259,6 +339,8 @@ void observe_end(const struct track *track, const SSL *ssl, struct tlstall_hands
 {
 	const struct libssl *lib = track->lib;
 
+	if (!observe_socket(h, h->outcome != TLSTALL_OUTCOME_OK, &h->at_end))
+		h->at_end.ticks = 0;
 	h->version = (uint16_t)lib->SSL_version(ssl);
 	h->verify_result = (int32_t)lib->SSL_get_verify_result(ssl);
 	if (lib->SSL_get_peer_cert_chain && lib->SSL_get_peer_cert_chain(ssl))
@@ -267,6 +349,4 @@ void observe_end(const struct track *track, const SSL *ssl, struct tlstall_hands
 		observe_sni(lib, ssl, h);
 	if (h->outcome == TLSTALL_OUTCOME_OK)
 		observe_session(lib, ssl, h);
-	else if (h->ossl_error)
-		h->reason = recorder_string(lib->ERR_reason_error_string(h->ossl_error));
 }

@@ -8,19 +8,25 @@
 
 #include "track.h"
 
-/* The BIOs of the SSL; cheap when they are the same as before. True if they changed. */
+/* Role, server name, BIOs, descriptor: known at the start. */
+void observe_start(struct track *track, const SSL *ssl, struct tlstall_handshake *h);
+/* Version, cipher, ...: known at the end. */
+void observe_end(const struct track *track, const SSL *ssl, struct tlstall_handshake *h);
+/* The SSL is freed while its handshake is unfinished: what its socket says now. */
+void observe_left_behind(struct tlstall_handshake *h);
+
+/* Looks whether the SSL has other BIOs than before, and at those; cheap when it has not. */
 bool observe_transport(struct track *track, const SSL *ssl, struct tlstall_handshake *h);
-/* Peer address and blocking mode of the descriptor. */
-void observe_descriptor(struct tlstall_handshake *h);
 /* Bytes that lie in a built-in memory BIO or pair; UINT32_MAX: not known. */
 void observe_pending(const struct track *track, const struct tlstall_handshake *h, uint32_t *in,
 		     uint32_t *out);
-/* TCP_INFO, and the queue sizes when asked for. False: not a socket we may ask. */
-bool observe_socket(const struct tlstall_handshake *h, bool queues, struct tlstall_socket *out);
-/* Bytes that went through the SSL's own BIOs, ever. */
+/*
+ * TCP_INFO, and the queue sizes when asked for. False: not a descriptor that we may
+ * ask. When some time has passed since the SSL used it, `later` makes sure that its
+ * number is not another file's by now.
+ */
+bool observe_socket(struct tlstall_handshake *h, bool later, struct tlstall_socket *out);
+/* Bytes that went through the SSL's own BIOs since the handshake's start. */
 void observe_bytes(const struct track *track, uint64_t *in, uint64_t *out);
-/* Role, server name: known at the start. Version, cipher ...: at the end. */
-void observe_start(const struct track *track, const SSL *ssl, struct tlstall_handshake *h);
-void observe_end(const struct track *track, const SSL *ssl, struct tlstall_handshake *h);
 
 #endif

@@ -14,6 +14,10 @@
 
 typedef void info_callback(const SSL *ssl, int where, int ret);
 
+/* Newer than the oldest headers that we build with. */
+SSL *SSL_get0_connection(SSL *ssl);
+int SSL_is_quic(const SSL *ssl);
+
 /* Some of these are macros in one version and functions in another. */
 #undef SSL_CTX_set_info_callback
 #undef SSL_set_info_callback

@@ -20,42 +20,56 @@ static bool take(struct tlstall_handshake *slot)
 					   __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
 }
 
-static struct tlstall_handshake *take_mapped(void)
+static struct tlstall_handshake *take_one(struct tlstall_handshake *table, uint32_t count,
+					  uint64_t *cursor)
 {
-	struct tlstall_header *h = mapping.header;
-
 	for (int i = 0; i < PROBES; i++) {
-		uint64_t cursor = __atomic_fetch_add(&h->slot_cursor, 1, __ATOMIC_RELAXED);
-		struct tlstall_handshake *slot = &mapping.handshakes[cursor % mapping.slot_count];
+		uint64_t at = __atomic_fetch_add(cursor, 1, __ATOMIC_RELAXED);
 
-		if (!take(slot))
-			continue;
-		if (slot->number)
-			__atomic_fetch_add(&h->lost.slots_reused, 1, __ATOMIC_RELAXED);
-		return slot;
+		if (take(&table[at % count]))
+			return &table[at % count];
 	}
 	return NULL;
 }
 
-/* Private slots, chained when free. Process memory, never given back. */
-#define PRIVATE_SLOTS 64
+static struct tlstall_handshake *take_mapped(void)
+{
+	struct tlstall_header *h = mapping.header;
+	struct tlstall_handshake *slot =
+		take_one(mapping.handshakes, mapping.slot_count, &h->slot_cursor);
+
+	if (slot && slot->number)
+		__atomic_fetch_add(&h->lost.slots_reused, 1, __ATOMIC_RELAXED);
+	return slot;
+}
+
+/* Slots outside the file, for handshakes that come when all of it are in flight. */
+#define PRIVATE_SLOTS 1024
+static struct tlstall_handshake *private_slots(void)
+{
+	static struct tlstall_handshake *table;
+	struct tlstall_handshake *known = __atomic_load_n(&table, __ATOMIC_ACQUIRE), *made;
+	size_t size = PRIVATE_SLOTS * sizeof(*made);
+
+	if (known)
+		return known;
+	made = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (made == MAP_FAILED)
+		return NULL;
+	if (__atomic_compare_exchange_n(&table, &known, made, false, __ATOMIC_ACQ_REL,
+					__ATOMIC_ACQUIRE))
+		return made;
+	munmap(made, size);
+	return known;
+}
+
 static struct tlstall_handshake *take_private(void)
 {
-	static struct tlstall_handshake *block;
-	struct tlstall_handshake *slots = __atomic_load_n(&block, __ATOMIC_ACQUIRE);
+	static uint64_t cursor;
+	struct tlstall_handshake *table = private_slots();
 
 	__atomic_fetch_add(&mapping.header->lost.handshakes_without_slot, 1, __ATOMIC_RELAXED);
-	for (int i = 0; slots && i < PRIVATE_SLOTS; i++) {
-		if (take(&slots[i]))
-			return &slots[i];
-	}
-	slots = mmap(NULL, PRIVATE_SLOTS * sizeof(*slots), PROT_READ | PROT_WRITE,
-		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (slots == MAP_FAILED)
-		return NULL;
-	slots[0].status = TLSTALL_SLOT_CLAIMED;
-	__atomic_store_n(&block, slots, __ATOMIC_RELEASE);
-	return &slots[0];
+	return table ? take_one(table, PRIVATE_SLOTS, &cursor) : NULL;
 }
 
 struct tlstall_handshake *recorder_claim(uint64_t ticks)
@@ -76,25 +90,37 @@ struct tlstall_handshake *recorder_claim(uint64_t ticks)
 	return slot;
 }
 
-void recorder_release(struct tlstall_handshake *slot, enum tlstall_slot_status status)
+/* Status before number: nobody takes a live slot, so a live one with our number is ours. */
+static bool is(const struct tlstall_handshake *slot, uint64_t number, uint32_t status)
 {
-	__atomic_store_n(&slot->status, status, __ATOMIC_RELEASE);
+	return __atomic_load_n(&slot->status, __ATOMIC_ACQUIRE) == status &&
+	       __atomic_load_n(&slot->number, __ATOMIC_ACQUIRE) == number;
+}
+
+static bool change(struct tlstall_handshake *slot, uint64_t number, uint32_t from, uint32_t to)
+{
+	return is(slot, number, from) &&
+	       __atomic_compare_exchange_n(&slot->status, &from, to, false,
+					   __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+}
+
+void recorder_release(struct tlstall_handshake *slot, uint64_t number,
+		      enum tlstall_slot_status status)
+{
+	if (!change(slot, number, TLSTALL_SLOT_LIVE, status))
+		change(slot, number, TLSTALL_SLOT_LINGER, status);
 }
 
 bool recorder_retake(struct tlstall_handshake *slot, uint64_t number)
 {
-	uint32_t status = TLSTALL_SLOT_LINGER;
-
-	if (__atomic_load_n(&slot->number, __ATOMIC_ACQUIRE) != number)
-		return false;
-	if (__atomic_load_n(&slot->status, __ATOMIC_ACQUIRE) == TLSTALL_SLOT_LIVE)
+	if (is(slot, number, TLSTALL_SLOT_LIVE))
 		return true;
-	if (!__atomic_compare_exchange_n(&slot->status, &status, TLSTALL_SLOT_LIVE, false,
-					 __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+	if (!change(slot, number, TLSTALL_SLOT_LINGER, TLSTALL_SLOT_LIVE))
 		return false;
-	if (slot->number == number)
+	/* it may have gone to another, and lingered, in between */
+	if (__atomic_load_n(&slot->number, __ATOMIC_ACQUIRE) == number)
 		return true;
-	recorder_release(slot, TLSTALL_SLOT_LINGER);
+	__atomic_store_n(&slot->status, TLSTALL_SLOT_LINGER, __ATOMIC_RELEASE);
 	return false;
 }
 
@@ -259,7 +285,7 @@ void recorder_libssl(uint8_t id, uintptr_t start, uintptr_t size, uint32_t versi
 	struct tlstall_header *h = mapping.header;
 	struct tlstall_libssl *entry = &h->libssl[id];
 
-	if (entry->start == start)
+	if (id >= sizeof(h->libssl) / sizeof(h->libssl[0]) || entry->start == start)
 		return;
 	entry->end = start + size;
 	entry->version_num = version;

@@ -13,8 +13,12 @@
 
 /* Claims a slot of the file, or of a small private store when all are in flight; NULL: neither. */
 struct tlstall_handshake *recorder_claim(uint64_t ticks);
-/* Its SSL object lives on and may add to it: LINGER; is gone: DONE. */
-void recorder_release(struct tlstall_handshake *slot, enum tlstall_slot_status status);
+/*
+ * Its SSL object lives on and may add to it: LINGER; is gone: DONE. Does nothing
+ * when the slot went to somebody else.
+ */
+void recorder_release(struct tlstall_handshake *slot, uint64_t number,
+		      enum tlstall_slot_status status);
 /* Takes a lingering slot back for another note; false when it went to somebody else. */
 bool recorder_retake(struct tlstall_handshake *slot, uint64_t number);
 

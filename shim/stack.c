@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * libunwind is never linked: its _Unwind_* symbols would take over C++'s. A
- * private dlopen costs 100 us once and clashes with nothing.
+ * private dlopen clashes with nothing.
  */
 #include "stack.h"
 
 #include <dlfcn.h>
 #include <errno.h>
-#include <pthread.h>
 #include <string.h>
 
 #include "elf.h"
@@ -17,14 +16,45 @@
 typedef int unwind_backtrace(void **frames, int size);
 static unwind_backtrace *backtrace_function;
 
-static void load(void)
+static bool is_libunwind(const struct elf_object *object, void *context)
 {
-	void *library = dlopen("libunwind.so.8", RTLD_LOCAL | RTLD_NOW);
+	if (strcmp(elf_soname(object), "libunwind.so.8"))
+		return false;
+	*(void **)context = elf_symbol(object, "unw_backtrace");
+	return true;
+}
 
-	if (library)
-		backtrace_function = (unwind_backtrace *)dlsym(library, "unw_backtrace");
-	else
-		dlerror();
+static void *load(void)
+{
+	typedef void *open_library(const char *name, int flags);
+	typedef char *take_error(void);
+	open_library *open = (open_library *)elf_find("dlopen");
+	take_error *error = (take_error *)elf_find("dlerror");
+	void *found = NULL;
+
+	if (open && open("libunwind.so.8", RTLD_LOCAL | RTLD_NOW))
+		elf_each(is_libunwind, &found);
+	else if (error)
+		error();
+	return found;
+}
+
+void stack_prepare(void)
+{
+	static uint32_t tried;
+	void *frames[8];
+	unwind_backtrace *found;
+	int saved = errno;
+
+	if (!control->stacks || mapping_identity()->threaded_parent ||
+	    __atomic_exchange_n(&tried, 1, __ATOMIC_ACQ_REL))
+		return;
+	found = (unwind_backtrace *)load();
+	/* the first one takes a hundred microseconds, and memory */
+	if (found)
+		found(frames, 8);
+	__atomic_store_n(&backtrace_function, found, __ATOMIC_RELEASE);
+	errno = saved;
 }
 
 /* ---- module map -------------------------------------------------------------- */
@@ -104,21 +134,28 @@ static void refresh_modules(void)
 /* The frames of the shim itself come first: they say nothing. */
 static int skip_own(void *const *frames, int count)
 {
-	extern const char __ehdr_start __attribute__((visibility("hidden")));
-	extern const char _end __attribute__((visibility("hidden")));
 	int skip = 0;
 
-	while (skip < count && (const char *)frames[skip] >= &__ehdr_start &&
-	       (const char *)frames[skip] < &_end)
+	while (skip < count && elf_is_own((uintptr_t)frames[skip]))
 		skip++;
 	return skip;
 }
 
+static uint32_t take(unwind_backtrace *backtrace)
+{
+	void *frames[TLSTALL_STACK_FRAMES + 8];
+	int count, skip;
+
+	refresh_modules();
+	count = backtrace(frames, TLSTALL_STACK_FRAMES + 8);
+	skip = skip_own(frames, count);
+	return recorder_stack(frames + skip, count - skip);
+}
+
 uint32_t stack_take(void)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	void *frames[TLSTALL_STACK_FRAMES + 8];
-	int count, skip, saved = errno;
+	int saved = errno;
+	unwind_backtrace *backtrace;
 	uint32_t id;
 
 	if (!control->stacks)
@@ -128,13 +165,16 @@ uint32_t stack_take(void)
 		__atomic_fetch_add(&mapping.header->lost.unwound_in_child, 1, __ATOMIC_RELAXED);
 		return 0;
 	}
-	pthread_once(&once, load);
-	if (!backtrace_function)
+	stack_prepare();
+	backtrace = __atomic_load_n(&backtrace_function, __ATOMIC_ACQUIRE);
+	if (!backtrace)
 		return 0;
-	refresh_modules();
-	count = backtrace_function(frames, TLSTALL_STACK_FRAMES + 8);
-	skip = skip_own(frames, count);
-	id = recorder_stack(frames + skip, count - skip);
+	if (!elf_walk_enter()) {
+		__atomic_fetch_add(&mapping.header->lost.stacks, 1, __ATOMIC_RELAXED);
+		return 0;
+	}
+	id = take(backtrace);
+	elf_walk_leave();
 	errno = saved;
 	return id;
 }

@@ -5,6 +5,8 @@
 
 #include <stdint.h>
 
+/* Loads libunwind; early, while there is room on the stack, no chroot and no second thread. */
+void stack_prepare(void);
 /* Id of the stack in the trace, 0: none. Also keeps the module map up to date. */
 uint32_t stack_take(void);
 

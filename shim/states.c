@@ -5,6 +5,7 @@
 
 #include "call.h"
 #include "mapping.h"
+#include "stack.h"
 
 /* What OpenSSL would have called: the SSL's own callback, else its context's. */
 static info_callback *program_callback(const struct libssl *lib, const SSL *ssl,
@@ -38,6 +39,13 @@ static bool in_circle(const SSL *ssl, int where)
 	return last.depth > 8;
 }
 
+/* Switched off in the middle of a handshake, we still follow that to its end. */
+static bool is_wanted(const struct track *track)
+{
+	return mapping.header &&
+	       (control->mode != TLSTALL_MODE_OFF || (track && track->phase == PHASE_RUNNING));
+}
+
 static void on_info(const SSL *ssl, int where, int ret)
 {
 	const struct libssl *lib = libssl_of(ssl);
@@ -46,13 +54,14 @@ static void on_info(const SSL *ssl, int where, int ret)
 
 	if (lib->foreign || in_circle(ssl, where))
 		return;
-	if (mapping.header && control->mode != TLSTALL_MODE_OFF) {
+	track = track_get(lib, ssl);
+	if (is_wanted(track)) {
 		int saved = errno;
 
 		call_info(lib, ssl, where, ret);
 		errno = saved;
+		track = track_get(lib, ssl);
 	}
-	track = track_get(lib, ssl);
 	program = program_callback(lib, ssl, track);
 	if (program && program != on_info)
 		program(ssl, where, ret);
@@ -61,8 +70,10 @@ static void on_info(const SSL *ssl, int where, int ret)
 void states_hook_ctx(const struct libssl *lib, SSL_CTX *ctx)
 {
 	/* the file is made here, before a chroot or a change of user */
-	if (ctx && !lib->foreign && mapping_open() && track_register(lib))
-		lib->SSL_CTX_set_info_callback(ctx, on_info);
+	if (!ctx || lib->foreign || !mapping_open() || !track_register(lib))
+		return;
+	stack_prepare();
+	lib->SSL_CTX_set_info_callback(ctx, on_info);
 }
 
 void states_hook_ssl(const struct libssl *lib, const SSL *ssl)
@@ -100,7 +111,7 @@ info_callback *states_get_ctx(const struct libssl *lib, SSL_CTX *ctx)
 
 void states_set_ssl(const struct libssl *lib, SSL *ssl, info_callback *callback)
 {
-	struct track *track = lib->foreign ? NULL : track_make(lib, ssl);
+	struct track *track = lib->foreign || !mapping.header ? NULL : track_make(lib, ssl);
 
 	if (!track) {
 		lib->SSL_set_info_callback(ssl, callback);

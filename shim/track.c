@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "call.h"
+#include "attempt.h"
 #include "clock.h"
 #include "mapping.h"
 
@@ -21,10 +21,19 @@ static bool is_time(const void *data)
 static struct track *free_list;
 static uint32_t free_lock;
 
-/* Held for a few instructions only; whoever finds it taken takes another way. */
+/*
+ * Held for a few instructions only; whoever finds it taken takes another way. One that
+ * another process holds was copied by a fork, with nobody left to give it up.
+ */
 static bool try_lock(void)
 {
-	return !__atomic_exchange_n(&free_lock, 1, __ATOMIC_ACQUIRE);
+	uint32_t own = mapping_identity()->process + 1u, holder = 0;
+
+	return __atomic_compare_exchange_n(&free_lock, &holder, own, false, __ATOMIC_ACQUIRE,
+					   __ATOMIC_RELAXED) ||
+	       (holder != own &&
+		__atomic_compare_exchange_n(&free_lock, &holder, own, false, __ATOMIC_ACQUIRE,
+					    __ATOMIC_RELAXED));
 }
 
 static void unlock(void)
@@ -93,12 +102,26 @@ static void on_new(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int index, long 
 		lib->CRYPTO_set_ex_data(ad, index, (void *)(uintptr_t)(clock_ticks() | 1));
 }
 
-/* The copy is another object with a handshake of its own. 1.1.1 has void * for void **. */
+/*
+ * The copy is another object with a handshake of its own, but with the program's callback
+ * of the first; which SSL_dup may have set by our wrapper already. 1.1.1 has void * for
+ * void **.
+ */
 static int on_dup(CRYPTO_EX_DATA *to, const CRYPTO_EX_DATA *from, void **from_d, int index,
 		  long argl, void *argp)
 {
-	(void)to, (void)from, (void)index, (void)argl, (void)argp;
-	*from_d = NULL;
+	const struct libssl *lib = argp;
+	struct track *original = is_time(*from_d) ? NULL : *from_d;
+	struct track *copy = lib->CRYPTO_get_ex_data(to, index);
+
+	(void)from, (void)argl;
+	if (is_time(copy))
+		copy = NULL;
+	if (original && original->callback && !copy && (copy = allocate())) {
+		copy->lib = lib;
+		copy->callback = original->callback;
+	}
+	*from_d = copy;
 	return 1;
 }
 
@@ -109,7 +132,7 @@ static void on_free(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int index, long
 	(void)parent, (void)ad, (void)index, (void)argl, (void)argp;
 	if (!ptr || is_time(ptr))
 		return;
-	call_freed(ptr);
+	attempt_freed(ptr);
 	release(ptr);
 	errno = saved;
 }

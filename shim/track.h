@@ -24,9 +24,11 @@ struct track {
 	uint64_t finished_number;	/* of the one finished before it */
 	uint64_t created;		/* SSL_new, in ticks */
 	info_callback *callback;	/* the program's own, set on the SSL */
-	bool callback_set;		/* even if to NULL */
 	uint8_t phase;			/* enum phase */
 	uint16_t process;		/* that began the handshake */
+	uint8_t in_function;		/* of the op that is being executed */
+	uint32_t in_tid;
+	uintptr_t in_frame;		/* 0: none is */
 	uint32_t op_tid;		/* thread of the last op */
 	int32_t op_ret;
 	bool op_known;
@@ -43,6 +45,12 @@ bool track_register(const struct libssl *lib);
 struct track *track_get(const struct libssl *lib, const SSL *ssl);
 /* The same, making one if need be; NULL without memory. */
 struct track *track_make(const struct libssl *lib, const SSL *ssl);
+
+/* Whether an op of ours is being executed on this object. */
+static inline bool track_is_inside(const struct track *track)
+{
+	return track->in_frame;
+}
 
 /* The program's own callback of a SSL_CTX. */
 info_callback *track_ctx_callback(const struct libssl *lib, const SSL_CTX *ctx);

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the info callback tells: states, alerts, and handshakes that no op of ours drives. */
+#include "attempt.h"
+#include "call.h"
+#include "clock.h"
+#include "handshake.h"
+#include "mapping.h"
+#include "recorder.h"
+
+static void enter(struct tlstall_handshake *slot, uint8_t function)
+{
+	struct handshake_enter in = {
+		.ticks = clock_ticks(),
+		.ticks_per_ms = 1,
+		.tid = mapping_tid(),
+		.function = function,
+	};
+
+	handshake_enter(slot, &in);
+}
+
+/* A renegotiation inside an op, or a handshake that libssl drives itself (BIO_f_ssl). */
+static void on_start(const struct libssl *lib, const SSL *ssl)
+{
+	struct track *track = track_make(lib, ssl);
+	bool post_handshake = lib->SSL_version(ssl) == TLS1_3_VERSION;
+	struct tlstall_handshake *slot;
+
+	if (!track || track->phase == PHASE_RUNNING ||
+	    (post_handshake && track->phase != PHASE_NEW))
+		return;
+	slot = attempt_begin(track, ssl, clock_ticks());
+	if (!slot)
+		return;
+	if (!track_is_inside(track))
+		slot->flags |= TLSTALL_HS_INTERNAL;
+	enter(slot, track_is_inside(track) ? track->in_function : FN_INTERNAL);
+}
+
+static struct tlstall_handshake *slot_of(struct track *track, const SSL *ssl, int where)
+{
+	if (attempt_is_inherited(track))
+		return attempt_inherit(track, ssl, clock_ticks());
+	/* the alert for a refused client certificate comes in the first read */
+	return track->phase == PHASE_RUNNING || (where & SSL_CB_ALERT) ? attempt_slot(track) : NULL;
+}
+
+void call_info(const struct libssl *lib, const SSL *ssl, int where, int ret)
+{
+	struct track *track;
+	struct tlstall_handshake *slot;
+	bool internal;
+
+	if (where & SSL_CB_HANDSHAKE_START)
+		on_start(lib, ssl);
+	track = track_get(lib, ssl);
+	slot = track ? slot_of(track, ssl, where) : NULL;
+	if (!slot)
+		return;
+	internal = track->phase == PHASE_RUNNING && !track_is_inside(track) &&
+		   slot->outcome == TLSTALL_OUTCOME_IN_FLIGHT &&
+		   (where & (SSL_CB_LOOP | SSL_CB_EXIT));
+	if (internal && !slot->enter)
+		enter(slot, FN_INTERNAL);
+	if (where & SSL_CB_ALERT)
+		handshake_alert(slot, where & SSL_CB_READ, (uint8_t)(ret >> 8), (uint8_t)ret,
+				clock_ticks(), mapping_ticks_per_ms());
+	else if ((where & SSL_CB_LOOP) && slot->outcome != TLSTALL_OUTCOME_OK)
+		handshake_state(slot, recorder_state(lib->SSL_state_string_long(ssl)),
+				clock_ticks());
+	if (internal && (where & SSL_CB_EXIT))
+		call_internal(track, ssl, ret);
+	if (track->phase != PHASE_RUNNING)
+		attempt_linger(track);
+}
