@@ -68,13 +68,15 @@ static void come_out(const struct call *call)
 
 /* ---- entering ----------------------------------------------------------------- */
 
-/* The SSL is back at the start although our handshake went on: SSL_clear. */
+/* The SSL is back at the start although our handshake had got further: SSL_clear. */
 static bool was_cleared(const struct call *call)
 {
 	const struct tlstall_handshake *slot = call->track->slot;
+	const struct libssl *lib = call->lib;
 
-	return slot && slot->number == call->track->number && slot->calls && slot->state_count &&
-	       call->lib->SSL_get_state(call->ssl) == TLS_ST_BEFORE;
+	return slot && slot->number == call->track->number && slot->calls &&
+	       lib->SSL_get_state(call->ssl) == TLS_ST_BEFORE &&
+	       slot->state != recorder_state(lib->SSL_state_string_long(call->ssl));
 }
 
 /* A stream of a QUIC connection has no handshake of its own. */

@@ -6,6 +6,7 @@
 #include "handshake.h"
 #include "mapping.h"
 #include "recorder.h"
+#include "stack.h"
 
 static void enter(struct tlstall_handshake *slot, uint8_t function)
 {
@@ -34,6 +35,7 @@ static void on_start(const struct libssl *lib, const SSL *ssl)
 		return;
 	if (!track_is_inside(track))
 		slot->flags |= TLSTALL_HS_INTERNAL;
+	slot->stack_first = stack_take();
 	enter(slot, track_is_inside(track) ? track->in_function : FN_INTERNAL);
 }
 
