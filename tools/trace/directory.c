@@ -115,7 +115,7 @@ static const char *parse_number(const char *text, uint64_t *value)
 	return errno ? NULL : end;
 }
 
-/* PID-START[.N].tlstall or PID-START.failed-REASON; *reason is NULL for the first. */
+/* PID-START[-IMAGE].tlstall or PID-START.failed-REASON; *reason is NULL for the first. */
 static bool parse_name(const char *name, struct trace_entry *entry, const char **reason)
 {
 	uint64_t pid, image;
@@ -127,12 +127,11 @@ static bool parse_name(const char *name, struct trace_entry *entry, const char *
 	at = parse_number(at + 1, &entry->start_time);
 	if (!at)
 		return false;
-	*reason = NULL;
-	if (at[0] == '.' && at[1] >= '0' && at[1] <= '9') {
+	if (*at == '-')
 		at = parse_number(at + 1, &image);
-		if (!at)
-			return false;
-	}
+	if (!at)
+		return false;
+	*reason = NULL;
 	if (!strcmp(at, TLSTALL_TRACE_SUFFIX))
 		return true;
 	if (strncmp(at, TLSTALL_FAILED_INFIX, strlen(TLSTALL_FAILED_INFIX)) != 0)
