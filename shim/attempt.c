@@ -117,3 +117,21 @@ void attempt_freed(struct track *track)
 		observe_left_behind(slot);
 	attempt_give_up(track, TLSTALL_HS_FREED, ticks);
 }
+
+/* What this process leaves unfinished at its exit was abandoned. */
+__attribute__((destructor)) static void at_exit(void)
+{
+	uint64_t used, now;
+
+	if (!mapping.header)
+		return;
+	now = clock_ticks();
+	used = __atomic_load_n(&mapping.header->slot_cursor, __ATOMIC_ACQUIRE);
+	for (uint64_t i = 0; i < used && i < mapping.slot_count; i++) {
+		struct tlstall_handshake *slot = &mapping.handshakes[i];
+
+		if (__atomic_load_n(&slot->status, __ATOMIC_ACQUIRE) == TLSTALL_SLOT_LIVE &&
+		    slot->process == mapping_identity()->process && handshake_give_up(slot, now))
+			event_end(slot, slot->last_function);
+	}
+}
