@@ -18,6 +18,7 @@ UNIT_TESTS      := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
 SHIM_UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/shim/test_*.c))
 FUZZERS         := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
 PROGRAMS        := $(patsubst %.c,$(BUILD)/%,$(filter-out tests/programs/common.c,$(wildcard tests/programs/*.c)))
+STALLS          := $(patsubst %.c,$(BUILD)/%,$(filter-out tests/stalls/stall.c,$(wildcard tests/stalls/*.c)))
 
 # Each is one command from a fresh clone. The second make runs when the
 # packages are there: what pkg-config says is computed once.
@@ -42,7 +43,7 @@ check-matrix:
 	@tests/matrix/run $(SUITES)
 
 programs: $(PROGRAMS)
-test-binaries: $(UNIT_TESTS) $(SHIM_UNIT_TESTS) $(FUZZERS) $(PROGRAMS)
+test-binaries: $(UNIT_TESTS) $(SHIM_UNIT_TESTS) $(FUZZERS) $(PROGRAMS) $(STALLS)
 
 TEST_HEADERS := $(wildcard include/tlstall/*.h tools/*.h tools/*/*.h tools/*/*.def shim/*.h shim/*.def tests/*/*.h)
 TEST_CFLAGS   = $(filter-out -MMD -MP,$(ALL_CFLAGS)) -Itools -Itests -fPIE $(shell pkg-config --cflags $(TOOL_PACKAGES))
@@ -74,3 +75,7 @@ $(FUZZERS): $(BUILD)/%: %.c $(FUZZ_SOURCES) $(TEST_HEADERS)
 $(PROGRAMS): $(BUILD)/%: %.c tests/programs/common.c tests/programs/common.h
 	@mkdir -p $(@D)
 	$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) $< tests/programs/common.c -lssl -lcrypto -lpthread -o $@
+
+$(STALLS): $(BUILD)/%: %.c tests/stalls/stall.c tests/stalls/stall.h tests/programs/common.c tests/programs/common.h
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) $< tests/stalls/stall.c tests/programs/common.c -lssl -lcrypto -lpthread -o $@

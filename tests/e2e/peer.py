@@ -19,13 +19,14 @@ POSTGRES_SSL_REQUEST = struct.pack(">II", 8, 80877103)
 
 class Peer:
     """Listens on a free loopback port; `behave(connection)` is what it does to each client.
+    A `listener` may be in another network.
 
     hellos counts the ClientHellos read; wait_hellos(n) waits for them.
     """
 
-    def __init__(self, behave, preamble=None):
+    def __init__(self, behave, preamble=None, listener=None):
         self.behave, self.preamble = behave, preamble
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.listener = listener or socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port = self.listener.getsockname()[1]
         self.changed = threading.Condition()
         self.accepted = self.hellos = 0

@@ -33,13 +33,14 @@ def await_that(condition, what, timeout=20):
 
 
 class Server:
-    """A server process; with `trace`, under `tlstall run`, and then .trace is what was recorded."""
+    """A server process; with `trace`, under `tlstall run`, and then .trace is what was recorded.
+    `within`: the network.Namespace that it runs in."""
 
     stop_signal = signal.SIGTERM
 
     def __init__(self, argv, port, ready=None, trace=False, user=None, directory=None,
-                 stdin=subprocess.DEVNULL):
-        self.port, self.trace = port, None
+                 stdin=subprocess.DEVNULL, within=None):
+        self.port, self.trace, self.within = port, None, within
         self.directory = pathlib.Path(directory or tempfile.mkdtemp(prefix="tlstall-"))
         self.log = self.directory / "server.log"
         self.recorder = tracing.Recorder(self.directory) if trace else None
@@ -48,6 +49,8 @@ class Server:
                 argv, tracing.copy_products(self.directory) if user else tracing.TLSTALL)
         if user:
             argv = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", *argv]
+        if within:
+            argv = [*within.within, *argv]
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(argv, stdin=stdin, stdout=log, stderr=log,
                                             env=tracing.environment(), cwd=self.directory,
@@ -63,8 +66,9 @@ class Server:
             raise RuntimeError(f"ended at once ({self.process.returncode}):\n{self.output()}")
         if ready:
             return ready in self.output()
+        connect = self.within.call if self.within else lambda function, *a: function(*a)
         try:
-            socket.create_connection(("127.0.0.1", self.port), 5).close()
+            connect(socket.create_connection, ("127.0.0.1", self.port), 5).close()
             return True
         except OSError:
             return False

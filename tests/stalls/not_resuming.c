@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* After WANT_READ the thread does something else: for ever, or for so many milliseconds. */
+#include "stall.h"
+
+int main(int argc, char **argv)
+{
+	SSL *ssl = client_of(argv[1], true);
+
+	NEED(step(ssl) == SSL_ERROR_WANT_READ);
+	if (argc < 3)
+		hang();
+	sleep_ms(atoi(argv[2]));
+	NEED(handshake(ssl));
+	return 0;
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A cache of files fails to open one between SSL_connect and SSL_get_error; the program gives up.
+ */
+#include "stall.h"
+
+int main(int argc, char **argv)
+{
+	SSL *ssl = client_of(argv[argc - 1], true);
+	int ret = SSL_connect(ssl);
+
+	NEED(ret == -1 && !BIO_new_file("/nonexistent", "r"));
+	NEED(SSL_get_error(ssl, ret) == SSL_ERROR_SSL);
+	SSL_free(ssl);
+	return 1;
+}
