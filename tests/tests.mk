@@ -5,6 +5,7 @@
 #   make checks    what must hold of the tree and of what was built
 #   make unit      tests/unit/test_*.c against the tool's objects, tests/unit/shim/test_*.c against the shim's
 #   make fuzz      tests/fuzz/fuzz_*.c, FUZZ_SECONDS each
+#   make bench     what tlstall costs, see tests/bench/bench.mk
 #   make e2e       real programs against real servers; PYTEST_ARGS are passed on
 #   make check-matrix   the end-to-end tests in roots of five Debian suites: OpenSSL 1.1.1 to 4.0
 
@@ -43,7 +44,7 @@ check-matrix:
 	@tests/matrix/run $(SUITES)
 
 programs: $(PROGRAMS)
-test-binaries: $(UNIT_TESTS) $(SHIM_UNIT_TESTS) $(FUZZERS) $(PROGRAMS) $(STALLS)
+test-binaries: $(UNIT_TESTS) $(SHIM_UNIT_TESTS) $(FUZZERS) $(PROGRAMS) $(STALLS) $(BUILD)/tests/bench/counted
 
 TEST_HEADERS := $(wildcard include/tlstall/*.h tools/*.h tools/*/*.h tools/*/*.def shim/*.h shim/*.def tests/*/*.h)
 TEST_CFLAGS   = $(filter-out -MMD -MP,$(ALL_CFLAGS)) -Itools -Itests -fPIE $(shell pkg-config --cflags $(TOOL_PACKAGES))
@@ -79,3 +80,5 @@ $(PROGRAMS): $(BUILD)/%: %.c tests/programs/common.c tests/programs/common.h
 $(STALLS): $(BUILD)/%: %.c tests/stalls/stall.c tests/stalls/stall.h tests/programs/common.c tests/programs/common.h
 	@mkdir -p $(@D)
 	$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) $< tests/stalls/stall.c tests/programs/common.c -lssl -lcrypto -lpthread -o $@
+
+include tests/bench/bench.mk

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+# Benchmarks; included by tests/tests.mk.
+#
+#   make bench           every figure, in less than ten minutes; BASE=FILE compares with an earlier run
+#   make bench-peers     the same program under what one would take instead
+#   make bench-expected  writes tests/checks/instructions.txt anew
+
+.PHONY: bench bench-peers bench-expected bench-binaries
+
+BENCH_PROGRAMS := $(addprefix $(BUILD)/tests/bench/,calls handshake threads inflight startup)
+BENCH_LOADS    := $(addprefix $(BUILD)/tests/bench/,counted allocations load)
+
+bench-binaries: $(BENCH_PROGRAMS) $(BENCH_LOADS) $(BUILD)/tests/bench/count_malloc.so $(BUILD)/tests/bench/make_traces \
+                $(BUILD)/tests/bench/reader
+
+$(BENCH_PROGRAMS): $(BUILD)/tests/bench/%: tests/bench/%.c tests/bench/bench.c tests/bench/bench.h \
+                   tests/programs/common.c tests/programs/common.h $(wildcard include/tlstall/*.h)
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) -Itests $< tests/bench/bench.c tests/programs/common.c \
+	      -lssl -lcrypto -lpthread -lm -o $@
+
+$(BENCH_LOADS): $(BUILD)/tests/bench/%: tests/bench/%.c tests/programs/common.c tests/programs/common.h
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) -Itests $< tests/programs/common.c -lssl -lcrypto -lpthread -o $@
+
+$(BUILD)/tests/bench/count_malloc.so: tests/bench/count_malloc.c
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) -fPIC -shared $< -o $@
+
+$(BUILD)/tests/bench/reader: tests/bench/reader.c $(BUILD)/tests/libtools.a
+	@mkdir -p $(@D)
+	$(CC) $(TEST_CFLAGS) -pie $^ $(TOOL_LIBS) -o $@
+
+$(BUILD)/tests/bench/make_traces: tests/bench/make_traces.c $(wildcard include/tlstall/*.h)
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) $< -o $@
+
+BASE ?=
+bench:
+	@tests/deps.sh build test
+	@$(MAKE) --no-print-directory all bench-binaries
+	@tests/bench/run $(if $(BASE),--base $(BASE))
+
+# As its users would: LTTng's needs its own library, and is left out without it.
+PEERS := $(BUILD)/tests/bench/peers
+$(PEERS)/workload: tests/bench/peers/workload.c tests/programs/common.c tests/programs/common.h
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -D_GNU_SOURCE -Itests $< tests/programs/common.c -Wl,-z,lazy -lssl -lcrypto -lpthread -o $@
+$(PEERS)/naive.so: tests/bench/peers/naive.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -D_GNU_SOURCE -fPIC -shared $< -o $@
+$(PEERS)/lttng_shim.so: tests/bench/peers/lttng_shim.c tests/bench/peers/lttng_provider.h
+	@mkdir -p $(@D)
+	-$(CC) $(CFLAGS) -D_GNU_SOURCE -Itests -fPIC -shared $< -llttng-ust -ldl -o $@
+
+bench-peers:
+	@tests/deps.sh build test peers
+	@$(MAKE) --no-print-directory all $(PEERS)/workload $(PEERS)/naive.so $(PEERS)/lttng_shim.so
+	@PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 tests/bench/peers.py
+
+bench-expected: all bench-binaries
+	@PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 tests/bench/instructions.py write tests/checks/instructions.txt

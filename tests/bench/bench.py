@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""make bench: takes every figure, prints the table, writes JSON, compares with an earlier run."""
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+
+import measures
+import nginx
+from common import ROOT, NotAvailable
+from goals import FIGURES
+
+MEASURES = [
+    measures.calls, measures.instructions, measures.handshake_memory, measures.handshake_tcp,
+    measures.memory, measures.startup, nginx.ab, nginx.wrk, measures.threads, measures.in_flight,
+    measures.run, measures.reader, measures.report, measures.html,
+]
+
+
+def machine():
+    text = open("/proc/cpuinfo", encoding="ascii").read()
+    model = next((line.split(": ")[1] for line in text.splitlines() if "model name" in line), "")
+    clock = "/sys/devices/system/clocksource/clocksource0/current_clocksource"
+    version = subprocess.run(["openssl", "version"], text=True, stdout=subprocess.PIPE, check=False)
+    return {"cpu": model, "cpus": os.cpu_count(), "kernel": platform.release(),
+            "clock": open(clock, encoding="ascii").read().strip(),
+            "openssl": version.stdout.strip()}
+
+
+def take(only):
+    rows, missing = {}, []
+    for measure in MEASURES:
+        name = f"{measure.__module__}.{measure.__name__}"
+        if only and only not in name:
+            continue
+        start = time.monotonic()
+        try:
+            rows.update(measure())
+        except NotAvailable as why:
+            missing.append(f"{name}: {why}")
+        print(f"{name}: {time.monotonic() - start:.0f} s", file=sys.stderr)
+    return rows, missing
+
+
+# ---- the table ----------------------------------------------------------------------
+
+def number(value):
+    if value is None:
+        return ""
+    return f"{value:,.2f}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def result(figure, row):
+    value = row.get("difference", row.get("value"))
+    spread = f" [{number(row['low'])} .. {number(row['high'])}]" if "low" in row else ""
+    return f"{number(value)}{spread}"
+
+
+def goal(figure):
+    if figure.must is None:
+        return ""
+    sign = ">=" if figure.at_least else "<="
+    stretch = f" ({number(figure.stretch)})" if figure.stretch is not None else ""
+    return f"{sign} {number(figure.must)}{stretch}"
+
+
+def table(rows):
+    yield "figure", "unit", "plain", "with shim", "difference [95 %]", "must (stretch)", ""
+    for figure in FIGURES:
+        row = rows.get(figure.key)
+        if row is None:
+            yield figure.title, figure.unit, "", "", "not available", goal(figure), ""
+            continue
+        yield (figure.title, figure.unit, number(row.get("plain")), number(row.get("traced")),
+               result(figure, row), goal(figure), figure.verdict(row))
+
+
+def print_table(lines):
+    lines = list(lines)
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    for line in lines:
+        cells = [text.ljust(w) if i < 2 else text.rjust(w)
+                 for i, (text, w) in enumerate(zip(line, widths))]
+        print("  ".join(cells).rstrip())
+
+
+# ---- comparison with an earlier run ----------------------------------------------------
+
+def apart(a, b):
+    """Whether two rows differ by more than their own spread; 2 % where they have none."""
+    if "low" in a and "low" in b:
+        return a["low"] > b["high"] or b["low"] > a["high"]
+    x, y = (r.get("difference", r.get("value", 0)) for r in (a, b))
+    return abs(x - y) > 0.02 * max(abs(x), abs(y))
+
+
+def changes(rows, base):
+    yield "figure", "unit", "before", "now", ""
+    for figure in FIGURES:
+        now, before = rows.get(figure.key), base.get(figure.key)
+        if now and before and apart(now, before):
+            better = now.get(figure.of, 0) < before.get(figure.of, 0)
+            yield (figure.title, figure.unit, result(figure, before), result(figure, now),
+                   "better" if better != figure.at_least else "WORSE")
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="make bench")
+    parser.add_argument("--base", help="JSON of an earlier run: show what changed")
+    parser.add_argument("--json", default="build/bench.json")
+    parser.add_argument("--only", help="only the measures whose name has this in it")
+    options = parser.parse_args()
+    base = json.load(open(options.base, encoding="utf-8"))["rows"] if options.base else None
+    rows, missing = take(options.only)
+    here = machine()
+    print(", ".join(f"{k} {v}" for k, v in here.items()))
+    for key in rows:
+        if key.startswith("floor: "):
+            print(f"{key[7:]:24} {rows[key]['value']:8.1f} ns")
+    print_table(table(rows))
+    for line in missing:
+        print(f"not available: {line}")
+    if base:
+        print_table(changes(rows, base))
+    path = ROOT / options.json
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"machine": here, "rows": rows, "missing": missing}, indent=1) + "\n")
+    print(f"written to {options.json}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the shim adds to a whole handshake, both sides in one process:
+ * handshake memory|tcp PAIRS. Without the shim means libssl's own functions
+ * and no info callback, on the same contexts.
+ */
+#include "bench.h"
+
+static struct pair pair;
+static info_callback *hook_client, *hook_server;
+static bool over_tcp;
+static int fds[2];
+
+static void make_ends(void)
+{
+	BIO *client, *server;
+
+	NEED(pair.client = SSL_new(pair.client_ctx));
+	NEED(pair.server = SSL_new(pair.server_ctx));
+	if (over_tcp) {
+		tcp_sockets(fds, true);
+		NEED(SSL_set_fd(pair.client, fds[0]) == 1 && SSL_set_fd(pair.server, fds[1]) == 1);
+	} else {
+		NEED(BIO_new_bio_pair(&client, 0, &server, 0) == 1);
+		SSL_set_bio(pair.client, client, client);
+		SSL_set_bio(pair.server, server, server);
+	}
+	set_role(&pair);
+}
+
+static void prepare(const struct functions *f)
+{
+	bool with = f == &traced;
+
+	plain.SSL_CTX_set_info_callback(pair.client_ctx, with ? hook_client : NULL);
+	plain.SSL_CTX_set_info_callback(pair.server_ctx, with ? hook_server : NULL);
+	bench_mode(with ? TLSTALL_MODE_ALL : TLSTALL_MODE_OFF);
+	make_ends();
+}
+
+static bool advance(const struct functions *f, SSL *ssl)
+{
+	int ret = f->SSL_do_handshake(ssl);
+
+	if (ret == 1)
+		return true;
+	NEED(f->SSL_get_error(ssl, ret) == SSL_ERROR_WANT_READ);
+	return false;
+}
+
+static void shake(const struct functions *f, unsigned calls)
+{
+	bool client = false, server = false;
+
+	(void)calls;
+	while (!client || !server) {
+		if (!client)
+			client = advance(f, pair.client);
+		if (!server)
+			server = advance(f, pair.server);
+	}
+}
+
+static void finish_ends(const struct functions *f)
+{
+	(void)f;
+	SSL_free(pair.client);
+	SSL_free(pair.server);
+	if (over_tcp) {
+		close(fds[0]);
+		close(fds[1]);
+	}
+}
+
+/* What a trace takes for the handshakes of one pair: half of it is one side's. */
+static void trace_bytes(void)
+{
+	uint64_t before;
+
+	prepare(&traced);
+	before = bench_trace_bytes();
+	shake(&traced, 1);
+	finish_ends(&traced);
+	bench_value(over_tcp ? "trace bytes of a pair, tcp" : "trace bytes of a pair, memory",
+		    (double)(bench_trace_bytes() - before));
+}
+
+int main(int argc, char **argv)
+{
+	struct bench bench = {
+		.figure = "handshake, memory",
+		.calls = 1,
+		.prepare = prepare,
+		.slice = shake,
+		.finish = finish_ends,
+	};
+
+	NEED(argc == 3);
+	over_tcp = !strcmp(argv[1], "tcp");
+	if (over_tcp)
+		bench.figure = "handshake, tcp";
+	bench.pairs = (unsigned)atoi(argv[2]);
+	bench_start();
+	pair.client_ctx = client_context(TLS_client_method());
+	pair.server_ctx = server_context(TLS_server_method());
+	hook_client = plain.SSL_CTX_get_info_callback(pair.client_ctx);
+	hook_server = plain.SSL_CTX_get_info_callback(pair.server_ctx);
+	NEED(hook_client && hook_server);
+	prepare(&traced);
+	shake(&traced, 1);
+	finish_ends(&traced);
+	bench_run(&bench);
+	trace_bytes();
+	return 0;
+}

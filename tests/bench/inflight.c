@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the shim adds to a call while many handshakes are in flight: rounds
+ * over all of them, one call each, with and without in turns. inflight COUNT...
+ */
+#include "bench.h"
+
+#define WINDOW 10 /* calls in a slice: neighbours are cold when their turn comes */
+
+static SSL **ssls;
+static unsigned count, at;
+
+static SSL *waiting_server(SSL_CTX *ctx)
+{
+	SSL *ssl = SSL_new(ctx);
+
+	NEED(ssl);
+	SSL_set_bio(ssl, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+	BIO_set_mem_eof_return(SSL_get_rbio(ssl), -1);
+	SSL_set_accept_state(ssl);
+	NEED(traced.SSL_do_handshake(ssl) < 0);
+	return ssl;
+}
+
+static void next_ones(const struct functions *f, unsigned calls)
+{
+	for (unsigned i = 0; i < calls; i++) {
+		NEED(f->SSL_do_handshake(ssls[at]) < 0);
+		at = at + 1 == count ? 0 : at + 1;
+	}
+}
+
+static void with_count(SSL_CTX *ctx, unsigned wanted)
+{
+	struct bench bench = {
+		.calls = WINDOW,
+		.pairs = wanted < 2000 ? 2000 : wanted / (2 * WINDOW),
+		.slice = next_ones,
+	};
+	struct bench_result result;
+	char figure[32];
+
+	while (count < wanted)
+		ssls[count++] = waiting_server(ctx);
+	at = 0;
+	result = bench_measure(&bench);
+	snprintf(figure, sizeof(figure), "in flight %u", count);
+	bench_print(figure, &result);
+}
+
+int main(int argc, char **argv)
+{
+	SSL_CTX *ctx;
+
+	bench_start();
+	NEED(ctx = server_context(TLS_server_method()));
+	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
+	NEED(ssls = calloc((size_t)atoi(argv[argc - 1]), sizeof(*ssls)));
+	for (int i = 1; i < argc; i++)
+		with_count(ctx, (unsigned)atoi(argv[i]));
+	fflush(stdout);
+	_exit(0); /* freeing 100,000 is not what we came for */
+}

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Each function takes some figures and gives them by key; NotAvailable leaves them out by name."""
+import json
+import os
+import subprocess
+import tempfile
+import time
+
+import callgrind
+import web
+from common import BIN, ROOT, SHIM, TOOL, NotAvailable, directory, environment, figures, output, scaled
+
+
+def calls():
+    return figures("calls")
+
+
+def handshake(transport, pairs):
+    rows = figures("handshake", transport, pairs)
+    both = rows[f"handshake, {transport}"]
+    side = scaled(both, 0.0005)  # one of two sides, in microseconds
+    share = {k: 100 * both[k] / both["plain"] for k in ("low", "high")}
+    share["value"] = 100 * both["difference"] / both["plain"]
+    return {f"handshake, {transport}": side, f"handshake share, {transport}": share,
+            "pair bytes": rows[f"trace bytes of a pair, {transport}"]}
+
+
+def handshake_memory():
+    return handshake("memory", 12000)
+
+
+def handshake_tcp():
+    rows = handshake("tcp", 8000)
+    one = rows.pop("pair bytes")["value"] / 2
+    # with two calls and one SSL_get_error a side; two more of each are asked for
+    rows["trace bytes"] = {"value": one + 4 * 64}
+    rows["record bytes"] = {"value": 64}
+    return rows
+
+
+def instructions():
+    totals = {}
+    with directory() as plain, directory() as traced:
+        for name, work, env in (("plain", plain, environment()), ("traced", traced, environment(traced))):
+            try:
+                totals[name], times = callgrind.run(work, [BIN / "counted", "handshake"], env)
+            except (RuntimeError, FileNotFoundError) as why:
+                raise NotAvailable(why) from why
+        whole = callgrind.total(totals["plain"]) / times
+        own, asked = callgrind.cost(totals["traced"])
+    ours = (sum(own.values()) + sum(asked.values())) / times
+    return {"instructions": {"plain": whole, "traced": whole + ours, "difference": ours},
+            "instructions share": {"value": 100 * ours / whole}}
+
+
+def startup():
+    rows = {}
+    for key, *command in ("start true", "true"), ("start openssl", "openssl", "version"):
+        with directory() as traces:
+            text = output(BIN / "startup", 1000 if key == "start true" else 400, SHIM, *command,
+                          env=environment(TLSTALL_DIR=traces))
+        rows[key] = json.loads(text)
+    return rows
+
+
+def memory():
+    counter = BIN / "count_malloc.so"
+    with directory() as traces:
+        without = json.loads(output(BIN / "allocations", env=environment(LD_PRELOAD=counter)))
+        with_shim = json.loads(output(BIN / "allocations", env=environment(
+            LD_PRELOAD=f"{counter} {SHIM}", TLSTALL_DIR=traces)))
+    return {key: {"plain": without[field], "traced": with_shim[field],
+                  "difference": with_shim[field] - without[field]}
+            for key, field in (("allocations", "allocations"), ("memory", "private_kb"))}
+
+
+def threads():
+    rows = figures("threads")
+    rows["threads"] = {"value": rows["threads 64"]["difference"] / rows["threads 1"]["difference"]}
+    return rows
+
+
+def in_flight():
+    rows = figures("inflight", 10, 1000, 10000, 100000, TLSTALL_SIZE="256M")
+    rows["in flight"] = {"value": rows["in flight 100000"]["difference"] /
+                         rows["in flight 10"]["difference"]}
+    return rows
+
+
+# ---- the tool -------------------------------------------------------------------
+
+def need_command(name):
+    text = subprocess.run([TOOL, "--help"], text=True, stdout=subprocess.PIPE, check=False).stdout
+    if f" {name} " not in text:
+        raise NotAvailable(f"tlstall {name} is not there")
+
+
+def usage(command, env=None):
+    """Runs to the end: seconds, CPU seconds with children, peak MB, standard output."""
+    start = time.monotonic()
+    with tempfile.TemporaryFile("w+") as out:
+        child = subprocess.Popen([str(c) for c in command], env=env or environment(), stdout=out,
+                                 stderr=subprocess.DEVNULL)
+        _, status, used = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0)
+        text = out.read()
+    if child.returncode:
+        raise NotAvailable(f"{command[1]}: exit status {child.returncode}")
+    return time.monotonic() - start, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, text
+
+
+def run():
+    need_command("run")
+    with directory() as work:
+        trace = f"{work}/out.jsonl"
+        seconds, cpu, _, text = usage([TOOL, "run", "--format", "jsonl", "-o", trace, "--",
+                                       BIN / "load", 5000, 10])
+        load = json.loads(text.splitlines()[-1])
+        lost = handshakes = 0
+        with open(trace, encoding="utf-8") as lines:
+            for line in lines:
+                if line.startswith('{"type":"lost"') or '"type":"lost"' in line:
+                    lost += json.loads(line)["count"]
+                handshakes += '"type":"handshake"' in line
+    lost += load["handshakes"] - handshakes
+    return {"run lost": {"value": lost},
+            "run cpu": {"value": 100 * (cpu - load["cpu_s"]) / seconds},
+            "run load": {"value": load["handshakes"] / seconds}}
+
+
+def make_traces(path, count):
+    output(BIN / "make_traces", path, count)
+
+
+def reader():
+    if not (BIN / "reader").exists():
+        raise NotAvailable("the reader is not there")
+    with directory() as work:
+        make_traces(f"{work}/1.tlstall", 300000)
+        return {"reader": json.loads(output(BIN / "reader", f"{work}/1.tlstall"))}
+
+
+def report():
+    need_command("report")
+    with directory() as work:
+        make_traces(f"{work}/1.tlstall", 1000000)
+        seconds, _, megabytes, _ = usage([TOOL, "report", f"{work}/1.tlstall"])
+    return {"report time": {"value": seconds}, "report memory": {"value": megabytes}}
+
+
+def html():
+    need_command("report")
+    with directory() as work:
+        make_traces(f"{work}/1.tlstall", 100000)
+        page = f"{work}/page.html"
+        seconds, _, _, _ = usage([TOOL, "report", "--html", page, f"{work}/1.tlstall"])
+        return {"html": {"value": web.opens_in(page)}, "html written": {"value": seconds},
+                "html size": {"value": os.path.getsize(page) / 1e6}}
