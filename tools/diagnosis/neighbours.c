@@ -6,6 +6,8 @@
 #include "diagnosis/facts.h"
 #include "judge.h"
 
+#define EDGE_TICKS 65536u /* more than the rounding of a float duration */
+
 struct peer {
 	struct tlstall_address address;
 	uint32_t ok, stalled;
@@ -189,22 +191,42 @@ static void find_gap(const struct facts *facts, uint64_t *from, uint64_t *to)
 	}
 }
 
+/* How many of ops[first..last) are on `ssl`. */
+static size_t count_own(const struct neighbours *n, size_t first, size_t last, uint64_t ssl)
+{
+	size_t own = 0;
+
+	for (; first < last; first++)
+		own += n->ops[first].ssl == ssl;
+	return own;
+}
+
+/*
+ * Within a gap no op is our own, so all that ended in it are others': only close
+ * to its edges, where ends are rounded, one of ours may lie.
+ */
 static uint32_t count_ops(const struct neighbours *n, const struct facts *facts)
 {
 	const struct tlstall_handshake *h = &facts->h;
 	struct op key = {.tid = h->tid, .process = (uint16_t)h->process};
-	uint64_t to;
-	uint32_t count = 0;
+	uint64_t from, to;
+	size_t first, last, inner, outer;
 
-	find_gap(facts, &key.end, &to);
-	for (size_t i = find_op(n, &key); i < n->op_count; i++) {
-		const struct op *op = &n->ops[i];
-
-		if (op->process != key.process || op->tid != key.tid || op->end > to)
-			break;
-		count += op->ssl != h->ssl;
-	}
-	return count;
+	find_gap(facts, &from, &to);
+	key.end = from;
+	first = find_op(n, &key);
+	key.end = from + EDGE_TICKS;
+	inner = find_op(n, &key);
+	key.end = to > EDGE_TICKS ? to - EDGE_TICKS : 0;
+	outer = find_op(n, &key);
+	key.end = to < UINT64_MAX ? to + 1 : to;
+	last = find_op(n, &key);
+	if (first >= last)
+		return 0;
+	if (inner >= outer)
+		return (uint32_t)(last - first - count_own(n, first, last, h->ssl));
+	return (uint32_t)(last - first - count_own(n, first, inner, h->ssl) -
+			  count_own(n, outer, last, h->ssl));
 }
 
 void neighbours_add(const struct neighbours *n, struct facts *facts)
