@@ -251,9 +251,9 @@ static void set_socket(struct tlstall_socket *s, uint64_t ticks, enum kind kind)
 		.rto_us = 204000,
 		.snd_mss = 1448,
 		.inq = kind == LATE ? 2900 : 0,
-		.last_data_sent_ms = 1000,
-		.last_data_recv_ms = 1000,
-		.last_ack_recv_ms = 1000,
+		.last_data_sent_ms = kind == FINE ? 0 : 1000,
+		.last_data_recv_ms = kind == FINE ? 0 : 1000,
+		.last_ack_recv_ms = kind == FINE ? 0 : 1000,
 	};
 }
 
@@ -362,37 +362,48 @@ static void make_handshake(const struct maker *maker, uint64_t i, struct tlstall
 
 /* ---- events -------------------------------------------------------------------------- */
 
+/* The last of its events: an END, as the shim writes it, or the SSL_get_error after the last call.
+ */
+static void make_last(struct tlstall_event *event, const struct tlstall_handshake *h)
+{
+	event->type = h->end ? TLSTALL_EVENT_END : TLSTALL_EVENT_GET_ERROR;
+	event->retry = h->retries;
+	event->error = h->last_error;
+	event->ticks = h->end ? h->start : h->leave;
+	event->duration = h->end ? (float)(h->end - h->start) : 100;
+	event->ret = h->end ? h->outcome : h->last_ret;
+}
+
 static void put_events(struct maker *maker, uint64_t i, uint64_t *position)
 {
 	struct tlstall_handshake h;
 
 	make_handshake(maker, i, &h);
 	for (unsigned e = 0; e < EVENTS; e++) {
-		bool end = e == EVENTS - 1, last = e == EVENTS - 2;
+		bool last = e == EVENTS - 2;
 		uint64_t length = h.leave - h.start;
 		struct tlstall_event event = {
 			.commit = (uint32_t)(++*position),
 			.function = h.last_function,
-			.type = end ? TLSTALL_EVENT_END : TLSTALL_EVENT_CALL,
-			.ticks = h.start + (end	   ? length
-					    : last ? length - 100 * US
-						   : e * 60 * US),
-			.duration = end ? 0 : 1e5f * (e ? 1.0f : 0.5f),
+			.type = TLSTALL_EVENT_CALL,
+			.ticks = h.start + (last ? length - 100 * US : e * 60 * US),
+			.duration = 1e5f * (e ? 1.0f : 0.5f),
 			.ssl = h.ssl,
 			.slot = (uint32_t)i,
 			.handshake = (uint32_t)h.number,
-			.ret = end    ? h.outcome
-			       : last ? h.last_ret
-				      : -1,
+			.ret = last ? h.last_ret : -1,
 			.error = last ? h.last_error : 2,
 			.state = (uint8_t)(e < h.state_count ? e + 2 : h.state_count),
 			.retry = e,
 			.tid = h.tid,
-			.flags = TLSTALL_EV_CLIENT,
+			.flags = h.role == TLSTALL_ROLE_SERVER ? TLSTALL_EV_SERVER
+							       : TLSTALL_EV_CLIENT,
 			.pending_in = UINT32_MAX,
 			.pending_out = UINT32_MAX,
 		};
 
+		if (e == EVENTS - 1)
+			make_last(&event, &h);
 		put(maker, &event, sizeof(event));
 	}
 }
