@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "report/strings.h"
+#include "report/utf8.h"
 
 static uint32_t hash_of(const char *text)
 {
@@ -67,6 +68,15 @@ uint32_t strings_id(struct strings *strings, const char *text)
 	if (!strings->count)
 		add(strings, "");
 	return text && *text && strings->count ? add(strings, text) : 0;
+}
+
+uint32_t strings_any(struct strings *strings, const char *text)
+{
+	char clean[STRINGS_ANY];
+
+	if (text)
+		utf8_clean(text, clean, sizeof(clean));
+	return strings_id(strings, text ? clean : NULL);
 }
 
 const char *strings_text(const struct strings *strings, uint32_t id)

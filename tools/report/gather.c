@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * See gather.h. Events are read before handshakes: one that ends meanwhile is
+ * found in its slot. Those whose slots went to others have at least an END event.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "diagnosis/facts.h"
+#include "report/calls.h"
+#include "report/gather.h"
+#include "view/words.h"
+
+#define OVERWRITTEN_EVIDENCE "only its end is kept in the trace, its details were overwritten"
+
+struct gather {
+	struct report *report;
+	const struct report_sink *sink;
+	struct progress *progress;
+	struct trace *trace;
+	const char *label;
+	uint32_t source;
+	uint64_t done, total;	    /* steps of progress */
+	uint32_t *numbers;	    /* of the handshake in each slot, low 32 bits */
+	struct tlstall_event *ends; /* in the order of time */
+	size_t end_count;
+	struct gathered_calls calls;
+	struct neighbours *neighbours;
+	struct code_reader codes;
+	struct subject *subject;
+	uint32_t process; /* whose entry the subject has */
+	bool process_known;
+	uint64_t added, overwritten, lost;
+};
+
+static void step(struct gather *g)
+{
+	if (!(++g->done & 0x3ff))
+		progress_draw(g->progress, g->done, g->total);
+}
+
+/* ---- one handshake ----------------------------------------------------------- */
+
+static void diagnose_overwritten(struct subject *subject)
+{
+	struct verdict *verdict = &subject->verdicts[0];
+
+	*verdict = (struct verdict){.cause = CAUSE_NONE, .fault = FAULT_NONE, .advice = ""};
+	subject->verdict_count = 1;
+	if (subject->h.outcome == TLSTALL_OUTCOME_OK)
+		return;
+	verdict->cause = CAUSE_UNKNOWN;
+	verdict->fault = FAULT_UNKNOWN;
+	verdict->advice = "record with a larger TLSTALL_SIZE";
+	verdict->evidence_count = 1;
+	snprintf(verdict->evidence[0], sizeof(verdict->evidence[0]), "%s", OVERWRITTEN_EVIDENCE);
+}
+
+/* Mostly that of the handshake before. */
+static void set_process(struct gather *g, uint32_t index)
+{
+	if (g->process_known && g->process == index)
+		return;
+	if (trace_process(g->trace, index, &g->subject->process) != 0)
+		g->subject->process = (struct tlstall_process){0};
+	g->process = index;
+	g->process_known = true;
+}
+
+/* As subject_make(), with the neighbours known already. */
+static void make_subject(struct gather *g, const struct tlstall_handshake *h, bool overwritten)
+{
+	struct subject *subject = g->subject;
+
+	subject->trace = g->trace;
+	subject->h = *h;
+	set_process(g, h->process);
+	facts_from_trace(g->trace, h, &subject->facts);
+	if (overwritten) {
+		diagnose_overwritten(subject);
+		return;
+	}
+	if (!h->end && subject->facts.process_alive) {
+		kernel_look((pid_t)subject->process.pid, h, &subject->live);
+		kernel_add_facts(&subject->live, &subject->facts);
+	}
+	if (g->neighbours)
+		neighbours_add(g->neighbours, &subject->facts);
+	subject->verdict_count = diagnose(&subject->facts, subject->verdicts, SUBJECT_VERDICTS);
+}
+
+static uint32_t peer_id(struct gather *g, const struct tlstall_handshake *h)
+{
+	struct tlstall_address peer = h->peer;
+	char buffer[WORD_SIZE], host[WORD_SIZE];
+	const char *text;
+	size_t size;
+
+	/* behind a BIO of the program's own only the name may be known */
+	if (!peer.family)
+		return strings_any(&g->report->strings, h->sni);
+	/* clients' ports are as good as random */
+	if (h->role == TLSTALL_ROLE_SERVER)
+		peer.port = 0;
+	text = word_address(&peer, buffer);
+	size = strlen(text);
+	if (peer.port || size <= 2 || strcmp(text + size - 2, ":0"))
+		return strings_any(&g->report->strings, text);
+	snprintf(host, sizeof(host), "%.*s", (int)size - 2, text);
+	return strings_any(&g->report->strings, host);
+}
+
+static void set_code(struct gather *g, const struct tlstall_handshake *h, struct report_row *row)
+{
+	if (row->flags & ROW_OVERWRITTEN) {
+		row->path = strings_id(&g->report->strings, "(details overwritten)");
+		return;
+	}
+	if (!(row->flags & ROW_TROUBLED) && !(g->sink && g->sink->codes))
+		return;
+	row->code = code_of(&g->codes, h->stack_fail ? h->stack_fail : h->stack_first);
+	row->path = code_path(&g->codes, row->code);
+}
+
+static void fill_row(struct gather *g, struct report_row *row, uint32_t slot, bool overwritten)
+{
+	const struct subject *subject = g->subject;
+	const struct tlstall_handshake *h = &subject->h;
+	const struct verdict *verdict = &subject->verdicts[0];
+
+	*row = (struct report_row){
+		.start_ns = trace_realtime_ns(g->trace, h->start),
+		.duration_ns = subject->facts.age_ns,
+		.number = h->number,
+		.source = g->source,
+		.slot = slot,
+		.peer = peer_id(g, h),
+		.cipher = strings_any(&g->report->strings, trace_string(g->trace, h->cipher)),
+		.retries = h->retries,
+		.version = h->version,
+		.outcome = h->outcome & 3,
+		.cause = (uint8_t)verdict->cause,
+		.fault = (uint8_t)verdict->fault,
+		.flags = (uint8_t)((h->flags & TLSTALL_HS_RESUMED ? ROW_RESUMED : 0) |
+				   (subject_is_bad(subject) ? ROW_TROUBLED : 0) |
+				   (overwritten ? ROW_OVERWRITTEN : 0)),
+	};
+	set_code(g, h, row);
+}
+
+static int add_handshake(struct gather *g, const struct tlstall_handshake *h, uint32_t slot,
+			 bool overwritten)
+{
+	struct report_row *row = report_add(g->report);
+	struct gathered gathered = {.row = row, .subject = g->subject, .codes = &g->codes};
+
+	if (!row)
+		return -1;
+	make_subject(g, h, overwritten);
+	fill_row(g, row, slot, overwritten);
+	g->added++;
+	g->overwritten += overwritten;
+	if (!g->sink)
+		return 0;
+	gathered.calls = calls_of(&g->calls, (uint32_t)h->number, &gathered.call_count);
+	return g->sink->handshake(g->sink->context, &gathered);
+}
+
+/* What an END event tells, as a handshake. */
+static void restore(const struct tlstall_event *event, struct tlstall_handshake *h)
+{
+	uint64_t end = trace_event_end(event);
+
+	*h = (struct tlstall_handshake){
+		.number = event->handshake,
+		.status = TLSTALL_SLOT_DONE,
+		.ssl = event->ssl,
+		.start = event->ticks,
+		.end = end ? end : 1,
+		.leave = end,
+		.progress = end,
+		.calls = event->retry + 1,
+		.retries = event->retry,
+		.last_ret = event->ret == TLSTALL_OUTCOME_OK ? 1 : -1,
+		.ossl_error = event->ossl_error,
+		.process = event->process,
+		.tid = event->tid,
+		.outcome = (uint8_t)event->ret & 3,
+		.role = event->flags & TLSTALL_EV_SERVER   ? TLSTALL_ROLE_SERVER
+			: event->flags & TLSTALL_EV_CLIENT ? TLSTALL_ROLE_CLIENT
+							   : TLSTALL_ROLE_UNKNOWN,
+		.last_error = event->error,
+		.last_function = event->function,
+		.state = event->state,
+		.failed_state = event->state,
+		.read = {.fd = -1, .blocking = 2},
+		.write = {.fd = -1, .blocking = 2},
+		.pending_in = UINT32_MAX,
+		.pending_out = UINT32_MAX,
+	};
+}
+
+/* ---- walks ---------------------------------------------------------------------- */
+
+static bool has_slot(const struct gather *g, const struct tlstall_event *event)
+{
+	return event->slot < trace_slot_count(g->trace) &&
+	       g->numbers[event->slot] == event->handshake;
+}
+
+static int keep_end(struct gather *g, const struct tlstall_event *event)
+{
+	size_t count = g->end_count;
+
+	/* a power of two: full */
+	if (!(count & (count - 1))) {
+		struct tlstall_event *ends =
+			realloc(g->ends, (count ? count * 2 : 1) * sizeof(*ends));
+
+		if (!ends)
+			return -1;
+		g->ends = ends;
+	}
+	g->ends[g->end_count++] = *event;
+	return 0;
+}
+
+static int take_event(struct gather *g, const struct tlstall_event *event)
+{
+	if (event->type == TLSTALL_EVENT_END)
+		return keep_end(g, event);
+	if (event->type == TLSTALL_EVENT_CALL && g->sink && g->sink->calls)
+		return calls_add(&g->calls, event);
+	return 0;
+}
+
+static int walk_events(struct gather *g)
+{
+	struct trace_cursor *cursor;
+	struct tlstall_event event;
+	bool skipped = false;
+	int result = trace_cursor_open(g->trace, &cursor);
+
+	if (result != 0)
+		return result == TRACE_ERROR_MEMORY ? -1 : 0;
+	while (result >= 0) {
+		result = trace_cursor_next(cursor, &event);
+		if (result > 0) {
+			/* a record that was never finished, or the end */
+			if (skipped)
+				break;
+			trace_cursor_skip(cursor);
+		}
+		skipped = result > 0;
+		if (result == 0 && take_event(g, &event) < 0)
+			break;
+		step(g);
+	}
+	g->lost = trace_cursor_lost(cursor);
+	trace_cursor_close(cursor);
+	calls_sort(&g->calls);
+	return result == 0 ? -1 : 0;
+}
+
+static int walk_handshakes(struct gather *g)
+{
+	unsigned slots = trace_slot_count(g->trace);
+	struct tlstall_handshake h;
+
+	g->numbers = calloc(slots + 1, sizeof(*g->numbers));
+	if (!g->numbers)
+		return -1;
+	for (unsigned slot = 0; slot < slots; slot++, step(g)) {
+		if (trace_handshake(g->trace, slot, &h) != 0)
+			continue;
+		g->numbers[slot] = (uint32_t)h.number;
+		if (add_handshake(g, &h, slot, false) < 0)
+			return -1;
+	}
+	for (size_t i = 0; i < g->end_count; i++) {
+		if (has_slot(g, &g->ends[i]))
+			continue;
+		restore(&g->ends[i], &h);
+		if (add_handshake(g, &h, TLSTALL_NO_SLOT, true) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* ---- what is missing --------------------------------------------------------------- */
+
+static void note_losses(struct gather *g)
+{
+	const struct tlstall_header *header = trace_header(g->trace);
+	const struct tlstall_lost *lost = &header->lost;
+	struct report *report = g->report;
+	uint64_t damage = trace_damage(g->trace);
+
+	if (damage)
+		report_note(report,
+			    "%s is damaged: read as far as it goes, %llu parts of it are cut off "
+			    "or torn",
+			    g->label, (unsigned long long)damage);
+	if (g->overwritten)
+		report_note(report,
+			    "%s: of %llu handshakes only the end is kept, their details were "
+			    "overwritten (a larger TLSTALL_SIZE keeps more)",
+			    g->label, (unsigned long long)g->overwritten);
+	if (header->handshakes > g->added)
+		report_note(report,
+			    "%s: %llu of %llu handshakes have left nothing in the trace (a larger "
+			    "TLSTALL_SIZE keeps more)",
+			    g->label, (unsigned long long)(header->handshakes - g->added),
+			    (unsigned long long)header->handshakes);
+	if (g->lost && g->sink && g->sink->calls)
+		report_note(report, "%s: %llu calls were overwritten by later ones", g->label,
+			    (unsigned long long)g->lost);
+	if (lost->foreign_calls)
+		report_note(report,
+			    "%s: %llu calls on objects of no known libssl were not looked into",
+			    g->label, (unsigned long long)lost->foreign_calls);
+	if (lost->stacks || lost->strings || lost->modules || lost->processes)
+		report_note(report, "%s: some names and stacks found no room in the trace",
+			    g->label);
+	if (header->clock_disturbed)
+		report_note(report, "%s: the clock was disturbed %u times, some times may be wrong",
+			    g->label, header->clock_disturbed);
+}
+
+/* ---- a trace --------------------------------------------------------------------------- */
+
+static uint64_t ring_fill(const struct tlstall_header *header, unsigned section, uint64_t head)
+{
+	return head < header->section[section].count ? head : header->section[section].count;
+}
+
+static int walk(struct gather *g)
+{
+	const struct tlstall_header *header = trace_header(g->trace);
+
+	g->total = (uint64_t)trace_slot_count(g->trace) +
+		   ring_fill(header, TLSTALL_SECTION_OPENING, header->opening_head) +
+		   ring_fill(header, TLSTALL_SECTION_REST, header->rest_head);
+	if (trace_is_local(g->trace))
+		trace_set_now(g->trace, trace_read_clock(g->trace));
+	strings_any(&g->report->hosts, header->host);
+	if (walk_events(g) < 0 || walk_handshakes(g) < 0)
+		return -1;
+	if (g->sink && g->sink->lost && g->lost)
+		g->sink->lost(g->sink->context, g->lost);
+	note_losses(g);
+	return 0;
+}
+
+static int gather_open(struct gather *g, const char *path)
+{
+	int source = report_add_source(g->report, path, g->label);
+
+	g->source = (uint32_t)source;
+	neighbours_read(g->trace, &g->neighbours);
+	g->subject = calloc(1, sizeof(*g->subject));
+	code_reader_open(&g->codes, &g->report->codes, &g->report->strings, g->trace);
+	return source < 0 || !g->subject ? -1 : 0;
+}
+
+static void gather_close(struct gather *g)
+{
+	code_reader_close(&g->codes);
+	neighbours_free(g->neighbours);
+	calls_free(&g->calls);
+	free(g->subject);
+	free(g->ends);
+	free(g->numbers);
+	trace_close(g->trace);
+}
+
+int gather_trace(struct report *report, const char *path, const char *label,
+		 const struct report_sink *sink, struct progress *progress,
+		 char message[GATHER_MESSAGE])
+{
+	struct gather g = {.report = report, .sink = sink, .progress = progress, .label = label};
+	int result = trace_open_path(path, &g.trace);
+
+	if (result != 0) {
+		snprintf(message, GATHER_MESSAGE, "%s", trace_strerror(g.trace, result));
+		return -1;
+	}
+	result = gather_open(&g, path);
+	if (result == 0)
+		result = walk(&g);
+	if (result < 0)
+		snprintf(message, GATHER_MESSAGE, "out of memory");
+	gather_close(&g);
+	return result;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See worst.h. */
+#include <stdlib.h>
+
+#include "report/worst.h"
+#include "symbols/symbols.h"
+#include "view/paragraph.h"
+
+static void write_one(struct trace *trace, const struct tlstall_handshake *h,
+		      const struct text_options *options, FILE *out)
+{
+	struct subject *subject = calloc(1, sizeof(*subject));
+	struct symbols *symbols = symbols_of_trace(trace);
+
+	if (subject) {
+		subject_make(trace, h, NULL, subject);
+		paragraph_write(out, subject, symbols, options->colour);
+	}
+	symbols_free(symbols);
+	free(subject);
+}
+
+/* False: the trace or the handshake is gone, or was never more than its end. */
+static bool write_row(const struct report *report, const struct report_row *row,
+		      const struct text_options *options, FILE *out)
+{
+	const struct report_source *source = &report->sources[row->source];
+	struct tlstall_handshake h;
+	struct trace *trace;
+	bool found;
+
+	if (row->slot == TLSTALL_NO_SLOT || trace_open_path(source->path, &trace) != 0)
+		return false;
+	found = trace_handshake(trace, row->slot, &h) == 0 && h.number == row->number;
+	if (found) {
+		fprintf(out, "\n%s, handshake %llu\n", source->label,
+			(unsigned long long)row->number);
+		write_one(trace, &h, options, out);
+	}
+	trace_close(trace);
+	return found;
+}
+
+void worst_write(const struct report *report, const struct groups *trouble,
+		 const struct text_options *options, FILE *out)
+{
+	unsigned written = 0;
+
+	for (size_t i = 0; i < trouble->count && written < options->details; i++) {
+		if (!written && trouble->list[i].worst->slot != TLSTALL_NO_SLOT)
+			fprintf(out, "\nThe worst of each\n");
+		written += write_row(report, trouble->list[i].worst, options, out);
+	}
+}
