@@ -31,7 +31,7 @@ TOOL_OBJECTS := $(TOOL_SOURCES:%=$(BUILD)/%.o)
 
 # The shim is built for the oldest glibc it meets and needs libc alone.
 SHIM_CFLAGS := -fPIC -fvisibility=hidden -ftls-model=initial-exec -fno-plt
-SHIM_LDFLAGS := -shared -Wl,-soname,libtlstall.so -Wl,-z,defs -Wl,-z,nodelete \
+SHIM_LDFLAGS := -shared -Wl,-soname,libtlstall.so -Wl,-z,defs -Wl,-z,nodelete -Wl,-Bsymbolic-functions \
                 -Wl,--version-script,$(BUILD)/shim/exports.map -Wl,--as-needed
 # Parts of libc of their own before glibc 2.34, nothing since.
 SHIM_LIBS := -lpthread -ldl

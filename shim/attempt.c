@@ -47,7 +47,8 @@ static void follows(struct tlstall_handshake *slot, uint64_t number, uint32_t fl
 	slot->flags |= flag;
 }
 
-struct tlstall_handshake *attempt_begin(struct track *track, const SSL *ssl, uint64_t ticks)
+struct tlstall_handshake *attempt_begin(struct track *track, const SSL *ssl, uint64_t ticks,
+					enum tlstall_role role)
 {
 	struct tlstall_handshake *slot;
 
@@ -66,6 +67,7 @@ struct tlstall_handshake *attempt_begin(struct track *track, const SSL *ssl, uin
 	if (track->finished_number)
 		follows(slot, track->finished_number, TLSTALL_HS_RENEGOTIATION);
 	note_libssl(track->lib);
+	slot->role = (uint8_t)role;
 	observe_start(track, ssl, slot);
 	slot->state = recorder_state(track->lib->SSL_state_string_long(ssl));
 	return slot;
@@ -74,7 +76,8 @@ struct tlstall_handshake *attempt_begin(struct track *track, const SSL *ssl, uin
 struct tlstall_handshake *attempt_inherit(struct track *track, const SSL *ssl, uint64_t ticks)
 {
 	uint64_t parent = track->number, in = track->base_in, out = track->base_out;
-	struct tlstall_handshake *slot = attempt_begin(track, ssl, ticks);
+	enum tlstall_role role = track->slot ? track->slot->role : TLSTALL_ROLE_UNKNOWN;
+	struct tlstall_handshake *slot = attempt_begin(track, ssl, ticks, role);
 
 	track->base_in = in;
 	track->base_out = out;

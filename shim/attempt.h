@@ -10,7 +10,9 @@ struct tlstall_handshake *attempt_slot(struct track *track);
 /* Lets go of the slot of a handshake that has ended; it stays readable. */
 void attempt_linger(struct track *track);
 
-struct tlstall_handshake *attempt_begin(struct track *track, const SSL *ssl, uint64_t ticks);
+/* The role as far as the caller knows it: an SSL has its own from its first op on only. */
+struct tlstall_handshake *attempt_begin(struct track *track, const SSL *ssl, uint64_t ticks,
+					enum tlstall_role role);
 /* A forked child goes on with a copy of its own; the parent's stays as it was. */
 struct tlstall_handshake *attempt_inherit(struct track *track, const SSL *ssl, uint64_t ticks);
 bool attempt_is_inherited(const struct track *track);

@@ -86,6 +86,13 @@ static bool is_stream(const struct call *call)
 	       call->lib->SSL_get0_connection((SSL *)call->ssl) != call->ssl;
 }
 
+static enum tlstall_role role_by(uint8_t function)
+{
+	if (kinds[function] == TLSTALL_KIND_CONNECT)
+		return TLSTALL_ROLE_CLIENT;
+	return kinds[function] == TLSTALL_KIND_ACCEPT ? TLSTALL_ROLE_SERVER : TLSTALL_ROLE_UNKNOWN;
+}
+
 static struct tlstall_handshake *slot_for(const struct call *call)
 {
 	struct track *track = call->track;
@@ -101,7 +108,7 @@ static struct tlstall_handshake *slot_for(const struct call *call)
 	if (call->lib->SSL_get_state(call->ssl) == TLS_ST_BEFORE)
 		track->finished_number = 0;
 	states_hook_ssl(call->lib, call->ssl);
-	return attempt_begin(track, call->ssl, call->ticks);
+	return attempt_begin(track, call->ssl, call->ticks, role_by(call->function));
 }
 
 /* Reads and writes of a finished handshake: a look at the phase and no more. */

@@ -30,7 +30,7 @@ static void on_start(const struct libssl *lib, const SSL *ssl)
 	if (!track || track->phase == PHASE_RUNNING ||
 	    (post_handshake && track->phase != PHASE_NEW))
 		return;
-	slot = attempt_begin(track, ssl, clock_ticks());
+	slot = attempt_begin(track, ssl, clock_ticks(), TLSTALL_ROLE_UNKNOWN);
 	if (!slot)
 		return;
 	if (!track_is_inside(track))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "elf.h"
 
+#include <dlfcn.h>
 #include <string.h>
 #include <time.h>
 
@@ -28,6 +29,33 @@ static void measure(struct elf_object *object)
 	}
 }
 
+uint64_t elf_value(const struct elf_object *object, int64_t tag)
+{
+	for (const ElfW(Dyn) *d = object->dynamic; d->d_tag != DT_NULL; d++) {
+		if (d->d_tag == tag)
+			return d->d_un.d_val;
+	}
+	return 0;
+}
+
+const void *elf_pointer(const struct elf_object *object, int64_t tag)
+{
+	uint64_t value = elf_value(object, tag);
+
+	return value ? dynamic_pointer(object->bias, value) : NULL;
+}
+
+static bool find_tables(struct elf_object *object)
+{
+	if (!object->dynamic)
+		return false;
+	object->symbols = elf_pointer(object, DT_SYMTAB);
+	object->strings = elf_pointer(object, DT_STRTAB);
+	object->gnu_hash = elf_pointer(object, DT_GNU_HASH);
+	object->hash = elf_pointer(object, DT_HASH);
+	return object->symbols && object->strings && (object->gnu_hash || object->hash);
+}
+
 bool elf_object(const struct dl_phdr_info *info, struct elf_object *out)
 {
 	*out = (struct elf_object){
@@ -37,21 +65,7 @@ bool elf_object(const struct dl_phdr_info *info, struct elf_object *out)
 		.phdr_count = info->dlpi_phnum,
 	};
 	measure(out);
-	if (!out->dynamic)
-		return false;
-	for (const ElfW(Dyn) *d = out->dynamic; d->d_tag != DT_NULL; d++) {
-		const void *pointer = dynamic_pointer(out->bias, d->d_un.d_ptr);
-
-		if (d->d_tag == DT_SYMTAB)
-			out->symbols = pointer;
-		else if (d->d_tag == DT_STRTAB)
-			out->strings = pointer;
-		else if (d->d_tag == DT_GNU_HASH)
-			out->gnu_hash = pointer;
-		else if (d->d_tag == DT_HASH)
-			out->hash = pointer;
-	}
-	return out->symbols && out->strings && (out->gnu_hash || out->hash);
+	return find_tables(out);
 }
 
 static void *symbol_at(const struct elf_object *object, uint32_t index, const char *name)
@@ -106,11 +120,9 @@ void *elf_symbol(const struct elf_object *object, const char *name)
 
 const char *elf_soname(const struct elf_object *object)
 {
-	for (const ElfW(Dyn) *d = object->dynamic; d->d_tag != DT_NULL; d++) {
-		if (d->d_tag == DT_SONAME)
-			return object->strings + d->d_un.d_val;
-	}
-	return "";
+	uint64_t at = elf_value(object, DT_SONAME);
+
+	return at ? object->strings + at : "";
 }
 
 bool elf_needs(const struct elf_object *object, const char *soname)
@@ -193,15 +205,25 @@ bool elf_each(bool (*visit)(const struct elf_object *object, void *context), voi
 struct search {
 	const char *name;
 	void *found;
+	bool begun;
 };
 
 static bool find_in(const struct elf_object *object, void *context)
 {
 	struct search *search = context;
 
-	if (!elf_is_own(object->start))
+	if (search->begun)
 		search->found = elf_symbol(object, search->name);
+	search->begun |= elf_is_own(object->start);
 	return search->found;
+}
+
+void *elf_first(const char *name)
+{
+	struct search search = {.name = name, .begun = true};
+
+	elf_each(find_in, &search);
+	return search.found;
 }
 
 void *elf_find(const char *name)
@@ -227,4 +249,62 @@ uint64_t elf_loads(void)
 	dl_iterate_phdr(read_adds, &loads);
 	elf_walk_leave();
 	return loads;
+}
+
+static int read_subs(struct dl_phdr_info *info, size_t size, void *data)
+{
+	(void)size;
+	*(uint64_t *)data = info->dlpi_subs;
+	return 1;
+}
+
+uint64_t elf_unloads(void)
+{
+	uint64_t unloads = 0;
+
+	enter_walk();
+	dl_iterate_phdr(read_subs, &unloads);
+	elf_walk_leave();
+	return unloads;
+}
+
+/* ---- other namespaces: dlmopen ------------------------------------------------- */
+
+bool elf_elsewhere(const void *address, struct elf_object *out)
+{
+	typedef int dladdr1_function(const void *address, Dl_info *info, void **extra, int flags);
+	dladdr1_function *find = (dladdr1_function *)elf_find("dladdr1");
+	struct link_map *map = NULL;
+	const ElfW(Ehdr) *header;
+	Dl_info info;
+
+	if (!find || !find(address, &info, (void **)&map, RTLD_DL_LINKMAP) || !map)
+		return false;
+	header = info.dli_fbase;
+	*out = (struct elf_object){
+		.path = map->l_name,
+		.bias = map->l_addr,
+		.phdr = (const void *)((const char *)header + header->e_phoff),
+		.phdr_count = header->e_phnum,
+		.map = map,
+	};
+	measure(out);
+	return find_tables(out);
+}
+
+bool elf_each_beside(const struct elf_object *object,
+		     bool (*visit)(const struct elf_object *object, void *context), void *context)
+{
+	const struct link_map *map = object->map;
+
+	while (map->l_prev)
+		map = map->l_prev;
+	for (; map; map = map->l_next) {
+		struct elf_object one = {.path = map->l_name, .bias = map->l_addr,
+					 .dynamic = map->l_ld, .map = map};
+
+		if (find_tables(&one) && visit(&one, context))
+			return true;
+	}
+	return false;
 }

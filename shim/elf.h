@@ -22,6 +22,7 @@ struct elf_object {
 	const uint32_t *gnu_hash; /* NULL: none */
 	const uint32_t *hash;	  /* the older table */
 	const ElfW(Dyn) * dynamic;
+	const struct link_map *map; /* NULL: of this namespace */
 };
 
 /* False for an object without dynamic section or hash table. */
@@ -30,6 +31,9 @@ bool elf_object(const struct dl_phdr_info *info, struct elf_object *out);
 void *elf_symbol(const struct elf_object *object, const char *name);
 /* DT_SONAME, or "". */
 const char *elf_soname(const struct elf_object *object);
+/* What a dynamic tag holds; 0 and NULL: it is not there. */
+uint64_t elf_value(const struct elf_object *object, int64_t tag);
+const void *elf_pointer(const struct elf_object *object, int64_t tag);
 bool elf_needs(const struct elf_object *object, const char *soname);
 /* Whether an address lies in this very library. */
 bool elf_is_own(uintptr_t address);
@@ -47,9 +51,17 @@ void elf_resume_walks(bool in_child);
 
 /* Calls visit for each loaded object until it returns true; returns that. */
 bool elf_each(bool (*visit)(const struct elf_object *object, void *context), void *context);
-/* The first definition outside this library. For the loader's functions, whose versions vary. */
+/* The first definition of all, and the first one behind this library. NULL: none. */
+void *elf_first(const char *name);
 void *elf_find(const char *name);
-/* Counts loads of objects; equal numbers mean that nothing was loaded in between. */
+/* Count objects ever loaded and unloaded; equal numbers: nothing happened in between. */
 uint64_t elf_loads(void);
+uint64_t elf_unloads(void);
+
+/* The object of another namespace, which the walks do not visit, that holds an address. */
+bool elf_elsewhere(const void *address, struct elf_object *out);
+/* Calls visit for each object of its namespace until it returns true; returns that. */
+bool elf_each_beside(const struct elf_object *object,
+		     bool (*visit)(const struct elf_object *object, void *context), void *context);
 
 #endif

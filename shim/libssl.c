@@ -8,6 +8,7 @@
 #include "elf.h"
 
 struct libssl *libssl_copies[LIBSSL_MAX];
+bool libssl_elsewhere;
 
 /* Where there is no libssl at all every function fails: better than a jump to nowhere. */
 static struct libssl nowhere = {.foreign = true, .ssl_index = -1, .ctx_index = -1};
@@ -130,7 +131,10 @@ static struct elf_object find_libcrypto(const struct elf_object *ssl)
 	/* linked into one with its libcrypto? */
 	if (elf_symbol(ssl, "OpenSSL_version_num"))
 		return *ssl;
-	elf_each(is_libcrypto, &search);
+	if (ssl->map)
+		elf_each_beside(ssl, is_libcrypto, &search);
+	else
+		elf_each(is_libcrypto, &search);
 	return search.found;
 }
 
@@ -214,24 +218,48 @@ const struct libssl *libssl_find(const void *object)
 	return lib ? lib : fallback(object);
 }
 
-static const struct libssl *match_method(const void *method)
+const struct libssl *libssl_holding(const void *address)
 {
 	for (int i = 0; i < LIBSSL_MAX; i++) {
 		const struct libssl *lib = __atomic_load_n(&libssl_copies[i], __ATOMIC_ACQUIRE);
 
-		if (lib && inside(lib, method))
+		if (lib && inside(lib, address))
 			return lib;
 	}
 	return NULL;
 }
 
-const struct libssl *libssl_of_method(const void *method)
+bool libssl_any(void)
 {
-	const struct libssl *lib = match_method(method);
+	rescan();
+	return __atomic_load_n(&libssl_copies[0], __ATOMIC_ACQUIRE);
+}
+
+const struct libssl *libssl_at(const void *address)
+{
+	const struct libssl *lib = libssl_holding(address);
+	struct elf_object object;
 
 	if (lib)
 		return lib;
 	rescan();
-	lib = match_method(method);
+	lib = libssl_holding(address);
+	if (lib || !elf_elsewhere(address, &object))
+		return lib;
+	learn(&object, NULL);
+	lib = libssl_holding(address);
+	if (lib)
+		libssl_elsewhere = true;
+	return lib;
+}
+
+const struct libssl *libssl_of_method(const void *method)
+{
+	const struct libssl *lib = libssl_holding(method);
+
+	if (lib)
+		return lib;
+	rescan();
+	lib = libssl_holding(method);
 	return lib ? lib : fallback(method);
 }

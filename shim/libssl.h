@@ -34,6 +34,8 @@ struct libssl {
 
 #define LIBSSL_MAX 16
 extern struct libssl *libssl_copies[LIBSSL_MAX];
+/* One of them came by dlmopen, with a libc of its own. */
+extern bool libssl_elsewhere;
 
 /* The slow way: looks at all loaded objects again. Never NULL. */
 const struct libssl *libssl_find(const void *object);
@@ -55,6 +57,12 @@ static inline const struct libssl *libssl_of(const void *object)
 		return lib;
 	return libssl_find(object);
 }
+
+/* The known copy that an address lies in, or NULL; and the same, after a look for new ones. */
+const struct libssl *libssl_holding(const void *address);
+const struct libssl *libssl_at(const void *address);
+/* Whether there is one at all in the process. */
+bool libssl_any(void);
 
 /* The copy that a SSL_METHOD belongs to. Never NULL. */
 const struct libssl *libssl_of_method(const void *method);

@@ -292,7 +292,8 @@ void observe_start(struct track *track, const SSL *ssl, struct tlstall_handshake
 {
 	const struct libssl *lib = track->lib;
 
-	h->role = lib->SSL_is_server(ssl) ? TLSTALL_ROLE_SERVER : TLSTALL_ROLE_CLIENT;
+	if (h->role == TLSTALL_ROLE_UNKNOWN)
+		h->role = lib->SSL_is_server(ssl) ? TLSTALL_ROLE_SERVER : TLSTALL_ROLE_CLIENT;
 	if (h->role == TLSTALL_ROLE_CLIENT)
 		observe_sni(lib, ssl, h);
 	if (lib->SSL_is_quic && lib->SSL_is_quic(ssl))

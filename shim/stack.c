@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "elf.h"
+#include "libssl.h"
 #include "mapping.h"
 #include "recorder.h"
 
@@ -39,6 +40,16 @@ static void *load(void)
 	return found;
 }
 
+/*
+ * The loader's locks may have been held by a thread that the fork did not copy. And
+ * two libcs in one process give out the same thread-specific keys: libunwind's would be
+ * OpenSSL's.
+ */
+static bool must_not_unwind(void)
+{
+	return mapping_identity()->threaded_parent || libssl_elsewhere;
+}
+
 void stack_prepare(void)
 {
 	static uint32_t tried;
@@ -46,7 +57,7 @@ void stack_prepare(void)
 	unwind_backtrace *found;
 	int saved = errno;
 
-	if (!control->stacks || mapping_identity()->threaded_parent ||
+	if (!control->stacks || must_not_unwind() ||
 	    __atomic_exchange_n(&tried, 1, __ATOMIC_ACQ_REL))
 		return;
 	found = (unwind_backtrace *)load();
@@ -160,8 +171,7 @@ uint32_t stack_take(void)
 
 	if (!control->stacks)
 		return 0;
-	/* The loader's locks may have been held by a thread that the fork did not copy. */
-	if (mapping_identity()->threaded_parent) {
+	if (must_not_unwind()) {
 		__atomic_fetch_add(&mapping.header->lost.unwound_in_child, 1, __ATOMIC_RELAXED);
 		return 0;
 	}

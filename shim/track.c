@@ -144,6 +144,18 @@ static void publish_index(int *to, int index)
 	__atomic_compare_exchange_n(to, &none, index, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
 }
 
+/*
+ * Qt registers one index and uses the two behind it as well. Whoever does so before us
+ * must not find us there.
+ */
+#define UNUSED_INDEXES 4
+
+static void leave_room(const struct libssl *lib, int class_index)
+{
+	for (int i = 0; i < UNUSED_INDEXES; i++)
+		lib->CRYPTO_get_ex_new_index(class_index, 0, NULL, NULL, NULL, NULL);
+}
+
 bool track_register(const struct libssl *lib)
 {
 	struct libssl *copy = (struct libssl *)lib;
@@ -153,6 +165,8 @@ bool track_register(const struct libssl *lib)
 		return true;
 	if (lib->foreign)
 		return false;
+	leave_room(lib, CRYPTO_EX_INDEX_SSL);
+	leave_room(lib, CRYPTO_EX_INDEX_SSL_CTX);
 	ctx = lib->CRYPTO_get_ex_new_index(CRYPTO_EX_INDEX_SSL_CTX, 0, NULL, NULL, NULL, NULL);
 	ssl = lib->CRYPTO_get_ex_new_index(CRYPTO_EX_INDEX_SSL, 0, copy, on_new, on_dup, on_free);
 	if (ssl < 0 || ctx < 0)

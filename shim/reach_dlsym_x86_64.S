@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dlsym and dlvsym as the program calls them. RTLD_DEFAULT (0) and RTLD_NEXT (-1)
+ * search from the object that the return address lies in: those go on by a jump,
+ * with the stack as it was. A handle says itself where to search, so C may do it.
+ */
+#if defined(__x86_64__)
+
+.macro entry name
+	.globl	\name
+	.type	\name, @function
+\name:
+	.cfi_startproc
+	endbr64
+	lea	1(%rdi), %rax
+	cmp	$1, %rax
+	ja	reach_\name
+1:	mov	reach_real_\name(%rip), %rax
+	test	%rax, %rax
+	jz	2f
+	jmp	*%rax
+2:	push	%rdi
+	.cfi_adjust_cfa_offset 8
+	push	%rsi
+	.cfi_adjust_cfa_offset 8
+	push	%rdx
+	.cfi_adjust_cfa_offset 8
+	call	reach_resolve
+	pop	%rdx
+	.cfi_adjust_cfa_offset -8
+	pop	%rsi
+	.cfi_adjust_cfa_offset -8
+	pop	%rdi
+	.cfi_adjust_cfa_offset -8
+	jmp	1b
+	.cfi_endproc
+	.size	\name, . - \name
+.endm
+
+	.hidden	reach_dlsym, reach_dlvsym, reach_real_dlsym, reach_real_dlvsym, reach_resolve
+	.text
+	entry	dlsym
+	entry	dlvsym
+
+#endif
+	.section .note.GNU-stack, "", %progbits
