@@ -66,6 +66,18 @@ static void look_at_tables(struct trace *trace)
 	}
 }
 
+static void look_at_time(struct trace *trace)
+{
+	struct tlstall_clock_pair now = {UINT64_MAX / 3, UINT64_MAX / 5, UINT64_MAX};
+
+	for (unsigned i = 0; i < 20; i++)
+		sum += trace_horizon(trace, i) + trace_alive(trace, i);
+	sum += trace_refresh(trace) == 0;
+	trace_set_now(trace, now);
+	sum += trace_span_ns(trace, UINT64_MAX) + trace_realtime_ns(trace, 1);
+	sum += trace_read_clock(trace).ticks;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct trace *trace = NULL;
@@ -80,6 +92,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	look_at_tables(trace);
 	look_at_handshakes(trace);
 	look_at_events(trace);
+	look_at_time(trace);
 	sum += trace_damage(trace) + trace_header(trace)->pid;
 	trace_close(trace);
 	return 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The trace reader: what it opens and refuses, tables, handshakes, time, horizon. Events:
  * test_cursor.c. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -684,6 +685,8 @@ static void build_local(struct build *b, pid_t pid, uint64_t ticks)
 	b->processes[0].exited = 0;
 	b->processes[0].start_time = 0;
 	b->header->first = b->header->last = (struct tlstall_clock_pair){ticks, ticks, ticks};
+	memset(b->header->program, 0, sizeof(b->header->program));
+	assert_true(readlink("/proc/self/exe", b->header->program, 255) > 0);
 }
 
 static void test_horizon_of_exited(void **state)
@@ -811,6 +814,41 @@ static void test_seen_alive(void **state)
 	build_free(&b);
 }
 
+/* An exec keeps process id and start time, but our handshakes are gone. */
+static void test_replaced_by_exec(void **state)
+{
+	struct build b;
+	struct trace *trace;
+	int ends[2];
+	pid_t child;
+	char byte;
+
+	(void)state;
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	child = fork();
+	assert_int_not_equal(child, -1);
+	if (!child) {
+		execl("/bin/sleep", "sleep", "1000", (char *)NULL);
+		_exit(1);
+	}
+	close(ends[1]);
+	assert_int_equal(read(ends[0], &byte, 1), 0); /* closed by the exec */
+	build_local(&b, child, 1);
+	trace = build_open(&b);
+	assert_true(trace_process_alive(child, 0));
+	assert_false(trace_alive(trace, 0));
+	trace_close(trace);
+	/* where the path is not known whole nothing can be said */
+	memset(b.header->program, 'x', sizeof(b.header->program) - 1);
+	trace = build_open(&b);
+	assert_true(trace_alive(trace, 0));
+	trace_close(trace);
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	close(ends[0]);
+	build_free(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -842,6 +880,7 @@ int main(void)
 		cmocka_unit_test(test_horizon_of_killed_without_children),
 		cmocka_unit_test(test_horizon_of_alive),
 		cmocka_unit_test(test_seen_alive),
+		cmocka_unit_test(test_replaced_by_exec),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

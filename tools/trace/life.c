@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which processes live, and up to when a trace tells of those that do not. */
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "trace/directory.h"
 #include "trace/internal.h"
@@ -28,13 +31,38 @@ static uint64_t now_ticks(const struct trace *trace)
 	return trace->now_known ? trace->now.ticks : trace_read_clock(trace).ticks;
 }
 
+/*
+ * An exec keeps the process id and start time, but the image that wrote this
+ * file is gone. What cannot be read does not count; seen from outside a chroot
+ * the path is longer.
+ */
+static bool runs_our_program(const struct trace *trace, pid_t pid)
+{
+	static const char deleted[] = " (deleted)";
+	const char *program = trace->header.program;
+	char path[64], exe[4096];
+	size_t length = strlen(program), size;
+	ssize_t got;
+
+	snprintf(path, sizeof(path), "/proc/%d/exe", pid);
+	got = readlink(path, exe, sizeof(exe) - 1);
+	if (got <= 0 || !length || length == sizeof(trace->header.program) - 1)
+		return true;
+	size = (size_t)got;
+	exe[size] = '\0';
+	if (size > sizeof(deleted) && !strcmp(exe + size - (sizeof(deleted) - 1), deleted))
+		size -= sizeof(deleted) - 1;
+	return size >= length && !memcmp(exe + size - length, program, length);
+}
+
 static bool look(struct trace *trace, unsigned process)
 {
 	struct tlstall_process p;
 
 	if (!trace->local || trace_process(trace, process, &p) != 0 || p.exited)
 		return false;
-	return trace_process_alive((pid_t)p.pid, p.start_time);
+	return trace_process_alive((pid_t)p.pid, p.start_time) &&
+	       runs_our_program(trace, (pid_t)p.pid);
 }
 
 bool trace_alive(struct trace *trace, unsigned process)

@@ -69,7 +69,11 @@ struct tlstall_clock_pair trace_read_clock(const struct trace *trace);
  * this host; else its exit; else the last sign of life in the file.
  */
 uint64_t trace_horizon(struct trace *trace, unsigned process);
-/* Whether that process (index in PROCESSES) is alive on this host. */
+/*
+ * Whether that process (index in PROCESSES) is alive on this host and still runs
+ * the image that made the trace. The answer may be 10 ms old. When it was seen
+ * alive last is a sign of life, too: ask from time to time while you follow one.
+ */
 bool trace_alive(struct trace *trace, unsigned process);
 /* Ticks to nanoseconds since the epoch, and a difference of ticks to nanoseconds. */
 uint64_t trace_realtime_ns(const struct trace *trace, uint64_t ticks);

@@ -123,14 +123,14 @@ static double tick_length(const struct trace *trace)
 
 	if (h->clock_source == TLSTALL_CLOCK_MONOTONIC)
 		return 1;
-	if (!length)
+	if (length <= 0)
 		length = measure(&h->first, &h->last);
-	if (!length && trace->local) {
+	if (length <= 0 && trace->local) {
 		/* it ended before it took a second pair, but its counter still runs */
 		here = trace_read_clock(trace);
 		length = measure(&h->first, &here);
 	}
-	return length ? length : nominal(h->clock_source);
+	return length > 0 ? length : nominal(h->clock_source);
 }
 
 void time_settle(struct trace *trace)
