@@ -183,6 +183,28 @@ static void test_no_directory(void **state)
 	trace_list_free(&list);
 }
 
+/* Exec keeps the process: its later images have traces of their own. */
+static void test_images(void **state)
+{
+	static const char *const names[] = {"12-34-10.tlstall", "12-34.tlstall", "12-34-2.tlstall"};
+	static const uint32_t order[] = {0, 2, 10};
+	struct trace_list list = {0};
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++)
+		touch(names[i]);
+	touch("12-34-.tlstall");
+	touch("12-34-1-1.tlstall");
+	touch("12-34-99999999999.tlstall");
+	assert_int_equal(trace_list_add(&list, directory), 0);
+	assert_int_equal(list.count, 3);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(list.entries[i].start_time, 34);
+		assert_int_equal(list.entries[i].image, order[i]);
+	}
+	trace_list_free(&list);
+}
+
 /* ---- alive ------------------------------------------------------------------------------ */
 
 /* Field 22, by another way than the code's: cut the name off, count words. */
@@ -279,6 +301,7 @@ int main(void)
 		cmocka_unit_test(test_default_directory),
 		cmocka_unit_test_setup_teardown(test_search_path, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_list, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_images, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_no_directory, set_up, tear_down),
 		cmocka_unit_test(test_alive),
 		cmocka_unit_test(test_zombie),

@@ -127,10 +127,12 @@ static bool parse_name(const char *name, struct trace_entry *entry, const char *
 	at = parse_number(at + 1, &entry->start_time);
 	if (!at)
 		return false;
+	image = 0;
 	if (*at == '-')
 		at = parse_number(at + 1, &image);
-	if (!at)
+	if (!at || image > UINT32_MAX)
 		return false;
+	entry->image = (uint32_t)image;
 	*reason = NULL;
 	if (!strcmp(at, TLSTALL_TRACE_SUFFIX))
 		return true;
@@ -176,6 +178,8 @@ static int compare(const void *a, const void *b)
 		return x->pid < y->pid ? -1 : 1;
 	if (x->start_time != y->start_time)
 		return x->start_time < y->start_time ? -1 : 1;
+	if (x->image != y->image)
+		return x->image < y->image ? -1 : 1;
 	return strcmp(x->path, y->path);
 }
 

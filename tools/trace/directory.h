@@ -11,11 +11,12 @@ struct trace_entry {
 	char *path;
 	pid_t pid;
 	uint64_t start_time; /* field 22 of /proc/PID/stat */
+	uint32_t image;	     /* programs that the process was before, with a trace each */
 	char *failed;	     /* NULL for a trace; else the errno name of a .failed-REASON note */
 };
 
 struct trace_list {
-	struct trace_entry *entries; /* by pid, then start time */
+	struct trace_entry *entries; /* by pid, then start time, then image */
 	unsigned count;
 };
 
