@@ -61,7 +61,7 @@ static bool make_window(struct trace *trace)
 	return trace->window.first && trace->window.second;
 }
 
-/* Reads slots twice; ahead when they are walked one by one. */
+/* Reads slots twice, while somebody writes; ahead when they are walked one by one. */
 static int fill_window(struct trace *trace, uint32_t slot)
 {
 	struct window *w = &trace->window;
@@ -76,8 +76,10 @@ static int fill_window(struct trace *trace, uint32_t slot)
 	if (ahead > left)
 		ahead = left;
 	error = trace_read(trace, w->first, ahead, s->entry_size, at);
-	if (!error)
+	if (!error && !life_all_over(trace))
 		error = trace_read(trace, w->second, ahead, s->entry_size, at);
+	else
+		memcpy(w->second, w->first, (size_t)ahead * s->entry_size);
 	if (error)
 		return error;
 	w->start = slot;

@@ -47,6 +47,9 @@ struct trace {
 	struct tlstall_clock_pair anchor; /* where ticks and wall time are tied together */
 	double ns_per_tick;
 	struct window window;
+	struct tlstall_process ended; /* the entry asked for last, if it is final */
+	uint32_t ended_index;
+	bool all_over; /* see life_all_over() */
 	struct life *lives;
 	uint32_t life_count;
 };
@@ -73,6 +76,11 @@ int error_version(const struct tlstall_header *header);
 void time_settle(struct trace *trace);
 uint64_t time_monotonic_ns(void);
 bool time_same_boot(const struct tlstall_header *header);
+
+/* ---- life.c ---- */
+
+/* Nobody writes to the trace any more. */
+bool life_all_over(struct trace *trace);
 
 /* ---- cursor.c ---- */
 

@@ -82,6 +82,17 @@ bool trace_alive(struct trace *trace, unsigned process)
 	return life->alive;
 }
 
+bool life_all_over(struct trace *trace)
+{
+	struct tlstall_process p;
+
+	/* threads may go on for a moment after the exit was noted */
+	if (!trace->all_over && trace->header.process_count == 1 &&
+	    trace_process(trace, 0, &p) == 0 && p.exited && p.exit_ticks)
+		trace->all_over = !trace->local || !trace_process_alive((pid_t)p.pid, p.start_time);
+	return trace->all_over;
+}
+
 /* ---- signs of life ---------------------------------------------------------------- */
 
 static void sign(struct trace *trace, uint32_t process, uint64_t ticks)
@@ -168,6 +179,18 @@ static void look_for_signs(struct trace *trace)
 	free(dead);
 }
 
+/* Whether it said itself when it ended: then there is no need to look for signs. */
+static bool told_its_end(struct trace *trace, unsigned process, struct life *life)
+{
+	struct tlstall_process p;
+
+	if (trace_process(trace, process, &p) != 0 || !p.exited || !p.exit_ticks)
+		return false;
+	life->horizon = p.exit_ticks;
+	life->over = true;
+	return true;
+}
+
 uint64_t trace_horizon(struct trace *trace, unsigned process)
 {
 	struct life *life = life_of(trace, process);
@@ -176,7 +199,7 @@ uint64_t trace_horizon(struct trace *trace, unsigned process)
 		return trace->header.exited ? trace->header.exit_ticks : trace->header.last.ticks;
 	if (trace_alive(trace, process))
 		return now_ticks(trace);
-	if (!life->over)
+	if (!life->over && !told_its_end(trace, process, life))
 		look_for_signs(trace);
 	return life->horizon;
 }

@@ -84,11 +84,21 @@ enum tlstall_function_kind trace_function_kind(struct trace *trace, unsigned id)
 
 int trace_process(struct trace *trace, unsigned index, struct tlstall_process *out)
 {
-	int result = trace_read_entry(trace, TLSTALL_SECTION_PROCESSES, index, out, sizeof(*out));
+	int result = 0;
 
+	/* asked for each handshake */
+	if (trace->ended.exited && trace->ended_index == index)
+		*out = trace->ended;
+	else
+		result = trace_read_entry(trace, TLSTALL_SECTION_PROCESSES, index, out,
+					  sizeof(*out));
 	if (result || out->commit != 1)
 		return result ? result : 1;
 	TERMINATE(out->comm);
+	if (out->exited && out->exit_ticks) {
+		trace->ended = *out;
+		trace->ended_index = index;
+	}
 	return 0;
 }
 
