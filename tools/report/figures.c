@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sorts pointers to rows such that equal ones stand together, each run by time. See figures.h. */
+/* Numbers the groups, then sorts by number and time. See figures.h. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "report/figures.h"
 
@@ -8,38 +9,32 @@ typedef const struct report_row *row_pointer;
 
 /* ---- what is alike ----------------------------------------------------------- */
 
-static int compare_numbers(uint64_t a, uint64_t b)
+/* Rows are alike when these are equal. */
+struct key {
+	uint64_t high, low;
+};
+
+static struct key key_all(row_pointer row)
 {
-	return (a > b) - (a < b);
+	(void)row;
+	return (struct key){0, 0};
 }
 
-static int compare_all(row_pointer a, row_pointer b)
+static struct key key_trouble(row_pointer row)
 {
-	(void)a;
-	(void)b;
-	return 0;
+	uint64_t what = (uint64_t)row->cause << 8 | row->fault;
+
+	return (struct key){what << 32 | row->peer, row->path};
 }
 
-static int compare_trouble(row_pointer a, row_pointer b)
+static struct key key_session(row_pointer row)
 {
-	int order = compare_numbers(a->cause, b->cause);
-
-	order = order ? order : compare_numbers(a->fault, b->fault);
-	order = order ? order : compare_numbers(a->peer, b->peer);
-	return order ? order : compare_numbers(a->path, b->path);
+	return (struct key){row->version, (uint64_t)row->cipher << 1 | (row->flags & ROW_RESUMED)};
 }
 
-static int compare_session(row_pointer a, row_pointer b)
+static struct key key_retries(row_pointer row)
 {
-	int order = compare_numbers(a->version, b->version);
-
-	order = order ? order : compare_numbers(a->cipher, b->cipher);
-	return order ? order : compare_numbers(a->flags & ROW_RESUMED, b->flags & ROW_RESUMED);
-}
-
-static int compare_retries(row_pointer a, row_pointer b)
-{
-	return compare_numbers(retries_bucket(a->retries), retries_bucket(b->retries));
+	return (struct key){retries_bucket(row->retries), 0};
 }
 
 unsigned retries_bucket(uint32_t retries)
@@ -69,68 +64,155 @@ static bool is_any(row_pointer row)
 	return true;
 }
 
-/* `by_size`: the largest group first, else in the order of what is compared. */
 static const struct {
 	bool (*wanted)(row_pointer row);
-	int (*compare)(row_pointer a, row_pointer b);
-	bool by_size;
+	struct key (*key)(row_pointer row);
 } groupings[] = {
-	[GROUP_ALL_OK] = {is_ok, compare_all, true},
-	[GROUP_TROUBLE] = {is_troubled, compare_trouble, true},
-	[GROUP_SESSION] = {is_any, compare_session, true},
-	[GROUP_RETRIES] = {is_any, compare_retries, false},
+	[GROUP_ALL_OK] = {is_ok, key_all},
+	[GROUP_TROUBLE] = {is_troubled, key_trouble},
+	[GROUP_SESSION] = {is_any, key_session},
+	[GROUP_RETRIES] = {is_any, key_retries},
 };
+
+/* ---- numbers of groups ---------------------------------------------------------- */
+
+struct numbering {
+	struct key *keys;     /* by number */
+	uint32_t *table;      /* open addressing, number + 1, 0: free */
+	uint32_t count, room; /* the table has twice the room */
+};
+
+static uint32_t *find(const struct numbering *numbering, const struct key *key)
+{
+	uint32_t mask = numbering->room * 2 - 1;
+	uint64_t hash = (key->high * 0x9e3779b97f4a7c15ull ^ key->low) * 0xbf58476d1ce4e5b9ull;
+	uint32_t i = (uint32_t)(hash >> 32) & mask;
+
+	while (numbering->table[i] &&
+	       memcmp(&numbering->keys[numbering->table[i] - 1], key, sizeof(*key)))
+		i = (i + 1) & mask;
+	return &numbering->table[i];
+}
+
+static int grow(struct numbering *numbering)
+{
+	uint32_t room = numbering->room ? numbering->room * 2 : 64;
+	struct key *keys = realloc(numbering->keys, room * sizeof(*keys));
+	uint32_t *table = calloc(room * 2ul, sizeof(*table));
+
+	if (keys)
+		numbering->keys = keys;
+	if (!keys || !table) {
+		free(table);
+		return -1;
+	}
+	free(numbering->table);
+	numbering->table = table;
+	numbering->room = room;
+	for (uint32_t i = 0; i < numbering->count; i++)
+		*find(numbering, &keys[i]) = i + 1;
+	return 0;
+}
+
+/* -1: out of memory. */
+static int64_t number_of(struct numbering *numbering, struct key key)
+{
+	uint32_t *entry;
+
+	if (numbering->count == numbering->room && grow(numbering) < 0)
+		return -1;
+	entry = find(numbering, &key);
+	if (!*entry) {
+		numbering->keys[numbering->count] = key;
+		*entry = ++numbering->count;
+	}
+	return *entry - 1;
+}
+
+static void numbering_free(struct numbering *numbering)
+{
+	free(numbering->keys);
+	free(numbering->table);
+}
+
+/* ---- order ------------------------------------------------------------------------ */
+
+struct item {
+	uint64_t time;
+	uint32_t group;
+	uint32_t row;
+};
+
+static unsigned digit_of(const struct item *item, unsigned digit)
+{
+	return digit < 8 ? item->time >> (8 * digit) & 0xff
+			 : item->group >> (8 * digit - 64) & 0xff;
+}
+
+/* By one byte, stable; false: all have the same, nothing was moved. */
+static bool pass(const struct item *from, struct item *to, size_t count, unsigned digit)
+{
+	size_t places[257] = {0};
+
+	for (size_t i = 0; i < count; i++)
+		places[digit_of(&from[i], digit) + 1]++;
+	for (unsigned value = 0; value < 256; value++) {
+		if (places[value + 1] == count)
+			return false;
+		places[value + 1] += places[value];
+	}
+	for (size_t i = 0; i < count; i++)
+		to[places[digit_of(&from[i], digit)]++] = from[i];
+	return true;
+}
+
+/* By group, then time: bytes from the least significant on. `spare` is as large as `items`. */
+static struct item *sort(struct item *items, struct item *spare, size_t count)
+{
+	for (unsigned digit = 0; digit < 12; digit++) {
+		struct item *other = items;
+
+		if (!pass(items, spare, count, digit))
+			continue;
+		items = spare;
+		spare = other;
+	}
+	return items;
+}
 
 /* ---- runs of equals ------------------------------------------------------------ */
 
-static int compare_rows(const void *a, const void *b, void *grouping)
-{
-	const row_pointer *one = a, *two = b;
-	int order = groupings[*(enum grouping *)grouping].compare(*one, *two);
-
-	return order ? order : compare_numbers((*one)->duration_ns, (*two)->duration_ns);
-}
-
-static uint64_t rank(const row_pointer *sorted, size_t count, unsigned per_hundred)
+static uint64_t rank(const struct item *sorted, size_t count, unsigned per_hundred)
 {
 	size_t place = (size_t)(((unsigned __int128)count * per_hundred + 99) / 100);
 
-	return sorted[place - 1]->duration_ns;
+	return sorted[place - 1].time;
 }
 
-static void sum_up(const row_pointer *sorted, size_t count, struct group *group)
+static void sum_up(const struct report *report, const struct item *sorted, size_t count,
+		   struct group *group)
 {
 	*group = (struct group){
-		.worst = sorted[count - 1],
+		.worst = &report->rows[sorted[count - 1].row],
 		.count = count,
 		.time = {rank(sorted, count, 50), rank(sorted, count, 90), rank(sorted, count, 99),
 			 rank(sorted, count, 100)},
 	};
 	for (size_t i = 0; i < count; i++) {
-		group->total_ns += sorted[i]->duration_ns;
-		group->outcomes[sorted[i]->outcome & 3]++;
-		group->stalled += sorted[i]->outcome == TLSTALL_OUTCOME_OK &&
-				  (sorted[i]->flags & ROW_TROUBLED);
+		const struct report_row *row = &report->rows[sorted[i].row];
+
+		group->total_ns += row->duration_ns;
+		group->outcomes[row->outcome & 3]++;
+		group->stalled += row->outcome == TLSTALL_OUTCOME_OK && (row->flags & ROW_TROUBLED);
 	}
 }
 
-static int add_group(struct groups *groups, const row_pointer *sorted, size_t count)
+static int compare_numbers(uint64_t a, uint64_t b)
 {
-	size_t room = groups->count;
-
-	/* a power of two: full */
-	if (!(room & (room - 1))) {
-		struct group *list = realloc(groups->list, (room ? room * 2 : 1) * sizeof(*list));
-
-		if (!list)
-			return -1;
-		groups->list = list;
-	}
-	sum_up(sorted, count, &groups->list[groups->count++]);
-	return 0;
+	return (a > b) - (a < b);
 }
 
-static int compare_groups(const void *a, const void *b)
+static int compare_size(const void *a, const void *b)
 {
 	const struct group *one = a, *two = b;
 	int order = compare_numbers(two->count, one->count);
@@ -138,38 +220,67 @@ static int compare_groups(const void *a, const void *b)
 	return order ? order : compare_numbers(two->total_ns, one->total_ns);
 }
 
-static int cut(const row_pointer *rows, size_t count, enum grouping grouping, struct groups *groups)
+static int compare_retries(const void *a, const void *b)
+{
+	const struct group *one = a, *two = b;
+
+	return compare_numbers(one->worst->retries, two->worst->retries);
+}
+
+/* `groups` different ones are among the sorted items. */
+static int cut(const struct report *report, const struct item *sorted, size_t count, size_t groups,
+	       struct groups *out)
 {
 	size_t first = 0;
 
+	out->list = calloc(groups + 1, sizeof(*out->list));
+	if (!out->list)
+		return -1;
 	for (size_t i = 1; i <= count; i++) {
-		if (i < count && !groupings[grouping].compare(rows[first], rows[i]))
+		if (i < count && sorted[first].group == sorted[i].group)
 			continue;
-		if (add_group(groups, rows + first, i - first) < 0)
-			return -1;
+		sum_up(report, sorted + first, i - first, &out->list[out->count++]);
 		first = i;
 	}
-	if (groupings[grouping].by_size && groups->count)
-		qsort(groups->list, groups->count, sizeof(*groups->list), compare_groups);
 	return 0;
+}
+
+static int64_t number_rows(const struct report *report, enum grouping grouping,
+			   struct numbering *numbering, struct item *items)
+{
+	int64_t count = 0;
+
+	for (size_t i = 0; i < report->count; i++) {
+		row_pointer row = &report->rows[i];
+		int64_t number;
+
+		if (!groupings[grouping].wanted(row))
+			continue;
+		number = number_of(numbering, groupings[grouping].key(row));
+		if (number < 0)
+			return -1;
+		items[count++] = (struct item){row->duration_ns, (uint32_t)number, (uint32_t)i};
+	}
+	return count;
 }
 
 int groups_make(const struct report *report, enum grouping grouping, struct groups *out)
 {
-	row_pointer *rows = malloc((report->count + 1) * sizeof(*rows));
-	size_t count = 0;
-	int result;
+	struct item *items = malloc(2 * (report->count + 1) * sizeof(*items)), *sorted;
+	struct numbering numbering = {0};
+	int64_t count = items ? number_rows(report, grouping, &numbering, items) : -1;
+	int result = -1;
 
 	*out = (struct groups){0};
-	if (!rows)
-		return -1;
-	for (size_t i = 0; i < report->count; i++) {
-		if (groupings[grouping].wanted(&report->rows[i]))
-			rows[count++] = &report->rows[i];
+	if (count >= 0) {
+		sorted = sort(items, items + report->count + 1, (size_t)count);
+		result = cut(report, sorted, (size_t)count, numbering.count, out);
 	}
-	qsort_r(rows, count, sizeof(*rows), compare_rows, &grouping);
-	result = cut(rows, count, grouping, out);
-	free(rows);
+	if (out->count)
+		qsort(out->list, out->count, sizeof(*out->list),
+		      grouping == GROUP_RETRIES ? compare_retries : compare_size);
+	numbering_free(&numbering);
+	free(items);
 	return result;
 }
 
