@@ -19,4 +19,5 @@ void kernel_add_facts(const struct kernel_view *view, struct facts *facts)
 	facts->wait = view->wait;
 	facts->wait_syscall = view->syscall[0] ? view->syscall : NULL;
 	facts->wait_fd = view->fd;
+	facts_settle(facts);
 }
