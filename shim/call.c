@@ -307,19 +307,21 @@ static void leave_slot(const struct call *call, int ret, int error_number, uint6
 {
 	struct tlstall_handshake *slot = call->slot;
 	struct handshake_leave in = look(call, ret, error_number, ticks);
-	bool was_first = !slot->calls, was_over = slot->outcome == TLSTALL_OUTCOME_OK;
+	bool was_first = !slot->calls;
+	uint8_t before = slot->outcome;
 
 	in.cpu_ns = cpu_used(call, ticks);
 	observe_transport(call->track, call->ssl, slot);
 	observe_pending(call->track, slot, &in.pending_in, &in.pending_out);
 	observe_bytes(call->track, &in.bytes_in, &in.bytes_out);
-	want_mismatch(call, &in);
+	if (before != TLSTALL_OUTCOME_FAILED)
+		want_mismatch(call, &in);
 	handshake_leave(slot, &in);
 	if (was_first && !observe_socket(slot, false, &slot->at_start))
 		slot->at_start.ticks = 0;
 	note_op(call, &in);
 	event_call(call, &in, slot->retries);
-	if (slot->outcome != TLSTALL_OUTCOME_IN_FLIGHT && !was_over)
+	if (slot->outcome != TLSTALL_OUTCOME_IN_FLIGHT && slot->outcome != before)
 		end_slot(call, &in);
 }
 

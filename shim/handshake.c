@@ -56,13 +56,10 @@ void handshake_enter(struct tlstall_handshake *h, const struct handshake_enter *
 {
 	if (h->enter && h->tid != in->tid)
 		h->flags |= TLSTALL_HS_OVERLAP;
-	if (h->calls)
-		account_gap(h, in);
-	if (h->outcome == TLSTALL_OUTCOME_FAILED) {
+	if (h->outcome == TLSTALL_OUTCOME_FAILED)
 		h->flags |= TLSTALL_HS_FATAL_RESUMED;
-		h->outcome = TLSTALL_OUTCOME_IN_FLIGHT;
-		h->end = 0;
-	}
+	else if (h->calls)
+		account_gap(h, in);
 	if (in->stale_error && !(h->flags & TLSTALL_HS_STALE_QUEUE)) {
 		h->flags |= TLSTALL_HS_STALE_QUEUE;
 		h->stale_error = in->stale_error;
@@ -116,7 +113,7 @@ void handshake_end(struct tlstall_handshake *h, enum tlstall_outcome outcome, ui
 	h->end = ticks;
 }
 
-enum tlstall_outcome handshake_leave(struct tlstall_handshake *h, const struct handshake_leave *in)
+static void take_result(struct tlstall_handshake *h, const struct handshake_leave *in)
 {
 	bool moved = in->bytes_in != h->bytes_in || in->bytes_out != h->bytes_out ||
 		     h->progress > h->enter;
@@ -133,14 +130,37 @@ enum tlstall_outcome handshake_leave(struct tlstall_handshake *h, const struct h
 	h->last_error = in->error;
 	h->last_errno = in->error_number;
 	h->last_function = in->function;
-	/* what comes after a fatal error tells less than that did */
-	if (in->ossl_error || !(h->flags & TLSTALL_HS_FATAL_RESUMED))
-		h->ossl_error = in->ossl_error;
+	h->ossl_error = in->ossl_error;
 	h->leave = in->ticks;
 	__atomic_store_n(&h->enter, 0, __ATOMIC_RELEASE);
+}
+
+static bool is_fatal(const struct handshake_leave *in)
+{
+	return !in->finished && in->error != HS_NONE && !handshake_is_retry(in->error);
+}
+
+/* A BIO that forgot to say "retry" had made it fail: it goes on. */
+static void reopen(struct tlstall_handshake *h)
+{
+	h->outcome = TLSTALL_OUTCOME_IN_FLIGHT;
+	h->end = 0;
+	h->gap_unknown += h->enter > h->leave ? h->enter - h->leave : 0;
+}
+
+enum tlstall_outcome handshake_leave(struct tlstall_handshake *h, const struct handshake_leave *in)
+{
+	/* what a program still calls after the failure tells less than that did */
+	if (h->outcome == TLSTALL_OUTCOME_FAILED && is_fatal(in)) {
+		__atomic_store_n(&h->enter, 0, __ATOMIC_RELEASE);
+		return TLSTALL_OUTCOME_FAILED;
+	}
+	if (h->outcome == TLSTALL_OUTCOME_FAILED)
+		reopen(h);
+	take_result(h, in);
 	if (in->finished) {
 		handshake_end(h, TLSTALL_OUTCOME_OK, in->ticks);
-	} else if (in->error != HS_NONE && !handshake_is_retry(in->error)) {
+	} else if (is_fatal(in)) {
 		h->failed_state = h->state_count ?
 			TLSTALL_STATE_ID(h->states[h->state_count - 1]) : in->state;
 		handshake_end(h, TLSTALL_OUTCOME_FAILED, in->ticks);

@@ -51,7 +51,7 @@ static inline struct facts waiting_client(uint64_t ns)
 		      .first_flight = 517,
 		      .pending_in = UINT32_MAX,
 		      .pending_out = UINT32_MAX,
-		      .read = {.fd = 5, .bio_class = TLSTALL_BIO_SOCKET}},
+		      .read = {.type = 0x505, .fd = 5, .bio_class = TLSTALL_BIO_SOCKET}},
 		.age_ns = ns + 1 * MS,
 		.idle_ns = ns,
 		.since_progress_ns = ns,

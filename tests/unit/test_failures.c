@@ -222,6 +222,8 @@ static void test_want_flag_mismatch(void **state)
 	f.libssl_version = 0x1010117f;
 	assert_cause(&f, PEER_CLOSED);
 	f.libssl_version = 0x300000d0;
+	f.h.read.type = 0x580; /* "PostgreSQL backend socket" */
+	assert_cause(&f, PEER_CLOSED);
 	f.h.read.bio_class = f.h.write.bio_class = TLSTALL_BIO_CUSTOM;
 	assert_cause(&f, PEER_CLOSED);
 }

@@ -4,6 +4,9 @@
 
 #include "judge.h"
 
+/* OpenSSL's own: libpq's and the like have names that we know, but types of their own. */
+#define BIO_TYPE_SOCKET 0x505
+
 /* Freed so soon after a WANT that nothing else can have been tried. */
 #define AT_ONCE_NS (100 * MS)
 
@@ -86,7 +89,8 @@ bool is_want_mismatch(const struct sight *s)
 		return false;
 	/* 1.1.1 says the same of a plain end of the stream, and so do BIOs of programs */
 	return h->flags & TLSTALL_HS_OVERLAP ||
-	       (s->f->libssl_version >= version_3 && (s->built_in || s->memory));
+	       (s->f->libssl_version >= version_3 &&
+		(h->read.type == BIO_TYPE_SOCKET || s->memory));
 }
 
 bool judge_WANT_FLAG_MISMATCH(const struct sight *s, struct verdict *v)
