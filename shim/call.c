@@ -149,8 +149,12 @@ static void enter_slot(struct call *call)
 		if (observe_socket(slot, true, &socket))
 			in.socket = &socket;
 	}
-	if (!slot->calls)
+	if (!slot->calls) {
 		slot->stack_first = stack_take();
+		/* before the first op: it may be the one that hangs */
+		if (!observe_socket(slot, false, &slot->at_start))
+			slot->at_start.ticks = 0;
+	}
 	if (call->stale_error)
 		event_queue(call);
 	slot->flags &= ~TLSTALL_HS_INTERNAL;
@@ -307,7 +311,6 @@ static void leave_slot(const struct call *call, int ret, int error_number, uint6
 {
 	struct tlstall_handshake *slot = call->slot;
 	struct handshake_leave in = look(call, ret, error_number, ticks);
-	bool was_first = !slot->calls;
 	uint8_t before = slot->outcome;
 
 	in.cpu_ns = cpu_used(call, ticks);
@@ -317,8 +320,6 @@ static void leave_slot(const struct call *call, int ret, int error_number, uint6
 	if (before != TLSTALL_OUTCOME_FAILED)
 		want_mismatch(call, &in);
 	handshake_leave(slot, &in);
-	if (was_first && !observe_socket(slot, false, &slot->at_start))
-		slot->at_start.ticks = 0;
 	note_op(call, &in);
 	event_call(call, &in, slot->retries);
 	if (slot->outcome != TLSTALL_OUTCOME_IN_FLIGHT && slot->outcome != before)
