@@ -120,14 +120,20 @@ bool judge_CLIENT_HELLO_DROPPED(const struct sight *s, struct verdict *v)
 	return true;
 }
 
+/* No network makes packets as small as these: whoever sends writes so little at once. */
+#define SMALL_PIECE 300
+
 /* Many short waits, each far beyond a round trip: the answer comes in drops. */
 static bool drips(const struct sight *s)
 {
 	uint64_t waited = s->time.gap_waiting_ns + s->time.wait_in_call_ns;
 	uint32_t pieces = s->h->want_read;
+	bool apart;
 
-	return !s->stuck && s->slow && pieces >= 5 && !has_spun(s) && s->rtt_ns &&
-	       waited >= SLOW_HANDSHAKE_NS && waited / pieces > 10 * s->rtt_ns;
+	if (s->stuck || !s->slow || pieces < 5 || has_spun(s) || waited < SLOW_HANDSHAKE_NS)
+		return false;
+	apart = s->rtt_ns ? waited / pieces > 10 * s->rtt_ns : s->h->bytes_in / pieces < SMALL_PIECE;
+	return apart;
 }
 
 bool judge_RX_PARTIAL(const struct sight *s, struct verdict *v)
@@ -145,8 +151,10 @@ bool judge_RX_PARTIAL(const struct sight *s, struct verdict *v)
 		say_calls(s, v);
 	} else {
 		v->cost_ns = s->time.gap_waiting_ns + s->time.wait_in_call_ns;
-		say(v, "%s came in %u pieces over %s; a round trip takes %s",
-		    size(s->h->bytes_in).s, s->h->want_read, span(v->cost_ns).s, span(s->rtt_ns).s);
+		say(v, "%s came in %u pieces over %s", size(s->h->bytes_in).s, s->h->want_read,
+		    span(v->cost_ns).s);
+		if (s->rtt_ns)
+			say(v, "a round trip takes %s", span(s->rtt_ns).s);
 	}
 	say_socket(s, v);
 	say_neighbours(s, v);

@@ -99,6 +99,7 @@ struct facts {
 
 	/* seen from outside, now; `live.ticks` 0: not asked */
 	struct tlstall_socket live;
+	uint64_t seen_rtt_ns; /* a round trip, at an earlier look; 0: not known */
 	enum wait_kind wait;
 	const char *wait_syscall;  /* name, or NULL */
 	int wait_fd;		   /* -1: none */
@@ -126,7 +127,8 @@ struct verdict {
 
 /*
  * Splits the time anew: call it when `live` was added, which may tell that the
- * socket was ready in the gap that is still open.
+ * socket was ready in the gap that is still open, and counts the bytes of an
+ * op in flight.
  */
 void facts_settle(struct facts *facts);
 

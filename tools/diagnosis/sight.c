@@ -33,7 +33,7 @@ static uint64_t round_trip(const struct facts *f)
 		if (all[i]->ticks && all[i]->rtt_us)
 			return all[i]->rtt_us * 1000ull;
 	}
-	return 0;
+	return f->seen_rtt_ns;
 }
 
 /* Sent long ago, and sent again: a flight that has just left does not count. */

@@ -29,6 +29,25 @@ uint64_t open_gap_ready(const struct facts *f)
 	return 0;
 }
 
+/* The BIOs' counters stand still inside an op, the kernel's do not. */
+static void count_bytes(struct facts *f)
+{
+	const struct tlstall_socket *start = &f->h.at_start, *now = &f->live;
+	uint64_t in, out;
+
+	if (!now->ticks || !start->ticks || !now->tcp_state || now->inq == UINT32_MAX ||
+	    now->outq == UINT32_MAX)
+		return;
+	in = now->bytes_received - start->bytes_received - now->inq;
+	out = now->bytes_acked - start->bytes_acked + now->outq;
+	if ((int64_t)in > (int64_t)f->h.bytes_in)
+		f->h.bytes_in = in;
+	if ((int64_t)out > (int64_t)f->h.bytes_out)
+		f->h.bytes_out = out;
+	if (!f->h.calls && !f->h.bytes_in)
+		f->h.first_flight = (uint32_t)f->h.bytes_out;
+}
+
 /* What is left of the whole bounds each part: clocks of two kinds never agree to the tick. */
 static uint64_t take(uint64_t *left, uint64_t part)
 {
@@ -45,6 +64,7 @@ void facts_settle(struct facts *f)
 	uint64_t in_op = f->h.end ? 0 : f->in_op_ns;
 	bool peer = is_io_want(f->h.last_error);
 
+	count_bytes(f);
 	f->time.total_ns = f->age_ns;
 	f->time.cpu_ns = take(&left, cpu);
 	f->time.wait_in_call_ns = take(&left, f->in_call_ns - cpu + in_op);

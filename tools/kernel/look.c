@@ -15,6 +15,10 @@ void kernel_look(pid_t pid, const struct tlstall_handshake *h, struct kernel_vie
 
 void kernel_add_facts(const struct kernel_view *view, struct facts *facts)
 {
+	if (view->past) {
+		facts->seen_rtt_ns = view->socket.ticks ? view->socket.rtt_us * 1000ull : 0;
+		return;
+	}
 	facts->live = view->socket;
 	facts->wait = view->wait;
 	facts->wait_syscall = view->syscall[0] ? view->syscall : NULL;

@@ -85,6 +85,7 @@ static void make_subject(struct gather *g, const struct tlstall_handshake *h, bo
 	if (!h->end && subject->facts.process_alive) {
 		kernel_look((pid_t)subject->process.pid, h, &subject->live);
 		kernel_add_facts(&subject->live, &subject->facts);
+		subject->h = subject->facts.h;
 	}
 	if (g->neighbours)
 		neighbours_add(g->neighbours, &subject->facts);

@@ -46,10 +46,11 @@ const struct tlstall_handshake *watches_find(const struct watches *watches,
 /* ---- reporting ------------------------------------------------------------- */
 
 /* A look from outside counts only for what it saw: not for what came after. */
-static const struct kernel_view *valid_view(const struct watch *watch)
+static const struct kernel_view *last_view(struct watch *watch)
 {
-	if (!watch->looked_ns || watch->looked_progress != watch->h.progress)
+	if (!watch->looked_ns)
 		return NULL;
+	watch->view.past = watch->looked_progress != watch->h.progress;
 	return &watch->view;
 }
 
@@ -57,7 +58,7 @@ static void report_at(struct watches *watches, size_t index, const struct watch_
 {
 	struct watch *watch = &watches->items[index], *last = &watches->items[--watches->count];
 
-	report->report(report->context, &watch->h, valid_view(watch));
+	report->report(report->context, &watch->h, last_view(watch));
 	watches->slots[watch->slot].reported = watch->h.number;
 	watches->slots[watch->slot].watch = 0;
 	if (watch == last)

@@ -17,6 +17,7 @@ void subject_make(struct trace *trace, const struct tlstall_handshake *h,
 	if (live) {
 		out->live = *live;
 		kernel_add_facts(&out->live, &out->facts);
+		out->h = out->facts.h;
 	}
 	out->verdict_count = diagnose(&out->facts, out->verdicts, SUBJECT_VERDICTS);
 }
