@@ -5,7 +5,7 @@ status=0
 tracked=$(git ls-files 2>/dev/null)
 [ -n "$tracked" ] || exit 77
 # The patterns are written so that they do not match themselves.
-if git grep -nIE '/(wor[k]|hom[e]|roo[t]|build[s])/[a-z]|\.\./share[d]|TOD[O]|FIXM[E]|XX[X]\b' -- . ':!LICENSE'; then
+if git grep -nIE '/(wor[k]|hom[e]|roo[t]|build[s])/[a-z]|\.\./share[d]|TOD[O]|FIXM[E]|\bXX[X]\b' -- . ':!LICENSE'; then
 	echo "^ a path of somebody's machine, or unfinished work"
 	status=1
 fi
