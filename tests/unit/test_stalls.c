@@ -59,6 +59,9 @@ static void test_silent_peer_of_a_spinning_client(void **state)
 	assert_int_equal(diagnose(&f, v, 4), 2);
 	assert_int_equal(v[0].cause, CAUSE_PEER_SILENT);
 	assert_int_equal(v[1].cause, CAUSE_BUSY_SPIN);
+	/* killed, or looked at, inside one of its calls */
+	f.in_op_ns = 2000;
+	assert_cause(&f, PEER_SILENT);
 }
 
 static void test_slow_peer(void **state)

@@ -77,6 +77,12 @@ static bool is_stuck(const struct sight *s)
 	return !s->ok && !s->failed && s->f->since_progress_ns >= patience;
 }
 
+/* One that spins is inside half of the time: only what fills the stall counts. */
+static bool is_inside(const struct facts *f)
+{
+	return f->in_op_ns && (!f->h.calls || f->in_op_ns >= f->since_progress_ns / 2);
+}
+
 void sight_make(const struct facts *f, struct sight *s)
 {
 	struct facts settled = *f;
@@ -85,7 +91,7 @@ void sight_make(const struct facts *f, struct sight *s)
 	*s = (struct sight){.f = f, .h = &f->h, .time = settled.time, .socket = socket_now(f)};
 	s->ok = f->h.outcome == TLSTALL_OUTCOME_OK;
 	s->failed = f->h.outcome == TLSTALL_OUTCOME_FAILED;
-	s->in_op = !s->ok && !s->failed && f->in_op_ns;
+	s->in_op = !s->ok && !s->failed && is_inside(f);
 	s->rtt_ns = round_trip(f);
 	s->stuck = is_stuck(s);
 	s->slow = s->stuck || f->age_ns >= SLOW_HANDSHAKE_NS;
