@@ -234,6 +234,14 @@ static uint64_t cpu_used(const struct call *call, uint64_t ticks)
 	return clock_cpu_ns() - call->cpu_ns;
 }
 
+/* SSL_shutdown's 0 is no error: it says that the peer's close_notify is still to come. */
+static uint8_t error_of(const struct call *call, int ret)
+{
+	if (kinds[call->function] == TLSTALL_KIND_SHUTDOWN && ret == 0)
+		return HS_NONE;
+	return (uint8_t)call->lib->SSL_get_error(call->ssl, ret);
+}
+
 static struct handshake_leave look(const struct call *call, int ret, int error_number,
 				   uint64_t ticks)
 {
@@ -243,7 +251,7 @@ static struct handshake_leave look(const struct call *call, int ret, int error_n
 		.ticks = ticks,
 		.ret = ret,
 		.function = call->function,
-		.error = (uint8_t)lib->SSL_get_error(call->ssl, ret),
+		.error = error_of(call, ret),
 		.error_number = (uint8_t)error_number,
 		.finished = lib->SSL_is_init_finished(call->ssl),
 		.ossl_error = ret > 0 ? 0 : (uint32_t)lib->ERR_peek_error(),

@@ -178,9 +178,10 @@ static void read_address(get_name *get, int fd, struct tlstall_address *out)
 	const struct sockaddr_in6 *v6 = (const void *)&storage;
 	socklen_t size = sizeof(storage);
 
-	*out = (struct tlstall_address){0};
+	/* after a reset there is none: what was known stays */
 	if (get(fd, (struct sockaddr *)&storage, &size) || size < sizeof(storage.ss_family))
 		return;
+	*out = (struct tlstall_address){0};
 	out->family = storage.ss_family;
 	if (storage.ss_family == AF_INET) {
 		out->port = ntohs(v4->sin_port);
