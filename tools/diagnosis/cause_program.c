@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Programs that break off: what SSL_get_error said was misread. */
 #include <errno.h>
+#include <netinet/tcp.h>
 
 #include "judge.h"
 
@@ -86,6 +87,9 @@ bool is_want_mismatch(const struct sight *s)
 
 	if (!s->failed || !(h->flags & TLSTALL_HS_WANT_MISMATCH) || h->last_errno ||
 	    h->last_error != ERROR_SYSCALL)
+		return false;
+	/* the end of the stream was there: no retry was forgotten */
+	if (h->at_end.ticks && h->at_end.tcp_state == TCP_CLOSE_WAIT)
 		return false;
 	/* 1.1.1 says the same of a plain end of the stream, and so do BIOs of programs */
 	return h->flags & TLSTALL_HS_OVERLAP ||
