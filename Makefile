@@ -74,13 +74,19 @@ CHART_JS ?= /usr/share/javascript/chart.js/chart.min.js
 $(BUILD)/tools/web/assets.c.o: ALL_CFLAGS += -DCHART_JS='"$(CHART_JS)"'
 $(BUILD)/tools/web/assets.c.o: $(wildcard tools/web/*.html tools/web/*.css tools/web/*.js) $(CHART_JS)
 
+PAGES := $(sort $(wildcard doc/*.1 doc/*.7))
+
 install: all
 	install -D -m 755 $(BUILD)/tlstall $(DESTDIR)$(PREFIX)/bin/tlstall
 	install -D -m 755 $(BUILD)/libtlstall.so $(DESTDIR)$(PREFIX)/lib/tlstall/libtlstall.so
 	install -d $(DESTDIR)$(PREFIX)/include/tlstall
 	install -m 644 include/tlstall/*.h $(DESTDIR)$(PREFIX)/include/tlstall/
+	for page in $(PAGES); do \
+		install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit; \
+	done
 
 uninstall:
+	for page in $(PAGES); do rm -f $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; done
 	rm -f $(DESTDIR)$(PREFIX)/bin/tlstall
 	rm -rf $(DESTDIR)$(PREFIX)/lib/tlstall $(DESTDIR)$(PREFIX)/include/tlstall
 
