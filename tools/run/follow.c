@@ -12,6 +12,7 @@
 
 #include "tlstall/environment.h"
 #include "trace/reader.h"
+#include "view/call.h"
 
 #define MS 1000000ull
 
@@ -23,8 +24,7 @@
 #define IDLE_MS 25
 #define IDLE_AFTER_NS (1000 * MS)
 #define SCAN_NS (200 * MS)
-/* A clock pair is taken so often; two that are nearer than the least tell too little. */
-#define CLOCK_NS (1000 * MS)
+/* Two clock pairs that are nearer tell too little of how long a tick is. */
 #define LEAST_AGE_NS (12 * MS)
 /* Events read of one trace, and given out, before it is the others' turn. */
 #define READ_AT_ONCE 100000
@@ -124,10 +124,25 @@ static void report(void *context, const struct tlstall_handshake *h, const struc
 	sink->handshake(sink->context, reporter->followed, h, view);
 }
 
+/*
+ * When a call returned, in ticks. Its duration is rounded; where it ended its
+ * handshake, that knows.
+ */
+static uint64_t end_of(const struct followed *followed, const struct tlstall_event *event)
+{
+	uint64_t end = trace_event_end(event), slack = (end - event->ticks) / 8000000 + 1;
+	bool ends = (event->flags & TLSTALL_EV_FINISHED) || !call_is_retry(event->error);
+	struct tlstall_handshake h;
+
+	if (event->type != TLSTALL_EVENT_CALL || !ends || !followed_handshake(followed, event, &h))
+		return end;
+	return h.end + slack >= end && end + slack >= h.end ? h.end : end;
+}
+
 static void queue(struct follow *follow, struct followed *followed,
 		  const struct tlstall_event *event, uint64_t now)
 {
-	uint64_t ns = trace_realtime_ns(followed->trace, trace_event_end(event));
+	uint64_t ns = trace_realtime_ns(followed->trace, end_of(followed, event));
 	struct reporter reporter = {follow, followed};
 	const struct watch_report to = {report, &reporter};
 
@@ -179,15 +194,21 @@ static bool all_dead(struct trace *trace)
 	return count > 0;
 }
 
-/* Ticks are turned into time by the distance of two clock pairs: a new trace has to wait. */
+/*
+ * Ticks are turned into time by the distance of two clock pairs: a new trace has
+ * to wait. Each new pair shifts times by a hair: it is taken when the trace is
+ * twice as old as at the last one.
+ */
 static bool set_clock(struct followed *followed, uint64_t now)
 {
-	if (now - trace_header(followed->trace)->first.monotonic_ns < LEAST_AGE_NS)
+	uint64_t first = trace_header(followed->trace)->first.monotonic_ns;
+
+	if (now - first < LEAST_AGE_NS)
 		return false;
-	if (!followed->clock_ns || now - followed->clock_ns > CLOCK_NS)
-		trace_set_now(followed->trace, trace_read_clock(followed->trace));
-	else
+	if (followed->clock_ns &&
+	    (now - first < 1000 * MS || now - first < 2 * (followed->clock_ns - first)))
 		return true;
+	trace_set_now(followed->trace, trace_read_clock(followed->trace));
 	followed->clock_ns = now;
 	return true;
 }
@@ -225,7 +246,6 @@ static void finish_trace(struct follow *follow, struct followed *followed)
 	struct reporter reporter = {follow, followed};
 	const struct watch_report to = {report, &reporter};
 
-	trace_set_now(followed->trace, trace_read_clock(followed->trace));
 	watches_finish(&followed->watches, followed->trace, now, &to);
 	if (followed->watches.missed)
 		follow->sink->lost(follow->sink->context, followed, followed->watches.missed);
@@ -370,15 +390,19 @@ int follow_open(struct follow *follow, const char *directory, const struct follo
 void follow_finish(struct follow *follow)
 {
 	uint64_t until = now_of(CLOCK_MONOTONIC) + LEAST_AGE_NS;
-	bool more = true;
+	bool ripe, more;
 
-	/* a trace that is younger than its clock can tell has to ripen */
-	for (; more || now_of(CLOCK_MONOTONIC) < until; usleep(500)) {
-		poll_traces(follow);
+	/* a trace that is younger than its clock can tell has to ripen; we may be held up ourselves
+	 */
+	do {
+		ripe = now_of(CLOCK_MONOTONIC) > until;
 		more = false;
+		poll_traces(follow);
 		for (struct followed *f = follow->traces; f; f = f->next)
 			more |= f->over && !f->drained;
-	}
+		if (!ripe)
+			usleep(500);
+	} while (!ripe || more);
 	give_out(follow, UINT64_MAX, UINT32_MAX);
 	drop_finished(follow, true);
 }

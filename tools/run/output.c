@@ -115,7 +115,7 @@ static void print_run(void *context, const struct fold_run *run, uint64_t now_ns
 }
 
 static void print_record(struct output *output, struct followed *from,
-			 const struct tlstall_event *event, uint64_t ns)
+			 const struct tlstall_event *event, uint64_t ns, uint64_t late_ns)
 {
 	struct symbols *symbols = output->options->stacks ? followed_symbols(from) : NULL;
 	json_t *record =
@@ -124,6 +124,8 @@ static void print_record(struct output *output, struct followed *from,
 	/* the time that it was sorted by: clocks are measured ever more exactly */
 	if (record)
 		json_object_set_new(record, "ts_ns", json_integer((json_int_t)ns));
+	if (record && late_ns)
+		json_object_set_new(record, "late_ns", json_integer((json_int_t)late_ns));
 	put_json(output, record);
 }
 
@@ -132,6 +134,7 @@ static void on_call(void *context, struct followed *from, const struct tlstall_e
 {
 	struct output *output = context;
 	const struct run_options *options = output->options;
+	uint64_t late_ns = 0;
 
 	if (!is_wanted(output, from, event))
 		return;
@@ -140,8 +143,16 @@ static void on_call(void *context, struct followed *from, const struct tlstall_e
 			     event->error, trace_span_ns(from->trace, (uint64_t)event->duration));
 	if (options->summary || options->quiet)
 		return;
+	/*
+	 * A thread that got no CPU between a call's return and its record may come
+	 * when later ones are told already: times never go back.
+	 */
+	if (ns < output->last_ns)
+		late_ns = output->last_ns - ns;
+	ns += late_ns;
+	output->last_ns = ns;
 	if (options->jsonl)
-		print_record(output, from, event, ns);
+		print_record(output, from, event, ns, late_ns);
 	else if (fold_add(&output->fold, from, event, ns))
 		print_line(output, from, event, ns);
 }

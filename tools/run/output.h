@@ -21,6 +21,7 @@ struct output {
 	struct fold fold;
 	struct paragraphs paragraphs;
 	struct summary summary;
+	uint64_t last_ns;	     /* of the call that was told last, since the epoch */
 	uint64_t lost;		     /* calls */
 	uint64_t flush_ns;	     /* of the fold, since the epoch */
 	unsigned untraced;	     /* processes whose trace could not be made */

@@ -149,11 +149,10 @@ static const char *ending(const struct subject *subject)
 	case TLSTALL_OUTCOME_ABANDONED:
 		return h->flags & TLSTALL_HS_CLEARED ? "then given up (SSL_clear)"
 		       : h->flags & TLSTALL_HS_FREED ? "then given up (SSL_free)"
-						     : "then given up";
+						     : "until the program ended";
 	default:
-		return subject->facts.process_alive    ? "and still at it"
-		       : subject->facts.process_exited ? "until the program ended"
-						       : "until the program was killed";
+		return subject->facts.process_alive ? "and still at it"
+						    : "until the program was killed";
 	}
 }
 

@@ -18,8 +18,14 @@ void subject_make(struct trace *trace, const struct tlstall_handshake *h,
 		out->live = *live;
 		kernel_add_facts(&out->live, &out->facts);
 		out->h = out->facts.h;
+		/* behind a BIO of the program's own the shim does not look */
+		if (!out->h.peer.family)
+			out->h.peer = live->peer;
 	}
 	out->verdict_count = diagnose(&out->facts, out->verdicts, SUBJECT_VERDICTS);
+	/* ended in good order: it had the choice to go on */
+	if (h->outcome == TLSTALL_OUTCOME_IN_FLIGHT && out->facts.process_exited)
+		out->h.outcome = TLSTALL_OUTCOME_ABANDONED;
 }
 
 /* TLS 1.3: a refused client certificate shows in the first read after the handshake. */
