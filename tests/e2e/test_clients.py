@@ -152,7 +152,8 @@ def test_good(client, authority, real_server):
         assert handshake.outcome == "ok", handshake
         assert handshake.version == "TLSv1.3" and handshake.cipher.startswith("TLS_")
         assert handshake.cause == "NONE" and handshake.fault == "none"
-        assert handshake.bytes_in is None or handshake.bytes_in > 500, handshake
+        # A resumed one needs no certificate.
+        assert handshake.resumed or handshake.bytes_in > 500, handshake
         names = [state["state"] for state in handshake.states]
         assert any("server hello" in name for name in names), names
         last = trace.ops(handshake)[handshake.calls - 1]
@@ -160,13 +161,13 @@ def test_good(client, authority, real_server):
 
 
 def test_silent_after_accept(client, authority, start):
-    plain, trace, silent = broken(client, authority, start, peer.silent_after_accept, limit="1")
+    plain, trace, silent = broken(client, authority, start, peer.silent_after_accept, limit="2")
     assert plain.status == 124
     check_silent(client, trace)
 
 
 def test_silent_after_hello(client, authority, start):
-    plain, trace, silent = broken(client, authority, start, peer.silent_after_hello, limit="1")
+    plain, trace, silent = broken(client, authority, start, peer.silent_after_hello, limit="2")
     assert plain.status == 124 and silent.hellos >= 1
     check_silent(client, trace)
 
@@ -215,6 +216,7 @@ def test_reset(client, authority, start):
         assert handshake.cause == "PEER_CLOSED" and handshake.fault == "peer"
         assert handshake.error == "SSL_ERROR_SYSCALL", handshake
         if client.bio == ("socket",):
+            # What comes after (SSL_shutdown) is refused for another reason.
             assert trace.ops(handshake)[handshake.calls - 1].errno == 104  # ECONNRESET
 
 

@@ -413,10 +413,11 @@ static void test_paragraph(void **state)
 	build_reach(&b, h, "SSLv3/TLS write client hello", BUILD_MS + 200 * BUILD_US);
 	build_call(&b, h, "SSL_connect", BUILD_MS, 300 * BUILD_US, -1, BUILD_WANT_READ);
 	build_end(&b, h, 4 * BUILD_S, TLSTALL_OUTCOME_ABANDONED);
+	h->flags |= TLSTALL_HS_FREED;
 	text = paragraph_of(&b, h, false);
 	assert_non_null(strstr(text, "curl[4123]"));
 	assert_non_null(strstr(text, "127.0.0.1:8443 (example.org)"));
-	assert_non_null(strstr(text, "4 s, then given up"));
+	assert_non_null(strstr(text, "4 s, then given up (SSL_free)"));
 	assert_non_null(strstr(text, "SSLv3/TLS write client hello"));
 	assert_non_null(strstr(text, "1 SSL_connect, answered by 1 WANT_READ, no retry"));
 	assert_null(strchr(text, '\033'));
