@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # The version script: what functions.def interposes is exported, nothing else.
 BEGIN { print "{"; print "global:" }
-/^INTERPOSED\(/ { split($0, part, /[(,]/); print "\t" part[2] ";" }
-/^EXPORTED\(/ { split($0, part, /[(,]/); print "\t" part[2] ";" }
+/^INTERPOSED\(/ { split($0, part, /[(,)]/); print "\t" part[2] ";" }
+/^EXPORTED\(/ { split($0, part, /[(,)]/); print "\t" part[2] ";" }
 END { print "local:"; print "\t*;"; print "};" }

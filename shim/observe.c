@@ -89,7 +89,7 @@ static void describe(const struct libssl *lib, BIO *top, BIO *end, struct tlstal
 		return;
 	name = lib->BIO_method_name(end);
 	out->type = lib->BIO_method_type(end);
-	out->bio_class = classify(out->type, name);
+	out->bio_class = (uint8_t)classify(out->type, name);
 	out->name = recorder_string(name);
 	out->filter = end != top ? recorder_string(lib->BIO_method_name(top)) : 0;
 	out->fd = descriptor(lib, end, out->bio_class);
