@@ -155,13 +155,15 @@ static json_t *groups_json(const struct report *report)
 		const struct group *group = &groups.list[i];
 		const struct report_row *row = group->worst;
 
-		json_array_append_new(list,
-				      json_pack("{s:I, s:i, s:i, s:I, s:I, s:I, s:I}", "count",
-						(json_int_t)group->count, "cause", row->cause,
-						"fault", row->fault, "peer", (json_int_t)row->peer,
-						"path", (json_int_t)row->path, "worst_ns",
-						(json_int_t)group->time.max, "total_ns",
-						(json_int_t)group->total_ns));
+		json_array_append_new(
+			list,
+			json_pack("{s:I, s:i, s:i, s:I, s:I, s:I, s:I, s:I, s:I}", "count",
+				  (json_int_t)group->count, "cause", row->cause, "fault",
+				  row->fault, "peer", (json_int_t)row->peer, "path",
+				  (json_int_t)row->path, "p50_ns", (json_int_t)group->time.p50,
+				  "p99_ns", (json_int_t)group->time.p99, "worst_ns",
+				  (json_int_t)group->time.max, "total_ns",
+				  (json_int_t)group->total_ns));
 	}
 	groups_free(&groups);
 	return list;

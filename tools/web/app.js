@@ -75,7 +75,7 @@ function drawMeta(table) {
 	byId("notes").replaceChildren(...meta.notes.map(note => make("p", "note", note)));
 }
 
-const SHOWN_GROUPS = 12;
+const SHOWN_GROUPS = 6;
 
 function drawGroups(table, all) {
 	const groups = table.meta.groups;
@@ -83,7 +83,7 @@ function drawGroups(table, all) {
 	const rows = groups.slice(0, all ? groups.length : SHOWN_GROUPS).map(group => groupRow(table, group));
 	if (rows.length < groups.length) {
 		const more = make("tr", "more"), cell = make("td", ""), button = make("button", "", (groups.length - rows.length) + " more");
-		cell.colSpan = 7;
+		cell.colSpan = 9;
 		button.type = "button";
 		button.addEventListener("click", () => drawGroups(table, true));
 		cell.append(button);
@@ -104,6 +104,8 @@ function groupRow(table, group) {
 	cell("").append(make("b", "chip fault-" + fault, fault));
 	cell("peer", table.strings[group.peer] || "not known");
 	cell("code", table.strings[group.path] || "");
+	cell("num", formatDuration(group.p50_ns));
+	cell("num", formatDuration(group.p99_ns));
 	cell("num", formatDuration(group.worst_ns));
 	cell("num", formatDuration(group.total_ns));
 	row.addEventListener("click", () => setQuery(["trouble:yes", queryWord("cause", cause.name), queryWord("fault", fault),

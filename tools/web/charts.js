@@ -70,6 +70,20 @@ function timeLost(table) {
 	return [...lost].map(([fault, [time, count]]) => ({ fault, time, count })).sort((a, b) => b.time - a.time);
 }
 
+/* 0, 1, 2, 3, then a bin for each power of two: {first, last, good, bad}. */
+function countRetries(table) {
+	const bins = [];
+	for (let i = 0; i < table.count; i++) {
+		const retries = table.column.retries[i], bin = retries < 4 ? retries : 33 - Math.clz32(retries);
+		while (bins.length <= bin) {
+			const n = bins.length, first = n < 4 ? n : 2 ** (n - 2);
+			bins.push({ first, last: n < 4 ? n : 2 * first - 1, good: 0, bad: 0 });
+		}
+		bins[bin][table.troubled(i) ? "bad" : "good"]++;
+	}
+	return bins;
+}
+
 function countVersions(table) {
 	const groups = new Map();
 	for (let i = 0; i < table.count; i++) {
@@ -112,6 +126,19 @@ function options({ horizontal, legend, tooltip, onClick, x, y }) {
 const whole = { beginAtZero: true, ticks: { precision: 0, maxTicksLimit: 5 } };
 const bars = (label, data, name) => ({ label, data, backgroundColor: colour(name), barPercentage: 0.94, categoryPercentage: 0.94, borderRadius: 1 });
 
+/* Few bad ones must not vanish beside many good ones: logarithmic where there are `many`. */
+function countAxis(many) {
+	return { stacked: true, ...whole, min: many ? 0.8 : 0, type: many ? "logarithmic" : "linear",
+		ticks: { maxTicksLimit: 5, precision: 0,
+			callback: value => Number.isInteger(Math.log10(value)) || value === 0 || !many ? formatCount(value) : "" } };
+}
+
+/* The one in which so many nanoseconds are a number of few digits. */
+function unitOf(ns) {
+	return [["h", 7200e9, 3600e9], ["min", 300e9, 60e9], ["s", 1e9, 1e9], ["ms", 1e6, 1e6]]
+		.filter(([, from]) => ns >= from).map(([name, , size]) => ({ name, ns: size }))[0] || { name: "µs", ns: 1e3 };
+}
+
 class Overview {
 	/* filter(words): replaces the search by these */
 	constructor(filter) {
@@ -127,6 +154,7 @@ class Overview {
 		this.drawTime();
 		this.drawDuration();
 		this.drawFault();
+		this.drawRetries();
 		this.drawVersion();
 	}
 
@@ -164,20 +192,31 @@ class Overview {
 			onClick: bin => this.filter("slow>" + (edges[bin] / 1e6) + "ms" +
 				(DURATION_EDGES[first + bin + 1] ? " slow<" + (DURATION_EDGES[first + bin + 1] / 1e6) + "ms" : "")),
 			x: { stacked: true, grid: { display: false } },
-			y: { stacked: true, ...whole, min: this.table.count > 200 ? 0.8 : 0, type: this.table.count > 200 ? "logarithmic" : "linear",
-				ticks: { maxTicksLimit: 5, precision: 0, callback: value => Number.isInteger(Math.log10(value)) || value === 0 || this.table.count <= 200 ? formatCount(value) : "" } } }));
+			y: countAxis(this.table.count > 200) }));
+	}
+
+	drawRetries() {
+		const bins = countRetries(this.table);
+		const name = ({ first, last }) => first === last ? formatCount(first) : formatCount(first) + " to " + formatCount(last);
+		this.chart("retries", { labels: bins.map(bin => formatCount(bin.first) + (bin.last > bin.first ? "+" : "")), datasets: [
+			bars("well", bins.map(bin => bin.good), "outcome-ok"),
+			bars("failed or stalled", bins.map(bin => bin.bad), "outcome-failed")] },
+		options({ legend: true, tooltip: { title: items => name(bins[items[0].dataIndex]) + " retries" },
+			onClick: bin => this.filter("retries>" + (bins[bin].first - 1) + " retries<" + (bins[bin].last + 1)),
+			x: { stacked: true, grid: { display: false } },
+			y: countAxis(this.table.count > 200) }));
 	}
 
 	drawFault() {
-		const lost = timeLost(this.table);
+		const lost = timeLost(this.table), unit = unitOf(lost.length ? lost[0].time : 0);
 		const figure = document.getElementById("chart-fault").closest("figure");
 		figure.classList.toggle("none", !lost.length);
 		this.chart("fault", { labels: lost.map(item => item.fault), datasets: [{
-			data: lost.map(item => item.time / 1e9), backgroundColor: lost.map(item => colour("fault-" + item.fault)),
+			data: lost.map(item => item.time / unit.ns), backgroundColor: lost.map(item => colour("fault-" + item.fault)),
 			barThickness: 16, borderRadius: 2 }] },
 		options({ horizontal: true, onClick: index => this.filter("trouble:yes " + queryWord("fault", lost[index].fault)),
 			tooltip: { label: item => formatDuration(lost[item.dataIndex].time) + " in " + formatCount(lost[item.dataIndex].count) + " handshakes" },
-			x: { beginAtZero: true, ticks: { maxTicksLimit: 4, callback: value => value < 1 ? formatDuration(value * 1e9) : formatCount(value) + " s" } },
+			x: { beginAtZero: true, ticks: { maxTicksLimit: 4, callback: value => +value.toPrecision(3) + " " + unit.name } },
 			y: { grid: { display: false }, ticks: { autoSkip: false } } }));
 	}
 

@@ -58,6 +58,7 @@ class HandshakeList {
 		this.rowHeight = parseFloat(probe) || 34;
 		this.full = this.rows.length * this.rowHeight;
 		this.spacer.style.height = Math.min(this.full, MAX_HEIGHT) + "px";
+		this.scroller.style.maxHeight = this.full + 2 + "px";
 		this.first = -1;
 		this.draw();
 	}
@@ -106,7 +107,7 @@ class HandshakeList {
 		cell("process", table.text("comm", i)).append(make("small", "", " " + c.pid[i]));
 		const sni = table.text("sni", i);
 		const peer = cell("peer", sni || table.peer(i) || "no peer known");
-		if (sni)
+		if (sni && sni !== table.peer(i))
 			peer.append(make("small", "", " " + table.peer(i)));
 		cell("version", table.version(i)).title = table.text("cipher", i);
 		cell("outcome").append(make("b", "mark mark-" + table.outcome(i), OUTCOME_WORDS[table.outcome(i)]));

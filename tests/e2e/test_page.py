@@ -1,0 +1,375 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The page of `tlstall report --html`, in a real browser, from a file as a person opens it."""
+import json
+import pathlib
+import re
+import shutil
+import tempfile
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.chrome.options import Options
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+import made
+import servers
+import tracing
+from tracing import run
+
+COUNT = 3300
+BROWSER = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+           "--disable-background-networking", "--window-size=1400,1000"]
+
+
+class Page:
+    """A page in the browser; what the browser complained about and asked for on its way."""
+
+    def __init__(self, browser, file, dark=False, fragment=""):
+        self.browser = browser
+        browser.get_log("browser"), browser.get_log("performance")
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": [
+            {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]})
+        browser.execute_cdp_cmd("Storage.clearDataForOrigin", {"origin": "file://", "storageTypes": "local_storage"})
+        browser.get("about:blank")
+        browser.get(f"file://{file}{fragment}")
+        self.await_that("return document.documentElement.dataset.ready === 'yes'")
+
+    def js(self, script, *arguments):
+        return self.browser.execute_script(script, *arguments)
+
+    def await_that(self, script):
+        return servers.await_that(lambda: self.js(script), lambda: f"{script}\n{self.complaints()}", timeout=60)
+
+    def complaints(self):
+        return self.browser.get_log("browser")
+
+    def requests(self):
+        entries = [json.loads(e["message"])["message"] for e in self.browser.get_log("performance")]
+        return [e["params"]["request"]["url"] for e in entries if e["method"] == "Network.requestWillBeSent"]
+
+    def one(self, selector):
+        return self.browser.find_element(By.CSS_SELECTOR, selector)
+
+    def all(self, selector):
+        return self.browser.find_elements(By.CSS_SELECTOR, selector)
+
+    def press(self, *keys):
+        webdriver.ActionChains(self.browser).send_keys(*keys).perform()
+
+    def shown(self):
+        """How many handshakes the list has, as the page says."""
+        return int(self.one("#shown").text.split(" of ")[0].replace(",", ""))
+
+    def search(self, words):
+        field = self.one("#search")
+        field.clear()
+        field.send_keys(words, Keys.ENTER)
+        self.await_that(f"return app.query === {json.dumps(words)}")
+        return self.shown()
+
+    def open_first(self):
+        self.js("document.querySelector('#list').focus()")
+        self.press("g", Keys.ENTER)
+        return self.one("#detail").text
+
+
+@pytest.fixture(scope="module")
+def browser():
+    options = Options()
+    for argument in BROWSER:
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(service=Service("/usr/bin/chromedriver"), options=options)
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture(scope="module")
+def maker():
+    made_traces = made.Maker()
+    yield made_traces
+    made_traces.stop()
+
+
+@pytest.fixture(scope="module")
+def files(maker):
+    """file(COUNT, *options of make_traces): a page, made once."""
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="tlstall-"))
+    pages = {}
+
+    def file(*arguments):
+        if arguments not in pages:
+            pages[arguments] = directory / f"{len(pages)}.html"
+            result = run([tracing.TLSTALL, "report", "--html", pages[arguments], maker.make(*arguments)])
+            assert result.status == 0, result
+        return pages[arguments]
+
+    yield file
+    shutil.rmtree(directory)
+
+
+@pytest.fixture
+def page(browser, files):
+    browser.set_window_size(1400, 1000)
+    return Page(browser, files(COUNT))
+
+
+# ---- opening -------------------------------------------------------------------------
+
+def test_opens_without_complaint_or_request(page, files):
+    page.press("t", "t")
+    page.open_first()
+    page.search("cause:PEER_SILENT")
+    assert page.complaints() == []
+    assert [url for url in page.requests() if not url.startswith(("about:", "data:"))] == [f"file://{files(COUNT)}"]
+
+
+def test_overview_counts(page):
+    tiles = {tile.text.split("\n")[0]: tile.text.split("\n")[1] for tile in page.all(".tile")}
+    assert tiles["Handshakes"] == "3,300"
+    assert tiles["Failed"] == str(made.bad_of(COUNT, "refused"))
+    assert tiles["In flight"] == str(made.bad_of(COUNT, "waiting"))
+    assert re.fullmatch(r"[\d.]+ (µs|ms|s)", tiles["p99"]), tiles
+    assert page.shown() == COUNT
+    for chart in ("time", "duration", "fault", "retries", "version"):
+        assert page.js(f"return app.overview.charts['{chart}'].data.datasets.length") > 0
+        assert page.js(f"const c = document.getElementById('chart-{chart}'), d = c.getContext('2d')"
+                       ".getImageData(0, 0, c.width, c.height).data; return d.some(v => v !== 0)"), chart
+
+
+def test_headline_says_whose_fault(page):
+    assert "peer" in page.one("#headline").text and "does not answer" in page.one("#headline").text
+
+
+def test_groups_are_those_of_the_text(page, maker):
+    text = run([tracing.TLSTALL, "report", maker.make(COUNT)]).stdout
+    rows = text.split("\nWhat failed or stalled\n")[1].split("\n\n")[0].splitlines()[1:]
+    more = page.all("#groups .more button")
+    if more:
+        more[0].click()
+    counts = [int(e.text) for e in page.all("#groups-body tr td:first-child")]
+    assert counts == [int(row.split()[0]) for row in rows]
+
+
+def test_no_trouble(browser, maker, files):
+    small = Page(browser, files(7))  # the first bad one is the eighth
+    assert "All 7 handshakes went well" in small.one("#headline").text
+    assert not small.one("#groups").is_displayed()
+    assert small.complaints() == []
+
+
+# ---- searching -----------------------------------------------------------------------------
+
+def test_search(page):
+    assert page.search("outcome:failed") == made.bad_of(COUNT, "refused")
+    assert page.search("cause:PEER_SILENT outcome:abandoned") == made.bad_of(COUNT, "silent")
+    assert page.search("trouble:yes -outcome:ok") == sum(made.bad_of(COUNT, w) for w in
+                                                         ("refused", "silent", "unacked", "waiting"))
+    assert page.search("retries>100") == made.bad_of(COUNT, "spinning")
+    assert page.search("slow>4s outcome:abandoned") == made.bad_of(COUNT, "silent") + made.bad_of(COUNT, "unacked")
+    assert page.search("certificate verify failed") == made.bad_of(COUNT, "refused")
+    assert 0 < page.search("db.internal") < COUNT
+    assert page.search("no such thing at all") == 0
+    assert page.one("#empty").is_displayed()
+    page.one("#clear2").click()
+    assert page.shown() == COUNT
+
+
+def test_filter_by_menu_chart_and_group(page):
+    page.js("const s = document.getElementById('filter-cause'); s.value = 'TX_NOT_ACKED';"
+            "s.dispatchEvent(new Event('change'))")
+    assert page.shown() == made.bad_of(COUNT, "unacked")
+    assert page.one("#search").get_attribute("value") == "cause:TX_NOT_ACKED"
+    page.one("#clear").click()
+    row = page.one("#groups-body tr")
+    count = int(row.find_element(By.CSS_SELECTOR, "td").text)
+    row.click()
+    assert page.shown() == count
+
+
+def test_search_is_kept_in_the_address(browser, files):
+    page = Page(browser, files(COUNT), fragment="#q=outcome%3Afailed")
+    assert page.shown() == made.bad_of(COUNT, "refused")
+
+
+def test_sorting(page):
+    def durations():
+        return page.js("return Array.from(app.rows.subarray(0, 50), i => app.table.column.dur[i])")
+
+    button = [e for e in page.all("#list-head button") if e.text.startswith("Time")][0]
+    button.click()
+    assert durations() == sorted(durations(), reverse=True)
+    [e for e in page.all("#list-head button") if e.text.startswith("Time")][0].click()
+    assert durations() == sorted(durations())
+
+
+def test_only_the_rows_in_sight_exist(page):
+    page.js("document.getElementById('handshakes').scrollIntoView()")
+    assert 5 < len(page.all("#rows .row")) < 60
+    page.js("document.getElementById('list').scrollTop = 1e9")
+    last = page.await_that("const r = [...document.querySelectorAll('#rows .row')].pop();"
+                           "return Number(r.dataset.at) === app.rows.length - 1 && r.dataset.at")
+    assert int(last) == COUNT - 1
+
+
+# ---- one handshake ---------------------------------------------------------------------------
+
+def test_detail(page):
+    page.search("cause:PEER_SILENT outcome:abandoned")
+    text = page.open_first()
+    assert "PEER_SILENT" in text and "confidence" in text and "The peer does not answer" in text
+    assert len(page.all("#detail .evidence li")) >= 2
+    assert "517 B" in text and "Next:" in page.js(
+        "return getComputedStyle(document.querySelector('#detail .advice'), '::before').content")
+    assert len(page.all("#detail .waterfall rect.call")) == 3
+    assert page.all("#detail .waterfall rect.part-peer")
+    assert [e.text for e in page.all("#detail .stack li")] == ["0x401000", "0x401100", "0x401200"]
+    assert "SSLv3/TLS write client hello" in text and "SSL_connect = -1 WANT_READ" in text
+
+
+def test_parts_of_the_time_add_up(page):
+    assert page.js("""for (let i = 0; i < app.table.count; i++) {
+        const sum = Object.values(app.table.split(i)).reduce((a, b) => a + b), dur = app.table.column.dur[i];
+        if (Math.abs(sum - dur) > dur * 1e-6 + 2) return [i, sum, dur];
+    }
+    return null""") is None
+
+
+def test_late_program_is_shown_as_such(page):
+    page.search("fault:program outcome:ok retries<5 trouble:yes")
+    page.open_first()
+    assert page.all("#detail .waterfall rect.part-ready"), page.one("#detail").text
+
+
+def test_alert_of_a_refused_certificate(page):
+    page.search("outcome:failed")
+    text = page.open_first()
+    assert "certificate verify failed" in text
+    assert page.all("#detail .waterfall .alert")
+    assert "alert from us: unknown CA" in page.one("#detail .waterfall").text
+
+
+def test_call_and_state_times_are_those_of_the_trace(page, maker):
+    records = [json.loads(line) for line in run(
+        [tracing.TLSTALL, "report", "--format", "jsonl", maker.make(COUNT)]).stdout.splitlines()]
+    got = page.js("""const t = app.table; return Array.from({length: t.count}, (_, i) => [t.column.id[i], t.column.dur[i],
+        t.outcome(i), t.cause(i).name, t.fault(i), t.column.retries[i], t.version(i), t.list("states", i).length])""")
+    assert len(got) == len(records)
+    for values, r in zip(got, records):
+        assert values == [r["handshake"], r["duration_ns"], r["outcome"], r["cause"], r["fault"], r["retries"],
+                          r.get("version", ""), len(r["states"])], (values, r)
+
+
+# ---- keyboard, themes, sizes, print ----------------------------------------------------------------
+
+def test_keyboard(page):
+    page.js("document.querySelector('#list').focus()")
+    page.press("j", "j", "k")
+    assert page.js("return app.list.cursor") == 1
+    page.press(Keys.ENTER)
+    assert page.one("#detail").is_displayed()
+    first = page.one("#detail").text
+    page.press("j")
+    assert page.one("#detail").text != first
+    page.press("G")
+    assert page.js("return app.list.cursor") == COUNT - 1
+    page.press(Keys.ESCAPE)
+    assert not page.one("#detail").is_displayed()
+    page.press("/")
+    assert page.js("return document.activeElement.id") == "search"
+    page.press("outcome:failed", Keys.ENTER)
+    page.await_that("return app.query === 'outcome:failed'")
+    page.press(Keys.ESCAPE)
+    page.await_that("return app.query === ''")
+    page.press("?")
+    assert page.one("#keys").get_attribute("open") is not None
+    page.press(Keys.ESCAPE)
+    assert page.one("#keys").get_attribute("open") is None
+
+
+def lightness(page, selector="body"):
+    colour = page.js("return getComputedStyle(document.querySelector(arguments[0])).backgroundColor", selector)
+    return sum(int(n) for n in re.findall(r"\d+", colour)[:3]) / 3
+
+
+def test_light_and_dark(browser, files):
+    browser.set_window_size(1400, 1000)
+    assert lightness(Page(browser, files(COUNT))) > 200
+    page = Page(browser, files(COUNT), dark=True)
+    assert lightness(page) < 60
+    page.press("t")
+    assert lightness(page) > 200
+    page.press("t")
+    assert lightness(page) < 60
+
+
+def test_phone(browser, files):
+    page = Page(browser, files(COUNT))
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
+                            {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True})
+    try:
+        page = Page(browser, files(COUNT))
+        assert page.js("return innerWidth") == 390
+        assert page.js("return document.documentElement.scrollWidth") <= 390
+        page.open_first()
+        assert page.js("return document.getElementById('detail').getBoundingClientRect().width") <= 390
+        assert page.js("return document.getElementById('detail').scrollWidth") <= 390
+        assert page.js("return parseFloat(getComputedStyle(document.body).fontSize)") >= 13
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_print(page):
+    """Light, without controls, rows one after the other."""
+    page.open_first()
+    page.press(Keys.ESCAPE)
+    page.js("dispatchEvent(new Event('beforeprint'))")
+    page.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    assert page.js("return getComputedStyle(document.querySelector('.top nav')).display") == "none"
+    assert lightness(page) > 200
+    assert len(page.all("#rows .row")) == 200
+    tops = page.js("return [...document.querySelectorAll('#rows .row')].map(r => r.getBoundingClientRect().top)")
+    assert tops == sorted(set(tops))
+    page.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    page.js("dispatchEvent(new Event('afterprint'))")
+    assert len(page.all("#rows .row")) < 60
+
+
+# ---- size and hostility ----------------------------------------------------------------------------
+
+def test_hundred_thousand(browser, files):
+    browser.set_window_size(1400, 1000)
+    file = files(100000)
+    assert file.stat().st_size < 8e6
+    page = Page(browser, file)
+    # far above what it takes: machines that run tests are busy
+    assert page.js("return performance.now()") < 30000
+    assert page.search("outcome:failed") == made.bad_of(100000, "refused")
+    assert len(page.all("#rows .row")) < 60 and page.complaints() == []
+
+
+def test_hostile_texts_stay_texts(browser, files):
+    browser.set_window_size(1400, 1000)
+    page = Page(browser, files(COUNT, "hostile"))
+    assert page.search("</script>") > 0
+    assert "<script>alert(1)" in page.open_first()
+    page.press("t")
+    assert page.js("return document.querySelectorAll('img, #rows script, #detail script').length") == 0
+    page.search("outcome:failed")
+    page.open_first()
+    assert page.complaints() == []
+    with pytest.raises(Exception, match="no such alert"):
+        page.browser.switch_to.alert
+
+
+def test_damaged_page_says_so(browser, files, maker):
+    whole = files(COUNT).read_text()
+    start = whole.index(' id="data">') + len(' id="data">')
+    broken = files(COUNT).with_name("broken.html")
+    broken.write_text(whole[:start + 1000] + whole[start + 2000:])
+    browser.get(f"file://{broken}")
+    text = servers.await_that(lambda: "cannot be read" in (t := browser.find_element(By.ID, "headline").text) and t,
+                              "the page's complaint")
+    assert "cannot be read" in text
