@@ -39,6 +39,7 @@ class Client:
     varies: list = dataclasses.field(default_factory=list)
     verifies: bool = True
     several: bool = False  # makes more than one connection
+    limit: str = "2"  # seconds after which it is killed when its peer is silent
     preamble: object = None
     # Limits it to TLS 1.2, where it does not heed the system's configuration.
     at_most_12: list = None
@@ -80,7 +81,8 @@ CLIENTS = {c.name: c for c in (
                   "https://localhost:{port}/"], "SSL_do_handshake", bio=("socket",),
            at_most_12=["-fTLS1.2"], varies=AB_VARIES, verifies=False, several=True),
     Client("wrk", ["/usr/bin/wrk", "-t1", "-c2", "-d1s", "https://localhost:{port}/"],
-           "SSL_connect", bio=("socket",), varies=WRK_VARIES, verifies=False, several=True),
+           "SSL_connect", bio=("socket",), varies=WRK_VARIES, verifies=False, several=True,
+           limit="1"),
 )}
 
 
@@ -161,13 +163,13 @@ def test_good(client, authority, real_server):
 
 
 def test_silent_after_accept(client, authority, start):
-    plain, trace, silent = broken(client, authority, start, peer.silent_after_accept, limit="2")
+    plain, trace, silent = broken(client, authority, start, peer.silent_after_accept, limit=client.limit)
     assert plain.status == 124
     check_silent(client, trace)
 
 
 def test_silent_after_hello(client, authority, start):
-    plain, trace, silent = broken(client, authority, start, peer.silent_after_hello, limit="2")
+    plain, trace, silent = broken(client, authority, start, peer.silent_after_hello, limit=client.limit)
     assert plain.status == 124 and silent.hellos >= 1
     check_silent(client, trace)
 
