@@ -62,6 +62,7 @@ struct tlstall_handshake *attempt_begin(struct track *track, const SSL *ssl, uin
 	track->number = slot->number;
 	slot->ssl = (uintptr_t)ssl;
 	slot->created = track->created;
+	track->created = 0; /* of a second handshake on this object that tells nothing */
 	slot->libssl = track->lib->id;
 	slot->thread_handshakes = thread_handshakes;
 	if (track->finished_number)

@@ -159,6 +159,9 @@ static void test_want_treated_as_fatal(void **state)
 	assert_string_equal(cause_name(v.cause), "WANT_TREATED_AS_FATAL");
 	assert_int_equal(v.fault, FAULT_PROGRAM);
 	assert_true(says(&v, "ended with WANT_READ; the SSL object was freed 2.0 ms later"));
+	/* the process ended: who knows why */
+	f.h.flags &= ~TLSTALL_HS_FREED;
+	assert_cause(&f, ABANDONED);
 	/* it waited, and gave up: that is the peer's */
 	f = freed(waiting_client(3 * S), 3 * S);
 	assert_cause(&f, PEER_SILENT);

@@ -24,9 +24,13 @@ static bool broke_off(const struct sight *s)
 	return !s->in_op && again && (gave_up(s) || s->stuck) && s->h->calls;
 }
 
+/* The end of the process is no answer to a WANT: it may have come from outside. */
 static bool broke_off_at_once(const struct sight *s)
 {
-	return broke_off(s) && gave_up(s) && s->f->free_after_ns < AT_ONCE_NS &&
+	const uint32_t by_itself = TLSTALL_HS_FREED | TLSTALL_HS_SHUTDOWN;
+
+	return broke_off(s) && gave_up(s) && s->h->flags & by_itself &&
+	       s->f->free_after_ns < AT_ONCE_NS &&
 	       s->f->since_progress_ns < s->f->free_after_ns + AT_ONCE_NS;
 }
 
@@ -92,9 +96,8 @@ bool is_want_mismatch(const struct sight *s)
 	if (h->at_end.ticks && h->at_end.tcp_state == TCP_CLOSE_WAIT)
 		return false;
 	/* 1.1.1 says the same of a plain end of the stream, and so do BIOs of programs */
-	return h->flags & TLSTALL_HS_OVERLAP ||
-	       (s->f->libssl_version >= version_3 &&
-		(h->read.type == BIO_TYPE_SOCKET || s->memory));
+	return h->flags & TLSTALL_HS_OVERLAP || (s->f->libssl_version >= version_3 &&
+						 (h->read.type == BIO_TYPE_SOCKET || s->memory));
 }
 
 bool judge_WANT_FLAG_MISMATCH(const struct sight *s, struct verdict *v)
