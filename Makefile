@@ -34,7 +34,7 @@ SHIM_CFLAGS := -fPIC -fvisibility=hidden -ftls-model=initial-exec -fno-plt
 SHIM_LDFLAGS := -shared -Wl,-soname,libtlstall.so -Wl,-z,defs -Wl,-z,nodelete -Wl,-Bsymbolic-functions \
                 -Wl,--version-script,$(BUILD)/shim/exports.map -Wl,--as-needed
 # Parts of libc of their own before glibc 2.34, nothing since.
-SHIM_LIBS := -lpthread -ldl
+LIBC_LIBS := -lpthread -ldl
 
 TOOL_PACKAGES := jansson libdw libelf libunwind-generic libunwind ncursesw smartcols zlib
 TOOL_CFLAGS  = $(shell pkg-config --cflags $(TOOL_PACKAGES)) -Itools -fPIE
@@ -47,10 +47,10 @@ libtlstall.so tlstall: %: $(BUILD)/%
 	cp -f $< $@.new && mv -f $@.new $@
 
 $(BUILD)/libtlstall.so: $(SHIM_OBJECTS) $(BUILD)/shim/exports.map
-	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(SHIM_LDFLAGS) $(SHIM_OBJECTS) $(SHIM_LIBS) -o $@
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(SHIM_LDFLAGS) $(SHIM_OBJECTS) $(LIBC_LIBS) -o $@
 
 $(BUILD)/tlstall: $(TOOL_OBJECTS)
-	$(CC) $(ALL_CFLAGS) -pie $(ALL_LDFLAGS) $(TOOL_OBJECTS) $(TOOL_LIBS) -o $@
+	$(CC) $(ALL_CFLAGS) -pie $(ALL_LDFLAGS) $(TOOL_OBJECTS) $(TOOL_LIBS) $(LIBC_LIBS) -o $@
 
 # The exported symbols are the table, and nothing else.
 $(BUILD)/shim/exports.map: shim/functions.def shim/exports.awk

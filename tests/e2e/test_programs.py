@@ -89,8 +89,10 @@ def test_stale_error_queue():
     ops = trace.ops(client)
     assert ops[0].error == ops[1].error == "SSL_ERROR_WANT_READ"
     asked = [c for c in trace.of(client) if c.fn == "SSL_get_error"]
-    assert [c.error for c in asked[:2]] == ["SSL_ERROR_WANT_READ", "SSL_ERROR_SSL"]
-    assert lines[2] == "-1 SSL"
+    # 4.0 no longer lets an old entry decide.
+    answer = "WANT_READ" if tracing.openssl_version() >= (4,) else "SSL"
+    assert lines[2] == f"-1 {answer}"
+    assert [c.error for c in asked[:2]] == ["SSL_ERROR_WANT_READ", f"SSL_ERROR_{answer}"]
     assert any(c.ossl_error_entry or c.stale_error for c in ops), "entry of the queue not recorded"
 
 
@@ -112,10 +114,14 @@ def test_dup():
 
 
 def test_clear_and_reuse():
-    _, trace = both("clear")
+    lines, trace = both("clear")
     clients, servers = by_role(trace)
-    assert [h.outcome for h in clients] == ["ok", "abandoned", "ok"]
-    assert [h.outcome for h in servers] == ["ok", "ok"]
+    # 1.1.1 refuses its own second half: "unsolicited extension".
+    works = tracing.openssl_version() >= (3,)
+    assert lines[-1] == f"last {int(works)}"
+    last = "ok" if works else "failed"
+    assert [h.outcome for h in clients] == ["ok", "abandoned", last]
+    assert [h.outcome for h in servers] == ["ok", last]
     assert len({h.ssl for h in clients}) == 1
 
 
@@ -179,7 +185,9 @@ def test_errno_and_queue_are_preserved():
     for function, ret, number in printed:
         assert (function, int(ret), int(number)) in calls, (printed, calls)
     failed = [h for h in trace.handshakes if h.outcome == "failed"]
-    assert [h.reason for h in failed if h.reason] == ["wrong version number"]
+    # 1.1.1 says that a missing BIO is an internal error, later ones say nothing.
+    assert {h.reason for h in failed if h.reason} - {"internal error"} == {"wrong version number"}
+    assert ("internal error" in lines[-1]) == (tracing.openssl_version() < (3,))
 
 
 def test_refused_client_certificate():

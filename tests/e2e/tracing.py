@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs programs with and without tlstall and reads what it recorded."""
 import difflib
+import functools
 import json
 import os
 import pathlib
@@ -20,6 +21,14 @@ def environment(**extra):
     """One that does not depend on whose machine it is."""
     return {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/nonexistent", "LANG": "C.UTF-8",
             "TZ": "UTC", "LD_BIND_NOW": "", **extra}
+
+
+@functools.lru_cache
+def openssl_version():
+    """Of the libssl that the tests' programs use: (3, 0, 17)."""
+    words = subprocess.run(["/usr/bin/openssl", "version"], capture_output=True, text=True,
+                           check=True).stdout.split()
+    return tuple(int(n) for n in re.findall(r"\d+", words[1]))
 
 
 class Call(dict):
