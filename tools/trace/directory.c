@@ -238,6 +238,18 @@ static const char *read_stat(pid_t pid, char *buffer, size_t size)
 	return end && end[1] == ' ' ? end + 2 : NULL;
 }
 
+/*
+ * Under an emulator (qemu-user) a process reads of itself that it started when
+ * its emulator was ready: a little later than the kernel says. An id does not
+ * come round again within so short a time.
+ */
+#define SAME_START 200u /* clock ticks, 2 s */
+
+static bool same_start(uint64_t a, uint64_t b)
+{
+	return (a > b ? a - b : b - a) <= SAME_START;
+}
+
 bool trace_process_alive(pid_t pid, uint64_t start_time)
 {
 	char buffer[1024], state;
@@ -251,7 +263,7 @@ bool trace_process_alive(pid_t pid, uint64_t start_time)
 			    "%ld %*d %" SCNu64,
 			    &state, &threads, &start) != 3)
 		return false;
-	if (start_time && start != start_time)
+	if (start_time && !same_start(start, start_time))
 		return false;
 	/* a first thread that ended is a zombie, too, while others go on */
 	return (state != 'Z' && state != 'X') || threads > 1;
