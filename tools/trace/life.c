@@ -34,7 +34,7 @@ static uint64_t now_ticks(const struct trace *trace)
 /*
  * An exec keeps the process id and start time, but the image that wrote this
  * file is gone. What cannot be read does not count; seen from outside a chroot
- * the path is longer.
+ * the path is longer; under an emulator it is the emulator's.
  */
 static bool runs_our_program(const struct trace *trace, pid_t pid)
 {
@@ -52,7 +52,8 @@ static bool runs_our_program(const struct trace *trace, pid_t pid)
 	exe[size] = '\0';
 	if (size > sizeof(deleted) && !strcmp(exe + size - (sizeof(deleted) - 1), deleted))
 		size -= sizeof(deleted) - 1;
-	return size >= length && !memcmp(exe + size - length, program, length);
+	return strstr(exe, "/qemu-") ||
+	       (size >= length && !memcmp(exe + size - length, program, length));
 }
 
 static bool look(struct trace *trace, unsigned process)
