@@ -5,7 +5,7 @@
 
 #include "diagnosis/facts.h"
 
-void subject_make(struct trace *trace, const struct tlstall_handshake *h,
+void subject_look(struct trace *trace, const struct tlstall_handshake *h,
 		  const struct kernel_view *live, struct subject *out)
 {
 	memset(out, 0, sizeof(*out));
@@ -22,10 +22,21 @@ void subject_make(struct trace *trace, const struct tlstall_handshake *h,
 		if (!out->h.peer.family)
 			out->h.peer = live->peer;
 	}
-	out->verdict_count = diagnose(&out->facts, out->verdicts, SUBJECT_VERDICTS);
+}
+
+void subject_judge(struct subject *subject)
+{
+	subject->verdict_count = diagnose(&subject->facts, subject->verdicts, SUBJECT_VERDICTS);
 	/* ended in good order: it had the choice to go on */
-	if (h->outcome == TLSTALL_OUTCOME_IN_FLIGHT && out->facts.process_exited)
-		out->h.outcome = TLSTALL_OUTCOME_ABANDONED;
+	if (subject->h.outcome == TLSTALL_OUTCOME_IN_FLIGHT && subject->facts.process_exited)
+		subject->h.outcome = TLSTALL_OUTCOME_ABANDONED;
+}
+
+void subject_make(struct trace *trace, const struct tlstall_handshake *h,
+		  const struct kernel_view *live, struct subject *out)
+{
+	subject_look(trace, h, live, out);
+	subject_judge(out);
 }
 
 /* TLS 1.3: a refused client certificate shows in the first read after the handshake. */

@@ -25,6 +25,10 @@ struct subject {
  */
 void subject_make(struct trace *trace, const struct tlstall_handshake *h,
 		  const struct kernel_view *live, struct subject *out);
+/* The same in two steps, for whoever adds what the neighbours tell between them. */
+void subject_look(struct trace *trace, const struct tlstall_handshake *h,
+		  const struct kernel_view *live, struct subject *out);
+void subject_judge(struct subject *subject);
 /* Whether it failed, was abandoned, hangs, or took long: worth a paragraph. */
 bool subject_is_bad(const struct subject *subject);
 
