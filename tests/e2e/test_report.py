@@ -228,8 +228,8 @@ def test_made_trace(maker):
     bad = {way: made.bad_of(count, way) for way in made.WAYS}
     assert f"{count} handshakes in 1 trace" in result.stdout
     assert (f"\n{count - bad['silent'] - bad['unacked'] - bad['refused'] - bad['waiting']} ok, "
-            f"{bad['refused']} failed, {bad['silent'] + bad['unacked']} abandoned, "
-            f"{bad['waiting']} in flight; ") in result.stdout, result.stdout[:500]
+            f"{bad['refused']} failed, {bad['silent'] + bad['unacked'] + bad['waiting']} abandoned, "
+            f"0 in flight; ") in result.stdout, result.stdout[:500]
     found = records(report("--format", "jsonl", maker.make(count)))
     causes = {}
     for r in found:
@@ -250,6 +250,8 @@ def test_groups_add_up(maker):
     assert sum(int(row.split()[0]) for row in rows) == int(troubled)
     counts = [int(row.split()[0]) for row in rows]
     assert counts == sorted(counts, reverse=True)
+    [faults] = re.findall(r"^Whose fault: (.*)$", text, re.M)
+    assert sum(int(n) for n in re.findall(r" (\d+) \(", faults)) == int(troubled), faults
     _, retries = table(text, "Retries")
     assert sum(int(row.split()[1]) for row in retries) == count, retries
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "diagnosis/facts.h"
+#include "kernel/kernel.h"
 #include "report/calls.h"
 #include "report/gather.h"
 #include "view/words.h"
@@ -30,8 +31,6 @@ struct gather {
 	struct neighbours *neighbours;
 	struct code_reader codes;
 	struct subject *subject;
-	uint32_t process; /* whose entry the subject has */
-	bool process_known;
 	uint64_t added, overwritten, lost;
 };
 
@@ -58,38 +57,31 @@ static void diagnose_overwritten(struct subject *subject)
 	snprintf(verdict->evidence[0], sizeof(verdict->evidence[0]), "%s", OVERWRITTEN_EVIDENCE);
 }
 
-/* Mostly that of the handshake before. */
-static void set_process(struct gather *g, uint32_t index)
+bool gather_live(struct trace *trace, const struct tlstall_handshake *h, struct kernel_view *out)
 {
-	if (g->process_known && g->process == index)
-		return;
-	if (trace_process(g->trace, index, &g->subject->process) != 0)
-		g->subject->process = (struct tlstall_process){0};
-	g->process = index;
-	g->process_known = true;
+	struct tlstall_process process;
+
+	if (h->end || !trace_alive(trace, h->process) ||
+	    trace_process(trace, h->process, &process) != 0)
+		return false;
+	kernel_look((pid_t)process.pid, h, out);
+	return true;
 }
 
-/* As subject_make(), with the neighbours known already. */
+/* As subject_make(), with the neighbours known. */
 static void make_subject(struct gather *g, const struct tlstall_handshake *h, bool overwritten)
 {
 	struct subject *subject = g->subject;
+	struct kernel_view live;
+	bool hangs = gather_live(g->trace, h, &live);
 
-	subject->trace = g->trace;
-	subject->h = *h;
-	set_process(g, h->process);
-	facts_from_trace(g->trace, h, &subject->facts);
-	if (overwritten) {
-		diagnose_overwritten(subject);
-		return;
-	}
-	if (!h->end && subject->facts.process_alive) {
-		kernel_look((pid_t)subject->process.pid, h, &subject->live);
-		kernel_add_facts(&subject->live, &subject->facts);
-		subject->h = subject->facts.h;
-	}
+	subject_look(g->trace, h, hangs ? &live : NULL, subject);
 	if (g->neighbours)
 		neighbours_add(g->neighbours, &subject->facts);
-	subject->verdict_count = diagnose(&subject->facts, subject->verdicts, SUBJECT_VERDICTS);
+	if (overwritten)
+		diagnose_overwritten(subject);
+	else
+		subject_judge(subject);
 }
 
 static uint32_t peer_id(struct gather *g, const struct tlstall_handshake *h)
@@ -140,6 +132,9 @@ static void fill_row(struct gather *g, struct report_row *row, uint32_t slot, bo
 		.peer = peer_id(g, h),
 		.cipher = strings_any(&g->report->strings, trace_string(g->trace, h->cipher)),
 		.retries = h->retries,
+		.peers_ok = subject->facts.peers_ok,
+		.peers_stalled = subject->facts.peers_stalled,
+		.thread_other_ops = subject->facts.thread_other_ops,
 		.version = h->version,
 		.outcome = h->outcome & 3,
 		.cause = (uint8_t)verdict->cause,

@@ -24,6 +24,7 @@ struct report_row {
 	uint32_t code; /* index in report.codes.list */
 	uint32_t path; /* that of `code`, or why there is none */
 	uint32_t retries;
+	uint32_t peers_ok, peers_stalled, thread_other_ops; /* what the neighbours told, see facts */
 	uint16_t version;
 	uint8_t outcome; /* enum tlstall_outcome */
 	uint8_t cause, fault;

@@ -118,11 +118,52 @@ static void print_summary(const struct report *report, FILE *out)
 		fprintf(out, "; %zu failed or stalled (%.2f %%)", troubled,
 			100.0 * (double)troubled / (double)report->count);
 	fputc('\n', out);
-	for (uint32_t i = 1; i < report->notes.count; i++)
-		fprintf(out, "note: %s\n", strings_text(&report->notes, i));
 }
 
 /* ---- groups --------------------------------------------------------------------- */
+
+/* What people argue about, in one line. */
+static void print_faults(const struct groups *groups, FILE *out)
+{
+	size_t counts[FAULT_UNKNOWN + 1] = {0};
+	uint64_t times[FAULT_UNKNOWN + 1] = {0};
+	char text[WORD_SIZE];
+	const char *separator = "Whose fault: ";
+
+	for (size_t i = 0; i < groups->count; i++) {
+		counts[groups->list[i].worst->fault] += groups->list[i].count;
+		times[groups->list[i].worst->fault] += groups->list[i].total_ns;
+	}
+	for (;;) {
+		size_t most = 0;
+
+		for (size_t fault = 0; fault <= FAULT_UNKNOWN; fault++)
+			most = counts[fault] > counts[most] ? fault : most;
+		if (!counts[most])
+			break;
+		fprintf(out, "%s%s %zu (%s)", separator, fault_name((enum fault)most), counts[most],
+			word_duration(times[most], text));
+		counts[most] = 0;
+		separator = ", ";
+	}
+	if (groups->count)
+		fputc('\n', out);
+}
+
+static void trouble_line(const struct report *report, const struct group *group,
+			 struct libscols_line *line)
+{
+	const struct report_row *row = group->worst;
+	const char *peer = strings_text(&report->strings, row->peer);
+	const char *path = strings_text(&report->strings, row->path);
+
+	cell(line, 0, "%zu", group->count);
+	cell(line, 1, "%s", fault_name(row->fault));
+	cell(line, 2, "%s", cause_name(row->cause));
+	cell(line, 3, "%s", *peer ? peer : "-");
+	cell(line, 4, "%s", *path ? path : "-");
+	cells_percentiles(line, 5, &group->time);
+}
 
 static void print_trouble(const struct report *report, const struct groups *groups,
 			  const struct text_options *options, FILE *out)
@@ -136,30 +177,17 @@ static void print_trouble(const struct report *report, const struct groups *grou
 						  {"P90", SCOLS_FL_RIGHT},
 						  {"P99", SCOLS_FL_RIGHT},
 						  {"MAX", SCOLS_FL_RIGHT}};
-	size_t shown = groups->count;
+	bool cut = options->terminal && groups->count > GROUPS_ON_TERMINAL;
+	size_t shown = cut ? GROUPS_ON_TERMINAL : groups->count;
 	struct libscols_table *table;
 
 	if (!groups->count)
 		return;
-	if (options->terminal && shown > GROUPS_ON_TERMINAL)
-		shown = GROUPS_ON_TERMINAL;
 	table = table_new(options, out, headings, 9);
-	for (size_t i = 0; table && i < shown; i++) {
-		const struct group *group = &groups->list[i];
-		const struct report_row *row = group->worst;
-		struct libscols_line *line = scols_table_new_line(table, NULL);
-		const char *peer = strings_text(&report->strings, row->peer);
-		const char *path = strings_text(&report->strings, row->path);
-
-		cell(line, 0, "%zu", group->count);
-		cell(line, 1, "%s", fault_name(row->fault));
-		cell(line, 2, "%s", cause_name(row->cause));
-		cell(line, 3, "%s", *peer ? peer : "-");
-		cell(line, 4, "%s", *path ? path : "-");
-		cells_percentiles(line, 5, &group->time);
-	}
+	for (size_t i = 0; table && i < shown; i++)
+		trouble_line(report, &groups->list[i], scols_table_new_line(table, NULL));
 	print_table(table, "What failed or stalled", out);
-	if (shown < groups->count)
+	if (cut)
 		fprintf(out, "... and %zu more groups\n", groups->count - shown);
 }
 
@@ -182,6 +210,25 @@ static int print_times(const struct report *report, FILE *out)
 	return 0;
 }
 
+static void session_line(const struct report *report, const struct group *group,
+			 struct libscols_line *line)
+{
+	const struct report_row *row = group->worst;
+	const char *cipher = strings_text(&report->strings, row->cipher);
+	char version[WORD_SIZE];
+
+	cell(line, 0, "%s", row->version ? word_version(row->version, version) : "-");
+	cell(line, 1, "%s", *cipher ? cipher : "-");
+	cell(line, 2, "%s", row->flags & ROW_RESUMED ? "yes" : "no");
+	cell(line, 3, "%zu", group->count);
+	cell(line, 4, "%zu", group->outcomes[TLSTALL_OUTCOME_OK] - group->stalled);
+	cell(line, 5, "%zu", group->stalled);
+	cell(line, 6, "%zu", group->outcomes[TLSTALL_OUTCOME_FAILED]);
+	cell(line, 7, "%zu", group->outcomes[TLSTALL_OUTCOME_ABANDONED]);
+	cell(line, 8, "%zu", group->outcomes[TLSTALL_OUTCOME_IN_FLIGHT]);
+	cells_percentiles(line, 9, &group->time);
+}
+
 static int print_sessions(const struct report *report, const struct text_options *options,
 			  FILE *out)
 {
@@ -198,31 +245,15 @@ static int print_sessions(const struct report *report, const struct text_options
 						  {"P90", SCOLS_FL_RIGHT},
 						  {"P99", SCOLS_FL_RIGHT},
 						  {"MAX", SCOLS_FL_RIGHT}};
-	struct groups groups;
 	struct libscols_table *table = NULL;
+	struct groups groups;
 
 	if (groups_make(report, GROUP_SESSION, &groups) < 0)
 		return -1;
 	if (groups.count)
 		table = table_new(options, out, headings, 13);
-	for (size_t i = 0; table && i < groups.count; i++) {
-		const struct group *group = &groups.list[i];
-		const struct report_row *row = group->worst;
-		struct libscols_line *line = scols_table_new_line(table, NULL);
-		const char *cipher = strings_text(&report->strings, row->cipher);
-		char version[WORD_SIZE];
-
-		cell(line, 0, "%s", row->version ? word_version(row->version, version) : "-");
-		cell(line, 1, "%s", *cipher ? cipher : "-");
-		cell(line, 2, "%s", row->flags & ROW_RESUMED ? "yes" : "no");
-		cell(line, 3, "%zu", group->count);
-		cell(line, 4, "%zu", group->outcomes[TLSTALL_OUTCOME_OK] - group->stalled);
-		cell(line, 5, "%zu", group->stalled);
-		cell(line, 6, "%zu", group->outcomes[TLSTALL_OUTCOME_FAILED]);
-		cell(line, 7, "%zu", group->outcomes[TLSTALL_OUTCOME_ABANDONED]);
-		cell(line, 8, "%zu", group->outcomes[TLSTALL_OUTCOME_IN_FLIGHT]);
-		cells_percentiles(line, 9, &group->time);
-	}
+	for (size_t i = 0; table && i < groups.count; i++)
+		session_line(report, &groups.list[i], scols_table_new_line(table, NULL));
 	print_table(table, "Outcome by version, cipher and resumption", out);
 	groups_free(&groups);
 	return 0;
@@ -277,6 +308,9 @@ int text_write(const struct report *report, const struct text_options *options, 
 	if (groups_make(report, GROUP_TROUBLE, &trouble) < 0)
 		return -1;
 	print_summary(report, out);
+	print_faults(&trouble, out);
+	for (uint32_t i = 1; i < report->notes.count; i++)
+		fprintf(out, "note: %s\n", strings_text(&report->notes, i));
 	print_trouble(report, &trouble, options, out);
 	result = print_times(report, out);
 	result |= print_sessions(report, options, out);

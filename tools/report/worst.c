@@ -2,18 +2,33 @@
 /* See worst.h. */
 #include <stdlib.h>
 
+#include "report/gather.h"
 #include "report/worst.h"
 #include "symbols/symbols.h"
 #include "view/paragraph.h"
 
+/* As when it was gathered: reading its neighbours again would take all of the trace. */
+static void make_subject(struct trace *trace, const struct tlstall_handshake *h,
+			 const struct report_row *row, struct subject *out)
+{
+	struct kernel_view live;
+	bool hangs = gather_live(trace, h, &live);
+
+	subject_look(trace, h, hangs ? &live : NULL, out);
+	out->facts.peers_ok = row->peers_ok;
+	out->facts.peers_stalled = row->peers_stalled;
+	out->facts.thread_other_ops = row->thread_other_ops;
+	subject_judge(out);
+}
+
 static void write_one(struct trace *trace, const struct tlstall_handshake *h,
-		      const struct text_options *options, FILE *out)
+		      const struct report_row *row, const struct text_options *options, FILE *out)
 {
 	struct subject *subject = calloc(1, sizeof(*subject));
 	struct symbols *symbols = symbols_of_trace(trace);
 
 	if (subject) {
-		subject_make(trace, h, NULL, subject);
+		make_subject(trace, h, row, subject);
 		paragraph_write(out, subject, symbols, options->colour);
 	}
 	symbols_free(symbols);
@@ -35,7 +50,7 @@ static bool write_row(const struct report *report, const struct report_row *row,
 	if (found) {
 		fprintf(out, "\n%s, handshake %llu\n", source->label,
 			(unsigned long long)row->number);
-		write_one(trace, &h, options, out);
+		write_one(trace, &h, row, options, out);
 	}
 	trace_close(trace);
 	return found;
