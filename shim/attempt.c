@@ -10,11 +10,6 @@
 
 static __thread uint32_t thread_handshakes;
 
-bool attempt_is_inherited(const struct track *track)
-{
-	return track->phase == PHASE_RUNNING && track->process != mapping_identity()->process;
-}
-
 struct tlstall_handshake *attempt_slot(struct track *track)
 {
 	if (!track->slot || track->process != mapping_identity()->process ||

@@ -3,6 +3,7 @@
 #ifndef SHIM_ATTEMPT_H
 #define SHIM_ATTEMPT_H
 
+#include "mapping.h"
 #include "track.h"
 
 /* The slot, held for writing; NULL: none, another process's, or reused by now. */
@@ -15,7 +16,10 @@ struct tlstall_handshake *attempt_begin(struct track *track, const SSL *ssl, uin
 					enum tlstall_role role);
 /* A forked child goes on with a copy of its own; the parent's stays as it was. */
 struct tlstall_handshake *attempt_inherit(struct track *track, const SSL *ssl, uint64_t ticks);
-bool attempt_is_inherited(const struct track *track);
+static inline bool attempt_is_inherited(const struct track *track)
+{
+	return track->phase == PHASE_RUNNING && track->process != mapping_identity()->process;
+}
 
 void attempt_end_ok(struct track *track);
 /* Ends an unfinished one; flag is the TLSTALL_HS_* that says by what. */

@@ -5,6 +5,7 @@
 
 #include "attempt.h"
 #include "clock.h"
+#include "cpu.h"
 #include "elf.h"
 #include "events.h"
 #include "handshake.h"
@@ -15,25 +16,12 @@
 
 /* A gap longer than this makes us ask the kernel about the socket, microseconds. */
 #define LONG_GAP_US 2000
-/* A call longer than this is worth a look at the thread's CPU time. */
-#define LONG_CALL_US 20
 
 __thread const SSL *call_last_op;
 
-static const uint8_t kinds[FN_COUNT] = {
-#define INTERPOSED(name, kind, need) [FN_##name] = TLSTALL_KIND_##kind,
-#include "functions.def"
-	[FN_INTERNAL] = TLSTALL_KIND_INTERNAL,
-};
-
 static bool drives_handshake(uint8_t function)
 {
-	return kinds[function] <= TLSTALL_KIND_DO_HANDSHAKE;
-}
-
-static bool moves_data(uint8_t function)
-{
-	return kinds[function] == TLSTALL_KIND_READ || kinds[function] == TLSTALL_KIND_WRITE;
+	return libssl_kind(function) <= TLSTALL_KIND_DO_HANDSHAKE;
 }
 
 /* ---- nesting ------------------------------------------------------------------
@@ -50,19 +38,19 @@ static bool is_nested(const struct call *call)
 	if (!track_is_inside(track))
 		return false;
 	return call->from - call->lib->start < call->lib->size || elf_is_own(call->from) ||
-	       (track->in_tid == mapping_tid() && call->frame < track->in_frame);
+	       (track->in_tid == mapping_tid() && (uintptr_t)call < track->in_frame);
 }
 
 static void go_inside(const struct call *call)
 {
 	call->track->in_tid = mapping_tid();
 	call->track->in_function = call->function;
-	call->track->in_frame = call->frame;
+	call->track->in_frame = (uintptr_t)call;
 }
 
 static void come_out(const struct call *call)
 {
-	if (call->track->in_frame == call->frame)
+	if (call->track->in_frame == (uintptr_t)call)
 		call->track->in_frame = 0;
 }
 
@@ -111,23 +99,11 @@ static struct tlstall_handshake *slot_for(const struct call *call)
 	return attempt_begin(track, call->ssl, call->ticks, role_by(call->function));
 }
 
-/* Reads and writes of a finished handshake: a look at the phase and no more. */
-static bool is_over(const struct call *call, const struct track *track)
+/* A call that waits for the peer, as far as we know. */
+static bool may_block(const struct tlstall_handshake *slot)
 {
-	return track && moves_data(call->function) &&
-	       (track->phase == PHASE_DONE ||
-		(track->phase == PHASE_FOLLOWED &&
-		 kinds[call->function] == TLSTALL_KIND_WRITE));
-}
-
-static void read_cpu(struct call *call, const struct tlstall_handshake *slot)
-{
-	uint64_t since = slot->leave ? call->ticks - slot->leave : UINT64_MAX;
-
-	/* calls in quick succession that cannot block share one look at the clock */
-	call->cpu_known = slot->read.blocking != 0 || since > clock_rough_ticks(1000);
-	if (call->cpu_known)
-		call->cpu_ns = clock_cpu_ns();
+	return slot->read.blocking && slot->read.bio_class != TLSTALL_BIO_MEMORY &&
+	       slot->read.bio_class != TLSTALL_BIO_PAIR;
 }
 
 static void enter_slot(struct call *call)
@@ -145,7 +121,7 @@ static void enter_slot(struct call *call)
 	if (slot->calls && observe_transport(call->track, call->ssl, slot))
 		event_transport(call);
 	if (slot->calls && call->ticks - slot->leave > clock_rough_ticks(LONG_GAP_US)) {
-		in.ticks_per_ms = mapping_ticks_per_ms();
+		in.ticks_per_ms = mapping_ticks_per_ms(call->ticks);
 		if (observe_socket(slot, true, &socket))
 			in.socket = &socket;
 	}
@@ -158,7 +134,7 @@ static void enter_slot(struct call *call)
 	if (call->stale_error)
 		event_queue(call);
 	slot->flags &= ~TLSTALL_HS_INTERNAL;
-	read_cpu(call, slot);
+	cpu_enter(call->ticks, may_block(slot));
 	handshake_enter(slot, &in);
 }
 
@@ -181,63 +157,51 @@ static void enter_op(struct call *call)
 	call->ticks = clock_ticks();
 	call->stale_error = (uint32_t)call->lib->ERR_peek_error();
 	/* A shutdown does not drive a handshake: it breaks one off. */
-	if (kinds[call->function] != TLSTALL_KIND_SHUTDOWN)
+	if (libssl_kind(call->function) != TLSTALL_KIND_SHUTDOWN)
 		call->slot = slot_for(call);
 	if (call->slot)
 		enter_slot(call);
-	else if (track->phase == PHASE_FOLLOWED && kinds[call->function] == TLSTALL_KIND_READ)
+	else if (track->phase == PHASE_FOLLOWED && libssl_kind(call->function) == TLSTALL_KIND_READ)
 		enter_followed_read(call);
-	else if (moves_data(call->function) && track->phase != PHASE_RUNNING)
+	else if (call_moves_data(call->function) && track->phase != PHASE_RUNNING)
 		track->phase = PHASE_DONE;
 }
 
-static void begin_foreign(struct call *call)
+static bool enter_foreign(struct call *call)
 {
-	call->active = drives_handshake(call->function) && mapping_open();
 	call->ticks = clock_ticks();
+	return drives_handshake(call->function) && mapping_open();
 }
 
-void call_begin(struct call *call)
+bool call_enter(struct call *call)
 {
 	int saved = errno;
 	struct track *track;
 
-	if (call->lib->foreign || !call->ssl) {
-		begin_foreign(call);
-		return;
-	}
+	if (call->lib->foreign || !call->ssl)
+		return enter_foreign(call);
 	track = track_get(call->lib, call->ssl);
-	if (is_over(call, track)) {
-		track->op_known = false;
-		return;
-	}
+	if (track && call_moves_data(call->function) && call_is_over(track, call->function))
+		return false;
 	if (!mapping_open())
-		return;
+		return false;
 	call->track = track ? track : track_make(call->lib, call->ssl);
-	call->active = call->track && !is_nested(call);
-	if (call->active) {
-		go_inside(call);
-		enter_op(call);
+	if (!call->track || is_nested(call)) {
+		errno = saved;
+		return false;
 	}
+	go_inside(call);
+	enter_op(call);
 	errno = saved;
+	return true;
 }
 
 /* ---- leaving ------------------------------------------------------------------ */
 
-static uint64_t cpu_used(const struct call *call, uint64_t ticks)
-{
-	uint64_t duration = ticks - call->ticks;
-
-	/* short, or unable to block: it was on the CPU */
-	if (!call->cpu_known || duration < clock_rough_ticks(LONG_CALL_US))
-		return mapping_ticks_to_ns(duration);
-	return clock_cpu_ns() - call->cpu_ns;
-}
-
 /* SSL_shutdown's 0 is no error: it says that the peer's close_notify is still to come. */
 static uint8_t error_of(const struct call *call, int ret)
 {
-	if (kinds[call->function] == TLSTALL_KIND_SHUTDOWN && ret == 0)
+	if (libssl_kind(call->function) == TLSTALL_KIND_SHUTDOWN && ret == 0)
 		return HS_NONE;
 	return (uint8_t)call->lib->SSL_get_error(call->ssl, ret);
 }
@@ -246,15 +210,18 @@ static struct handshake_leave look(const struct call *call, int ret, int error_n
 				   uint64_t ticks)
 {
 	const struct libssl *lib = call->lib;
+	uint8_t error = error_of(call, ret);
 
 	return (struct handshake_leave){
 		.ticks = ticks,
 		.ret = ret,
 		.function = call->function,
-		.error = error_of(call, ret),
+		.error = error,
 		.error_number = (uint8_t)error_number,
 		.finished = lib->SSL_is_init_finished(call->ssl),
-		.ossl_error = ret > 0 ? 0 : (uint32_t)lib->ERR_peek_error(),
+		/* SSL_get_error answers a retry with an empty queue only */
+		.ossl_error =
+			ret > 0 || handshake_is_retry(error) ? 0 : (uint32_t)lib->ERR_peek_error(),
 		.state = recorder_state(lib->SSL_state_string_long(call->ssl)),
 		.pending_in = UINT32_MAX,
 		.pending_out = UINT32_MAX,
@@ -308,7 +275,7 @@ static void end_slot(const struct call *call, const struct handshake_leave *in)
 	if (!ok && !slot->stack_fail)
 		slot->stack_fail = stack_take();
 	/* one read may have brought the handshake to its end and more */
-	if (ok && kinds[call->function] == TLSTALL_KIND_READ)
+	if (ok && libssl_kind(call->function) == TLSTALL_KIND_READ)
 		note_first_read(call, slot, in);
 	event_end(slot, call->function);
 	if (ok)
@@ -321,7 +288,7 @@ static void leave_slot(const struct call *call, int ret, int error_number, uint6
 	struct handshake_leave in = look(call, ret, error_number, ticks);
 	uint8_t before = slot->outcome;
 
-	in.cpu_ns = cpu_used(call, ticks);
+	in.cpu_ns = cpu_used(call->ticks, ticks, may_block(slot));
 	observe_transport(call->track, call->ssl, slot);
 	observe_pending(call->track, slot, &in.pending_in, &in.pending_out);
 	observe_bytes(call->track, &in.bytes_in, &in.bytes_out);
@@ -351,9 +318,9 @@ static void leave_followed_read(const struct call *call, const struct handshake_
 static void leave_other(struct call *call, int ret, int error_number, uint64_t ticks)
 {
 	struct track *track = call->track;
-	uint8_t kind = kinds[call->function];
+	uint8_t kind = libssl_kind(call->function);
 	bool followed = track->phase == PHASE_FOLLOWED && kind == TLSTALL_KIND_READ;
-	bool wanted = control->mode == TLSTALL_MODE_ALL && !moves_data(call->function);
+	bool wanted = control->mode == TLSTALL_MODE_ALL && !call_moves_data(call->function);
 	struct handshake_leave in;
 
 	if (!wanted && !followed && track->phase != PHASE_RUNNING) {
@@ -379,11 +346,11 @@ static void adopt(struct call *call)
 	struct tlstall_handshake *slot =
 		call->track->phase == PHASE_RUNNING ? attempt_slot(call->track) : NULL;
 
-	if (slot && slot->enter && kinds[call->function] != TLSTALL_KIND_SHUTDOWN)
+	if (slot && slot->enter && libssl_kind(call->function) != TLSTALL_KIND_SHUTDOWN)
 		call->slot = slot;
 }
 
-void call_end(struct call *call, int ret)
+int call_leave(struct call *call, int ret)
 {
 	int saved = errno;
 	uint64_t ticks = clock_ticks();
@@ -391,7 +358,7 @@ void call_end(struct call *call, int ret)
 	if (!call->track) {
 		event_foreign(call, ret, ticks);
 		errno = saved;
-		return;
+		return ret;
 	}
 	if (!call->slot)
 		adopt(call);
@@ -401,6 +368,7 @@ void call_end(struct call *call, int ret)
 		leave_other(call, ret, saved, ticks);
 	come_out(call);
 	errno = saved;
+	return ret;
 }
 
 void call_internal(struct track *track, const SSL *ssl, int ret)

@@ -47,6 +47,43 @@ static struct tlstall_handshake *slot_of(struct track *track, const SSL *ssl, in
 	return track->phase == PHASE_RUNNING || (where & SSL_CB_ALERT) ? attempt_slot(track) : NULL;
 }
 
+static void note_alert(struct tlstall_handshake *slot, int where, int ret)
+{
+	uint64_t now = clock_ticks();
+
+	handshake_alert(slot, where & SSL_CB_READ, (uint8_t)(ret >> 8), (uint8_t)ret, now,
+			mapping_ticks_per_ms(now));
+}
+
+/*
+ * The text for a state is a constant of the library: asked once. Not when the handshake
+ * has failed, which has a text of its own.
+ */
+static uint8_t state_id(const struct libssl *lib, const SSL *ssl)
+{
+	uint8_t *ids = ((struct libssl *)lib)->state_ids;
+	unsigned state = (unsigned)lib->SSL_get_state(ssl);
+
+	if (state >= sizeof(lib->state_ids))
+		return recorder_state(lib->SSL_state_string_long(ssl));
+	if (!ids[state])
+		ids[state] = recorder_state(lib->SSL_state_string_long(ssl));
+	return ids[state];
+}
+
+bool call_state(struct track *track, const SSL *ssl, int where)
+{
+	struct tlstall_handshake *slot = track->slot;
+
+	if (!(where & SSL_CB_LOOP) || !slot || !track_is_inside(track) ||
+	    track->phase != PHASE_RUNNING || attempt_is_inherited(track) ||
+	    !recorder_holds(slot, track->number))
+		return false;
+	if (slot->outcome != TLSTALL_OUTCOME_OK)
+		handshake_state(slot, state_id(track->lib, ssl), clock_ticks());
+	return true;
+}
+
 void call_info(const struct libssl *lib, const SSL *ssl, int where, int ret)
 {
 	struct track *track;
@@ -65,11 +102,9 @@ void call_info(const struct libssl *lib, const SSL *ssl, int where, int ret)
 	if (internal && !slot->enter)
 		enter(slot, FN_INTERNAL);
 	if (where & SSL_CB_ALERT)
-		handshake_alert(slot, where & SSL_CB_READ, (uint8_t)(ret >> 8), (uint8_t)ret,
-				clock_ticks(), mapping_ticks_per_ms());
+		note_alert(slot, where, ret);
 	else if ((where & SSL_CB_LOOP) && slot->outcome != TLSTALL_OUTCOME_OK)
-		handshake_state(slot, recorder_state(lib->SSL_state_string_long(ssl)),
-				clock_ticks());
+		handshake_state(slot, state_id(lib, ssl), clock_ticks());
 	if (internal && (where & SSL_CB_EXIT))
 		call_internal(track, ssl, ret);
 	if (track->phase != PHASE_RUNNING)

@@ -25,7 +25,7 @@ static uint32_t misuse(const struct libssl *lib, const SSL *ssl, const struct tr
 	return bits;
 }
 
-void call_get_error(const struct libssl *lib, const SSL *ssl, int ret, int answer)
+static void record(const struct libssl *lib, const SSL *ssl, int ret, int answer)
 {
 	struct track *track = lib->foreign || !ssl ? NULL : track_get(lib, ssl);
 	struct tlstall_handshake *slot = NULL;
@@ -46,4 +46,14 @@ void call_get_error(const struct libssl *lib, const SSL *ssl, int ret, int answe
 	}
 	event_get_error(ssl, slot, ret, answer, bits);
 	errno = saved;
+}
+
+int call_get_error(const SSL *ssl, int ret)
+{
+	const struct libssl *lib = libssl_of(ssl);
+	int answer = lib->SSL_get_error(ssl, ret);
+
+	if (control->mode == TLSTALL_MODE_ALL)
+		record(lib, ssl, ret, answer);
+	return answer;
 }

@@ -21,15 +21,10 @@ static struct tlstall_control private_control = {.mode = TLSTALL_MODE_ALL};
 struct tlstall_control *control = &private_control;
 
 /* A page that the kernel wipes in every forked child, even after a raw clone(). */
-static struct identity *identity;
+struct identity *mapping_process;
 static bool parent_was_single;
 
-struct thread_id {
-	uint32_t tid;
-	uint16_t process;
-	bool known;
-};
-static __thread struct thread_id thread;
+__thread struct thread_id mapping_thread;
 
 __attribute__((constructor)) static void read_settings(void)
 {
@@ -98,7 +93,8 @@ static struct layout plan(uint64_t size)
 	place(&l, TLSTALL_SECTION_MODULES, small ? 96 : 512, sizeof(struct tlstall_module));
 	place(&l, TLSTALL_SECTION_STACKS, small ? 64 : 512, sizeof(struct tlstall_stack));
 	room = size - l.size;
-	place(&l, TLSTALL_SECTION_OPENING, power_below(room / 3 / 64), sizeof(struct tlstall_event));
+	place(&l, TLSTALL_SECTION_OPENING, power_below(room / 3 / 64),
+	      sizeof(struct tlstall_event));
 	place(&l, TLSTALL_SECTION_REST, power_below(room / 3 / 64), sizeof(struct tlstall_event));
 	place(&l, TLSTALL_SECTION_HANDSHAKES, (size - l.size) / sizeof(struct tlstall_handshake),
 	      sizeof(struct tlstall_handshake));
@@ -201,11 +197,13 @@ static void after_fork_in_child(void)
 
 static bool make_identity(void)
 {
-	identity = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct identity *identity =
+		mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (identity == MAP_FAILED)
 		return false;
 	if (madvise(identity, 4096, MADV_WIPEONFORK))
 		return false;
+	mapping_process = identity;
 	pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
 	return true;
 }
@@ -296,32 +294,22 @@ static uint16_t add_process(void)
 	return (uint16_t)index;
 }
 
-static __attribute__((noinline)) void become_process(void)
+void mapping_become_process(void)
 {
 	int saved = errno;
 	bool child = mapping.header->process_count > 0;
 
-	identity->process = add_process();
-	identity->threaded_parent = child && !parent_was_single;
+	mapping_process->process = add_process();
+	mapping_process->threaded_parent = child && !parent_was_single;
 	parent_was_single = false;
-	__atomic_store_n(&identity->alive, 1, __ATOMIC_RELEASE);
+	__atomic_store_n(&mapping_process->alive, 1, __ATOMIC_RELEASE);
 	errno = saved;
 }
 
-const struct identity *mapping_identity(void)
+uint32_t mapping_ask_tid(uint16_t process)
 {
-	if (__builtin_expect(!__atomic_load_n(&identity->alive, __ATOMIC_ACQUIRE), 0))
-		become_process();
-	return identity;
-}
-
-uint32_t mapping_tid(void)
-{
-	uint16_t process = mapping_identity()->process;
-
-	if (__builtin_expect(!thread.known || thread.process != process, 0))
-		thread = (struct thread_id){(uint32_t)syscall(SYS_gettid), process, true};
-	return thread.tid;
+	mapping_thread = (struct thread_id){(uint32_t)syscall(SYS_gettid), process};
+	return mapping_thread.tid;
 }
 
 /* ---- time and end --------------------------------------------------------- */
@@ -361,13 +349,15 @@ void mapping_keep_time(uint64_t ticks)
 }
 
 /* Measured again as the time since the start grows by a half: four digits at once, more later. */
-uint64_t mapping_ticks_per_ms(void)
+uint64_t mapping_ticks_per_ms(uint64_t ticks)
 {
 	static uint64_t measured, again;
 	const struct tlstall_header *h = mapping.header;
-	uint64_t passed = clock_ticks() - h->first.ticks;
+	uint64_t passed = ticks - h->first.ticks;
 	struct tlstall_clock_pair now;
 
+	if (clock_source == TLSTALL_CLOCK_MONOTONIC)
+		return 1000000;
 	if (passed < __atomic_load_n(&again, __ATOMIC_ACQUIRE))
 		return __atomic_load_n(&measured, __ATOMIC_RELAXED);
 	if (passed < clock_rough_ticks(100))
@@ -376,11 +366,6 @@ uint64_t mapping_ticks_per_ms(void)
 	__atomic_store_n(&measured, (uint64_t)(rate(&h->first, &now) * 1e6) | 1, __ATOMIC_RELAXED);
 	__atomic_store_n(&again, passed + passed / 2, __ATOMIC_RELEASE);
 	return __atomic_load_n(&measured, __ATOMIC_RELAXED);
-}
-
-uint64_t mapping_ticks_to_ns(uint64_t ticks)
-{
-	return (uint64_t)((double)ticks * 1e6 / (double)mapping_ticks_per_ms());
 }
 
 __attribute__((destructor)) static void at_exit(void)

@@ -19,9 +19,9 @@ struct mapping {
 	uint32_t slot_count, opening_mask, rest_mask;
 };
 
-extern struct mapping mapping;
+extern struct mapping mapping __attribute__((visibility("hidden")));
 /* The control words: those of the file, or a private copy before there is one. */
-extern struct tlstall_control *control;
+extern struct tlstall_control *control __attribute__((visibility("hidden")));
 
 /*
  * Makes the file on the first call, which has to come before a chroot or a
@@ -35,13 +35,36 @@ struct identity {
 	uint16_t process;
 	bool threaded_parent; /* a forked child whose parent had threads: must not unwind */
 };
-const struct identity *mapping_identity(void);
-uint32_t mapping_tid(void);
+extern struct identity *mapping_process __attribute__((visibility("hidden")));
+void mapping_become_process(void);
+
+static inline const struct identity *mapping_identity(void)
+{
+	if (__builtin_expect(!__atomic_load_n(&mapping_process->alive, __ATOMIC_ACQUIRE), 0))
+		mapping_become_process();
+	return mapping_process;
+}
+
+/* gettid(2), asked once by each thread and again after a fork. */
+struct thread_id {
+	uint32_t tid; /* 0: not asked yet */
+	uint16_t process;
+};
+extern __thread struct thread_id mapping_thread __attribute__((visibility("hidden")));
+uint32_t mapping_ask_tid(uint16_t process);
+
+static inline uint32_t mapping_tid(void)
+{
+	uint16_t process = mapping_identity()->process;
+
+	if (__builtin_expect(!mapping_thread.tid || mapping_thread.process != process, 0))
+		return mapping_ask_tid(process);
+	return mapping_thread.tid;
+}
 
 /* Refreshes the header's second clock pair when the last one is old. */
 void mapping_keep_time(uint64_t ticks);
-/* Measured since the file was made. */
-uint64_t mapping_ticks_per_ms(void);
-uint64_t mapping_ticks_to_ns(uint64_t ticks);
+/* Measured since the file was made; `now` in ticks. */
+uint64_t mapping_ticks_per_ms(uint64_t now);
 
 #endif

@@ -100,8 +100,8 @@ static bool is(const struct tlstall_handshake *slot, uint64_t number, uint32_t s
 static bool change(struct tlstall_handshake *slot, uint64_t number, uint32_t from, uint32_t to)
 {
 	return is(slot, number, from) &&
-	       __atomic_compare_exchange_n(&slot->status, &from, to, false,
-					   __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+	       __atomic_compare_exchange_n(&slot->status, &from, to, false, __ATOMIC_ACQ_REL,
+					   __ATOMIC_RELAXED);
 }
 
 void recorder_release(struct tlstall_handshake *slot, uint64_t number,
@@ -113,7 +113,7 @@ void recorder_release(struct tlstall_handshake *slot, uint64_t number,
 
 bool recorder_retake(struct tlstall_handshake *slot, uint64_t number)
 {
-	if (is(slot, number, TLSTALL_SLOT_LIVE))
+	if (recorder_holds(slot, number))
 		return true;
 	if (!change(slot, number, TLSTALL_SLOT_LINGER, TLSTALL_SLOT_LIVE))
 		return false;
@@ -167,7 +167,8 @@ void recorder_event(struct tlstall_event *event, struct tlstall_handshake *slot)
 
 /* ---- texts ---------------------------------------------------------------- */
 
-/* Looks a text up, or appends it: a copy of our own per process avoids reading half-written ones. */
+/* Looks a text up, or appends it: a copy of our own per process avoids reading half-written ones.
+ */
 static uint32_t intern(struct tlstall_string *table, uint32_t room, uint32_t *count,
 		       const char *text)
 {
@@ -205,8 +206,7 @@ static uint32_t lookup(struct known_text *cache, uint32_t cache_mask, struct tls
 	uint32_t id = __atomic_load_n(&known->id, __ATOMIC_ACQUIRE);
 
 	/* a custom BIO's name may be freed and its address used again: compare the text too */
-	if (id && known->text == text &&
-	    !strncmp(table[id].text, text, sizeof(table[id].text) - 1))
+	if (id && known->text == text && !strncmp(table[id].text, text, sizeof(table[id].text) - 1))
 		return id;
 	id = intern(table, room, count, text);
 	__atomic_store_n(&known->id, 0, __ATOMIC_RELEASE);
@@ -221,8 +221,7 @@ uint8_t recorder_state(const char *text)
 
 	if (!text)
 		return 0;
-	return (uint8_t)lookup(cache, 255, mapping.states, 255, &mapping.header->state_count,
-			       text);
+	return (uint8_t)lookup(cache, 255, mapping.states, 255, &mapping.header->state_count, text);
 }
 
 uint16_t recorder_string(const char *text)

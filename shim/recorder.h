@@ -19,6 +19,13 @@ struct tlstall_handshake *recorder_claim(uint64_t ticks);
  */
 void recorder_release(struct tlstall_handshake *slot, uint64_t number,
 		      enum tlstall_slot_status status);
+/* Whether it is in use, by that handshake. Nobody takes a live slot: status before number. */
+static inline bool recorder_holds(const struct tlstall_handshake *slot, uint64_t number)
+{
+	return __atomic_load_n(&slot->status, __ATOMIC_ACQUIRE) == TLSTALL_SLOT_LIVE &&
+	       __atomic_load_n(&slot->number, __ATOMIC_ACQUIRE) == number;
+}
+
 /* Takes a lingering slot back for another note; false when it went to somebody else. */
 bool recorder_retake(struct tlstall_handshake *slot, uint64_t number);
 

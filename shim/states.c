@@ -13,7 +13,7 @@ static info_callback *program_callback(const struct libssl *lib, const SSL *ssl,
 {
 	if (track && track->callback)
 		return track->callback;
-	return track_ctx_callback(lib, lib->SSL_get_SSL_CTX(ssl));
+	return lib->has_callbacks ? track_ctx_callback(lib, lib->SSL_get_SSL_CTX(ssl)) : NULL;
 }
 
 /*
@@ -46,16 +46,18 @@ static bool is_wanted(const struct track *track)
 	       (control->mode != TLSTALL_MODE_OFF || (track && track->phase == PHASE_RUNNING));
 }
 
-static void on_info(const SSL *ssl, int where, int ret)
+static void on_info(const SSL *ssl, int where, int ret);
+
+static __attribute__((noinline)) void note_and_chain(const SSL *ssl, int where, int ret, bool noted)
 {
 	const struct libssl *lib = libssl_of(ssl);
-	const struct track *track;
+	struct track *track;
 	info_callback *program;
 
-	if (lib->foreign || in_circle(ssl, where))
+	if (lib->foreign)
 		return;
 	track = track_get(lib, ssl);
-	if (is_wanted(track)) {
+	if (!noted && is_wanted(track)) {
 		int saved = errno;
 
 		call_info(lib, ssl, where, ret);
@@ -63,8 +65,18 @@ static void on_info(const SSL *ssl, int where, int ret)
 		track = track_get(lib, ssl);
 	}
 	program = program_callback(lib, ssl, track);
-	if (program && program != on_info)
+	if (program && program != on_info && !in_circle(ssl, where))
 		program(ssl, where, ret);
+}
+
+/* Most often it is the next state of a handshake that an op of ours drives. */
+static void on_info(const SSL *ssl, int where, int ret)
+{
+	struct track *track = track_near(ssl);
+	bool noted = track && call_state(track, ssl, where);
+
+	if (!noted || track->callback || track->lib->has_callbacks)
+		note_and_chain(ssl, where, ret, noted);
 }
 
 void states_hook_ctx(const struct libssl *lib, SSL_CTX *ctx)
@@ -88,10 +100,8 @@ void states_hook_ssl(const struct libssl *lib, const SSL *ssl)
 	track = track_make(lib, ssl);
 	if (!track)
 		return;
-	if (of_ssl)
-		track->callback = of_ssl;
-	else if (of_ctx)
-		track->callback = of_ctx;
+	if (of_ssl || of_ctx)
+		track_set_callback(track, ssl, of_ssl ? of_ssl : of_ctx);
 	lib->SSL_set_info_callback((SSL *)ssl, on_info);
 }
 
@@ -117,7 +127,7 @@ void states_set_ssl(const struct libssl *lib, SSL *ssl, info_callback *callback)
 		lib->SSL_set_info_callback(ssl, callback);
 		return;
 	}
-	track->callback = callback;
+	track_set_callback(track, ssl, callback);
 	lib->SSL_set_info_callback(ssl, callback ? on_info : NULL);
 }
 

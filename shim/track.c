@@ -9,11 +9,9 @@
 #include "clock.h"
 #include "mapping.h"
 
-/* Before the first op ex_data holds the time of SSL_new, marked by its lowest bit. */
-static bool is_time(const void *data)
-{
-	return (uintptr_t)data & 1;
-}
+struct track *track_table[TRACK_PLACES];
+/* No track hangs by ex_data until one does. */
+static bool any_attached;
 
 /* ---- memory: blocks of our own, so that the program's malloc sees nothing --- */
 
@@ -31,9 +29,8 @@ static bool try_lock(void)
 
 	return __atomic_compare_exchange_n(&free_lock, &holder, own, false, __ATOMIC_ACQUIRE,
 					   __ATOMIC_RELAXED) ||
-	       (holder != own &&
-		__atomic_compare_exchange_n(&free_lock, &holder, own, false, __ATOMIC_ACQUIRE,
-					    __ATOMIC_RELAXED));
+	       (holder != own && __atomic_compare_exchange_n(&free_lock, &holder, own, false,
+							     __ATOMIC_ACQUIRE, __ATOMIC_RELAXED));
 }
 
 static void unlock(void)
@@ -58,7 +55,7 @@ static struct track *new_block(void)
 	return block;
 }
 
-static struct track *allocate(void)
+static struct track *allocate(const struct libssl *lib, const SSL *ssl)
 {
 	struct track *track = NULL;
 
@@ -75,12 +72,13 @@ static struct track *allocate(void)
 	if (!track)
 		track = new_block();
 	if (track)
-		memset(track, 0, sizeof(*track));
+		*track = (struct track){.lib = lib, .ssl = ssl};
 	return track;
 }
 
 static void release(struct track *track)
 {
+	track->ssl = NULL;
 	for (int i = 0; i < 100; i++) {
 		if (!try_lock())
 			continue;
@@ -91,15 +89,53 @@ static void release(struct track *track)
 	}
 }
 
-/* ---- ex_data --------------------------------------------------------------- */
+/* ---- where a track is found ------------------------------------------------- */
+
+static bool put_near(struct track *track)
+{
+	struct track *none = NULL;
+
+	return __atomic_compare_exchange_n(track_place(track->ssl), &none, track, false,
+					   __ATOMIC_RELEASE, __ATOMIC_RELAXED);
+}
+
+static void drop(struct track *track)
+{
+	struct track **place = track_place(track->ssl);
+
+	attempt_freed(track);
+	if (__atomic_load_n(place, __ATOMIC_RELAXED) == track)
+		__atomic_store_n(place, NULL, __ATOMIC_RELEASE);
+	release(track);
+}
+
+static bool attach(struct track *track, const SSL *ssl)
+{
+	if (!track->attached)
+		track->attached =
+			track->lib->SSL_set_ex_data((SSL *)ssl, track->lib->ssl_index, track);
+	if (track->attached)
+		__atomic_store_n(&any_attached, true, __ATOMIC_RELEASE);
+	return track->attached;
+}
+
+/* ---- ex_data: tells of SSL_new, SSL_dup and SSL_free --------------------------- */
 
 static void on_new(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int index, long argl, void *argp)
 {
-	const struct libssl *lib = argp;
+	struct track *track = mapping.header ? allocate(argp, parent) : NULL;
 
-	(void)parent, (void)ptr, (void)argl;
-	if (mapping.header)
-		lib->CRYPTO_set_ex_data(ad, index, (void *)(uintptr_t)(clock_ticks() | 1));
+	(void)ptr, (void)ad, (void)index, (void)argl;
+	if (!track)
+		return;
+	track->created = clock_ticks();
+	if (put_near(track))
+		return;
+	track->attached = track->lib->CRYPTO_set_ex_data(ad, index, track);
+	if (track->attached)
+		__atomic_store_n(&any_attached, true, __ATOMIC_RELEASE);
+	else
+		release(track);
 }
 
 /*
@@ -111,29 +147,32 @@ static int on_dup(CRYPTO_EX_DATA *to, const CRYPTO_EX_DATA *from, void **from_d,
 		  long argl, void *argp)
 {
 	const struct libssl *lib = argp;
-	struct track *original = is_time(*from_d) ? NULL : *from_d;
+	const struct track *original = *from_d;
 	struct track *copy = lib->CRYPTO_get_ex_data(to, index);
 
 	(void)from, (void)argl;
-	if (is_time(copy))
-		copy = NULL;
-	if (original && original->callback && !copy && (copy = allocate())) {
-		copy->lib = lib;
+	*from_d = copy;
+	if (!original || !original->callback || (copy && copy->callback))
+		return 1;
+	if (!copy)
+		*from_d = copy = allocate(lib, NULL);
+	if (copy) {
+		copy->attached = copy->used = true;
 		copy->callback = original->callback;
 	}
-	*from_d = copy;
 	return 1;
 }
 
 static void on_free(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int index, long argl, void *argp)
 {
+	struct track *near = track_near(parent), *far = ptr;
 	int saved = errno;
 
-	(void)parent, (void)ad, (void)index, (void)argl, (void)argp;
-	if (!ptr || is_time(ptr))
-		return;
-	attempt_freed(ptr);
-	release(ptr);
+	(void)ad, (void)index, (void)argl, (void)argp;
+	if (far && far != near)
+		drop(far);
+	if (near)
+		drop(near);
 	errno = saved;
 }
 
@@ -176,33 +215,51 @@ bool track_register(const struct libssl *lib)
 	return true;
 }
 
-struct track *track_get(const struct libssl *lib, const SSL *ssl)
+struct track *track_far(const struct libssl *lib, const SSL *ssl)
 {
-	int index = __atomic_load_n(&lib->ssl_index, __ATOMIC_ACQUIRE);
-	void *data = index >= 0 ? lib->SSL_get_ex_data(ssl, index) : NULL;
+	struct track *track;
 
-	return is_time(data) ? NULL : data;
+	if (!__atomic_load_n(&any_attached, __ATOMIC_ACQUIRE) || lib->ssl_index < 0)
+		return NULL;
+	track = lib->SSL_get_ex_data(ssl, lib->ssl_index);
+	return track && track->used ? track : NULL;
+}
+
+static struct track *make(const struct libssl *lib, const SSL *ssl)
+{
+	struct track *track = track_near(ssl);
+
+	if (!track && __atomic_load_n(&any_attached, __ATOMIC_ACQUIRE))
+		track = lib->SSL_get_ex_data(ssl, lib->ssl_index);
+	if (track)
+		return track;
+	track = allocate(lib, ssl);
+	if (!track || put_near(track) || attach(track, ssl))
+		return track;
+	release(track);
+	return NULL;
 }
 
 struct track *track_make(const struct libssl *lib, const SSL *ssl)
 {
-	void *data;
 	struct track *track;
 
 	if (!track_register(lib))
 		return NULL;
-	data = lib->SSL_get_ex_data(ssl, lib->ssl_index);
-	if (data && !is_time(data))
-		return data;
-	track = allocate();
-	if (!track)
-		return NULL;
-	track->lib = lib;
-	track->created = (uintptr_t)data & ~(uintptr_t)1;
-	if (lib->SSL_set_ex_data((SSL *)ssl, lib->ssl_index, track))
+	track = track_get(lib, ssl);
+	if (track)
 		return track;
-	release(track);
-	return NULL;
+	track = make(lib, ssl);
+	if (track)
+		track->used = true;
+	return track;
+}
+
+void track_set_callback(struct track *track, const SSL *ssl, info_callback *callback)
+{
+	track->callback = callback;
+	if (callback)
+		attach(track, ssl);
 }
 
 /* A function pointer and void * are the same thing on every system with dlsym(). */
@@ -224,5 +281,8 @@ bool track_set_ctx_callback(const struct libssl *lib, SSL_CTX *ctx, info_callbac
 {
 	union callback callback = {function};
 
-	return track_register(lib) && lib->SSL_CTX_set_ex_data(ctx, lib->ctx_index, callback.data);
+	if (!track_register(lib))
+		return false;
+	((struct libssl *)lib)->has_callbacks = true;
+	return lib->SSL_CTX_set_ex_data(ctx, lib->ctx_index, callback.data);
 }

@@ -5,98 +5,169 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
+/* Where the program called us from. */
+#define CALLER ((uintptr_t)__builtin_return_address(0))
+
+/*
+ * What records: one function for each shape of real ones. Apart from the wrappers, so
+ * that these need no frame of their own and jump to the real function.
+ */
+#define RECORDED static __attribute__((noinline)) int
+
+RECORDED record_op(SSL *ssl, enum function_id id, uintptr_t from)
+{
+	const struct libssl *lib = libssl_of(ssl);
+	__typeof__(&SSL_connect) real = libssl_op(lib, id);
+	struct call call;
+
+	if (!call_begin(&call, lib, ssl, id, from))
+		return real(ssl);
+	return call_leave(&call, real(ssl));
+}
+
+RECORDED record_read(SSL *ssl, void *buf, int num, enum function_id id, uintptr_t from)
+{
+	const struct libssl *lib = libssl_of(ssl);
+	__typeof__(&SSL_read) real = libssl_read(lib, id);
+	struct call call;
+
+	if (!call_begin(&call, lib, ssl, id, from))
+		return real(ssl, buf, num);
+	return call_leave(&call, real(ssl, buf, num));
+}
+
+RECORDED record_write(SSL *ssl, const void *buf, int num, enum function_id id, uintptr_t from)
+{
+	const struct libssl *lib = libssl_of(ssl);
+	__typeof__(&SSL_write) real = libssl_write(lib, id);
+	struct call call;
+
+	if (!call_begin(&call, lib, ssl, id, from))
+		return real(ssl, buf, num);
+	return call_leave(&call, real(ssl, buf, num));
+}
+
+RECORDED record_read_ex(SSL *ssl, void *buf, size_t num, size_t *readbytes, enum function_id id,
+			uintptr_t from)
+{
+	const struct libssl *lib = libssl_of(ssl);
+	__typeof__(&SSL_read_ex) real = libssl_read_ex(lib, id);
+	struct call call;
+
+	if (!call_begin(&call, lib, ssl, id, from))
+		return real(ssl, buf, num, readbytes);
+	return call_leave(&call, real(ssl, buf, num, readbytes));
+}
+
+RECORDED record_write_ex(SSL *ssl, const void *buf, size_t num, size_t *written,
+			 enum function_id id, uintptr_t from)
+{
+	const struct libssl *lib = libssl_of(ssl);
+	__typeof__(&SSL_write_ex) real = libssl_write_ex(lib, id);
+	struct call call;
+
+	if (!call_begin(&call, lib, ssl, id, from))
+		return real(ssl, buf, num, written);
+	return call_leave(&call, real(ssl, buf, num, written));
+}
+
 EXPORT int SSL_connect(SSL *ssl)
 {
-	struct call call = call_enter(ssl, FN_SSL_connect);
+	const struct libssl *lib = call_forward(ssl, FN_SSL_connect);
 
-	return call_leave(&call, call.lib->SSL_connect(ssl));
+	return lib ? lib->SSL_connect(ssl) : record_op(ssl, FN_SSL_connect, CALLER);
 }
 
 EXPORT int SSL_accept(SSL *ssl)
 {
-	struct call call = call_enter(ssl, FN_SSL_accept);
+	const struct libssl *lib = call_forward(ssl, FN_SSL_accept);
 
-	return call_leave(&call, call.lib->SSL_accept(ssl));
+	return lib ? lib->SSL_accept(ssl) : record_op(ssl, FN_SSL_accept, CALLER);
 }
 
 EXPORT int SSL_do_handshake(SSL *ssl)
 {
-	struct call call = call_enter(ssl, FN_SSL_do_handshake);
+	const struct libssl *lib = call_forward(ssl, FN_SSL_do_handshake);
 
-	return call_leave(&call, call.lib->SSL_do_handshake(ssl));
+	return lib ? lib->SSL_do_handshake(ssl) : record_op(ssl, FN_SSL_do_handshake, CALLER);
 }
 
 EXPORT int SSL_read(SSL *ssl, void *buf, int num)
 {
-	struct call call = call_enter(ssl, FN_SSL_read);
+	const struct libssl *lib = call_forward(ssl, FN_SSL_read);
 
-	return call_leave(&call, call.lib->SSL_read(ssl, buf, num));
+	return lib ? lib->SSL_read(ssl, buf, num) : record_read(ssl, buf, num, FN_SSL_read, CALLER);
 }
 
 EXPORT int SSL_read_ex(SSL *ssl, void *buf, size_t num, size_t *readbytes)
 {
-	struct call call = call_enter(ssl, FN_SSL_read_ex);
+	const struct libssl *lib = call_forward(ssl, FN_SSL_read_ex);
 
-	return call_leave(&call, call.lib->SSL_read_ex(ssl, buf, num, readbytes));
+	return lib ? lib->SSL_read_ex(ssl, buf, num, readbytes)
+		   : record_read_ex(ssl, buf, num, readbytes, FN_SSL_read_ex, CALLER);
 }
 
 EXPORT int SSL_peek(SSL *ssl, void *buf, int num)
 {
-	struct call call = call_enter(ssl, FN_SSL_peek);
+	const struct libssl *lib = call_forward(ssl, FN_SSL_peek);
 
-	return call_leave(&call, call.lib->SSL_peek(ssl, buf, num));
+	return lib ? lib->SSL_peek(ssl, buf, num) : record_read(ssl, buf, num, FN_SSL_peek, CALLER);
 }
 
 EXPORT int SSL_peek_ex(SSL *ssl, void *buf, size_t num, size_t *readbytes)
 {
-	struct call call = call_enter(ssl, FN_SSL_peek_ex);
+	const struct libssl *lib = call_forward(ssl, FN_SSL_peek_ex);
 
-	return call_leave(&call, call.lib->SSL_peek_ex(ssl, buf, num, readbytes));
+	return lib ? lib->SSL_peek_ex(ssl, buf, num, readbytes)
+		   : record_read_ex(ssl, buf, num, readbytes, FN_SSL_peek_ex, CALLER);
 }
 
 EXPORT int SSL_read_early_data(SSL *ssl, void *buf, size_t num, size_t *readbytes)
 {
-	struct call call = call_enter(ssl, FN_SSL_read_early_data);
+	const struct libssl *lib = call_forward(ssl, FN_SSL_read_early_data);
 
-	return call_leave(&call, call.lib->SSL_read_early_data(ssl, buf, num, readbytes));
+	return lib ? lib->SSL_read_early_data(ssl, buf, num, readbytes)
+		   : record_read_ex(ssl, buf, num, readbytes, FN_SSL_read_early_data, CALLER);
 }
 
 EXPORT int SSL_write(SSL *ssl, const void *buf, int num)
 {
-	struct call call = call_enter(ssl, FN_SSL_write);
+	const struct libssl *lib = call_forward(ssl, FN_SSL_write);
 
-	return call_leave(&call, call.lib->SSL_write(ssl, buf, num));
+	return lib ? lib->SSL_write(ssl, buf, num)
+		   : record_write(ssl, buf, num, FN_SSL_write, CALLER);
 }
 
 EXPORT int SSL_write_ex(SSL *ssl, const void *buf, size_t num, size_t *written)
 {
-	struct call call = call_enter(ssl, FN_SSL_write_ex);
+	const struct libssl *lib = call_forward(ssl, FN_SSL_write_ex);
 
-	return call_leave(&call, call.lib->SSL_write_ex(ssl, buf, num, written));
+	return lib ? lib->SSL_write_ex(ssl, buf, num, written)
+		   : record_write_ex(ssl, buf, num, written, FN_SSL_write_ex, CALLER);
 }
 
 EXPORT int SSL_write_early_data(SSL *ssl, const void *buf, size_t num, size_t *written)
 {
-	struct call call = call_enter(ssl, FN_SSL_write_early_data);
+	const struct libssl *lib = call_forward(ssl, FN_SSL_write_early_data);
 
-	return call_leave(&call, call.lib->SSL_write_early_data(ssl, buf, num, written));
+	return lib ? lib->SSL_write_early_data(ssl, buf, num, written)
+		   : record_write_ex(ssl, buf, num, written, FN_SSL_write_early_data, CALLER);
 }
 
 EXPORT int SSL_shutdown(SSL *ssl)
 {
-	struct call call = call_enter(ssl, FN_SSL_shutdown);
+	const struct libssl *lib = call_forward(ssl, FN_SSL_shutdown);
 
-	return call_leave(&call, call.lib->SSL_shutdown(ssl));
+	return lib ? lib->SSL_shutdown(ssl) : record_op(ssl, FN_SSL_shutdown, CALLER);
 }
 
 EXPORT int SSL_get_error(const SSL *ssl, int ret)
 {
-	const struct libssl *lib = libssl_of(ssl);
-	int answer = lib->SSL_get_error(ssl, ret);
+	const struct libssl *lib = libssl_first(ssl);
 
-	if (control->mode == TLSTALL_MODE_ALL)
-		call_get_error(lib, ssl, ret, answer);
-	return answer;
+	if (lib && control->mode != TLSTALL_MODE_ALL)
+		return lib->SSL_get_error(ssl, ret);
+	return call_get_error(ssl, ret);
 }
 
 EXPORT SSL_CTX *SSL_CTX_new(const SSL_METHOD *method)

@@ -65,7 +65,8 @@ def edges(path):
 
 def is_forward(function, callee):
     """A wrapper's call of the function it stands for, or the program's own callback."""
-    return function.split("'")[0] == callee.split("'")[0].split("@")[0]
+    return (function.startswith(("record_", "call_get_error")) and callee.startswith("SSL_")
+            or function.split("'")[0] == callee.split("'")[0].split("@")[0])
 
 
 def leaves(function, callee_owner, callee):
