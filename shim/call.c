@@ -76,9 +76,9 @@ static bool is_stream(const struct call *call)
 
 static enum tlstall_role role_by(uint8_t function)
 {
-	if (kinds[function] == TLSTALL_KIND_CONNECT)
+	if (libssl_kind(function) == TLSTALL_KIND_CONNECT)
 		return TLSTALL_ROLE_CLIENT;
-	return kinds[function] == TLSTALL_KIND_ACCEPT ? TLSTALL_ROLE_SERVER : TLSTALL_ROLE_UNKNOWN;
+	return libssl_kind(function) == TLSTALL_KIND_ACCEPT ? TLSTALL_ROLE_SERVER : TLSTALL_ROLE_UNKNOWN;
 }
 
 static struct tlstall_handshake *slot_for(const struct call *call)
@@ -110,6 +110,7 @@ static void enter_slot(struct call *call)
 {
 	struct tlstall_handshake *slot = call->slot;
 	struct tlstall_socket socket;
+	uint64_t bytes[2];
 	struct handshake_enter in = {
 		.ticks = call->ticks,
 		.tid = mapping_tid(),
@@ -118,7 +119,7 @@ static void enter_slot(struct call *call)
 		.ticks_per_ms = 1,
 	};
 
-	if (slot->calls && observe_transport(call->track, call->ssl, slot))
+	if (slot->calls && observe_transport(call->track, call->ssl, slot, &bytes[0], &bytes[1]))
 		event_transport(call);
 	if (slot->calls && call->ticks - slot->leave > clock_rough_ticks(LONG_GAP_US)) {
 		in.ticks_per_ms = mapping_ticks_per_ms(call->ticks);
@@ -222,7 +223,9 @@ static struct handshake_leave look(const struct call *call, int ret, int error_n
 		/* SSL_get_error answers a retry with an empty queue only */
 		.ossl_error =
 			ret > 0 || handshake_is_retry(error) ? 0 : (uint32_t)lib->ERR_peek_error(),
-		.state = recorder_state(lib->SSL_state_string_long(call->ssl)),
+		.state = handshake_is_retry(error) || error == HS_NONE
+				 ? observe_state(lib, call->ssl)
+				 : recorder_state(lib->SSL_state_string_long(call->ssl)),
 		.pending_in = UINT32_MAX,
 		.pending_out = UINT32_MAX,
 	};
@@ -289,9 +292,8 @@ static void leave_slot(const struct call *call, int ret, int error_number, uint6
 	uint8_t before = slot->outcome;
 
 	in.cpu_ns = cpu_used(call->ticks, ticks, may_block(slot));
-	observe_transport(call->track, call->ssl, slot);
+	observe_transport(call->track, call->ssl, slot, &in.bytes_in, &in.bytes_out);
 	observe_pending(call->track, slot, &in.pending_in, &in.pending_out);
-	observe_bytes(call->track, &in.bytes_in, &in.bytes_out);
 	if (before != TLSTALL_OUTCOME_FAILED)
 		want_mismatch(call, &in);
 	handshake_leave(slot, &in);
@@ -318,7 +320,7 @@ static void leave_followed_read(const struct call *call, const struct handshake_
 static void leave_other(struct call *call, int ret, int error_number, uint64_t ticks)
 {
 	struct track *track = call->track;
-	uint8_t kind = libssl_kind(call->function);
+	enum tlstall_function_kind kind = libssl_kind(call->function);
 	bool followed = track->phase == PHASE_FOLLOWED && kind == TLSTALL_KIND_READ;
 	bool wanted = control->mode == TLSTALL_MODE_ALL && !call_moves_data(call->function);
 	struct handshake_leave in;

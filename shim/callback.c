@@ -5,6 +5,7 @@
 #include "clock.h"
 #include "handshake.h"
 #include "mapping.h"
+#include "observe.h"
 #include "recorder.h"
 #include "stack.h"
 
@@ -55,32 +56,16 @@ static void note_alert(struct tlstall_handshake *slot, int where, int ret)
 			mapping_ticks_per_ms(now));
 }
 
-/*
- * The text for a state is a constant of the library: asked once. Not when the handshake
- * has failed, which has a text of its own.
- */
-static uint8_t state_id(const struct libssl *lib, const SSL *ssl)
-{
-	uint8_t *ids = ((struct libssl *)lib)->state_ids;
-	unsigned state = (unsigned)lib->SSL_get_state(ssl);
-
-	if (state >= sizeof(lib->state_ids))
-		return recorder_state(lib->SSL_state_string_long(ssl));
-	if (!ids[state])
-		ids[state] = recorder_state(lib->SSL_state_string_long(ssl));
-	return ids[state];
-}
-
 bool call_state(struct track *track, const SSL *ssl, int where)
 {
 	struct tlstall_handshake *slot = track->slot;
 
-	if (!(where & SSL_CB_LOOP) || !slot || !track_is_inside(track) ||
+	if ((where & SSL_CB_ALERT) || !slot || !track_is_inside(track) ||
 	    track->phase != PHASE_RUNNING || attempt_is_inherited(track) ||
 	    !recorder_holds(slot, track->number))
 		return false;
-	if (slot->outcome != TLSTALL_OUTCOME_OK)
-		handshake_state(slot, state_id(track->lib, ssl), clock_ticks());
+	if ((where & SSL_CB_LOOP) && slot->outcome != TLSTALL_OUTCOME_OK)
+		handshake_state(slot, observe_state(track->lib, ssl), clock_ticks());
 	return true;
 }
 
@@ -104,7 +89,7 @@ void call_info(const struct libssl *lib, const SSL *ssl, int where, int ret)
 	if (where & SSL_CB_ALERT)
 		note_alert(slot, where, ret);
 	else if ((where & SSL_CB_LOOP) && slot->outcome != TLSTALL_OUTCOME_OK)
-		handshake_state(slot, state_id(lib, ssl), clock_ticks());
+		handshake_state(slot, observe_state(lib, ssl), clock_ticks());
 	if (internal && (where & SSL_CB_EXIT))
 		call_internal(track, ssl, ret);
 	if (track->phase != PHASE_RUNNING)

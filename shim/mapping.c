@@ -260,14 +260,12 @@ static void create_once(void)
 	__atomic_store_n(&state, OVER, __ATOMIC_RELEASE);
 }
 
-bool mapping_open(void)
+bool mapping_make(void)
 {
 	int saved = errno;
 
-	if (!__atomic_load_n(&mapping.header, __ATOMIC_ACQUIRE)) {
-		create_once();
-		errno = saved;
-	}
+	create_once();
+	errno = saved;
 	return __atomic_load_n(&mapping.header, __ATOMIC_ACQUIRE);
 }
 

@@ -27,7 +27,13 @@ extern struct tlstall_control *control __attribute__((visibility("hidden")));
  * Makes the file on the first call, which has to come before a chroot or a
  * change of user. False: the program runs untraced.
  */
-bool mapping_open(void);
+bool mapping_make(void);
+
+static inline bool mapping_open(void)
+{
+	return __builtin_expect(__atomic_load_n(&mapping.header, __ATOMIC_ACQUIRE) != NULL, 1) ||
+	       mapping_make();
+}
 
 /* Index of this process in PROCESSES; notices a fork, however it was made. */
 struct identity {

@@ -123,48 +123,57 @@ static void take_bios(struct track *track, const SSL *ssl, struct tlstall_handsh
 	look_at_descriptor(h);
 }
 
-/* Counters that run backwards: a new BIO at an old one's address. */
-static bool same_bios(const struct track *track, const SSL *ssl, const struct tlstall_handshake *h)
+static bool same_bios(const struct track *track, const SSL *ssl)
 {
 	const struct libssl *lib = track->lib;
 	BIO *rbio = lib->SSL_get_rbio(ssl), *wbio = lib->SSL_get_wbio(ssl);
 
-	return rbio == track->rbio && wbio == track->wbio &&
-	       end_of(lib, rbio) == track->read_end && end_of(lib, wbio) == track->write_end &&
-	       (int64_t)(bytes_read(track) - track->base_in - h->bytes_in) >= 0 &&
-	       (int64_t)(bytes_written(track) - track->base_out - h->bytes_out) >= 0;
+	return rbio == track->rbio && wbio == track->wbio && end_of(lib, rbio) == track->read_end &&
+	       (rbio == wbio || end_of(lib, wbio) == track->write_end);
 }
 
-bool observe_transport(struct track *track, const SSL *ssl, struct tlstall_handshake *h)
+bool observe_transport(struct track *track, const SSL *ssl, struct tlstall_handshake *h,
+		       uint64_t *in, uint64_t *out)
 {
-	if (same_bios(track, ssl, h))
-		return false;
+	if (same_bios(track, ssl)) {
+		*in = bytes_read(track) - track->base_in;
+		*out = bytes_written(track) - track->base_out;
+		/* counters that run backwards: a new BIO at an old one's address */
+		if ((int64_t)(*in - h->bytes_in) >= 0 && (int64_t)(*out - h->bytes_out) >= 0)
+			return false;
+	}
 	take_bios(track, ssl, h);
+	*in = h->bytes_in;
+	*out = h->bytes_out;
 	return true;
+}
+
+static bool is_in_memory(const struct tlstall_transport *t)
+{
+	return t->bio_class == TLSTALL_BIO_PAIR || t->bio_class == TLSTALL_BIO_MEMORY;
+}
+
+static bool may_be_asked(const struct libssl *lib, const struct tlstall_transport *t, BIO *end)
+{
+	return is_in_memory(t) && end && !has_callback(lib, end);
 }
 
 void observe_pending(const struct track *track, const struct tlstall_handshake *h, uint32_t *in,
 		     uint32_t *out)
 {
 	const struct libssl *lib = track->lib;
-	bool pair = h->read.bio_class == TLSTALL_BIO_PAIR;
+	bool pair = h->write.bio_class == TLSTALL_BIO_PAIR, read, write;
 
+	read = may_be_asked(lib, &h->read, track->read_end);
+	write = track->write_end == track->read_end
+			? read
+			: may_be_asked(lib, &h->write, track->write_end);
 	*in = *out = UINT32_MAX;
-	if ((pair || h->read.bio_class == TLSTALL_BIO_MEMORY) && track->read_end &&
-	    !has_callback(lib, track->read_end))
+	if (read)
 		*in = (uint32_t)lib->BIO_ctrl(track->read_end, BIO_CTRL_PENDING, 0, NULL);
-	pair = h->write.bio_class == TLSTALL_BIO_PAIR;
-	if ((pair || h->write.bio_class == TLSTALL_BIO_MEMORY) && track->write_end &&
-	    !has_callback(lib, track->write_end))
-		*out = (uint32_t)lib->BIO_ctrl(track->write_end,
-					       pair ? BIO_CTRL_WPENDING : BIO_CTRL_PENDING, 0,
-					       NULL);
-}
-
-void observe_bytes(const struct track *track, uint64_t *in, uint64_t *out)
-{
-	*in = bytes_read(track) - track->base_in;
-	*out = bytes_written(track) - track->base_out;
+	if (write)
+		*out = (uint32_t)lib->BIO_ctrl(
+			track->write_end, pair ? BIO_CTRL_WPENDING : BIO_CTRL_PENDING, 0, NULL);
 }
 
 /* ---- the kernel ------------------------------------------------------------ */
@@ -314,6 +323,21 @@ static void observe_alpn(const struct libssl *lib, const SSL *ssl, struct tlstal
 		memcpy(h->alpn, protocol, length);
 }
 
+/* Groups are few: the last one's name is remembered, in one word for all threads. */
+static uint16_t name_of_group(const struct libssl *lib, const SSL *ssl, uint32_t id)
+{
+	static uint64_t known; /* id, which copy, string id */
+	uint64_t key = (uint64_t)id << 32 | (uint64_t)lib->id << 16;
+	uint64_t last = __atomic_load_n(&known, __ATOMIC_RELAXED);
+	uint16_t name = (uint16_t)last;
+
+	if (name && (last ^ key) >> 16 == 0)
+		return name;
+	name = recorder_string(lib->SSL_group_to_name((SSL *)ssl, (int)id));
+	__atomic_store_n(&known, key | name, __ATOMIC_RELAXED);
+	return name;
+}
+
 /* SSL_get_negotiated_group(), 3.0 and later: a name where the library has one. */
 static uint16_t observe_group(const struct libssl *lib, const SSL *ssl)
 {
@@ -322,7 +346,7 @@ static uint16_t observe_group(const struct libssl *lib, const SSL *ssl)
 	if (!lib->SSL_group_to_name)
 		return 0;
 	id = lib->SSL_ctrl((SSL *)ssl, SSL_CTRL_GET_NEGOTIATED_GROUP, 0, NULL);
-	return id > 0 ? recorder_string(lib->SSL_group_to_name((SSL *)ssl, (int)id)) : 0;
+	return id > 0 ? name_of_group(lib, ssl, (uint32_t)id) : 0;
 }
 
 static void observe_session(const struct libssl *lib, const SSL *ssl, struct tlstall_handshake *h)
