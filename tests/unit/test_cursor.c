@@ -19,17 +19,19 @@ struct walk {
 	struct trace_cursor *cursor;
 };
 
-static void open_walk(struct walk *w)
+/* One that somebody still writes. */
+static void build_live(struct walk *w, const struct build_plan *plan)
 {
-	w->trace = build_open(&w->b);
-	assert_int_equal(trace_cursor_open(w->trace, &w->cursor), 0);
+	build_trace(&w->b, plan);
+	w->b.header->exited = w->b.processes[0].exited = 0;
+	w->h = build_handshake(&w->b, 0x5000, 0);
 }
 
 static void start(struct walk *w, const struct build_plan *plan)
 {
-	build_trace(&w->b, plan);
-	w->h = build_handshake(&w->b, 0x5000, 0);
-	open_walk(w);
+	build_live(w, plan);
+	w->trace = build_open(&w->b);
+	assert_int_equal(trace_cursor_open(w->trace, &w->cursor), 0);
 }
 
 static void finish(struct walk *w)
@@ -273,8 +275,7 @@ static ssize_t meddler_read(void *context, void *buffer, size_t size, uint64_t o
 
 static void start_meddled(struct walk *w, struct meddler *m, const struct build_plan *plan)
 {
-	build_trace(&w->b, plan);
-	w->h = build_handshake(&w->b, 0x5000, 0);
+	build_live(w, plan);
 	assert_int_equal(trace_open((struct trace_source){meddler_read, NULL, m}, &w->trace), 0);
 	assert_int_equal(trace_cursor_open(w->trace, &w->cursor), 0);
 }

@@ -29,6 +29,8 @@
 #include <cmocka.h>
 
 #include "kernel/kernel.h"
+#include "kernel/unwind.h"
+#include "symbols/symbols.h"
 
 #define NOBODY 65534
 
@@ -516,6 +518,7 @@ static void network_that_we_may_not_enter(void **state)
 struct sleeper {
 	void (*wait)(struct sleeper *);
 	int fds[2]; /* a pipe: closing the write end wakes it */
+	int epoll;
 	pthread_mutex_t mutex;
 	pid_t tid;
 	bool stop;
@@ -554,11 +557,9 @@ static void in_poll_of_two(struct sleeper *sleeper)
 static void in_epoll(struct sleeper *sleeper)
 {
 	struct epoll_event event = {.events = EPOLLIN};
-	int epoll = epoll_create1(EPOLL_CLOEXEC);
 
-	epoll_ctl(epoll, EPOLL_CTL_ADD, sleeper->fds[0], &event);
-	epoll_wait(epoll, &event, 1, -1);
-	close(epoll);
+	epoll_ctl(sleeper->epoll, EPOLL_CTL_ADD, sleeper->fds[0], &event);
+	epoll_wait(sleeper->epoll, &event, 1, -1);
 }
 
 static void in_lock(struct sleeper *sleeper)
@@ -604,6 +605,7 @@ static struct kernel_view look_at_sleeper(void (*wait)(struct sleeper *), bool o
 	pthread_t thread;
 
 	assert_int_equal(pipe2(sleeper.fds, O_CLOEXEC), 0);
+	sleeper.epoll = epoll_create1(EPOLL_CLOEXEC);
 	pthread_mutex_lock(&sleeper.mutex);
 	pthread_create(&thread, NULL, run_sleeper, &sleeper);
 	while (!(h.tid = (uint32_t)__atomic_load_n(&sleeper.tid, __ATOMIC_ACQUIRE)))
@@ -617,6 +619,7 @@ static struct kernel_view look_at_sleeper(void (*wait)(struct sleeper *), bool o
 	__atomic_store_n(&sleeper.stop, true, __ATOMIC_RELEASE);
 	pthread_join(thread, NULL);
 	close(sleeper.fds[0]);
+	close(sleeper.epoll);
 	return view;
 }
 
@@ -635,7 +638,7 @@ static void threads_that_wait(void **state)
 		{in_poll_of_one, true, WAIT_ON_SOCKET, "poll", 0},
 		{in_poll_of_one, false, WAIT_OTHER_FD, "poll", 0},
 		{in_poll_of_two, true, WAIT_POLL, "poll", -1},
-		{in_epoll, true, WAIT_POLL, "epoll_wait", 2},
+		{in_epoll, true, WAIT_POLL, "epoll_wait", 2 /* opened last */},
 #endif
 		{in_lock, true, WAIT_FUTEX, "futex", -1},
 		{in_sleep, true, WAIT_SLEEP, "clock_nanosleep", -1},
@@ -694,6 +697,146 @@ static void facts_take_it_over(void **state)
 	view.syscall[0] = '\0';
 	kernel_add_facts(&view, &facts);
 	assert_null(facts.wait_syscall);
+}
+
+/* ---- stacks ------------------------------------------------------------------------- */
+
+/* A chain whose frames have names, and registers of their own to save. */
+static __attribute__((noinline)) int innermost(int fd, volatile int *depth)
+{
+	char byte;
+	int got = (int)read(fd, &byte, 1);
+
+	return got + *depth;
+}
+
+static __attribute__((noinline)) int middle(int fd, int n)
+{
+	volatile int depth = n;
+	int sum = innermost(fd, &depth);
+
+	return sum + depth * n;
+}
+
+static void in_middle(struct sleeper *sleeper)
+{
+	assert_true(middle(sleeper->fds[0], 3) > 0);
+}
+
+/* Where in the frames a function comes, -1: nowhere. Children have our code at our addresses. */
+static int frame_of(const struct unwound *unwound, const char *function)
+{
+	struct symbols *symbols = symbols_of_process(getpid());
+	struct symbol symbol;
+	int found = -1;
+
+	for (unsigned i = 0; i < unwound->count && found < 0; i++) {
+		if (symbols_find(symbols, unwound->frames[i], i > 0, &symbol) && symbol.function &&
+		    !strncmp(symbol.function, function, strlen(function))) /* ".constprop.0" */
+			found = (int)i;
+	}
+	symbols_free(symbols);
+	return found;
+}
+
+static void check_chain(const struct unwound *unwound)
+{
+	int inner = frame_of(unwound, "innermost"), outer = frame_of(unwound, "middle");
+
+	assert_true(unwound->whole);
+	assert_true(inner >= 1 && outer == inner + 1);
+	assert_true(frame_of(unwound, "main") > outer);
+}
+
+/* A child, since nobody may look at the stack of a thread of his own by ptrace. */
+static void sleep_in_middle(void *argument)
+{
+	struct sleeper sleeper = {.wait = in_middle};
+
+	(void)argument;
+	if (write(child_ready, "", 1) != 1)
+		_exit(1);
+	sleeper.fds[0] = child_end;
+	run_sleeper(&sleeper);
+}
+
+static void unwind_until_it_reads(struct unwinder *unwinder, pid_t tid, struct unwound *out)
+{
+	const struct timespec pause = {0, 1000000};
+
+	for (int i = 0; i < 10000; i++) {
+		assert_int_equal(unwind_thread(unwinder, tid, false, out), 0);
+		if (out->place.where == THREAD_SYSCALL && out->place.number == SYS_read)
+			return;
+		nanosleep(&pause, NULL);
+	}
+}
+
+static void stack_of_a_blocked_thread(void **state)
+{
+	struct child child = start(sleep_in_middle, NULL);
+	struct unwinder *unwinder = unwind_open(child.pid);
+	struct unwound quietly, stopped;
+
+	(void)state;
+	assert_non_null(unwinder);
+	unwind_until_it_reads(unwinder, child.pid, &quietly);
+	check_chain(&quietly);
+	/* By ptrace the same, frame for frame. */
+	assert_int_equal(unwind_thread(unwinder, child.pid, true, &stopped), 0);
+	check_chain(&stopped);
+	assert_int_equal(quietly.count, stopped.count);
+	assert_memory_equal(quietly.frames, stopped.frames, stopped.count * sizeof(uint64_t));
+	/* It was let go. */
+	unwind_until_it_reads(unwinder, child.pid, &quietly);
+	check_chain(&quietly);
+	unwind_close(unwinder);
+	end(&child);
+}
+
+static void loop_for_ever(void *argument)
+{
+	(void)argument;
+	if (write(child_ready, "", 1) != 1)
+		_exit(1);
+	for (volatile int i = 0;; i++)
+		;
+}
+
+static void stack_of_a_running_thread(void **state)
+{
+	struct child child = start(loop_for_ever, NULL);
+	struct unwinder *unwinder = unwind_open(child.pid);
+	struct unwound unwound;
+
+	(void)state;
+	assert_non_null(unwinder);
+	do {
+		unwind_thread(unwinder, child.pid, false, &unwound);
+	} while (unwound.place.where == THREAD_SYSCALL); /* still in its write() */
+	assert_int_equal(unwound.place.where, THREAD_RUNNING);
+	assert_int_equal(unwound.count, 0);
+	assert_int_equal(unwind_thread(unwinder, child.pid, true, &unwound), 0);
+	assert_int_equal(frame_of(&unwound, "loop_for_ever"), 0);
+	unwind_close(unwinder);
+	end(&child);
+}
+
+static void no_stack_of_the_gone(void **state)
+{
+	struct child child = start(just_ready, NULL);
+	struct unwinder *unwinder = unwind_open(child.pid);
+	struct unwound unwound;
+
+	(void)state;
+	assert_non_null(unwinder);
+	end(&child);
+	assert_int_equal(unwind_thread(unwinder, child.pid, false, &unwound), 0);
+	assert_int_equal(unwound.place.where, THREAD_GONE);
+	assert_int_equal(unwound.count, 0);
+	assert_int_equal(unwind_thread(unwinder, child.pid, true, &unwound), -1);
+	assert_null(unwind_open(child.pid));
+	unwind_close(unwinder);
 }
 
 /* ---- permission ----------------------------------------------------------------------- */
@@ -774,6 +917,9 @@ int main(void)
 		cmocka_unit_test(threads_that_wait),
 		cmocka_unit_test(stopped_and_gone),
 		cmocka_unit_test(facts_take_it_over),
+		cmocka_unit_test(stack_of_a_blocked_thread),
+		cmocka_unit_test(stack_of_a_running_thread),
+		cmocka_unit_test(no_stack_of_the_gone),
 		cmocka_unit_test(access_to_our_own),
 		cmocka_unit_test(another_user),
 		cmocka_unit_test(not_dumpable),

@@ -21,10 +21,10 @@ struct range {
 	char *name; /* base name */
 };
 
-/* A C++ name in plain words. */
+/* A name in plain words: of C++, or without its version. */
 struct plain {
 	struct plain *next;
-	const char *mangled; /* libdwfl's own copy: compared by address */
+	const char *name; /* libdwfl's own copy: compared by address */
 	char *text;
 };
 
@@ -271,25 +271,31 @@ static demangler *find_demangler(void)
 	return function;
 }
 
+/* NULL: the name is good as it is. */
+static char *make_plain(const char *name)
+{
+	demangler *demangle = strncmp(name, "_Z", 2) ? NULL : find_demangler();
+	int status;
+
+	if (demangle)
+		return demangle(name, NULL, NULL, &status);
+	/* "memcpy@@GLIBC_2.14" */
+	return strchr(name, '@') ? strndup(name, strcspn(name, "@")) : NULL;
+}
+
 static const char *in_plain_words(struct symbols *symbols, const char *name)
 {
 	struct plain *plain = symbols->plains;
-	demangler *demangle;
-	int status;
 
-	if (strncmp(name, "_Z", 2) != 0)
+	if (strncmp(name, "_Z", 2) && !strchr(name, '@'))
 		return name;
-	while (plain && plain->mangled != name)
+	while (plain && plain->name != name)
 		plain = plain->next;
-	if (plain)
-		return plain->text ? plain->text : name;
-	demangle = find_demangler();
-	plain = demangle ? calloc(1, sizeof(*plain)) : NULL;
-	if (!plain)
-		return name;
-	*plain = (struct plain){symbols->plains, name, demangle(name, NULL, NULL, &status)};
-	symbols->plains = plain;
-	return plain->text ? plain->text : name;
+	if (!plain && (plain = calloc(1, sizeof(*plain)))) {
+		*plain = (struct plain){symbols->plains, name, make_plain(name)};
+		symbols->plains = plain;
+	}
+	return plain && plain->text ? plain->text : name;
 }
 
 /* The nearest symbol is the function only if its size reaches so far. */

@@ -2,9 +2,10 @@
 /*
  * Walks the two rings of events while they are written.
  *
- * Each ring is read in chunks. A record is good when its commit mark fits its
- * position and the writers had not come round to it by the time its chunk was
- * read: that is asked after the reading.
+ * Each ring is read in chunks. A record is good when its commit mark fitted its
+ * position before it was read (so a chunk is read twice, the first time for its
+ * marks: one copy may have taken a mark later than the rest) and the writers had
+ * not come round to it afterwards.
  *
  * The merge must not pass over what one ring holds because the other was
  * looked at earlier. So the heads are read in the order opening, rest, opening:
@@ -25,6 +26,7 @@ struct ring {
 	uint64_t limit;		   /* positions below it had been claimed */
 	uint64_t chunk, chunk_end; /* positions that `bytes` holds */
 	unsigned char *bytes;
+	uint32_t *marks; /* commit marks as they were before `bytes` was read */
 };
 
 struct trace_cursor {
@@ -56,20 +58,34 @@ static void drop_overwritten(struct trace_cursor *cursor, struct ring *ring, uin
 		cursor->opening_since = head;
 }
 
+static void note_marks(struct ring *ring, uint64_t count)
+{
+	for (uint64_t i = 0; i < count; i++)
+		memcpy(&ring->marks[i], ring->bytes + i * ring->section.entry_size,
+		       sizeof(ring->marks[i]));
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+}
+
 /* A chunk ends where the ring does: it is read in one piece. */
 static int read_chunk(struct trace_cursor *cursor, struct ring *ring)
 {
 	const struct tlstall_section *s = &ring->section;
 	uint64_t index = ring->next & (s->count - 1);
-	uint64_t count = ring->limit - ring->next, head;
+	uint64_t count = ring->limit - ring->next, at, head;
+	bool over = life_all_over(cursor->trace);
 	int error;
 
 	if (count > CHUNK)
 		count = CHUNK;
 	if (count > s->count - index)
 		count = s->count - index;
-	error = trace_read(cursor->trace, ring->bytes, count, s->entry_size,
-			   s->offset + index * s->entry_size);
+	at = s->offset + index * s->entry_size;
+	error = trace_read(cursor->trace, ring->bytes, count, s->entry_size, at);
+	if (error)
+		return error;
+	note_marks(ring, count);
+	if (!over)
+		error = trace_read(cursor->trace, ring->bytes, count, s->entry_size, at);
 	if (!error)
 		error = read_head(cursor->trace, ring, &head);
 	if (error)
@@ -88,14 +104,11 @@ static bool in_chunk(const struct ring *ring)
 /* The record at `next` as the chunk has it, NULL: it was not committed then. */
 static const unsigned char *in_hand(const struct ring *ring)
 {
-	const unsigned char *record;
-	uint32_t commit;
+	uint64_t i = ring->next - ring->chunk;
 
-	if (!in_chunk(ring))
+	if (!in_chunk(ring) || ring->marks[i] != (uint32_t)(ring->next + 1))
 		return NULL;
-	record = ring->bytes + (ring->next - ring->chunk) * ring->section.entry_size;
-	memcpy(&commit, record, sizeof(commit));
-	return commit == (uint32_t)(ring->next + 1) ? record : NULL;
+	return ring->bytes + i * ring->section.entry_size;
 }
 
 /* 0: *out is the next record; 1: it is not committed; 2: none was claimed below the limit. */
@@ -254,7 +267,8 @@ static bool prepare(struct trace *trace, struct ring *ring, enum tlstall_section
 	ring->section = *section;
 	ring->head_at = head_at;
 	ring->bytes = malloc((size_t)room * section->entry_size);
-	return ring->bytes;
+	ring->marks = malloc(room * sizeof(*ring->marks));
+	return ring->bytes && ring->marks;
 }
 
 int trace_cursor_open(struct trace *trace, struct trace_cursor **out)
@@ -303,7 +317,9 @@ void trace_cursor_close(struct trace_cursor *cursor)
 	if (!cursor)
 		return;
 	free(cursor->opening.bytes);
+	free(cursor->opening.marks);
 	free(cursor->rest.bytes);
+	free(cursor->rest.marks);
 	free(cursor);
 }
 

@@ -68,6 +68,7 @@ static int fill_window(struct trace *trace, uint32_t slot)
 	const struct tlstall_section *s = &trace->header.section[SLOTS];
 	uint32_t left = trace->present[SLOTS] - slot, ahead = slot == w->next ? SLOTS_AHEAD : 1;
 	uint64_t at = s->offset + (uint64_t)slot * s->entry_size;
+	bool over = life_all_over(trace); /* before we look: it may end meanwhile */
 	int error;
 
 	w->count = 0;
@@ -76,7 +77,8 @@ static int fill_window(struct trace *trace, uint32_t slot)
 	if (ahead > left)
 		ahead = left;
 	error = trace_read(trace, w->first, ahead, s->entry_size, at);
-	if (!error && !life_all_over(trace))
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	if (!error && !over)
 		error = trace_read(trace, w->second, ahead, s->entry_size, at);
 	else
 		memcpy(w->second, w->first, (size_t)ahead * s->entry_size);

@@ -64,6 +64,10 @@ int trace_read(const struct trace *trace, void *buffer, size_t count, size_t siz
 int trace_read_entry(const struct trace *trace, enum tlstall_section_id id, uint32_t index,
 		     void *buffer, size_t size);
 
+/* The same, of a table whose entries have a commit mark; >0: it is not complete either. */
+int trace_read_committed(const struct trace *trace, enum tlstall_section_id id, uint32_t index,
+			 void *buffer, size_t size);
+
 /* ---- error.c ---- */
 
 /* Remembers why a file was refused, for trace_strerror(); returns the error. */

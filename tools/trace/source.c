@@ -50,6 +50,20 @@ int trace_read_entry(const struct trace *trace, enum tlstall_section_id id, uint
 			  section->offset + (uint64_t)index * section->entry_size);
 }
 
+/* All such entries begin with their mark. It is read first: what it vouches for was stored before.
+ */
+int trace_read_committed(const struct trace *trace, enum tlstall_section_id id, uint32_t index,
+			 void *buffer, size_t size)
+{
+	uint32_t commit;
+	int result = trace_read_entry(trace, id, index, &commit, sizeof(commit));
+
+	if (result || commit != 1)
+		return result ? result : 1;
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	return trace_read_entry(trace, id, index, buffer, size);
+}
+
 /* ---- a file ------------------------------------------------------------ */
 
 static ssize_t file_read(void *context, void *buffer, size_t size, uint64_t offset)

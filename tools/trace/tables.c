@@ -32,7 +32,7 @@ static const char *string_of(struct trace *trace, struct text_table *table,
 		return "";
 	if (text->known)
 		return text->text;
-	if (trace_read_entry(trace, section, id, &string, sizeof(string)) || string.commit != 1)
+	if (trace_read_committed(trace, section, id, &string, sizeof(string)))
 		return "";
 	memcpy(text->text, string.text, sizeof(string.text));
 	text->known = true;
@@ -90,10 +90,10 @@ int trace_process(struct trace *trace, unsigned index, struct tlstall_process *o
 	if (trace->ended.exited && trace->ended_index == index)
 		*out = trace->ended;
 	else
-		result = trace_read_entry(trace, TLSTALL_SECTION_PROCESSES, index, out,
-					  sizeof(*out));
-	if (result || out->commit != 1)
-		return result ? result : 1;
+		result = trace_read_committed(trace, TLSTALL_SECTION_PROCESSES, index, out,
+					      sizeof(*out));
+	if (result)
+		return result;
 	TERMINATE(out->comm);
 	if (out->exited && out->exit_ticks) {
 		trace->ended = *out;
@@ -104,10 +104,10 @@ int trace_process(struct trace *trace, unsigned index, struct tlstall_process *o
 
 int trace_module(struct trace *trace, unsigned index, struct tlstall_module *out)
 {
-	int result = trace_read_entry(trace, TLSTALL_SECTION_MODULES, index, out, sizeof(*out));
+	int result = trace_read_committed(trace, TLSTALL_SECTION_MODULES, index, out, sizeof(*out));
 
-	if (result || out->commit != 1)
-		return result ? result : 1;
+	if (result)
+		return result;
 	if (out->build_id_size > sizeof(out->build_id))
 		out->build_id_size = 0;
 	TERMINATE(out->path);
@@ -116,11 +116,12 @@ int trace_module(struct trace *trace, unsigned index, struct tlstall_module *out
 
 int trace_stack(struct trace *trace, unsigned id, struct tlstall_stack *out)
 {
-	int result =
-		id ? trace_read_entry(trace, TLSTALL_SECTION_STACKS, id, out, sizeof(*out)) : 1;
+	int result = 1;
 
-	if (result || out->commit != 1)
-		return result ? result : 1;
+	if (id)
+		result = trace_read_committed(trace, TLSTALL_SECTION_STACKS, id, out, sizeof(*out));
+	if (result)
+		return result;
 	if (out->count > TLSTALL_STACK_FRAMES)
 		out->count = TLSTALL_STACK_FRAMES;
 	return 0;

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tlstall stack: where the threads of a process are that are shaking hands. */
+#include <dirent.h>
+#include <errno.h>
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "command.h"
+#include "live/collect.h"
+#include "live/stack.h"
+#include "live/target.h"
+#include "view/line.h"
+#include "view/words.h"
+
+struct stack_run {
+	pid_t pid;
+	bool all;  /* every thread */
+	bool stop; /* by ptrace */
+	struct live live;
+	struct unwinder *unwinder;
+	struct symbols *symbols;
+	unsigned refused; /* threads that ptrace did not get */
+	int error;
+};
+
+static void print_thread(struct stack_run *run, pid_t tid, const struct kernel_view *view)
+{
+	struct unwound unwound;
+	char where[128];
+
+	if (unwind_thread(run->unwinder, tid, run->stop, &unwound)) {
+		run->error = errno;
+		run->refused++;
+	}
+	stack_where(view, &unwound, where, sizeof(where));
+	printf("  thread %d %s\n", tid, where);
+	stack_write(stdout, &unwound, run->symbols, "    ");
+}
+
+/* ---- handshakes ---------------------------------------------------------------------- */
+
+static void print_handshake(const struct subject *subject)
+{
+	const struct facts *facts = &subject->facts;
+	char peer[WORD_SIZE], word[WORD_SIZE];
+	const char *with = word_address(&subject->h.peer, peer);
+	bool inside = facts->in_op_ns > 0;
+
+	line_text(stdout, subject->process.comm);
+	printf("[%u], handshake %llu", subject->process.pid, (unsigned long long)subject->h.number);
+	if (*with)
+		printf(" with %s", with);
+	printf(": %s %s", inside ? "inside" : "between calls; the last was",
+	       inside ? facts->in_call_function : facts->last_function);
+	printf(inside ? " for %s" : ", %s ago",
+	       word_duration(inside ? facts->in_op_ns : facts->idle_ns, word));
+	if (facts->state && *facts->state)
+		printf(" [%s]", facts->state);
+	putchar('\n');
+}
+
+/* Those inside a call first: they are what was asked for. */
+static unsigned print_handshakes(struct stack_run *run, bool inside)
+{
+	struct kernel_view view;
+	unsigned printed = 0;
+
+	for (unsigned i = 0; i < run->live.subject_count; i++) {
+		const struct subject *subject = run->live.subjects[i];
+
+		if ((subject->facts.in_op_ns > 0) != inside)
+			continue;
+		print_handshake(subject);
+		kernel_look(run->pid, &subject->h, &view);
+		print_thread(run, (pid_t)subject->h.tid, &view);
+		printed++;
+	}
+	return printed;
+}
+
+static int print_in_flight(struct stack_run *run)
+{
+	char places[1024];
+
+	if (!live_find(&run->live, run->pid)) {
+		live_places(places, sizeof(places));
+		return fail(
+			"process %d is not traced (no trace of it in %s; --all shows its threads)",
+			run->pid, places);
+	}
+	if (!(print_handshakes(run, true) + print_handshakes(run, false)))
+		complain("process %d has no handshake in flight (--all shows every thread)",
+			 run->pid);
+	return EXIT_SUCCESS;
+}
+
+/* ---- all threads ------------------------------------------------------------------------ */
+
+static int print_all(struct stack_run *run)
+{
+	struct kernel_view view;
+	char path[32];
+	struct dirent *entry;
+	DIR *tasks;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", run->pid);
+	tasks = opendir(path);
+	if (!tasks)
+		return fail("process %d has ended", run->pid);
+	printf("process %d\n", run->pid);
+	while ((entry = readdir(tasks))) {
+		pid_t tid = target_parse(entry->d_name);
+
+		if (!tid)
+			continue;
+		thread_wait(run->pid, tid, -1, &view);
+		if (view.wait == WAIT_OTHER_FD)
+			view.wait = WAIT_UNKNOWN; /* there is no handshake whose it could be */
+		print_thread(run, tid, &view);
+	}
+	closedir(tasks);
+	return EXIT_SUCCESS;
+}
+
+/* ---- the command -------------------------------------------------------------------------- */
+
+static int print(struct stack_run *run)
+{
+	int status;
+
+	if (live_refresh(&run->live))
+		return fail("out of memory");
+	status = run->all ? print_all(run) : print_in_flight(run);
+	if (!status && run->refused)
+		return fail("stopping %u of its threads failed: %s (is a debugger at it?)",
+			    run->refused, strerror(run->error));
+	if (!status && (fflush(stdout) || ferror(stdout)))
+		return fail("writing failed: %s", strerror(errno));
+	return status;
+}
+
+static int open_and_print(struct stack_run *run)
+{
+	char why[256];
+	int status;
+
+	if (kernel_access(run->pid, why, sizeof(why)))
+		return fail("%s", why);
+	run->unwinder = unwind_open(run->pid);
+	if (!run->unwinder)
+		return fail("reading the memory map of process %d: %s", run->pid, strerror(errno));
+	run->symbols = symbols_of_process(run->pid);
+	run->live.pid = run->pid;
+	status = print(run);
+	unwind_close(run->unwinder);
+	symbols_free(run->symbols);
+	live_close(&run->live);
+	return status;
+}
+
+static int run_stack(int argc, char **argv)
+{
+	static const struct option longs[] = {{"all", no_argument, NULL, 'a'},
+					      {"ptrace", no_argument, NULL, 'p'},
+					      {"help", no_argument, NULL, 'h'},
+					      {0}};
+	struct stack_run run = {.pid = 0};
+	int option;
+
+	opterr = 0;
+	optind = 0;
+	while ((option = getopt_long(argc, argv, ":ah", longs, NULL)) != -1) {
+		if (option == 'h')
+			return command_help(&command_stack);
+		else if (option == 'a')
+			run.all = true;
+		else if (option == 'p')
+			run.stop = true;
+		else
+			return usage_error(&command_stack, "unknown option '%s'", argv[optind - 1]);
+	}
+	if (argc - optind != 1)
+		return usage_error(&command_stack, "which process?");
+	run.pid = target_parse(argv[optind]);
+	if (!run.pid)
+		return usage_error(&command_stack, "'%s' is no process id", argv[optind]);
+	return open_and_print(&run);
+}
+
+const struct command command_stack = {
+	.name = "stack",
+	.arguments = "[OPTIONS] PID",
+	.summary = "where in the code a process's handshakes are; it is not stopped",
+	.help = "  -a, --all  every thread of the process\n"
+		"  --ptrace   stop each thread for a moment: shows running threads too, and "
+		"stacks\n"
+		"             that cannot be had otherwise, but system calls may return EINTR\n"
+		"  --help     this text\n",
+	.run = run_stack,
+};

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <curses.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "live/fields.h"
+#include "top/top.h"
+
+#define HEAD 3 /* lines above the rows, the names of the columns included */
+#define FOOT 1
+#define WIDE 120
+
+/* Colour pairs; 0 is the terminal's own. */
+enum { PLAIN, ALARM, CALM };
+
+unsigned top_page(void)
+{
+	return LINES > HEAD + FOOT + 1 ? (unsigned)(LINES - HEAD - FOOT) : 1;
+}
+
+static void line(int row, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void line(int row, const char *format, ...)
+{
+	char text[512];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	move(row, 0);
+	addnstr(text, COLS);
+}
+
+/* What a traced program chose, its name for one, must not drive the terminal. */
+static void make_safe(char *text)
+{
+	for (; *text; text++) {
+		if (*text < 0x20 || *text > 0x7e)
+			*text = '?';
+	}
+}
+
+/* ---- head and foot ----------------------------------------------------------------- */
+
+static unsigned count_alive(const struct live *live)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < live->file_count; i++)
+		count += live->files[i]->alive;
+	return count;
+}
+
+static struct live_tally sum(const struct live *live)
+{
+	struct live_tally all = {0};
+
+	for (unsigned i = 0; i < live->file_count; i++) {
+		const struct live_tally *one = &live->files[i]->tally;
+
+		all.recent_ok += one->recent_ok;
+		all.recent_failed += one->recent_failed;
+		all.recent_abandoned += one->recent_abandoned;
+	}
+	return all;
+}
+
+static unsigned count_stalled(const struct live *live)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < live->subject_count; i++)
+		count += subject_is_bad(live->subjects[i]);
+	return count;
+}
+
+static double rate(unsigned count)
+{
+	return (double)count / LIVE_RECENT_S;
+}
+
+static void draw_head(const struct top *top)
+{
+	const struct live_tally ended = sum(&top->live);
+	time_t now = time(NULL);
+	char clock[16];
+	struct tm tm;
+
+	strftime(clock, sizeof(clock), "%H:%M:%S", localtime_r(&now, &tm));
+	attron(A_BOLD);
+	line(0, "tlstall top %s  %u traced, %u in flight, %u stalled%s", clock,
+	     count_alive(&top->live), top->live.subject_count, count_stalled(&top->live),
+	     top->paused ? "  (paused)" : "");
+	attroff(A_BOLD);
+	if (top->live.problem[0])
+		line(1, "%s", top->live.problem);
+	else
+		line(1, "ended: %.1f/s ok, %.1f/s failed, %.1f/s abandoned   by %s%s%s%s",
+		     rate(ended.recent_ok), rate(ended.recent_failed), rate(ended.recent_abandoned),
+		     live_fields[top->sort].name, top->reverse ? " (reverse)" : "",
+		     top->filter[0] ? "   only: " : "", top->filter);
+}
+
+static void draw_foot(const struct top *top)
+{
+	static const char list_keys[] =
+		"q:quit Enter:details s:sort r:reverse /:filter d:dead p:processes space:pause";
+	static const char *const keys[] = {
+		[TOP_HANDSHAKES] = list_keys,
+		[TOP_PROCESSES] = "q:quit p:handshakes Esc:back space:pause",
+		[TOP_DETAIL] = "q:quit Esc:back Up/Down:scroll space:pause",
+	};
+
+	attron(A_REVERSE);
+	move(LINES - 1, 0);
+	clrtoeol();
+	if (top->typing)
+		line(LINES - 1, "filter: %s_  (Enter keeps it, Esc takes it away)", top->filter);
+	else
+		line(LINES - 1, "%s", keys[top->view]);
+	attroff(A_REVERSE);
+}
+
+/* ---- handshakes ---------------------------------------------------------------------- */
+
+static int width_of(const struct field *field)
+{
+	return COLS >= WIDE ? field->wide : field->width;
+}
+
+static bool is_shown(const struct field *field)
+{
+	return COLS >= field->screen;
+}
+
+static int rest_of_width(void)
+{
+	int rest = COLS + 1;
+
+	for (unsigned i = 0; i < live_field_count; i++) {
+		if (is_shown(&live_fields[i]))
+			rest -= width_of(&live_fields[i]) + 1;
+	}
+	return rest > 0 ? rest : 0;
+}
+
+/* OpenSSL's state names begin alike: what tells them apart must fit. */
+static const char *tail_of_state(const char *text)
+{
+	static const char common[] = "SSLv3/TLS ";
+
+	return strncmp(text, common, strlen(common)) ? text : text + strlen(common);
+}
+
+static void draw_cell(int row, int *column, const struct field *field, const char *text)
+{
+	int width = width_of(field) ? width_of(field) : rest_of_width();
+
+	if (!is_shown(field))
+		return;
+	if (*column + width > COLS)
+		width = COLS - *column;
+	if (width > 0)
+		mvprintw(row, *column, field->right ? "%*.*s" : "%-*.*s", width, width, text);
+	*column += width + 1;
+}
+
+static void draw_names(void)
+{
+	int column = 0;
+
+	attron(A_REVERSE);
+	mvhline(HEAD - 1, 0, ' ', COLS);
+	for (unsigned i = 0; i < live_field_count; i++)
+		draw_cell(HEAD - 1, &column, &live_fields[i], live_fields[i].name);
+	attroff(A_REVERSE);
+}
+
+static int row_style(const struct top *top, unsigned index)
+{
+	const struct subject *subject = top->shown[index];
+	int style = subject_is_bad(subject) ? (int)(A_BOLD | COLOR_PAIR(ALARM)) : 0;
+
+	return index == top->cursor ? style | (int)A_REVERSE : style;
+}
+
+static void draw_handshakes(const struct top *top)
+{
+	char text[FIELD_SIZE];
+
+	draw_names();
+	for (unsigned i = 0; i < top_page() && top->first + i < top->shown_count; i++) {
+		int style = row_style(top, top->first + i), column = 0, row = HEAD + (int)i;
+
+		attron(style);
+		mvhline(row, 0, ' ', COLS);
+		for (unsigned f = 0; f < live_field_count; f++) {
+			live_fields[f].text(top->shown[top->first + i], text);
+			make_safe(text);
+			draw_cell(row, &column, &live_fields[f], tail_of_state(text));
+		}
+		attroff(style);
+	}
+	if (!top->shown_count)
+		line(HEAD + 1, "%s",
+		     top->live.subject_count ? "No handshake in flight fits the filter."
+		     : count_alive(&top->live)
+			     ? "No handshake is in flight."
+			     : "No process is traced: start one with `tlstall run`.");
+}
+
+/* ---- processes ------------------------------------------------------------------------ */
+
+static int most_failing_first(const void *a, const void *b)
+{
+	const struct live_tally *x = &(*(struct live_file *const *)a)->tally;
+	const struct live_tally *y = &(*(struct live_file *const *)b)->tally;
+	unsigned bad = x->recent_failed + x->recent_abandoned;
+	unsigned other = y->recent_failed + y->recent_abandoned;
+
+	if (bad != other)
+		return bad > other ? -1 : 1;
+	return x->recent_ok > y->recent_ok ? -1 : x->recent_ok < y->recent_ok;
+}
+
+static void draw_process(int row, const struct live_file *file)
+{
+	const struct live_tally *tally = &file->tally;
+	char comm[sizeof(trace_header(file->trace)->comm) + 1] = "";
+
+	memcpy(comm, trace_header(file->trace)->comm, sizeof(comm) - 1);
+	make_safe(comm);
+	line(row, "%7d %-14.14s %8u %8.1f %8.1f %8.1f %6u %6u %6u", file->pid, comm,
+	     tally->in_flight, rate(tally->recent_ok), rate(tally->recent_failed),
+	     rate(tally->recent_abandoned), tally->ok, tally->failed, tally->abandoned);
+}
+
+static void draw_processes(struct top *top)
+{
+	struct live *live = &top->live;
+	unsigned row = 0;
+
+	attron(A_REVERSE);
+	mvhline(HEAD - 1, 0, ' ', COLS);
+	line(HEAD - 1, "%7s %-14s %8s %8s %8s %8s %6s %6s %6s", "PID", "COMMAND", "INFLIGHT",
+	     "OK/s", "FAILED/s", "ABAND./s", "OK", "FAILED", "ABAND.");
+	attroff(A_REVERSE);
+	if (live->file_count)
+		qsort(live->files, live->file_count, sizeof(*live->files), most_failing_first);
+	for (unsigned i = 0; i < live->file_count && row < top_page(); i++) {
+		if (live->files[i]->shown)
+			draw_process(HEAD + (int)row++, live->files[i]);
+	}
+}
+
+/* ---- detail ----------------------------------------------------------------------------- */
+
+static const char *next_line(const char *text)
+{
+	const char *end = strchr(text, '\n');
+
+	return end ? end + 1 : text + strlen(text);
+}
+
+static void draw_detail(const struct top *top)
+{
+	const struct top_detail *detail = &top->detail;
+	const char *at = detail->text ? detail->text : "";
+
+	for (unsigned i = 0; i < detail->first; i++)
+		at = next_line(at);
+	mvhline(HEAD - 1, 0, ACS_HLINE, COLS);
+	if (detail->ended)
+		line(HEAD - 1, " It has ended; this is what was seen last. ");
+	for (unsigned i = 0; i < top_page() && *at; i++) {
+		const char *next = next_line(at);
+
+		move(HEAD + (int)i, 0);
+		if (i + detail->first == 0)
+			attron(A_BOLD | COLOR_PAIR(ALARM));
+		line(HEAD + (int)i, "%.*s", (int)(next - at - (next > at && next[-1] == '\n')), at);
+		attroff(A_BOLD | COLOR_PAIR(ALARM));
+		at = next;
+	}
+}
+
+void top_draw(struct top *top)
+{
+	erase();
+	draw_head(top);
+	switch (top->view) {
+	case TOP_HANDSHAKES:
+		draw_handshakes(top);
+		break;
+	case TOP_PROCESSES:
+		draw_processes(top);
+		break;
+	case TOP_DETAIL:
+		draw_detail(top);
+		break;
+	}
+	draw_foot(top);
+	refresh();
+}

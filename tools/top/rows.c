@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+#include <string.h>
+
+#include "live/fields.h"
+#include "top/top.h"
+
+static struct top_key key_of(const struct subject *subject)
+{
+	return (struct top_key){subject->process.pid, subject->h.start, subject->h.number};
+}
+
+static bool is_same(const struct top_key *a, const struct top_key *b)
+{
+	return a->pid == b->pid && a->start_ticks == b->start_ticks && a->number == b->number;
+}
+
+/* The filter's words are looked for in what the row shows. */
+static bool matches(const struct top *top, const struct subject *subject)
+{
+	char text[FIELD_SIZE];
+
+	if (!top->filter[0])
+		return true;
+	for (unsigned i = 0; i < live_field_count; i++) {
+		live_fields[i].text(subject, text);
+		if (strcasestr(text, top->filter))
+			return true;
+	}
+	return false;
+}
+
+static int compare(const void *a, const void *b, void *context)
+{
+	const struct top *top = context;
+	const struct subject *x = *(struct subject *const *)a, *y = *(struct subject *const *)b;
+	int order = live_fields[top->sort].compare(x, y);
+
+	if (!order)
+		order = x->facts.age_ns > y->facts.age_ns ? -1 : 1;
+	return top->reverse ? -order : order;
+}
+
+/* The cursor stays at its handshake; where that is gone, at its row. */
+static void follow_selection(struct top *top)
+{
+	for (unsigned i = 0; i < top->shown_count; i++) {
+		struct top_key key = key_of(top->shown[i]);
+
+		if (is_same(&key, &top->selected))
+			top->cursor = i;
+	}
+	top_move(top, 0);
+}
+
+void top_arrange(struct top *top)
+{
+	struct live *live = &top->live;
+	struct subject **shown = calloc(live->subject_count + 1, sizeof(*shown));
+
+	free(top->shown);
+	top->shown = shown;
+	top->shown_count = 0;
+	for (unsigned i = 0; shown && i < live->subject_count; i++) {
+		if (matches(top, live->subjects[i]))
+			shown[top->shown_count++] = live->subjects[i];
+	}
+	if (shown)
+		qsort_r(shown, top->shown_count, sizeof(*shown), compare, top);
+	follow_selection(top);
+}
+
+void top_move(struct top *top, int rows)
+{
+	unsigned count = top->shown_count, page = top_page();
+	long cursor = (long)top->cursor + rows;
+
+	if (cursor >= (long)count)
+		cursor = (long)count - 1;
+	top->cursor = cursor < 0 ? 0 : (unsigned)cursor;
+	if (top->cursor < top->first)
+		top->first = top->cursor;
+	if (top->cursor >= top->first + page)
+		top->first = top->cursor - page + 1;
+	if (count)
+		top->selected = key_of(top->shown[top->cursor]);
+}
+
+int top_refresh(struct top *top)
+{
+	if (live_refresh(&top->live))
+		return -1;
+	top_arrange(top);
+	if (top->view == TOP_DETAIL)
+		top_detail_update(top);
+	return 0;
+}
+
+void top_free(struct top *top)
+{
+	top_detail_free(&top->detail);
+	free(top->shown);
+	live_close(&top->live);
+}
+
+/* ---- one of them ------------------------------------------------------------------- */
+
+struct subject *top_find(const struct top *top, const struct top_key *key)
+{
+	for (unsigned i = 0; i < top->live.subject_count; i++) {
+		struct top_key here = key_of(top->live.subjects[i]);
+
+		if (is_same(&here, key))
+			return top->live.subjects[i];
+	}
+	return NULL;
+}

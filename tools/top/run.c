@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <curses.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "command.h"
+#include "top/top.h"
+
+/* Long enough for an arrow key that comes over a slow line, short enough for Escape itself. */
+#define ESCAPE_MS 100
+
+static void choose_colours(void)
+{
+	const char *no_color = getenv("NO_COLOR");
+
+	if ((no_color && *no_color) || !has_colors())
+		return;
+	start_color();
+	use_default_colors();
+	init_pair(1, COLOR_RED, -1);
+}
+
+static long now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Draws, and waits for a key until the next refresh is due. */
+static int loop(struct top *top)
+{
+	long due = now_ms() + (long)top->interval_ms;
+
+	while (!top->quit) {
+		long left = due - now_ms();
+		int key;
+
+		if (left <= 0) {
+			if (!top->paused && top_refresh(top))
+				return -1;
+			due = now_ms() + (long)top->interval_ms;
+			left = (long)top->interval_ms;
+		}
+		top_draw(top);
+		timeout((int)left);
+		key = getch();
+		if (key == KEY_RESIZE)
+			top_move(top, 0);
+		else if (key != ERR)
+			top_key(top, key);
+	}
+	return 0;
+}
+
+int top_run(struct top *top)
+{
+	const char *terminal = getenv("TERM");
+	SCREEN *screen;
+	int result;
+
+	if (top_refresh(top))
+		return fail("out of memory");
+	screen = newterm(NULL, stdout, stdin);
+	if (!screen)
+		return fail("the terminal '%s' is not known (set TERM)", terminal ? terminal : "");
+	set_escdelay(ESCAPE_MS);
+	cbreak();
+	noecho();
+	keypad(stdscr, TRUE);
+	curs_set(0);
+	choose_colours();
+	result = loop(top);
+	endwin();
+	delscreen(screen);
+	top_free(top);
+	return result ? fail("out of memory") : EXIT_SUCCESS;
+}
