@@ -106,9 +106,23 @@ static int take_entry(struct live *live, const struct trace_entry *entry)
 	return 0;
 }
 
+/* Where they lie was said, or everywhere. */
+static char **search_path(void)
+{
+	const char *said = getenv("TLSTALL_DIR");
+	char **only;
+
+	if (!said || said[0] != '/')
+		return trace_search_path();
+	only = calloc(2, sizeof(*only));
+	if (only)
+		only[0] = strdup(said);
+	return only;
+}
+
 static int list_files(struct live *live)
 {
-	char **directories = trace_search_path();
+	char **directories = search_path();
 	struct trace_list list = {0};
 	int result = directories ? 0 : -1;
 
@@ -417,7 +431,7 @@ bool live_is_alive(const struct live *live, const struct subject *subject)
 
 void live_places(char *buffer, size_t size)
 {
-	char **directories = trace_search_path();
+	char **directories = search_path();
 	unsigned count = 0;
 
 	while (directories && directories[count])
