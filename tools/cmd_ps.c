@@ -14,7 +14,6 @@
 #include "command.h"
 #include "live/collect.h"
 #include "live/fields.h"
-#include "live/stack.h"
 #include "live/target.h"
 #include "view/record.h"
 

@@ -97,6 +97,12 @@ def settled(tlstall, *arguments, cause="PEER_SILENT", count=1):
     return await_that(look, lambda: tlstall("ps", *arguments))
 
 
+def stack_with(tlstall, pid, text, *options):
+    """The stack of that process, once it is where it is going."""
+    return await_that(lambda: (r := tlstall("stack", *options, pid)) and text in r.stdout and r,
+                      lambda: f"{text}: {tlstall('stack', *options, pid)}")
+
+
 # ---- ps ------------------------------------------------------------------------
 
 def test_ps_lists_the_oldest_first(tlstall, stuck, silent):
@@ -144,11 +150,11 @@ def test_ps_with_nothing_traced(tlstall):
 
 def test_ps_of_a_stopped_process(tlstall, stuck):
     openssl = stuck("openssl")
+    stack_with(tlstall, openssl.pid, "waits in read()")
     os.kill(openssl.pid, signal.SIGSTOP)
     row = settled(tlstall, cause="APP_NOT_RESUMING")[0]
     assert (int(row["pid"]), row["fault"]) == (openssl.pid, "program"), row
-    result = await_that(lambda: (r := tlstall("stack", openssl.pid)) and "is stopped" in r.stdout
-                        and r, "a stopped thread")
+    result = stack_with(tlstall, openssl.pid, "is stopped")
     assert "BIO_read" in result.stdout, result
 
 
@@ -168,7 +174,7 @@ def test_ps_of_a_killed_process(tlstall, stuck):
 
 def test_stack_inside_a_call(tlstall, stuck, silent):
     openssl = stuck("openssl")
-    result = tlstall("stack", openssl.pid)
+    result = stack_with(tlstall, openssl.pid, "waits in")
     # openssl s_client shakes hands inside SSL_write()
     assert re.search(rf"^openssl\[{openssl.pid}\], handshake 1 with 127\.0\.0\.1:{silent.port}: "
                      r"inside SSL_write for [\d.]+ \w+ \[.*write client hello\]$", result.stdout,
@@ -182,24 +188,21 @@ def test_stack_inside_a_call(tlstall, stuck, silent):
 
 def test_stack_names_the_function_that_was_called(tlstall, stuck):
     perl = stuck("perl")
-    result = await_that(lambda: (r := tlstall("stack", perl.pid)) and "#0" in r.stdout and r,
-                        "a stack")
+    result = stack_with(tlstall, perl.pid, "#0")
     assert re.search(r"(inside|the last was) SSL_connect", result.stdout), result
     assert re.search(r"#\d+ +Perl_\w+", result.stdout), result
 
 
 def test_stack_between_calls(tlstall, stuck):
     curl = stuck("curl")
-    result = await_that(lambda: (r := tlstall("stack", curl.pid)) and "poll()" in r.stdout and r,
-                        "curl to wait")
+    result = stack_with(tlstall, curl.pid, "poll()")
     assert "between calls; the last was SSL_connect" in result.stdout, result
     assert "curl_easy_perform" in result.stdout, result
 
 
 def test_stack_of_all_threads_needs_no_trace(tlstall, start, directory):
     sleeper = start(Traced(["/bin/sleep", "1000"], directory))
-    result = await_that(lambda: (r := tlstall("stack", "--all", sleeper.pid))
-                        and "nanosleep" in r.stdout and r, "sleep to sleep")
+    result = stack_with(tlstall, sleeper.pid, "nanosleep", "--all")
     assert f"thread {sleeper.pid} waits in clock_nanosleep()" in result.stdout, result
     result = tlstall("stack", sleeper.pid)
     assert result.status == 1 and f"process {sleeper.pid} is not traced" in result.stderr, result
@@ -217,6 +220,7 @@ def test_stack_does_not_stop_the_process(tlstall, start, silent, directory):
     program = [sys.executable, CLIENTS / "in_epoll.py", silent.port]
     client = start(Traced(program, directory))
     silent.wait_hellos(1)
+    stack_with(tlstall, client.pid, "epoll_wait", "--all")
     seen, stop = set(), threading.Event()
 
     def sample():
@@ -237,7 +241,7 @@ def test_stack_does_not_stop_the_process(tlstall, start, silent, directory):
 
     stopped = start(Traced(program, directory))
     silent.wait_hellos(2)
-    await_that(lambda: "epoll_wait" in tlstall("stack", "--all", stopped.pid).stdout, "the wait")
+    stack_with(tlstall, stopped.pid, "epoll_wait", "--all")
     result = tlstall("stack", "--all", "--ptrace", stopped.pid)
     assert "SSL_do_handshake" in result.stdout, result
     assert stopped.process.stdout.readline().strip() == "-1 EINTR"
