@@ -172,6 +172,12 @@ static void test_want_treated_as_fatal(void **state)
 	f.h.retries = 299;
 	assert_cause(&f, PEER_SILENT);
 	assert_not_cause(&f, WANT_TREATED_AS_FATAL);
+	/* a server that is stopped had no choice; a client may well end because of it */
+	f = freed(waiting_client(2 * MS), 2 * MS);
+	f.exit_after_ns = 5 * MS;
+	assert_cause(&f, WANT_TREATED_AS_FATAL);
+	f.h.role = TLSTALL_ROLE_SERVER;
+	assert_not_cause(&f, WANT_TREATED_AS_FATAL);
 }
 
 static void test_stale_error_queue(void **state)

@@ -24,12 +24,19 @@ static bool broke_off(const struct sight *s)
 	return !s->in_op && again && (gave_up(s) || s->stuck) && s->h->calls;
 }
 
+/* A server that is stopped drops what is under way: no judgement of one handshake. */
+static bool stopped_serving(const struct sight *s)
+{
+	return s->h->role == TLSTALL_ROLE_SERVER && s->f->exit_after_ns &&
+	       s->f->exit_after_ns < AT_ONCE_NS;
+}
+
 /* The end of the process is no answer to a WANT: it may have come from outside. */
 static bool broke_off_at_once(const struct sight *s)
 {
 	const uint32_t by_itself = TLSTALL_HS_FREED | TLSTALL_HS_SHUTDOWN;
 
-	return broke_off(s) && gave_up(s) && s->h->flags & by_itself &&
+	return broke_off(s) && gave_up(s) && s->h->flags & by_itself && !stopped_serving(s) &&
 	       s->f->free_after_ns < AT_ONCE_NS &&
 	       s->f->since_progress_ns < s->f->free_after_ns + AT_ONCE_NS;
 }

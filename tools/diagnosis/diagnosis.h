@@ -94,6 +94,7 @@ struct facts {
 	enum tlstall_function_kind in_call_kind, last_kind;
 	bool process_alive;
 	bool process_exited;	 /* ended in good order, not killed */
+	uint64_t exit_after_ns;	 /* ... so long after the end of the handshake; 0: not, or not known */
 	bool finished_before;	 /* the SSL had completed a handshake before this one */
 	uint32_t libssl_version; /* OpenSSL_version_num(), 0: not known */
 

@@ -131,6 +131,8 @@ void facts_from_trace(struct trace *trace, const struct tlstall_handshake *h, st
 	out->process_alive = trace_alive(trace, h->process);
 	if (!trace_process(trace, h->process, &process))
 		out->process_exited = process.exited;
+	if (out->process_exited && h->end)
+		out->exit_after_ns = between(trace, h->end, process.exit_ticks) + 1;
 	out->finished_before = h->flags & TLSTALL_HS_RENEGOTIATION && h->parent;
 	if (h->libssl < header->libssl_count)
 		out->libssl_version = header->libssl[h->libssl].version_num;
