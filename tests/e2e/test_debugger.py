@@ -48,7 +48,7 @@ def test_curl_that_succeeds(authority, start, tmp_path):
 
 def test_curl_that_gives_up(start, tmp_path):
     silent = start(peer.Peer(peer.silent_after_hello))
-    calls, trace = debugged(["/usr/bin/curl", "-sS", "-k", "--max-time", "1",
+    calls, trace = debugged(["/usr/bin/curl", "-sS", "-k", "--max-time", "3",
                              f"https://localhost:{silent.port}/"], tmp_path)
     assert trace.only().outcome == "abandoned"
     check(calls, trace, 2)

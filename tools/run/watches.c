@@ -10,7 +10,7 @@
 #define LOOK_AGAIN_NS 1000000000ull
 /* In one scan; a thousand stalled handshakes are looked at in turn. */
 #define LOOKS 64
-/* For the first read after the handshake, which may still tell of a refusal. */
+/* For what is told only later: a refusal in the first read, an exit after giving up. */
 #define LINGER_NS 2000000000ull
 
 struct watched_slot {
@@ -71,9 +71,10 @@ static bool all_is_known(const struct watch *watch, uint64_t now_ns)
 {
 	const struct tlstall_handshake *h = &watch->h;
 	bool read = (h->flags & TLSTALL_HS_FIRST_READ) && !call_is_retry(h->first_read_error);
+	/* whether its process ended with it is yet to be seen */
+	bool done = h->status == TLSTALL_SLOT_DONE && h->outcome != TLSTALL_OUTCOME_ABANDONED;
 
-	return watch->ended_ns &&
-	       (h->status == TLSTALL_SLOT_DONE || read || now_ns - watch->ended_ns > LINGER_NS);
+	return watch->ended_ns && (done || read || now_ns - watch->ended_ns > LINGER_NS);
 }
 
 /* ---- looking ----------------------------------------------------------------- */
