@@ -53,10 +53,14 @@ static bool judge(enum cause cause, const struct sight *s, struct verdict *v)
 {
 	const struct row *row = row_of(cause);
 
-	*v = (struct verdict){.cause = cause,
-			      .fault = row->fault,
-			      .confidence = CONFIDENCE_MEDIUM,
-			      .advice = row->advice};
+	/* not the texts: clearing them for each cause would take longer than judging */
+	v->cause = cause;
+	v->fault = row->fault;
+	v->confidence = CONFIDENCE_MEDIUM;
+	v->cost_ns = 0;
+	v->evidence_count = 0;
+	v->not_told_from_count = 0;
+	v->advice = row->advice;
 	if (!row->judge(s, v))
 		return false;
 	/* no verdict without figures, however little is known */

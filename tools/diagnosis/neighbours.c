@@ -9,7 +9,7 @@
 #define EDGE_TICKS 65536u /* more than the rounding of a float duration */
 
 struct peer {
-	struct tlstall_address address;
+	struct tlstall_address address; /* family 0: a free entry */
 	uint32_t ok, stalled;
 };
 
@@ -22,8 +22,8 @@ struct op {
 };
 
 struct neighbours {
-	struct peer *peers;
-	size_t peer_count;
+	struct peer *peers; /* hashed by address */
+	size_t peer_count, peer_room;
 	struct op *ops;
 	size_t op_count;
 };
@@ -67,38 +67,60 @@ static bool grow(void **array, size_t count, size_t size)
 	return bigger;
 }
 
+/* The entry of an address, or the free one where it belongs. */
+static struct peer *find_peer(const struct neighbours *n, const struct tlstall_address *address)
+{
+	const unsigned char *bytes = (const unsigned char *)address;
+	uint32_t hash = 2166136261u; /* FNV-1a */
+	size_t at;
+
+	for (size_t i = 0; i < sizeof(*address); i++)
+		hash = (hash ^ bytes[i]) * 16777619u;
+	at = hash & (n->peer_room - 1);
+	while (n->peers[at].address.family && compare_address(&n->peers[at].address, address))
+		at = (at + 1) & (n->peer_room - 1);
+	return &n->peers[at];
+}
+
+/* Keeps half of the table free. */
+static bool grow_peers(struct neighbours *n)
+{
+	struct neighbours bigger = {.peer_room = n->peer_room ? 2 * n->peer_room : 64};
+
+	if (2 * n->peer_count < n->peer_room)
+		return true;
+	bigger.peers = calloc(bigger.peer_room, sizeof(*bigger.peers));
+	if (!bigger.peers)
+		return false;
+	for (size_t i = 0; i < n->peer_room; i++) {
+		if (n->peers[i].address.family)
+			*find_peer(&bigger, &n->peers[i].address) = n->peers[i];
+	}
+	free(n->peers);
+	n->peers = bigger.peers;
+	n->peer_room = bigger.peer_room;
+	return true;
+}
+
 static bool add_peer(struct trace *trace, struct neighbours *n, const struct tlstall_handshake *h)
 {
 	uint64_t end = h->end ? h->end : trace_horizon(trace, h->process);
 	bool ok = h->outcome == TLSTALL_OUTCOME_OK;
 	bool stalled = h->outcome == TLSTALL_OUTCOME_FAILED ||
 		       (!ok && trace_span_ns(trace, end - h->start) >= STALL_NS);
+	const struct tlstall_address address = peer_of(h);
+	struct peer *peer;
 
-	if (!h->peer.family)
+	if (!address.family)
 		return true;
-	if (!grow((void **)&n->peers, n->peer_count, sizeof(*n->peers)))
+	if (!grow_peers(n))
 		return false;
-	n->peers[n->peer_count++] =
-		(struct peer){.address = peer_of(h), .ok = ok, .stalled = stalled};
+	peer = find_peer(n, &address);
+	n->peer_count += !peer->address.family;
+	peer->address = address;
+	peer->ok += ok;
+	peer->stalled += stalled;
 	return true;
-}
-
-static void merge_peers(struct neighbours *n)
-{
-	size_t to = 0;
-
-	if (!n->peer_count)
-		return;
-	qsort(n->peers, n->peer_count, sizeof(*n->peers), compare_address);
-	for (size_t i = 1; i < n->peer_count; i++) {
-		if (compare_address(&n->peers[to], &n->peers[i])) {
-			n->peers[++to] = n->peers[i];
-			continue;
-		}
-		n->peers[to].ok += n->peers[i].ok;
-		n->peers[to].stalled += n->peers[i].stalled;
-	}
-	n->peer_count = to + 1;
 }
 
 static int read_peers(struct trace *trace, struct neighbours *n)
@@ -109,8 +131,17 @@ static int read_peers(struct trace *trace, struct neighbours *n)
 		if (!trace_handshake(trace, i, &h) && !add_peer(trace, n, &h))
 			return TRACE_ERROR_MEMORY;
 	}
-	merge_peers(n);
 	return 0;
+}
+
+/* As the cursor gives them where there is a single thread. */
+static bool in_order(const struct neighbours *n)
+{
+	for (size_t i = 1; i < n->op_count; i++) {
+		if (compare_op(&n->ops[i - 1], &n->ops[i]) > 0)
+			return false;
+	}
+	return true;
 }
 
 static int read_ops(struct trace *trace, struct neighbours *n)
@@ -133,7 +164,7 @@ static int read_ops(struct trace *trace, struct neighbours *n)
 							    .process = event.process};
 	}
 	trace_cursor_close(cursor);
-	if (n->op_count)
+	if (!in_order(n))
 		qsort(n->ops, n->op_count, sizeof(*n->ops), compare_op);
 	return error;
 }
@@ -232,9 +263,7 @@ static uint32_t count_ops(const struct neighbours *n, const struct facts *facts)
 void neighbours_add(const struct neighbours *n, struct facts *facts)
 {
 	const struct tlstall_address address = peer_of(&facts->h);
-	const struct peer *peer = n->peer_count ? bsearch(&address, n->peers, n->peer_count,
-							  sizeof(*n->peers), compare_address)
-						: NULL;
+	const struct peer *peer = n->peer_count && address.family ? find_peer(n, &address) : NULL;
 	bool ok = facts->h.outcome == TLSTALL_OUTCOME_OK;
 	bool stalled =
 		facts->h.outcome == TLSTALL_OUTCOME_FAILED || (!ok && facts->age_ns >= STALL_NS);
