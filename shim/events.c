@@ -30,111 +30,111 @@ static uint8_t call_flags(const struct call *call, bool finished)
 	return flags;
 }
 
+/* All that an event has, as far as it is common to them; the rest is zero. */
+static inline __attribute__((always_inline)) struct recorder_place
+begin(enum tlstall_event_type type, uint8_t function, uint64_t ticks, uint64_t ssl,
+      struct tlstall_handshake *slot)
+{
+	struct recorder_place place = recorder_reserve(slot, type == TLSTALL_EVENT_END);
+	struct tlstall_event *event = place.event;
+
+	event->type = (uint8_t)type;
+	event->function = function;
+	event->state = event->error = 0;
+	event->ticks = ticks;
+	event->ssl = ssl;
+	event->duration = 0;
+	event->ret = 0;
+	event->ossl_error = event->retry = 0;
+	event->error_number = 0;
+	event->flags = role_flag(slot);
+	event->pending_in = event->pending_out = 0;
+	return place;
+}
+
 void event_call(const struct call *call, const struct handshake_leave *in, uint32_t retry)
 {
-	struct tlstall_event event = {
-		.type = TLSTALL_EVENT_CALL,
-		.function = call->function,
-		.state = in->state,
-		.error = in->error,
-		.ticks = call->ticks,
-		.ssl = (uintptr_t)call->ssl,
-		.duration = (float)(in->ticks - call->ticks),
-		.ret = in->ret,
-		.ossl_error = in->ossl_error,
-		.retry = retry,
-		.error_number = in->error_number,
-		.flags = call_flags(call, in->finished),
-	};
+	struct recorder_place place = begin(TLSTALL_EVENT_CALL, call->function, call->ticks,
+					    (uintptr_t)call->ssl, call->slot);
+	struct tlstall_event *event = place.event;
 
-	event.pending_in = in->pending_in;
-	event.pending_out = in->pending_out;
-	recorder_event(&event, call->slot);
+	event->state = in->state;
+	event->error = in->error;
+	event->duration = (float)(in->ticks - call->ticks);
+	event->ret = in->ret;
+	event->ossl_error = in->ossl_error;
+	event->retry = retry;
+	event->error_number = in->error_number;
+	event->flags = call_flags(call, in->finished);
+	event->pending_in = in->pending_in;
+	event->pending_out = in->pending_out;
+	recorder_commit(place);
 }
 
 void event_foreign(const struct call *call, int ret, uint64_t ticks)
 {
-	struct tlstall_event event = {
-		.type = TLSTALL_EVENT_CALL,
-		.function = call->function,
-		.error = ret > 0 ? HS_NONE : UINT8_MAX,
-		.ticks = call->ticks,
-		.ssl = (uintptr_t)call->ssl,
-		.duration = (float)(ticks - call->ticks),
-		.ret = ret,
-		.flags = TLSTALL_EV_FOREIGN,
-	};
+	struct recorder_place place =
+		begin(TLSTALL_EVENT_CALL, call->function, call->ticks, (uintptr_t)call->ssl, NULL);
+	struct tlstall_event *event = place.event;
 
-	event.pending_in = event.pending_out = UINT32_MAX;
+	event->error = ret > 0 ? HS_NONE : UINT8_MAX;
+	event->duration = (float)(ticks - call->ticks);
+	event->ret = ret;
+	event->flags = TLSTALL_EV_FOREIGN;
+	event->pending_in = event->pending_out = UINT32_MAX;
+	recorder_commit(place);
 	__atomic_fetch_add(&mapping.header->lost.foreign_calls, 1, __ATOMIC_RELAXED);
-	recorder_event(&event, NULL);
 }
 
 void event_get_error(const SSL *ssl, struct tlstall_handshake *slot, int ret, int answer,
 		     uint32_t misuse)
 {
-	struct tlstall_event event = {
-		.type = TLSTALL_EVENT_GET_ERROR,
-		.function = FN_SSL_get_error,
-		.error = (uint8_t)answer,
-		.ticks = clock_ticks(),
-		.ssl = (uintptr_t)ssl,
-		.ret = ret,
-		.retry = slot ? slot->retries : 0,
-		.state = slot ? slot->state : 0,
-		.error_number = (uint8_t)errno,
-		.flags = role_flag(slot),
-	};
+	struct recorder_place place = begin(TLSTALL_EVENT_GET_ERROR, FN_SSL_get_error,
+					    clock_ticks(), (uintptr_t)ssl, slot);
+	struct tlstall_event *event = place.event;
 
-	event.misuse = misuse;
-	recorder_event(&event, slot);
+	event->error = (uint8_t)answer;
+	event->ret = ret;
+	if (slot) {
+		event->retry = slot->retries;
+		event->state = slot->state;
+	}
+	event->error_number = (uint8_t)errno;
+	event->misuse = misuse;
+	recorder_commit(place);
 }
 
 void event_queue(const struct call *call)
 {
-	struct tlstall_event event = {
-		.type = TLSTALL_EVENT_QUEUE,
-		.function = call->function,
-		.ticks = call->ticks,
-		.ssl = (uintptr_t)call->ssl,
-		.ossl_error = call->stale_error,
-		.flags = role_flag(call->slot),
-	};
+	struct recorder_place place = begin(TLSTALL_EVENT_QUEUE, call->function, call->ticks,
+					    (uintptr_t)call->ssl, call->slot);
 
-	recorder_event(&event, call->slot);
+	place.event->ossl_error = call->stale_error;
+	recorder_commit(place);
 }
 
 void event_transport(const struct call *call)
 {
-	struct tlstall_event event = {
-		.type = TLSTALL_EVENT_TRANSPORT,
-		.function = call->function,
-		.ticks = call->ticks,
-		.ssl = (uintptr_t)call->ssl,
-		.flags = role_flag(call->slot),
-	};
+	struct recorder_place place = begin(TLSTALL_EVENT_TRANSPORT, call->function, call->ticks,
+					    (uintptr_t)call->ssl, call->slot);
 
-	event.fd = call->slot->read.fd;
-	event.bio_name = call->slot->read.name;
-	recorder_event(&event, call->slot);
+	place.event->fd = call->slot->read.fd;
+	place.event->bio_name = call->slot->read.name;
+	recorder_commit(place);
 }
 
 void event_end(struct tlstall_handshake *slot, uint8_t function)
 {
-	struct tlstall_event event = {
-		.type = TLSTALL_EVENT_END,
-		.function = function,
-		.state = slot->state,
-		.error = slot->last_error,
-		.ticks = slot->start,
-		.ssl = slot->ssl,
-		.duration = (float)(slot->end - slot->start),
-		.ret = slot->outcome,
-		.ossl_error = slot->ossl_error,
-		.retry = slot->retries,
-		.flags = role_flag(slot),
-	};
+	struct recorder_place place =
+		begin(TLSTALL_EVENT_END, function, slot->start, slot->ssl, slot);
+	struct tlstall_event *event = place.event;
 
-	recorder_event(&event, slot);
+	event->state = slot->state;
+	event->error = slot->last_error;
+	event->duration = (float)(slot->end - slot->start);
+	event->ret = slot->outcome;
+	event->ossl_error = slot->ossl_error;
+	event->retry = slot->retries;
+	recorder_commit(place);
 	mapping_keep_time(slot->end);
 }

@@ -263,13 +263,13 @@ static void read_queues(int fd, struct tlstall_socket *out)
 		out->outq = (uint32_t)bytes;
 }
 
-bool observe_socket(struct tlstall_handshake *h, bool later, struct tlstall_socket *out)
+static bool ask_socket(struct tlstall_handshake *h, bool later, struct tlstall_socket *out)
 {
 	struct tcp_info info = {0};
 	socklen_t size = sizeof(info);
 	int fd = h->read.fd;
 
-	if (fd < 0 || !control->socket || (later && !is_still_it(h)))
+	if (later && !is_still_it(h))
 		return false;
 	*out = (struct tlstall_socket){.inq = UINT32_MAX, .outq = UINT32_MAX};
 	if (!getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size))
@@ -280,6 +280,11 @@ bool observe_socket(struct tlstall_handshake *h, bool later, struct tlstall_sock
 		look_at_addresses(h);
 	out->ticks = clock_ticks();
 	return true;
+}
+
+bool observe_socket(struct tlstall_handshake *h, bool later, struct tlstall_socket *out)
+{
+	return h->read.fd >= 0 && control->socket && ask_socket(h, later, out);
 }
 
 void observe_left_behind(struct tlstall_handshake *h)

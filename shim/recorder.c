@@ -126,43 +126,34 @@ bool recorder_retake(struct tlstall_handshake *slot, uint64_t number)
 
 /* ---- events --------------------------------------------------------------- */
 
-static void append(struct tlstall_event *ring, uint32_t mask, uint64_t *head,
-		   const struct tlstall_event *event)
-{
-	uint64_t position = __atomic_fetch_add(head, 1, __ATOMIC_RELAXED);
-	struct tlstall_event *to = &ring[position & mask];
-
-	__atomic_store_n(&to->commit, 0, __ATOMIC_RELAXED);
-	__atomic_thread_fence(__ATOMIC_RELEASE);
-	memcpy((char *)to + sizeof(to->commit), (const char *)event + sizeof(event->commit),
-	       sizeof(*event) - sizeof(event->commit));
-	__atomic_store_n(&to->commit, (uint32_t)(position + 1), __ATOMIC_RELEASE);
-}
-
 static bool in_file(const struct tlstall_handshake *slot)
 {
 	return slot >= mapping.handshakes && slot < mapping.handshakes + mapping.slot_count;
 }
 
-void recorder_event(struct tlstall_event *event, struct tlstall_handshake *slot)
+struct recorder_place recorder_reserve(struct tlstall_handshake *slot, bool opening)
 {
 	struct tlstall_header *h = mapping.header;
-	bool opening = event->type == TLSTALL_EVENT_END;
+	struct recorder_place place;
+	uint64_t position;
 
-	event->slot = TLSTALL_NO_SLOT;
-	event->tid = mapping_tid();
-	event->process = mapping_identity()->process;
 	if (slot) {
-		event->handshake = (uint32_t)slot->number;
-		if (in_file(slot))
-			event->slot = (uint32_t)(slot - mapping.handshakes);
 		opening |= slot->events < TLSTALL_OPENING;
 		slot->events = (uint8_t)(slot->events + (slot->events < UINT8_MAX));
 	}
-	if (opening)
-		append(mapping.opening, mapping.opening_mask, &h->opening_head, event);
-	else
-		append(mapping.rest, mapping.rest_mask, &h->rest_head, event);
+	position =
+		__atomic_fetch_add(opening ? &h->opening_head : &h->rest_head, 1, __ATOMIC_RELAXED);
+	place.commit = (uint32_t)(position + 1);
+	place.event = opening ? &mapping.opening[position & mapping.opening_mask]
+			      : &mapping.rest[position & mapping.rest_mask];
+	__atomic_store_n(&place.event->commit, 0, __ATOMIC_RELAXED);
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	place.event->slot =
+		slot && in_file(slot) ? (uint32_t)(slot - mapping.handshakes) : TLSTALL_NO_SLOT;
+	place.event->handshake = slot ? (uint32_t)slot->number : 0;
+	place.event->tid = mapping_tid();
+	place.event->process = mapping_identity()->process;
+	return place;
 }
 
 /* ---- texts ---------------------------------------------------------------- */
@@ -246,10 +237,11 @@ static uint64_t hash_frames(void *const *frames, int count)
 	return hash | 1;
 }
 
-uint32_t recorder_stack(void *const *frames, int count)
+uint32_t recorder_stack(void *const *frames, int count, void (*before)(void))
 {
 	struct tlstall_header *h = mapping.header;
 	uint32_t room = h->section[TLSTALL_SECTION_STACKS].count;
+	bool announced = false;
 	uint64_t hash;
 
 	if (count > TLSTALL_STACK_FRAMES)
@@ -264,6 +256,9 @@ uint32_t recorder_stack(void *const *frames, int count)
 
 		if (__atomic_load_n(&stack->hash, __ATOMIC_ACQUIRE) == hash)
 			return id;
+		if (!announced)
+			before();
+		announced = true;
 		if (!__atomic_compare_exchange_n(&stack->hash, &empty, hash, false,
 						 __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
 			continue;

@@ -29,13 +29,27 @@ static inline bool recorder_holds(const struct tlstall_handshake *slot, uint64_t
 /* Takes a lingering slot back for another note; false when it went to somebody else. */
 bool recorder_retake(struct tlstall_handshake *slot, uint64_t number);
 
-/* Copies the event into its ring; fills commit, slot, handshake, tid, process. */
-void recorder_event(struct tlstall_event *event, struct tlstall_handshake *slot);
+/*
+ * The next place in a ring, in the opening one if asked for or while the handshake is
+ * young. Slot, handshake, tid and process are filled in; the caller fills in all the rest,
+ * and then commits.
+ */
+struct recorder_place {
+	struct tlstall_event *event;
+	uint32_t commit;
+};
+struct recorder_place recorder_reserve(struct tlstall_handshake *slot, bool opening);
+
+static inline void recorder_commit(struct recorder_place place)
+{
+	__atomic_store_n(&place.event->commit, place.commit, __ATOMIC_RELEASE);
+}
 
 /* Ids of texts, equal for equal texts; 0 when there is no room or text is NULL. */
 uint8_t recorder_state(const char *text);
 uint16_t recorder_string(const char *text);
-uint32_t recorder_stack(void *const *frames, int count);
+/* Calls `before` ahead of keeping a stack that was not known. */
+uint32_t recorder_stack(void *const *frames, int count, void (*before)(void));
 
 /* Notes a libssl copy in the header. */
 void recorder_libssl(uint8_t id, uintptr_t start, uintptr_t size, uint32_t version,

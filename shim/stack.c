@@ -152,15 +152,15 @@ static int skip_own(void *const *frames, int count)
 	return skip;
 }
 
-static uint32_t take(unwind_backtrace *backtrace)
+/* In its caller's frame, as each frame of ours is one more to unwind. */
+static inline __attribute__((always_inline)) uint32_t take(unwind_backtrace *backtrace)
 {
 	void *frames[TLSTALL_STACK_FRAMES + 8];
 	int count, skip;
 
-	refresh_modules();
 	count = backtrace(frames, TLSTALL_STACK_FRAMES + 8);
 	skip = skip_own(frames, count);
-	return recorder_stack(frames + skip, count - skip);
+	return recorder_stack(frames + skip, count - skip, refresh_modules);
 }
 
 uint32_t stack_take(void)
