@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: Apache-2.0
+# No figure of instructions.txt grows by more than 2 %: instructions that the
+# shim executes in fixed work, and calls that it makes into other libraries.
+set -eu
+command -v valgrind >/dev/null || exit 77
+[ "$(uname -m)" = x86_64 ] || exit 77
+[ -z "${SANITIZE:-}" ] || exit 77
+export PYTHONDONTWRITEBYTECODE=1
+exec /usr/bin/python3 tests/bench/instructions.py check tests/checks/instructions.txt
