@@ -31,14 +31,27 @@ static bool drives_handshake(uint8_t function)
  * leaves our mark behind, and then the next op does not lie deeper. Only addresses
  * are compared, none is followed.
  */
+static bool is_from_libssl(const struct call *call)
+{
+	return call->from - call->lib->start < call->lib->size || elf_is_own(call->from);
+}
+
+/* The TLS inside a QUIC connection: an object of libssl's own, on a BIO that goes nowhere. */
+static bool is_inside_quic(const struct call *call)
+{
+	BIO *bio = call->lib->SSL_is_quic ? call->lib->SSL_get_rbio(call->ssl) : NULL;
+
+	return bio && call->lib->BIO_method_type(bio) == BIO_TYPE_NULL;
+}
+
 static bool is_nested(const struct call *call)
 {
 	const struct track *track = call->track;
 
-	if (!track_is_inside(track))
-		return false;
-	return call->from - call->lib->start < call->lib->size || elf_is_own(call->from) ||
-	       (track->in_tid == mapping_tid() && (uintptr_t)call < track->in_frame);
+	if (is_from_libssl(call) && (track_is_inside(track) || is_inside_quic(call)))
+		return true;
+	return track_is_inside(track) && track->in_tid == mapping_tid() &&
+	       (uintptr_t)call < track->in_frame;
 }
 
 static void go_inside(const struct call *call)

@@ -21,11 +21,16 @@ static void enter(struct tlstall_handshake *slot, uint8_t function)
 	handshake_enter(slot, &in);
 }
 
+static bool is_quic(const struct libssl *lib, const SSL *ssl)
+{
+	return lib->SSL_is_quic && lib->SSL_is_quic(ssl);
+}
+
 /* A renegotiation inside an op, or a handshake that libssl drives itself (BIO_f_ssl). */
 static void on_start(const struct libssl *lib, const SSL *ssl)
 {
 	struct track *track = track_make(lib, ssl);
-	bool post_handshake = lib->SSL_version(ssl) == TLS1_3_VERSION;
+	bool post_handshake = lib->SSL_version(ssl) == TLS1_3_VERSION || is_quic(lib, ssl);
 	struct tlstall_handshake *slot;
 
 	if (!track || track->phase == PHASE_RUNNING ||
@@ -90,7 +95,8 @@ void call_info(const struct libssl *lib, const SSL *ssl, int where, int ret)
 		note_alert(slot, where, ret);
 	else if ((where & SSL_CB_LOOP) && slot->outcome != TLSTALL_OUTCOME_OK)
 		handshake_state(slot, observe_state(lib, ssl), clock_ticks());
-	if (internal && (where & SSL_CB_EXIT))
+	/* a QUIC connection is locked in here, and SSL_get_error would disturb it */
+	if (internal && (where & SSL_CB_EXIT) && (ret > 0 || !is_quic(lib, ssl)))
 		call_internal(track, ssl, ret);
 	if (track->phase != PHASE_RUNNING)
 		attempt_linger(track);
