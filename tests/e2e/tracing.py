@@ -103,9 +103,11 @@ class Trace:
         returned = [c for c in during[:h.calls]]
         assert h.calls - len(returned) in (0, 1), (h, ops)
         assert [c.retry for c in returned] == list(range(len(returned))), returned
+        # A kill may come between the count of a call and its record.
+        missing = h.calls - len(returned)
         wants = [c.error for c in returned]
-        assert wants.count("SSL_ERROR_WANT_READ") == h.want_read, (h, wants)
-        assert wants.count("SSL_ERROR_WANT_WRITE") == h.want_write, (h, wants)
+        assert 0 <= h.want_read - wants.count("SSL_ERROR_WANT_READ") <= missing, (h, wants)
+        assert 0 <= h.want_write - wants.count("SSL_ERROR_WANT_WRITE") <= missing, (h, wants)
         times = [s["at_ns"] for s in h.states or []]
         assert times == sorted(times) and all(0 <= t <= h.duration_ns for t in times), h
         for alert in h.alerts or []:
