@@ -117,18 +117,35 @@ static void print_processes(const struct live *live)
 
 /* ---- records ------------------------------------------------------------------------- */
 
+static void print_record(const struct subject *subject, struct symbols *symbols)
+{
+	json_t *record = record_handshake(subject, symbols);
+
+	if (!record)
+		return;
+	json_dumpf(record, stdout, JSON_COMPACT);
+	putchar('\n');
+	json_decref(record);
+}
+
+/* Symbols take long to read: once for each trace, of which a host has few, handshakes many. */
 static void print_records(const struct live *live)
 {
-	for (unsigned i = 0; i < live->subject_count; i++) {
-		struct symbols *symbols = symbols_of_trace(live->subjects[i]->trace);
-		json_t *record = record_handshake(live->subjects[i], symbols);
+	struct symbols **symbols = calloc(live->file_count + 1, sizeof(struct symbols *));
 
-		if (record)
-			json_dumpf(record, stdout, JSON_COMPACT);
-		putchar('\n');
-		json_decref(record);
-		symbols_free(symbols);
+	for (unsigned i = 0; i < live->subject_count; i++) {
+		struct trace *trace = live->subjects[i]->trace;
+		unsigned file = 0;
+
+		while (file < live->file_count && live->files[file]->trace != trace)
+			file++;
+		if (symbols && !symbols[file])
+			symbols[file] = symbols_of_trace(trace);
+		print_record(live->subjects[i], symbols ? symbols[file] : NULL);
 	}
+	for (unsigned i = 0; symbols && i <= live->file_count; i++)
+		symbols_free(symbols[i]);
+	free(symbols);
 }
 
 /* ---- the command ----------------------------------------------------------------------- */
