@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every way in which a program comes to libssl: each handshake is seen, and the
+program's own output is the same. What a system does not have is skipped by name."""
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+
+import pytest
+
+import servers
+import tracing
+
+CLIENTS = pathlib.Path(__file__).parent / "clients"
+CC = os.environ.get("CC", "cc")
+
+
+def soname():
+    """Of the libssl that new programs are linked with."""
+    listing = subprocess.run(["/sbin/ldconfig", "-p"], capture_output=True, text=True, check=True)
+    linked = subprocess.run(["ldd", "/usr/bin/openssl"], capture_output=True, text=True, check=True)
+    name, = set(re.findall(r"libssl\.so\.[\d.]+", linked.stdout))
+    assert name in listing.stdout
+    return name
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """built(source, options...): compiles one of the clients, once for each set of options."""
+    directory, made = tmp_path_factory.mktemp("reach"), {}
+
+    def build(source, *options):
+        if (source, options) not in made:
+            output = directory / f"{pathlib.Path(source).stem}-{len(made)}"
+            compiler = CC if source.endswith(".c") else "c++"
+            subprocess.run([compiler, "-o", output, CLIENTS / source, *options], check=True)
+            made[source, options] = output
+        return made[source, options]
+
+    return build
+
+
+@pytest.fixture
+def port(authority, start):
+    return str(start(servers.s_server(authority.ecdsa)).port)
+
+
+def needs(*programs):
+    for program in programs:
+        if not shutil.which(program):
+            pytest.skip(f"no {program} here")
+
+
+def seen(argv, handshakes=1, env=None, varies=(), function=None):
+    """Runs it without and with the shim: the same to its user, every handshake seen to succeed."""
+    plain = tracing.run(argv, env=env)
+    result = tracing.traced(argv, env=env)
+    tracing.compare(plain, result, varies)
+    trace = result.trace
+    assert [h.outcome for h in trace.handshakes] == ["ok"] * handshakes, (result, trace.handshakes)
+    assert all(len(h.states) > 3 for h in trace.handshakes)
+    if function:
+        assert {trace.ops(h)[0].fn for h in trace.handshakes} == {function}
+    return plain, trace
+
+
+def test_nothing_is_seen_without_the_shim(built, port):
+    """The rows below do not pass by themselves."""
+    result = tracing.traced(["/usr/bin/env", "-u", "LD_PRELOAD", built("by_dlsym.c", "-ldl"), port, soname()])
+    assert "SSL_connect 1, error 0" in result.stdout and not result.trace.handshakes
+
+
+def test_dlsym(built, port):
+    plain, trace = seen([built("by_dlsym.c", "-ldl"), port, soname()], function="SSL_connect")
+    assert "SSL_connect 1, error 0" in plain.stdout
+    assert [c.error for c in trace.calls if c.fn == "SSL_get_error"] == ["SSL_ERROR_NONE"]
+
+
+def test_dlsym_left_alone(built, port):
+    """Told not to, it leaves dlsym alone; the handshake still shows by its info callback."""
+    command = [built("by_dlsym.c", "-ldl"), port, soname()]
+    trace = tracing.traced(command, env={"TLSTALL_REACH": "none"}).trace
+    assert "SSL_connect" not in trace.functions()
+
+
+def test_dlmopen(built, port):
+    plain, _ = seen([built("by_dlsym.c", "-ldl"), port, soname(), "dlmopen"], function="SSL_connect")
+    assert "SSL_connect 1, error 0" in plain.stdout
+
+
+@pytest.mark.parametrize("mode", ["local", "global", "deepbind", "deepbind-lazy", "local-lazy"])
+def test_plugin(mode, built, port):
+    plugin = built("plugin.c", "-shared", "-fPIC", "-lssl")
+    plain, _ = seen([built("plugin_host.c", "-ldl"), port, mode, plugin], handshakes=2,
+                    function="SSL_connect")
+    assert plain.stdout == "0: 1\n1: 1\n"
+
+
+@pytest.mark.parametrize("mode", ["local", "global", "deepbind"])
+def test_two_copies_in_one_process(mode, built, port, tmp_path):
+    """A second libssl, under another soname."""
+    path = subprocess.run([CC, "-print-file-name=libssl.so"], capture_output=True, text=True,
+                          check=True).stdout.strip()
+    name = soname()
+    other = name.replace("libssl", "libssx")
+    copy = tmp_path / other
+    copy.write_bytes(pathlib.Path(path).read_bytes().replace(name.encode() + b"\0",
+                                                             other.encode() + b"\0"))
+    plugins = [built("plugin.c", "-shared", "-fPIC", "-lssl"),
+               built("plugin.c", "-shared", "-fPIC", str(copy), f"-Wl,-rpath,{tmp_path}")]
+    assert other in tracing.run(["ldd", plugins[1]]).stdout
+    seen([built("plugin_host.c", "-ldl"), port, mode, *plugins], handshakes=4, function="SSL_connect")
+
+
+OTHER = {"libssl.so.3": "libssl.so.1.1", "libssl.so.1.1": "libssl.so.3", "libssl.so.4": "libssl.so.3"}
+
+
+@pytest.mark.parametrize("mode", ["local", "global", "deepbind"])
+def test_two_versions_in_one_process(mode, built, port):
+    other = OTHER[soname()]
+    roots = pathlib.Path(os.environ.get("TLSTALL_ROOTS", "/var/tmp/tlstall-roots"))
+    places = [pathlib.Path("/usr/lib"), roots / "bullseye-amd64/usr/lib"]
+    found = next((p for place in places for p in place.glob(f"*/{other}")), None)
+    if not found:
+        pytest.skip(f"no {other} here")
+    plugins = [built("plugin.c", "-shared", "-fPIC", "-lssl"),
+               built("plugin.c", "-shared", "-fPIC", str(found), "-Wl,--allow-shlib-undefined")]
+    seen([built("plugin_host.c", "-ldl"), port, mode, *plugins], handshakes=4,
+         env={"LD_LIBRARY_PATH": str(libraries_of(found, plugins[1]))}, function="SSL_connect")
+
+
+def libraries_of(libssl, beside):
+    """A directory with that libssl and its libcrypto, and nothing else of their system."""
+    directory = beside.with_suffix(".libraries")
+    directory.mkdir(exist_ok=True)
+    for name in (libssl.name, libssl.name.replace("ssl", "crypto")):
+        shutil.copy(libssl.with_name(name), directory)
+    return directory
+
+
+@pytest.mark.parametrize("how", [[], ["write"]], ids=["BIO_do_handshake", "BIO_write"])
+def test_ssl_bio(how, built, port):
+    plain, _ = seen([built("ssl_bio.c", "-lssl", "-lcrypto"), port, *how])
+    assert "read 1" in plain.stdout
+
+
+def test_s_server_www(authority, start):
+    server = start(servers.s_server(authority.ecdsa, trace=True))
+    for _ in range(2):
+        tracing.run(["/usr/bin/openssl", "s_client", "-connect", f"127.0.0.1:{server.port}"],
+                    stdin="GET / HTTP/1.0\r\n\r\n")
+    server.end()
+    assert [(h.role, h.outcome) for h in server.trace.handshakes] == [("server", "ok")] * 2
+    assert all(h.calls == 1 and len(h.states) > 3 for h in server.trace.handshakes)
+
+
+def test_ctypes(port):
+    needs("python3")
+    plain, _ = seen(["/usr/bin/python3", CLIENTS / "by_ctypes.py", port, soname()],
+                    function="SSL_connect")
+    assert "SSL_connect 1 error 0" in plain.stdout
+
+
+def test_php_curl(port):
+    needs("php")
+    if "curl" not in tracing.run(["/usr/bin/php", "-m"]).stdout.split():
+        pytest.skip("no php-curl here")
+    plain, _ = seen(["/usr/bin/php", CLIENTS / "curl.php", port], function="SSL_connect")
+    assert plain.stdout == "answered\n"
+
+
+def test_qt(built, port):
+    needs("pkg-config", "c++")
+    flags = subprocess.run(["pkg-config", "--cflags", "--libs", "Qt6Network"], capture_output=True,
+                           text=True)
+    if flags.returncode:
+        pytest.skip("no qt6-base-dev here")
+    plain, _ = seen([built("qt.cpp", "-fPIC", *flags.stdout.split()), port], function="SSL_connect")
+    assert plain.stdout == "encrypted 1\nanswered 1\n"
+
+
+def test_node(port):
+    needs("node")
+    node = shutil.which("node")
+    if "libssl" not in tracing.run(["ldd", node]).stdout:
+        pytest.skip("this node brings its own OpenSSL")
+    plain, _ = seen([node, CLIENTS / "node.js", port])
+    assert plain.stdout.startswith("connected TLSv1.")
+
+
+def test_dig(port):
+    """Over TLS, to a server that never answers: the handshake is all there is."""
+    needs("dig")
+    if "+[no]tls" not in tracing.run(["/usr/bin/dig", "-h"]).stdout:
+        pytest.skip("this dig knows no TLS")
+    varies = [(r"^;; (communications error|Connection to|no servers).*\n?", ""), (r"^\n", "")]
+    seen(["/usr/bin/dig", "+tls", "+tries=1", "+time=1", "@127.0.0.1", "-p", port, "example.org"],
+         varies=varies)
+
+
+def test_ruby(port):
+    needs("ruby")
+    script = ("require 'socket'; require 'openssl';"
+              "tls = OpenSSL::SSL::SSLSocket.new(TCPSocket.new('127.0.0.1', ARGV[0].to_i));"
+              "tls.connect; puts tls.ssl_version")
+    plain, _ = seen(["/usr/bin/ruby", "-e", script, port], function="SSL_connect")
+    assert plain.stdout.startswith("TLSv1.")
+
+
+def test_quic(authority, built):
+    probe = subprocess.run([CC, "-fsyntax-only", "-include", "openssl/ssl.h", "-include",
+                            "openssl/quic.h", "-x", "c", "-"], text=True, capture_output=True,
+                           input="void *f = (void *)SSL_new_listener;")
+    if probe.returncode:
+        pytest.skip("this OpenSSL serves no QUIC")
+    plain, trace = seen([built("quic.c", "-lssl", "-lcrypto", "-lpthread"), authority.ecdsa.cert,
+                         authority.ecdsa.key], handshakes=2)
+    assert "client: write 1, read 1" in plain.stdout
+    assert {h.role for h in trace.handshakes} == {"client", "server"}
