@@ -257,7 +257,9 @@ static void note_op(const struct call *call, const struct handshake_leave *in)
 
 static void want_mismatch(const struct call *call, const struct handshake_leave *in)
 {
-	if (in->error == HS_SYSCALL && !in->ossl_error && !in->error_number &&
+	bool nothing_wrong = !in->error_number || in->error_number == EAGAIN;
+
+	if (in->error == HS_SYSCALL && !in->ossl_error && nothing_wrong &&
 	    call->lib->SSL_want(call->ssl) != SSL_NOTHING)
 		call->slot->flags |= TLSTALL_HS_WANT_MISMATCH;
 }
