@@ -282,19 +282,45 @@ static void set_counts(json_t *record, const struct subject *subject)
 		set_text(record, "reason", trace_string(subject->trace, h->reason));
 }
 
-static void set_verdict(json_t *record, const struct verdict *verdict)
+static json_t *texts(const struct verdict *verdict)
 {
-	json_t *evidence = json_array(), *others = json_array();
+	json_t *evidence = json_array();
 
 	for (unsigned i = 0; i < verdict->evidence_count; i++)
 		json_array_append_new(evidence, record_text(verdict->evidence[i]));
+	return evidence;
+}
+
+/* The causes that took part too, the costliest first. */
+static void set_other_verdicts(json_t *record, const struct subject *subject)
+{
+	json_t *others = json_array();
+
+	for (unsigned i = 1; i < subject->verdict_count; i++) {
+		const struct verdict *verdict = &subject->verdicts[i];
+		json_t *other = json_object();
+
+		set(other, "cause", json_string_nocheck(cause_name(verdict->cause)));
+		set(other, "fault", json_string_nocheck(fault_name(verdict->fault)));
+		set(other, "confidence", json_string_nocheck(confidence_name(verdict->confidence)));
+		set_number(other, "cost_ns", verdict->cost_ns);
+		set(other, "evidence", texts(verdict));
+		json_array_append_new(others, other);
+	}
+	set(record, "also", others);
+}
+
+static void set_verdict(json_t *record, const struct verdict *verdict)
+{
+	json_t *others = json_array();
+
 	for (unsigned i = 0; i < verdict->not_told_from_count; i++)
 		json_array_append_new(others,
 				      json_string_nocheck(cause_name(verdict->not_told_from[i])));
 	set(record, "cause", json_string_nocheck(cause_name(verdict->cause)));
 	set(record, "fault", json_string_nocheck(fault_name(verdict->fault)));
 	set(record, "confidence", json_string_nocheck(confidence_name(verdict->confidence)));
-	set(record, "evidence", evidence);
+	set(record, "evidence", texts(verdict));
 	set(record, "not_told_from", others);
 	set_text(record, "advice", verdict->advice);
 }
@@ -313,6 +339,8 @@ json_t *record_handshake(const struct subject *subject, struct symbols *symbols)
 	set_counts(record, subject);
 	if (subject->verdict_count)
 		set_verdict(record, &subject->verdicts[0]);
+	if (subject->verdict_count > 1)
+		set_other_verdicts(record, subject);
 	set_stack(record, subject->trace, h->stack_fail ? h->stack_fail : h->stack_first, symbols);
 	return record;
 }
