@@ -276,13 +276,33 @@ static bool is_of_process(const struct live *live, struct trace *trace, unsigned
 	       (!trace_process(trace, index, &process) && (pid_t)process.pid == live->pid);
 }
 
+/* The first read after the handshake belongs to it. */
+static bool hangs_in_read(const struct live_file *file, const struct tlstall_handshake *h)
+{
+	return h->enter && h->outcome == TLSTALL_OUTCOME_OK && is_alive(file, h->process);
+}
+
+static int add_if_bad(struct reading *reading, const struct tlstall_handshake *h)
+{
+	struct subject *subject;
+
+	if (!is_of_process(reading->live, reading->file->trace, h->process))
+		return 0;
+	subject = make_subject(reading, h);
+	if (subject && subject->verdicts[0].cause == CAUSE_NONE) {
+		free(subject);
+		return 0;
+	}
+	return add_subject(reading->live, subject);
+}
+
 static int take_handshake(struct reading *reading, const struct tlstall_handshake *h)
 {
 	const struct live_file *file = reading->file;
 
 	if (h->end) {
 		count_ended(reading, h);
-		return 0;
+		return hangs_in_read(file, h) ? add_if_bad(reading, h) : 0;
 	}
 	if (!is_alive(file, h->process) && !reading->live->dead)
 		return 0;
