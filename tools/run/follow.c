@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "diagnosis/facts.h"
 #include "tlstall/environment.h"
 #include "trace/reader.h"
 #include "view/call.h"
@@ -26,6 +27,8 @@
 #define SCAN_NS (200 * MS)
 /* Two clock pairs that are nearer tell too little of how long a tick is. */
 #define LEAST_AGE_NS (12 * MS)
+/* All of a trace is read for them. */
+#define NEIGHBOURS_NS (500 * MS)
 /* Events read of one trace, and given out, before it is the others' turn. */
 #define READ_AT_ONCE 100000
 #define GIVE_AT_ONCE 5000
@@ -48,6 +51,20 @@ struct symbols *followed_symbols(struct followed *followed)
 	return followed->symbols;
 }
 
+const struct neighbours *followed_neighbours(struct followed *followed)
+{
+	uint64_t now = now_of(CLOCK_MONOTONIC);
+
+	if (followed->neighbours && now - followed->neighbours_ns < NEIGHBOURS_NS)
+		return followed->neighbours;
+	neighbours_free(followed->neighbours);
+	followed->neighbours = NULL;
+	neighbours_read(followed->trace, &followed->neighbours);
+	/* however long it took, not all the time goes into it */
+	followed->neighbours_ns = now_of(CLOCK_MONOTONIC);
+	return followed->neighbours;
+}
+
 bool followed_handshake(const struct followed *followed, const struct tlstall_event *event,
 			struct tlstall_handshake *out)
 {
@@ -64,6 +81,7 @@ bool followed_handshake(const struct followed *followed, const struct tlstall_ev
 static void free_followed(struct follow *follow, struct followed *followed)
 {
 	symbols_free(followed->symbols);
+	neighbours_free(followed->neighbours);
 	watches_free(&followed->watches);
 	if (followed->cursor)
 		trace_cursor_close(followed->cursor);

@@ -25,6 +25,8 @@ struct followed {
 	struct watches watches;
 	struct symbols *symbols; /* made when they are first needed */
 	bool symbols_made;
+	struct neighbours *neighbours; /* read again when they are too old */
+	uint64_t neighbours_ns;	       /* ... CLOCK_MONOTONIC */
 	size_t queued;	   /* its events in the merge */
 	uint64_t lost;	   /* of the cursor, reported so far */
 	uint64_t last_ns;  /* of its latest event */
@@ -35,6 +37,8 @@ struct followed {
 };
 
 struct symbols *followed_symbols(struct followed *followed);
+/* What the trace tells of its handshakes together; NULL: cannot be read. */
+const struct neighbours *followed_neighbours(struct followed *followed);
 /* The handshake of an event: in the file, else in hand; false: gone. */
 bool followed_handshake(const struct followed *followed, const struct tlstall_event *event,
 			struct tlstall_handshake *out);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "diagnosis/facts.h"
 #include "run/settings.h"
 #include "view/call.h"
 #include "view/record.h"
@@ -163,11 +164,15 @@ static void on_handshake(void *context, struct followed *from, const struct tlst
 			 const struct kernel_view *view)
 {
 	struct output *output = context;
+	const struct neighbours *neighbours;
 	struct symbols *symbols = NULL;
 	struct subject subject;
 	bool bad;
 
-	subject_make(from->trace, h, view, &subject);
+	subject_look(from->trace, h, view, &subject);
+	if (subject_is_bad(&subject) && (neighbours = followed_neighbours(from)))
+		neighbours_add(neighbours, &subject.facts);
+	subject_judge(&subject);
 	bad = subject_is_bad(&subject);
 	if (output->options->jsonl) {
 		if (bad || output->options->stacks)

@@ -12,6 +12,8 @@
 #define LOOKS 64
 /* For what is told only later: a refusal in the first read, an exit after giving up. */
 #define LINGER_NS 2000000000ull
+/* ... and for one that is not coming back. */
+#define LINGER_INSIDE_NS 5000000000ull
 
 struct watched_slot {
 	uint64_t reported; /* number of the last handshake that is dealt with */
@@ -73,8 +75,9 @@ static bool all_is_known(const struct watch *watch, uint64_t now_ns)
 	bool read = (h->flags & TLSTALL_HS_FIRST_READ) && !call_is_retry(h->first_read_error);
 	/* whether its process ended with it is yet to be seen */
 	bool done = h->status == TLSTALL_SLOT_DONE && h->outcome != TLSTALL_OUTCOME_ABANDONED;
+	uint64_t linger_ns = h->enter ? LINGER_INSIDE_NS : LINGER_NS;
 
-	return watch->ended_ns && (done || read || now_ns - watch->ended_ns > LINGER_NS);
+	return watch->ended_ns && (done || read || now_ns - watch->ended_ns > linger_ns);
 }
 
 /* ---- looking ----------------------------------------------------------------- */
@@ -158,7 +161,7 @@ static bool ask_kernel(struct watch *watch, struct trace *trace, uint64_t now_ns
 	struct tlstall_clock_pair clock;
 	struct tlstall_process process;
 
-	if (watch->ended_ns || (watch->looked_ns && now_ns - watch->looked_ns < LOOK_AGAIN_NS))
+	if ((watch->ended_ns && !watch->h.enter) || (watch->looked_ns && now_ns - watch->looked_ns < LOOK_AGAIN_NS))
 		return false;
 	clock = trace_read_clock(trace);
 	if (clock.ticks < watch->h.start ||
