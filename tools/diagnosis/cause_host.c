@@ -63,12 +63,20 @@ static bool judge_callback_now(const struct sight *s, struct verdict *v)
 	return true;
 }
 
+/* So much computing that the rest was waiting for the CPU: a callback's wait costs none. */
+static bool is_starved_of_cpu(const struct sight *s)
+{
+	uint64_t cpu = s->time.cpu_ns;
+
+	return !s->may_block && cpu >= STALL_NS && cpu >= s->time.wait_in_call_ns / 10;
+}
+
 static bool judge_callback_then(const struct sight *s, struct verdict *v)
 {
 	uint64_t waited = s->time.wait_in_call_ns, held = held_ns(s);
 	bool there = data_was_there(s, held);
 
-	if (s->stuck || has_spun(s))
+	if (s->stuck || has_spun(s) || is_starved_of_cpu(s))
 		return false;
 	if (!s->may_block && waited >= NOTABLE_NS) {
 		v->cost_ns = waited;
@@ -120,7 +128,8 @@ bool judge_CPU_HEAVY(const struct sight *s, struct verdict *v)
 {
 	bool runs = stuck_inside(s, WAIT_RUNNING);
 	uint64_t cpu = s->time.cpu_ns;
-	bool ran = cpu >= STALL_NS && cpu >= s->f->age_ns / 4 && !has_spun(s);
+	bool starved = is_starved_of_cpu(s) && s->time.wait_in_call_ns >= NOTABLE_NS;
+	bool ran = cpu >= STALL_NS && (cpu >= s->f->age_ns / 4 || starved) && !has_spun(s);
 
 	if (!runs && !ran)
 		return false;
@@ -133,6 +142,13 @@ bool judge_CPU_HEAVY(const struct sight *s, struct verdict *v)
 		    span(s->f->age_ns).s);
 	if (s->f->longest_call_ns)
 		say(v, "the longest call took %s", span(s->f->longest_call_ns).s);
+	if (starved) {
+		v->cost_ns += s->time.wait_in_call_ns;
+		v->confidence = CONFIDENCE_MEDIUM;
+		say(v, "%s more inside, in calls that cannot block: others want the CPU too",
+		    span(s->time.wait_in_call_ns).s);
+		doubt(v, CAUSE_CALLBACK_BLOCKED);
+	}
 	if (runs && s->f->stack_symbols)
 		say(v, "stack: %.150s", s->f->stack_symbols);
 	return true;

@@ -171,8 +171,9 @@ bool judge_SLOW_BUT_FINE(const struct sight *s, struct verdict *v)
 {
 	uint64_t waited = s->time.gap_waiting_ns + s->time.wait_in_call_ns;
 	uint64_t longest = awaited_peer_ns(s);
+	bool lost = longest > 2 * s->rtt_ns + 100 * MS;
 
-	if (!s->ok || !s->slow || s->rtt_ns < 50 * MS || longest > 2 * s->rtt_ns + 100 * MS ||
+	if (!s->ok || !s->slow || s->rtt_ns < 50 * MS || longest > one_loss_ns(s) ||
 	    waited < s->f->age_ns / 2)
 		return false;
 	v->cost_ns = waited;
@@ -181,6 +182,10 @@ bool judge_SLOW_BUT_FINE(const struct sight *s, struct verdict *v)
 	    span(longest ? longest : waited).s);
 	if (s->f->hello_retry)
 		say(v, "one of them is a HelloRetryRequest");
+	if (lost) {
+		v->confidence = CONFIDENCE_LOW;
+		say(v, "the longest is what it takes when one packet is lost and sent again");
+	}
 	doubt(v, CAUSE_PEER_SILENT);
 	return true;
 }

@@ -51,7 +51,7 @@ static void judge_silence(const struct sight *s, struct verdict *v)
 static bool judge_slowness(const struct sight *s, struct verdict *v)
 {
 	uint64_t waited = awaited_peer_ns(s), inside = s->time.wait_in_call_ns;
-	bool told = waited >= NOTABLE_NS && waited > 3 * s->rtt_ns + 200 * MS;
+	bool told = waited >= NOTABLE_NS && waited > one_loss_ns(s);
 
 	if (s->stuck || !s->slow || retransmitted(s))
 		return false;

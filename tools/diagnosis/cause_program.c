@@ -55,7 +55,9 @@ bool judge_STALE_ERROR_QUEUE(const struct sight *s, struct verdict *v)
 	bool filled =
 		s->h->misuse & TLSTALL_MISUSE_QUEUE || s->h->flags & TLSTALL_HS_SHORT_GET_ERROR;
 
-	if (!filled || !broke_off(s))
+	/* an error of another operation, or of another thread's: see GET_ERROR_MISUSE */
+	if (!filled || !broke_off(s) ||
+	    s->h->misuse & (TLSTALL_MISUSE_THREAD | TLSTALL_MISUSE_OTHER))
 		return false;
 	v->cost_ns = s->f->age_ns;
 	v->confidence = CONFIDENCE_HIGH;
@@ -96,12 +98,13 @@ bool is_want_mismatch(const struct sight *s)
 	const struct tlstall_handshake *h = s->h;
 	const uint32_t version_3 = 0x30000000;
 
-	if (!s->failed || !(h->flags & TLSTALL_HS_WANT_MISMATCH) || h->last_errno ||
-	    h->last_error != ERROR_SYSCALL)
+	if (!s->failed || !(h->flags & TLSTALL_HS_WANT_MISMATCH) || h->last_error != ERROR_SYSCALL)
 		return false;
 	/* the end of the stream was there: no retry was forgotten */
 	if (h->at_end.ticks && h->at_end.tcp_state == TCP_CLOSE_WAIT)
 		return false;
+	if (h->last_errno)
+		return h->last_errno == EAGAIN;
 	/* 1.1.1 says the same of a plain end of the stream, and so do BIOs of programs */
 	return h->flags & TLSTALL_HS_OVERLAP || (s->f->libssl_version >= version_3 &&
 						 (h->read.type == BIO_TYPE_SOCKET || s->memory));
@@ -112,7 +115,8 @@ bool judge_WANT_FLAG_MISMATCH(const struct sight *s, struct verdict *v)
 	if (!is_want_mismatch(s))
 		return false;
 	v->cost_ns = s->f->age_ns;
-	say(v, "SSL_ERROR_SYSCALL with errno 0 and an empty queue, while SSL_want said \"again\"");
+	say(v, "SSL_ERROR_SYSCALL with errno %u and an empty queue, while SSL_want said \"again\"",
+	    s->h->last_errno);
 	if (s->h->flags & TLSTALL_HS_OVERLAP) {
 		v->confidence = CONFIDENCE_HIGH;
 		say(v, "two threads were inside operations on this object at once");

@@ -66,6 +66,8 @@ void sight_make(const struct facts *facts, struct sight *out);
 
 /* Whether the stall is a wait for bytes of the peer, as far as anyone can know. */
 bool awaits_peer(const struct sight *s);
+/* What a flight takes at most when one packet of it was lost and sent again. */
+uint64_t one_loss_ns(const struct sight *s);
 /* How long a handshake that has ended waited for one flight of its peer. */
 uint64_t awaited_peer_ns(const struct sight *s);
 /* Memory BIOs: what was written was never taken; nothing lies there for either side. */

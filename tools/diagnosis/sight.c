@@ -185,6 +185,12 @@ bool awaits_peer(const struct sight *s)
 	return waits_outside(s);
 }
 
+uint64_t one_loss_ns(const struct sight *s)
+{
+	/* a round trip, and the sender's timeout: three of them at first, 200 ms at least */
+	return s->rtt_ns ? 5 * s->rtt_ns + NOTABLE_NS : 0;
+}
+
 uint64_t awaited_peer_ns(const struct sight *s)
 {
 	const struct tlstall_handshake *h = s->h;
