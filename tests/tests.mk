@@ -6,6 +6,7 @@
 #   make unit      tests/unit/test_*.c against the tool's objects, tests/unit/shim/test_*.c against the shim's
 #   make fuzz      tests/fuzz/fuzz_*.c, FUZZ_SECONDS each
 #   make bench     what tlstall costs, see tests/bench/bench.mk
+#   make confusion what the diagnosis says of each reproduction, into doc/DIAGNOSIS.md
 #   make e2e       real programs against real servers; PYTEST_ARGS are passed on
 #   make check-matrix   the end-to-end tests in roots of five Debian suites: OpenSSL 1.1.1 to 4.0
 
@@ -82,3 +83,11 @@ $(STALLS): $(BUILD)/%: %.c tests/stalls/stall.c tests/stalls/stall.h tests/progr
 	$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) $< tests/stalls/stall.c tests/programs/common.c -lssl -lcrypto -lpthread -o $@
 
 include tests/bench/bench.mk
+
+# The table in doc/DIAGNOSIS.md of what is said of each reproduction.
+.PHONY: confusion
+CONFUSION := $(abspath $(BUILD))/confusion.jsonl
+confusion: all test-binaries
+	@rm -f $(CONFUSION)
+	@TLSTALL_CONFUSION=$(CONFUSION) TLSTALL_COUNTS=/dev/null PYTEST_ARGS="$(notdir $(wildcard tests/e2e/test_causes_*.py))" tests/e2e/run
+	@tests/e2e/confusion.py $(CONFUSION) doc/DIAGNOSIS.md

@@ -7,6 +7,7 @@ import tempfile
 
 import pytest
 
+import network
 import peer
 import pki
 import servers
@@ -57,3 +58,19 @@ def start():
             server.close()
         else:
             server.stop()
+
+
+@pytest.fixture
+def make_network(start):
+    """make_network(...): a network.Network; its end is seen to."""
+    if reason := network.why_not():
+        pytest.skip(reason)
+    made = []
+
+    def make(**properties):
+        made.append(network.Network(**properties))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()

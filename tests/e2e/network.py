@@ -145,7 +145,7 @@ class Network:
     """near and far: Namespaces; 127.0.0.1 of near leads to 127.0.0.1 of far.
 
     delay: of one direction, in seconds. loss: share of the packets that far and
-    near lose. rate: what tc takes, of packets towards near. mtu: of both ends.
+    near lose, evenly: so that hardly ever one is lost and what is sent again in its place. rate: what tc takes, of packets towards near. mtu: of both ends.
     """
 
     def __init__(self, delay=0, loss=0, rate=None, mtu=1500):
@@ -155,7 +155,7 @@ class Network:
             self._join_localhost()
             if loss:
                 for end in self.near, self.far:
-                    end.drop(f"numgen random mod 1000 < {round(loss * 1000)}")
+                    end.drop(f"numgen inc mod {round(1 / loss)} == 1")
             if rate:
                 self.far.command("tc", "qdisc", "add", "dev", "wire", "root", "tbf", "rate", rate,
                                  "burst", "1600", "limit", "30000")

@@ -33,8 +33,8 @@ def await_that(condition, what, timeout=20):
 
 
 class Server:
-    """A server process; with `trace`, under `tlstall run`, and then .trace is what was recorded.
-    `within`: the network.Namespace that it runs in."""
+    """A server process; with `trace` (True, or options), under `tlstall run`, and then .trace is
+    what was recorded. `within`: the network.Namespace that it runs in."""
 
     stop_signal = signal.SIGTERM
 
@@ -43,7 +43,8 @@ class Server:
         self.port, self.trace, self.within = port, None, within
         self.directory = pathlib.Path(directory or tempfile.mkdtemp(prefix="tlstall-"))
         self.log = self.directory / "server.log"
-        self.recorder = tracing.Recorder(self.directory) if trace else None
+        options = () if trace is True else trace
+        self.recorder = tracing.Recorder(self.directory, options) if trace else None
         if trace:
             argv = self.recorder.command(
                 argv, tracing.copy_products(self.directory) if user else tracing.TLSTALL)
@@ -119,12 +120,12 @@ class Server:
         self.stop()
 
 
-def s_server(certificate, only=None, www=True, **options):
+def s_server(certificate, only=None, www=True, more=(), **options):
     """www: answers HTTP; else it would send what it reads from its standard input."""
     port = free_port()
     argv = ["/usr/bin/openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-cert",
             certificate.cert, "-key", certificate.key,
-            *(["-www"] if www else []), *({TLS12: ["-tls1_2"], TLS13: ["-tls1_3"], None: []}[only])]
+            *(["-www"] if www else []), *more, *({TLS12: ["-tls1_2"], TLS13: ["-tls1_3"], None: []}[only])]
     return Server(argv, port, ready="ACCEPT", stdin=subprocess.PIPE, **options)
 
 
@@ -142,7 +143,7 @@ http {{
     lingering_close off;
     server {{
         listen 127.0.0.1:{port} {tls};
-        {certificate}
+        {certificate} {more}
         server_name localhost;
         {location}
     }}
@@ -150,13 +151,14 @@ http {{
 """
 
 
-def nginx(certificate=None, only=None, location='location / { return 200 "hello\\n"; }', **options):
+def nginx(certificate=None, only=None, location='location / { return 200 "hello\\n"; }', more="",
+          port=None, **options):
     """certificate None: plain HTTP in front (the interesting TLS is then upstream)."""
-    port = free_port()
+    port = port or free_port()
     directory = pathlib.Path(tempfile.mkdtemp(prefix="tlstall-"))
     protocols = {TLS12: "TLSv1.2", TLS13: "TLSv1.3", None: "TLSv1.2 TLSv1.3"}[only]
     (directory / "nginx.conf").write_text(NGINX.format(
-        directory=directory, port=port, location=location,
+        directory=directory, port=port, location=location, more=more,
         tls="ssl" if certificate else "", certificate=certificate and
         f"ssl_certificate {certificate.cert}; ssl_certificate_key {certificate.key};"
         f"ssl_protocols {protocols};" or ""))
@@ -166,13 +168,13 @@ def nginx(certificate=None, only=None, location='location / { return 200 "hello\
                    "-c", str(directory / "nginx.conf")], port, directory=directory, **options)
 
 
-def redis(certificate, authority, only=None, **options):
+def redis(certificate, authority, only=None, clients="no", **options):
     port = free_port()
     protocols = {TLS12: "TLSv1.2", TLS13: "TLSv1.3", None: "TLSv1.2 TLSv1.3"}[only]
     return Server(["/usr/bin/redis-server", "--port", "0", "--tls-port", str(port),
                    "--bind", "127.0.0.1", "--tls-cert-file", certificate.cert,
                    "--tls-key-file", certificate.key, "--tls-ca-cert-file", authority.ca,
-                   "--tls-auth-clients", "no", "--tls-protocols", protocols,
+                   "--tls-auth-clients", clients, "--tls-protocols", protocols,
                    "--save", "", "--appendonly", "no"],
                   port, ready="Ready to accept connections", **options)
 

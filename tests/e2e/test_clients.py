@@ -91,18 +91,21 @@ def client(request):
     return request.param
 
 
+def server_of(client, authority, request, start, certificate=None, only=None):
+    """For the protocol that the client speaks."""
+    certificate = certificate or authority.ecdsa
+    if client.server == "postgres":
+        return start(request.getfixturevalue("cluster").server(certificate, only=only))
+    if client.server == "redis":
+        return start(servers.redis(certificate, authority, only=only))
+    return start(getattr(servers, client.server)(certificate, only=only))
+
+
 @pytest.fixture
 def real_server(client, authority, request, start):
     """real_server(certificate, only) for the protocol that the client speaks."""
-
-    def make(certificate, only=None):
-        if client.server == "postgres":
-            return start(request.getfixturevalue("cluster").server(certificate, only=only))
-        if client.server == "redis":
-            return start(servers.redis(certificate, authority, only=only))
-        return start(getattr(servers, client.server)(certificate, only=only))
-
-    return make
+    return lambda certificate, only=None: server_of(client, authority, request, start, certificate,
+                                                    only)
 
 
 def both(client, authority, port, env=None, limit=None, at_most_12=False):

@@ -139,8 +139,11 @@ class Result:
         return f"status {self.status}\n--- stdout\n{self.stdout}\n--- stderr\n{self.stderr}"
 
 
-def run(argv, env=None, stdin="", timeout=TIMEOUT, cwd="/"):
-    """Runs a program and all that it leaves behind; its output as text."""
+def run(argv, env=None, stdin="", timeout=TIMEOUT, cwd="/", within=None):
+    """Runs a program and all that it leaves behind; its output as text. `within`: a
+    network.Namespace."""
+    if within:
+        argv = [*within.within, *argv]
     process = subprocess.Popen([str(a) for a in argv], env=environment(**(env or {})), cwd=cwd,
                                stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE, text=True, errors="backslashreplace",

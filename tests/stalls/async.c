@@ -38,8 +38,10 @@ int main(int argc, char **argv)
 		SSL_CTX_set_client_hello_cb(pair.server_ctx, no_answer_yet, NULL);
 	else
 		SSL_CTX_set_cert_verify_callback(pair.client_ctx, not_verified_yet, NULL);
-	SSL_set_verify(pair.client, SSL_VERIFY_PEER, NULL);
-	SSL_set_verify(pair.server, SSL_VERIFY_PEER, NULL);
+	if (!strcmp(argv[1], "verify"))
+		SSL_set_verify(pair.client, SSL_VERIFY_PEER, NULL);
+	else
+		SSL_set_verify(pair.server, SSL_VERIFY_PEER, NULL);
 	do {
 		client = step(pair.client);
 		server = step(pair.server);

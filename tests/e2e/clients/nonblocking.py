@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""nonblocking.py PORT HOW: a non-blocking ssl socket, used in a way that stalls.
+
+busy, busier: after WANT_READ it does something else for 0.8 s, 1.6 s, then goes on.
+fatal: takes WANT_READ for a failure, as code does that was written for blocking sockets.
+late: begins the handshake long after the connection.
+read: waits with select() on a blocking socket and then reads, in the belief that data is there.
+"""
+import select
+import socket
+import ssl
+import sys
+import time
+
+context = ssl.create_default_context()
+context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+connection = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+how = sys.argv[2]
+connection.setblocking(how in ("read", "late"))
+tls = context.wrap_socket(connection, do_handshake_on_connect=False)
+
+
+def handshake():
+    while True:
+        try:
+            return tls.do_handshake()
+        except ssl.SSLWantReadError:
+            select.select([tls], [], [])
+            time.sleep({"busy": 0.8, "busier": 1.6}.get(how, 0))
+
+
+if how == "fatal":
+    try:
+        tls.do_handshake()
+    except OSError as error:
+        tls.close()
+        del tls
+        sys.exit(str(error))
+if how == "late":
+    time.sleep(2)
+handshake()
+if how == "read":
+    while True:
+        select.select([tls], [], [])
+        tls.recv(100)

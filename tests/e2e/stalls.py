@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reproductions of the catalogue's causes: a real stall, looked at while it
+hangs and after its end, and a row of the confusion table for each."""
+import contextlib
+import dataclasses
+import functools
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import tempfile
+
+import servers
+import tracing
+
+STALLS = tracing.PROGRAMS.parent / "stalls"
+PYTHON = "/usr/bin/python3"
+CLIENTS = pathlib.Path(__file__).parent / "clients"
+# Long enough for a verdict, and for `run` to have looked at it twice.
+LONG_ENOUGH = 1.6
+
+
+@dataclasses.dataclass
+class Seen:
+    """One stall: its record while it hung (None: it did not), and the final one."""
+    live: tracing.Call
+    final: tracing.Call
+    trace: tracing.Trace
+    stdout: str = ""
+
+    def records(self):
+        return [record for record in (self.live, self.final) if record]
+
+    def evidence(self):
+        return "\n".join(self.final.evidence)
+
+
+def descendants(pid):
+    with contextlib.suppress(OSError):  # one ends meanwhile
+        for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+            for child in map(int, (task / "children").read_text().split()):
+                yield from descendants(child)
+                yield child
+
+
+def live_records(directory, process):
+    """What `tlstall ps` says of this process's children, which are traced into this directory."""
+    result = tracing.run([tracing.TLSTALL, "ps", "--format", "jsonl"],
+                         env={"TLSTALL_DIR": str(directory)})
+    assert result.status == 0, result
+    children = set(descendants(process.pid))
+    return [r for r in tracing.Trace(result.stdout).handshakes if r.pid in children]
+
+
+def long_enough(records, which, seconds=LONG_ENOUGH):
+    return [r for r in records if r.duration_ns >= seconds * 1e9 and which(r)]
+
+
+class Running:
+    """A program that is not of interest: it runs meanwhile."""
+
+    def __init__(self, argv, within=None):
+        self.process = subprocess.Popen([*(within.within if within else []), *map(str, argv)],
+                                        env=tracing.environment(), stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+
+
+class Traced:
+    """A program under `tlstall run`; its handshakes can be looked at meanwhile."""
+
+    def __init__(self, argv, env=None, within=None, stdin=None, options=()):
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="tlstall-"))
+        self.traces = self.directory / "traces"
+        self.recorder = tracing.Recorder(self.directory, ["-d", self.traces, *options])
+        self.output = open(self.directory / "output", "w+b")
+        self.process = subprocess.Popen(
+            [*(within.within if within else []), *map(str, self.recorder.command(argv))],
+            env=tracing.environment(**(env or {})), stdin=stdin or subprocess.DEVNULL,
+            stdout=self.output, stderr=self.output, cwd="/", start_new_session=True)
+
+    def text(self):
+        return (self.directory / "output").read_text(errors="replace")
+
+    def target(self):
+        children = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return int(servers.await_that(lambda: children.read_text().split(), "the program starts")[0])
+
+    def hangs(self, which=lambda record: True, seconds=LONG_ENOUGH):
+        """The record of the handshake that is in flight for so long."""
+
+        def found():
+            assert self.process.poll() is None, self.text()
+            return long_enough(live_records(self.traces, self.process), which, seconds)
+
+        return servers.await_that(found, lambda: f"no hang: {self.text()}")[0]
+
+    def end(self, number=signal.SIGKILL):
+        """Ends the program, or waits for its own end (None); the trace."""
+        if number:
+            os.kill(self.target(), number)
+        self.process.wait(20)
+        return self.recorder.read().check()
+
+    def close(self):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self.output.close()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    stop = close
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def same(live):
+    return lambda record: (record.pid, record.ssl) == (live.pid, live.ssl)
+
+
+def hanging(argv, which=lambda record: True, seconds=LONG_ENOUGH, **options):
+    """Runs it until a handshake hangs, looks, kills it, looks again."""
+    with Traced(argv, **options) as traced:
+        live = traced.hangs(which, seconds)
+        trace = traced.end()
+        final = [r for r in trace.handshakes if same(live)(r)][-1]
+        return Seen(live, final, trace, traced.text())
+
+
+def ending(argv, which=lambda record: True, **options):
+    """Runs it to its end."""
+    with Traced(argv, **options) as traced:
+        trace = traced.end(None)
+        chosen = [r for r in trace.handshakes if which(r)]
+        assert len(chosen) == 1, (trace.handshakes, traced.text())
+        return Seen(None, chosen[0], trace, traced.text())
+
+
+def serving(make, provoke, which=lambda record: True):
+    """A traced server: make(trace=options), with a handshake that hangs while provoke(server) is
+    entered; then all of it is killed."""
+    traces = pathlib.Path(tempfile.mkdtemp(prefix="tlstall-"))
+    try:
+        with make(trace=["-d", traces]) as server, provoke(server):
+            live = servers.await_that(lambda: long_enough(live_records(traces, server.process), which),
+                                      server.output)[0]
+            for pid in list(descendants(server.process.pid)):
+                os.kill(pid, signal.SIGKILL)
+            server.process.wait(20)
+            trace = server.recorder.read().check()
+        return Seen(live, [r for r in trace.handshakes if same(live)(r)][-1], trace)
+    finally:
+        shutil.rmtree(traces, ignore_errors=True)
+
+
+# ---- the confusion table ------------------------------------------------------
+
+REPRODUCTIONS = []
+
+
+@dataclasses.dataclass
+class Reproduction:
+    name: str
+    program: str
+    what: str
+    cause: str
+    fault: str
+    also: str = None  # a second cause
+
+    def row(self, seen):
+        """For the table: one JSON object a line."""
+        verdicts = {when: record and [record.cause, record.fault, record.confidence,
+                                      [other["cause"] for other in record.also or []]]
+                    for when, record in (("live", seen.live), ("final", seen.final))}
+        return json.dumps({**dataclasses.asdict(self), **verdicts}) + "\n"
+
+
+def note(line):
+    """Appended in one write: tests run in several processes."""
+    if path := os.environ.get("TLSTALL_CONFUSION"):
+        with open(path, "a", buffering=1) as file:
+            file.write(line)
+
+
+def reproduction(cause, fault, program, what, also=None):
+    """Marks a test that returns what was Seen of a stall with that cause."""
+
+    def decorate(test):
+        row = Reproduction(test.__name__.removeprefix("test_"), program, what, cause, fault, also)
+        REPRODUCTIONS.append(row)
+
+        @functools.wraps(test)
+        def run(*arguments, **fixtures):
+            seen = test(*arguments, **fixtures)
+            note(row.row(seen))
+            for record in seen.records():
+                check(row, record)
+
+        return run
+
+    return decorate
+
+
+def check(row, record):
+    assert record.cause == row.cause and record.fault == row.fault, record
+    assert not row.also or row.also in [other["cause"] for other in record.also], record
+    assert record.confidence in ("high", "medium", "low"), record
+    assert record.evidence and record.advice, record
+    assert row.cause not in record.not_told_from, record
+    assert sum(record.time.values()) == record.duration_ns, record

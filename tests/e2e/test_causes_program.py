@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stalls that the program makes: its event loop, its BIOs, its use of SSL_get_error."""
+import signal
+import time
+
+import peer
+import servers
+import stalls
+from stalls import PYTHON, ending, hanging, reproduction
+
+PERL = "/usr/bin/perl"
+
+
+def client(name):
+    return stalls.CLIENTS / name
+
+
+def program(name, *arguments):
+    return [stalls.STALLS / name, *arguments]
+
+
+def silent(start, behave=peer.silent_after_hello):
+    return start(peer.Peer(behave)).port
+
+
+def good(authority, start):
+    return start(servers.nginx(authority.ecdsa)).port
+
+
+# ---- event loops ----------------------------------------------------------------
+
+
+def check_ready(seen, at_least):
+    for record in seen.records():
+        assert record.time["gap_ready_ns"] > at_least, record
+        assert "lay unread in the socket" in "\n".join(record.evidence), record
+    return seen
+
+
+@reproduction("APP_NOT_RESUMING", "program", "a C program", "after WANT_READ it does something else")
+def test_not_resuming(authority, start):
+    return check_ready(hanging(program("not_resuming", good(authority, start))), 1e9)
+
+
+@reproduction("APP_NOT_RESUMING", "program", "a C program", "it comes back 1.5 s late")
+def test_resuming_late(authority, start):
+    seen = ending(program("not_resuming", good(authority, start), "1500"))
+    assert seen.final.outcome == "ok" and 1.4e9 < seen.final.time["gap_ready_ns"] < 2e9
+    return check_ready(seen, 1.4e9)
+
+
+@reproduction("APP_NOT_RESUMING", "program", "python3, select()", "its loop is busy for 0.8 s each time")
+def test_python_busy(authority, start):
+    seen = ending([PYTHON, client("nonblocking.py"), good(authority, start), "busy"])
+    assert seen.final.outcome == "ok"
+    return check_ready(seen, 0.7e9)
+
+
+@reproduction("APP_NOT_RESUMING", "program", "curl", "the program itself is stopped with SIGSTOP")
+def test_stopped(authority, start):
+    port = start(peer.Peer(peer.silent_after_hello)).port
+    with stalls.Traced(["/usr/bin/curl", "-sSk", f"https://localhost:{port}/"]) as traced:
+        traced.hangs(seconds=0.3)
+        stalls.os.kill(traced.target(), signal.SIGSTOP)
+        live = traced.hangs(lambda r: r.cause == "APP_NOT_RESUMING")
+        trace = traced.end()
+        return stalls.Seen(live, trace.only(), trace)
+
+
+@reproduction("WRONG_INTEREST", "program", "a C program, epoll", "it waits for writable after WANT_READ")
+def test_wrong_interest(authority, start):
+    return check_ready(hanging(program("wrong_interest", good(authority, start))), 1e9)
+
+
+@reproduction("WRONG_INTEREST", "program", "a C program, epoll",
+              "the same, while it serves other connections")
+def test_wrong_interest_among_others(authority, start):
+    return check_ready(hanging(program("wrong_interest", good(authority, start), "others"),
+                               lambda r: r.calls == 1), 1e9)
+
+
+def check_spin(seen):
+    for record in seen.records():
+        assert record.calls > 1000 and record.want_read > 0.9 * record.calls, record
+    return seen
+
+
+@reproduction("BUSY_SPIN", "program", "a C program", "it calls again at once, over a round trip of 0.4 s")
+def test_spin(authority, start, make_network):
+    net = make_network(delay=0.2)
+    server = start(servers.nginx(authority.ecdsa, within=net.far))
+    seen = check_spin(ending(program("spin", server.port), within=net.near))
+    assert "calls in a row" in seen.evidence() and seen.final.outcome == "ok"
+    return seen
+
+
+@reproduction("PEER_SILENT", "peer", "a C program", "the server is silent, the client calls again at once",
+              also="BUSY_SPIN")
+def test_spin_at_silence(start):
+    return check_spin(hanging(program("spin", silent(start))))
+
+
+@reproduction("PEER_SILENT", "peer", "wrk", "the server is silent, wrk calls again at once",
+              also="BUSY_SPIN")
+def test_wrk_spins(start):
+    return check_spin(hanging(["/usr/bin/wrk", "-t1", "-c1", "-d9s",
+                               f"https://127.0.0.1:{silent(start)}/"]))
+
+
+# ---- memory BIOs and BIO pairs ------------------------------------------------------
+
+
+@reproduction("BIO_NOT_PUMPED", "program", "a C program, memory BIO", "what OpenSSL wrote is never sent")
+def test_memory_not_sent(start):
+    seen = hanging(program("bio_not_flushed", silent(start, peer.silent_after_accept)))
+    assert "still lie in the BIO" in seen.evidence()
+    return seen
+
+
+@reproduction("BIO_NOT_PUMPED", "program", "python3, ssl.MemoryBIO", "what it holds is never sent")
+def test_python_not_sent(start):
+    seen = hanging([PYTHON, client("not_sent.py"), silent(start, peer.silent_after_accept)])
+    assert "517 B of 517 B" in seen.evidence()
+    return seen
+
+
+@reproduction("BIO_NOT_PUMPED", "program", "a C program, BIO pair", "the pair is full and not emptied")
+def test_pair_full(start):
+    seen = hanging(program("pair_not_flushed", silent(start, peer.silent_after_accept)))
+    assert "100 B wait to be taken out" in seen.evidence()
+    return seen
+
+
+@reproduction("BIO_STARVED", "unknown", "a C program, BIO pair", "well pumped; the server is silent")
+def test_starved(start):
+    seen = hanging(program("starved", silent(start)))
+    assert "PEER_SILENT" in seen.final.not_told_from
+    return seen
+
+
+# ---- SSL_get_error and what it says ----------------------------------------------------
+
+
+@reproduction("STALE_ERROR_QUEUE", "program", "a C program", "a file that is missing spoils the queue")
+def test_stale_queue(start):
+    return ending(program("stale_queue", silent(start)))
+
+
+@reproduction("STALE_ERROR_QUEUE", "program", "perl, Net::SSLeay", "CA files that are missing spoil the queue")
+def test_perl_stale_queue(start):
+    return ending([PERL, client("queue.pl"), silent(start)])
+
+
+@reproduction("GET_ERROR_MISUSE", "program", "a C program", "it asks about 1 and takes it for done")
+def test_wrong_return(start):
+    seen = hanging(program("misuse", "ok", silent(start)))
+    assert "not the call's return" in seen.evidence()
+    return seen
+
+
+@reproduction("GET_ERROR_MISUSE", "program", "a C program", "it asks after another object's call failed")
+def test_other_object(start):
+    seen = ending(program("misuse", "other", silent(start), silent(start, peer.plain_text)),
+                  lambda r: r.outcome == "abandoned")
+    assert "another SSL object" in seen.evidence()
+    return seen
+
+
+@reproduction("WANT_TREATED_AS_FATAL", "program", "a C program", "it frees the object at WANT_READ")
+def test_want_fatal(start):
+    return ending(program("want_fatal", silent(start)))
+
+
+@reproduction("WANT_TREATED_AS_FATAL", "program", "python3", "it takes SSLWantReadError for a failure")
+def test_python_want_fatal(start):
+    return ending([PYTHON, client("nonblocking.py"), silent(start), "fatal"])
+
+
+@reproduction("WANT_FLAG_MISMATCH", "program", "a C program", "its filter BIO forgets the retry flags")
+def test_filter_bio(start):
+    return ending(program("filter_bio", silent(start)))
+
+
+@reproduction("BLOCKING_WANT", "program", "a C program", "a signal interrupts the blocking call")
+def test_interrupted(start):
+    seen = hanging(program("interrupted", silent(start)))
+    assert "EINTR" in seen.evidence()
+    return seen
+
+
+@reproduction("BLOCKING_WANT", "program", "perl, IO::Socket::SSL", "SO_RCVTIMEO runs out")
+def test_perl_timeout(start):
+    seen = ending([PERL, client("timeout.pl"), silent(start)])
+    assert "own timeout ran out" in seen.evidence() and 0.65e9 < seen.final.duration_ns < 1e9
+    return seen
+
+
+# ---- two at once ----------------------------------------------------------------
+
+
+def late_answer(authority, start, seconds):
+    """A server behind a relay that begins to forward so late."""
+
+    def forward(connection, upstream):
+        data = upstream.recv(65536)
+        time.sleep(seconds)
+        connection.sendall(data)
+        peer._copy(upstream, connection)
+
+    return start(peer.Peer(peer.relay(good(authority, start), forward))).port
+
+
+@reproduction("PEER_SILENT", "peer", "python3, select()",
+              "the server answers after 1.5 s, the client comes back 0.8 s later", also="APP_NOT_RESUMING")
+def test_both_late(authority, start):
+    seen = ending([PYTHON, client("nonblocking.py"), late_answer(authority, start, 1.5), "busy"])
+    assert seen.final.outcome == "ok"
+    assert 1.4e9 < seen.final.time["gap_waiting_ns"] < 1.8e9
+    assert 0.7e9 < seen.final.time["gap_ready_ns"] < 1.2e9
+    return seen
+
+
+@reproduction("APP_NOT_RESUMING", "program", "python3, select()",
+              "the client comes back 1.6 s late, the server answers after 0.7 s", also="PEER_SILENT")
+def test_program_later(authority, start):
+    seen = ending([PYTHON, client("nonblocking.py"), late_answer(authority, start, 0.7), "busier"])
+    assert 1.5e9 < seen.final.time["gap_ready_ns"] < 2e9
+    return seen
+
+
+# ---- begin and end ------------------------------------------------------------------------
+
+
+@reproduction("LATE_START", "program", "python3", "2 s pass between the connection and the handshake")
+def test_late_start(authority, start):
+    seen = ending([PYTHON, client("nonblocking.py"), good(authority, start), "late"])
+    assert seen.final.outcome == "ok" and "2.0 s passed" in seen.evidence()
+    return seen
+
+
+@reproduction("ABANDONED", "program", "curl", "its own time limit of 0.2 s runs out")
+def test_abandoned(start):
+    seen = ending(["/usr/bin/curl", "-sSk", "-m", "0.2", f"https://localhost:{silent(start)}/"])
+    assert seen.final.outcome == "abandoned" and 0.1e9 < seen.final.duration_ns < 0.4e9
+    return seen
+
+
+@reproduction("RENEGOTIATION_STALL", "program", "a C program", "the server asks for it, the client forgets it")
+def test_renegotiation(start):
+    return hanging(program("renegotiation"), lambda r: r.role == "client")
+
+
+@reproduction("POST_HANDSHAKE_READ_BLOCK", "program", "python3, select()",
+              "SSL_read finds session tickets only, and waits")
+def test_read_block(authority, start):
+    seen = hanging([PYTHON, client("nonblocking.py"), good(authority, start), "read"],
+                   lambda r: r.outcome == "ok", seconds=0)
+    assert seen.final.outcome == "ok" and seen.final.version == "TLSv1.3"
+    assert "were consumed, none lie unread" in seen.evidence()
+    return seen
