@@ -20,11 +20,13 @@
 /* Events wait so long for earlier ones of other threads and processes. */
 #define HOLD_NS (30 * MS)
 #define HOLD_LATE_NS (60 * MS)
-/* How often traces are read: while events come, and when none came for a second. */
+/* How often traces are read: while events come, and when none came for a while. */
 #define BUSY_MS 10
 #define IDLE_MS 25
-#define IDLE_AFTER_NS (1000 * MS)
+#define IDLE_AFTER_NS (200 * MS)
 #define SCAN_NS (200 * MS)
+/* How often we ask whether a process lives: that tells up to when it did what it did. */
+#define ALIVE_NS (50 * MS)
 /* Two clock pairs that are nearer tell too little of how long a tick is. */
 #define LEAST_AGE_NS (12 * MS)
 /* All of a trace is read for them. */
@@ -247,7 +249,10 @@ static void poll_trace(struct follow *follow, struct followed *followed, uint64_
 	if (trace_refresh(followed->trace) || !set_clock(followed, now))
 		return;
 	/* asked before the reading: what a dead process wrote is all there */
-	followed->over = followed->over || all_dead(followed->trace);
+	if (!followed->over && (follow->ending || now - followed->alive_ns > ALIVE_NS)) {
+		followed->over = all_dead(followed->trace);
+		followed->alive_ns = now;
+	}
 	followed->drained = read_events(follow, followed, now) && followed->over;
 	if (followed->drained) {
 		/* records that a killed process claimed and never wrote */
@@ -410,6 +415,7 @@ void follow_finish(struct follow *follow)
 	uint64_t until = now_of(CLOCK_MONOTONIC) + LEAST_AGE_NS;
 	bool ripe, more;
 
+	follow->ending = true;
 	/* a trace that is younger than its clock can tell has to ripen; we may be held up ourselves
 	 */
 	do {

@@ -31,6 +31,7 @@ struct followed {
 	uint64_t lost;	   /* of the cursor, reported so far */
 	uint64_t last_ns;  /* of its latest event */
 	uint64_t clock_ns; /* CLOCK_MONOTONIC: when trace_set_now() was called */
+	uint64_t alive_ns; /* ... and we asked whether its processes live */
 	uint64_t scan_ns;  /* ... and its handshakes were scanned */
 	bool over;	   /* nobody writes it any more */
 	bool drained;	   /* ... and all was read, or nothing ever will be */
@@ -63,6 +64,7 @@ struct follow {
 	int notify; /* an inotify descriptor, to be polled */
 	bool keep;  /* the files */
 	bool late;  /* readers of records may wait longer for better order */
+	bool ending;
 	const struct follow_sink *sink;
 	struct followed *traces;
 	struct merge merge;

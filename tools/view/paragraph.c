@@ -12,7 +12,8 @@
 
 #define WIDTH 80
 #define LABEL 11 /* columns before what is said */
-#define FRAMES 6 /* innermost ones of the program and its libraries */
+#define SPIN 50	 /* equal results in a row that are worth a word */
+#define FRAMES 8 /* innermost ones of the program and its libraries */
 
 #define BOLD "\033[1m"
 #define DIM "\033[2m"
@@ -220,8 +221,8 @@ static void calls(const struct page *page, const struct subject *subject)
 	}
 	say(page, "calls", "%u%s%s%s%s%s%s", h->calls, h->calls > 1 ? ", the last one " : " ",
 	    function && *function ? function : "op", *kinds ? ", answered by " : "", kinds,
-	    h->retries ? "" : ", no retry", h->longest_run > 2 ? ";" : "");
-	if (h->longest_run > 2 && subject->facts.run_ns)
+	    h->retries ? "" : ", no retry", h->longest_run >= SPIN ? ";" : "");
+	if (h->longest_run >= SPIN)
 		say(page, "", "%u times the same answer in a row, with no byte moved",
 		    h->longest_run);
 }
@@ -278,11 +279,15 @@ static void reason(const struct page *page, const struct subject *subject)
 		    word_alert_level(h->alerts[i].level), h->alerts[i].by_peer ? "the peer" : "us");
 }
 
-static bool is_ours(const struct symbol *symbol)
+/* The shim's own frames, and those below main(). */
+static bool is_scaffold(const struct symbol *symbol)
 {
-	return symbol->module && !strncmp(symbol->module, "libtlstall", strlen("libtlstall"));
+	return (symbol->module && !strncmp(symbol->module, "libtlstall", 10)) ||
+	       (symbol->function && (!strncmp(symbol->function, "__libc_start", 12) ||
+				     !strcmp(symbol->function, "_start")));
 }
 
+/* Of frames that have no name the innermost alone tells something: where it is. */
 static void code(const struct page *page, const struct subject *subject, struct symbols *symbols)
 {
 	const struct tlstall_handshake *h = &subject->h;
@@ -296,7 +301,8 @@ static void code(const struct page *page, const struct subject *subject, struct 
 	for (uint32_t i = 0; i < stack.count && i < TLSTALL_STACK_FRAMES && shown < FRAMES; i++) {
 		struct symbol symbol = {0};
 
-		if (!symbols_find(symbols, stack.frames[i], true, &symbol) || is_ours(&symbol))
+		if (!symbols_find(symbols, stack.frames[i], true, &symbol) ||
+		    is_scaffold(&symbol) || (shown && !symbol.function))
 			continue;
 		symbols_format(&symbol, stack.frames[i], text, sizeof(text));
 		label(page, shown++ ? "" : "code");
