@@ -42,7 +42,7 @@ class Names:
 def edges(path):
     """Yields (object, function, callee's object, callee, inclusive cost, calls); own cost has no callee."""
     names, at = Names(), {"ob": "", "fn": "", "cob": None, "cfn": None}
-    calls = 0
+    calls = None
     for line in open(path, encoding="utf-8", errors="replace"):
         named = LINE.match(line.rstrip("\n"))
         if named:
@@ -55,10 +55,10 @@ def edges(path):
             continue
         fields = line.split()
         instructions = int(fields[1]) if len(fields) > 1 else 0
-        if calls:
+        if calls is not None:
             yield at["ob"], at["fn"], at["cob"] or at["ob"], at["cfn"], instructions, calls
             at["cob"] = None
-            calls = 0
+            calls = None
         else:
             yield at["ob"], at["fn"], None, None, instructions, 0
 
