@@ -47,7 +47,7 @@ void stack_write(FILE *out, const struct unwound *unwound, struct symbols *symbo
 		putc('\n', out);
 	}
 	if (unwound->count && !unwound->whole)
-		fprintf(out, "%s(the rest cannot be told without the thread's registers)\n",
+		fprintf(out, "%s(the rest needs the thread's registers: tlstall stack --ptrace)\n",
 			indent);
 }
 
