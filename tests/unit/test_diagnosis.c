@@ -136,6 +136,15 @@ static void test_abandoned(void **state)
 	v = first_verdict(&f);
 	assert_true(says(&v, "the process ended after 81"));
 
+	/* inside a call nothing tells for how long: no reproach to the program */
+	f = waiting_client(80 * MS);
+	f.process_alive = false;
+	f.h.enter = 1;
+	f.in_op_ns = 1 * MS;
+	v = first_verdict(&f);
+	assert_int_equal(v.cause, CAUSE_UNKNOWN);
+	assert_true(says(&v, "was killed inside"));
+
 	/* what is known better is said instead */
 	f = freed(waiting_client(5 * S), 5 * S);
 	assert_cause(&f, PEER_SILENT);

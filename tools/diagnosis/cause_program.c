@@ -165,11 +165,21 @@ bool judge_WANT_TREATED_AS_FATAL(const struct sight *s, struct verdict *v)
 	return true;
 }
 
+/*
+ * Killed inside an op: nothing was recorded since the op began, so that nobody
+ * knows for how long it hung. To say "given up at once" would be wrong.
+ */
+static bool was_killed_inside(const struct sight *s)
+{
+	return s->h->enter && s->h->outcome == TLSTALL_OUTCOME_IN_FLIGHT && !s->f->process_alive &&
+	       !s->f->process_exited;
+}
+
 bool judge_ABANDONED(const struct sight *s, struct verdict *v)
 {
 	bool freed = s->h->flags & TLSTALL_HS_FREED, open = !s->ok && !s->failed;
 
-	if (s->found || !open || (!gave_up(s) && s->f->process_alive))
+	if (s->found || !open || (!gave_up(s) && s->f->process_alive) || was_killed_inside(s))
 		return false;
 	v->cost_ns = s->f->age_ns;
 	if (freed)
@@ -191,7 +201,8 @@ static bool is_fine(const struct sight *s)
 {
 	if (s->ok)
 		return s->f->age_ns < SLOW_HANDSHAKE_NS;
-	return !s->failed && !s->stuck && s->h->outcome == TLSTALL_OUTCOME_IN_FLIGHT;
+	return !s->failed && !s->stuck && s->h->outcome == TLSTALL_OUTCOME_IN_FLIGHT &&
+	       !was_killed_inside(s);
 }
 
 bool judge_NONE(const struct sight *s, struct verdict *v)
@@ -214,6 +225,15 @@ bool judge_UNKNOWN(const struct sight *s, struct verdict *v)
 		return false;
 	v->cost_ns = s->f->age_ns;
 	v->confidence = CONFIDENCE_LOW;
+	if (was_killed_inside(s)) {
+		say(v, "the process was killed inside %s; for how long that had hung, the trace "
+		       "does not tell",
+		    s->f->in_call_function ? s->f->in_call_function : "a call");
+		v->advice = "Look while it hangs: tlstall ps, or let tlstall run start it.";
+		doubt(v, CAUSE_PEER_SILENT);
+		say_socket(s, v);
+		return true;
+	}
 	if (s->failed)
 		say(v, "%s failed with %s after %s: %s",
 		    s->f->last_function ? s->f->last_function : "the call",

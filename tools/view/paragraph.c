@@ -163,7 +163,12 @@ static void how_long(const struct page *page, const struct subject *subject)
 	const struct facts *facts = &subject->facts;
 	const char *total = word_duration(facts->age_ns, buffer);
 
-	if (subject->h.outcome == TLSTALL_OUTCOME_IN_FLIGHT && facts->in_op_ns)
+	/* nothing is recorded between a call's entry and a kill */
+	if (subject->h.outcome == TLSTALL_OUTCOME_IN_FLIGHT && facts->in_op_ns &&
+	    !facts->process_alive)
+		say(page, "how long", "at least %s; then the program was killed, inside %s", total,
+		    facts->in_call_function ? facts->in_call_function : "a call");
+	else if (subject->h.outcome == TLSTALL_OUTCOME_IN_FLIGHT && facts->in_op_ns)
 		say(page, "how long", "%s, %s; inside %s for %s", total, ending(subject),
 		    facts->in_call_function ? facts->in_call_function : "a call",
 		    word_duration(facts->in_op_ns, since));
