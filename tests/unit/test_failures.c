@@ -190,6 +190,10 @@ static void test_stale_error_queue(void **state)
 	f.h.stale_error = 0x0a000086;
 	assert_cause(&f, STALE_ERROR_QUEUE);
 	assert_not_cause(&f, WANT_TREATED_AS_FATAL);
+	/* it is another object's error that was read */
+	f.h.misuse |= TLSTALL_MISUSE_OTHER;
+	assert_cause(&f, GET_ERROR_MISUSE);
+	assert_not_cause(&f, STALE_ERROR_QUEUE);
 	/* a filled queue at entry does no harm by itself: the call clears it */
 	f.h.misuse = 0;
 	assert_not_cause(&f, STALE_ERROR_QUEUE);
@@ -227,6 +231,11 @@ static void test_want_flag_mismatch(void **state)
 	assert_int_equal(first_verdict(&f).confidence, CONFIDENCE_HIGH);
 	f.h.flags = TLSTALL_HS_WANT_MISMATCH;
 	assert_cause(&f, WANT_FLAG_MISMATCH);
+	f.h.last_errno = 11;
+	assert_cause(&f, WANT_FLAG_MISMATCH);
+	f.h.last_errno = 104;
+	assert_cause(&f, PEER_CLOSED);
+	f.h.last_errno = 0;
 	/* 1.1.1 says so of a plain end of the stream; a BIO of curl's too */
 	f.libssl_version = 0x1010117f;
 	assert_cause(&f, PEER_CLOSED);
@@ -333,6 +342,15 @@ static void test_cpu_heavy(void **state)
 	assert_int_equal(first_verdict(&f).fault, FAULT_HOST);
 	f.h.cpu_ns = 20 * MS;
 	assert_not_cause(&f, CPU_HEAVY);
+	/* it computes, and others want the CPU too: no callback is to blame */
+	f = finished(3 * S);
+	f.in_call_ns = f.longest_call_ns = 29 * S / 10;
+	f.h.cpu_ns = 500 * MS;
+	assert_cause(&f, CPU_HEAVY);
+	assert_int_equal(first_verdict(&f).confidence, CONFIDENCE_MEDIUM);
+	assert_not_cause(&f, CALLBACK_BLOCKED);
+	f.h.cpu_ns = 200 * MS;
+	assert_cause(&f, CALLBACK_BLOCKED);
 	/* a spin is no computing */
 	f = waiting_client(1 * MS);
 	f.age_ns = f.since_progress_ns = f.run_ns = 3 * S;

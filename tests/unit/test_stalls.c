@@ -233,6 +233,12 @@ static void test_slow_but_fine(void **state)
 	assert_string_equal(cause_name(v.cause), "SLOW_BUT_FINE");
 	assert_int_equal(v.fault, FAULT_NONE);
 	assert_true(says(&v, "2 round trips of 640 ms"));
+	/* a packet was lost and sent again */
+	f.longest_gap_ns = 18 * S / 10;
+	f.h.at_end.rtt_us = 300000;
+	v = first_verdict(&f);
+	assert_string_equal(cause_name(v.cause), "SLOW_BUT_FINE");
+	assert_int_equal(v.confidence, CONFIDENCE_LOW);
 	f.h.at_end.rtt_us = 400;
 	assert_not_cause(&f, SLOW_BUT_FINE);
 }
