@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The page of `tlstall report --html`, in a real browser, from a file as a person opens it."""
 import json
+import os
 import pathlib
 import re
 import shutil
+import signal
+import subprocess
 import tempfile
 
 import pytest
@@ -14,6 +17,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 import made
+import peer
 import servers
 import tracing
 from tracing import run
@@ -241,6 +245,31 @@ def test_late_program_is_shown_as_such(page):
     page.search("fault:program outcome:ok retries<5 trouble:yes")
     page.open_first()
     assert page.all("#detail .waterfall rect.part-ready"), page.one("#detail").text
+
+
+def test_call_that_has_not_returned(browser, start, authority):
+    """A process that hangs in its first call: no call was recorded yet, and it is shown."""
+    browser.set_window_size(1400, 1000)
+    silent = start(peer.Peer(peer.silent_after_hello))
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="tlstall-"))
+    client = pathlib.Path(__file__).parent / "clients" / "blocking.py"
+    process = subprocess.Popen([tracing.TLSTALL, "run", "-q", "-d", directory, "--", "/usr/bin/python3", client,
+                                str(silent.port), authority.ca], env=tracing.environment(),
+                               stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        silent.wait_hellos()
+        assert run([tracing.TLSTALL, "report", "--html", directory / "page.html", directory]).status == 0
+        page = Page(browser, directory / "page.html")
+        text = page.open_first()
+        assert "in flight" in text and "SSL_do_handshake has not returned" in text, text
+        [call] = page.all("#detail .waterfall rect.call")
+        whole = page.one("#detail .waterfall").size["width"]
+        assert call.size["width"] > 0.8 * whole
+        assert f"127.0.0.1:{silent.port}" in text
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        shutil.rmtree(directory)
 
 
 def test_alert_of_a_refused_certificate(page):

@@ -145,8 +145,9 @@ struct item {
 
 static unsigned digit_of(const struct item *item, unsigned digit)
 {
-	return digit < 8 ? item->time >> (8 * digit) & 0xff
-			 : item->group >> (8 * digit - 64) & 0xff;
+	uint64_t value = digit < 8 ? item->time >> (8 * digit) : item->group >> (8 * digit - 64);
+
+	return (unsigned)(value & 0xff);
 }
 
 /* By one byte, stable; false: all have the same, nothing was moved. */

@@ -108,28 +108,50 @@ static int add_columns(struct page *page, const struct gathered *gathered)
 
 /* ---- its calls and states -------------------------------------------------------- */
 
+static int add_call(struct page *page, struct trace *trace, uint64_t start,
+		    const struct gathered_call *call)
+{
+	struct column *column = page->calls;
+	uint64_t at = call->ticks > start ? call->ticks - start : 0;
+	const char *name = trace_function_name(trace, call->function);
+	const char *state = trace_state_name(trace, call->state);
+	int result = column_add(&column[0], (double)trace_span_ns(trace, at));
+
+	result |= column_add(&column[1], (double)trace_span_ns(trace, (uint64_t)call->duration));
+	result |= column_add(&column[2], strings_any(&page->names, name));
+	result |= column_add(&column[3], call->ret);
+	result |= column_add(&column[4], call->error);
+	result |= column_add(&column[5], strings_any(&page->names, state));
+	return result;
+}
+
+/* Of the op in flight there is no event: it is told by the handshake itself. */
+static int add_call_in_flight(struct page *page, const struct gathered *gathered)
+{
+	const struct tlstall_handshake *h = &gathered->subject->h;
+	struct trace *trace = gathered->subject->trace;
+	uint64_t now = trace_horizon(trace, h->process);
+	const struct gathered_call call = {
+		.ticks = h->enter,
+		.duration = now > h->enter ? (float)(now - h->enter) : 0,
+		.function = h->in_call_function,
+		.error = PAGE_NOT_RETURNED,
+		.state = h->state,
+	};
+
+	if (!h->enter || h->end || h->enter < h->start)
+		return 0;
+	return add_call(page, trace, h->start, &call);
+}
+
 static int add_calls(struct page *page, const struct gathered *gathered)
 {
-	struct trace *trace = gathered->subject->trace;
-	struct column *column = page->calls;
-	uint64_t start = gathered->subject->h.start;
-	int result = column_add(&page->call_offset, (double)column[0].count);
+	const struct subject *subject = gathered->subject;
+	int result = column_add(&page->call_offset, (double)page->calls[0].count);
 
-	for (size_t i = 0; i < gathered->call_count; i++) {
-		const struct gathered_call *call = &gathered->calls[i];
-		uint64_t at = call->ticks > start ? call->ticks - start : 0;
-		const char *name = trace_function_name(trace, call->function);
-		const char *state = trace_state_name(trace, call->state);
-
-		result |= column_add(&column[0], (double)trace_span_ns(trace, at));
-		result |= column_add(&column[1],
-				     (double)trace_span_ns(trace, (uint64_t)call->duration));
-		result |= column_add(&column[2], strings_any(&page->names, name));
-		result |= column_add(&column[3], call->ret);
-		result |= column_add(&column[4], call->error);
-		result |= column_add(&column[5], strings_any(&page->names, state));
-	}
-	return result;
+	for (size_t i = 0; i < gathered->call_count; i++)
+		result |= add_call(page, subject->trace, subject->h.start, &gathered->calls[i]);
+	return result | add_call_in_flight(page, gathered);
 }
 
 static int add_states(struct page *page, const struct subject *subject)

@@ -9,6 +9,7 @@
  *   body           little-endian arrays, each at a multiple of 8 bytes
  * A column is [type, offset in the body, count]. A list (a row has many values)
  * is a column "offset" with one entry more than rows, and columns of values.
+ * A call's error is SSL_ERROR_*, 255: it has not returned.
  * Evidence: rows that have any, in order; where its JSON begins after `text`.
  */
 "use strict";

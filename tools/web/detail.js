@@ -79,7 +79,7 @@ function callTable(table, i) {
 	const calls = table.list("calls", i);
 	if (!calls.length)
 		return make("p", "quiet", "No call of this handshake is kept in the trace.");
-	const element = tableOf([["At", "num"], ["Took", "num"], ["Call", "code"], ["State at its return", ""]],
+	const element = tableOf([["At", "num"], ["Took", "num"], ["Call", "code"], ["State after it", ""]],
 		calls.slice(0, SHOWN_CALLS).map(call => [formatDuration(call.at), formatDuration(call.dur),
 			callWords(table, call), table.names[call.state] || ""]));
 	const more = table.column.calls[i] - Math.min(calls.length, SHOWN_CALLS);

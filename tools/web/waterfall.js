@@ -20,7 +20,11 @@ function svg(tag, attributes, text) {
 	return element;
 }
 
+const NOT_RETURNED = 255; /* as a call's error */
+
 function callWords(table, call) {
+	if (call.err === NOT_RETURNED)
+		return table.names[call.fn] + " has not returned";
 	return table.names[call.fn] + " = " + call.ret + (call.err ? " " + (SSL_ERRORS[call.err] || call.err) : "");
 }
 
