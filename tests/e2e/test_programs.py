@@ -239,3 +239,22 @@ def test_blocking():
     assert client.peer != server.peer
     assert client.retries == 0 and client.version == "TLSv1.3"
 
+
+
+def test_async_job():
+    lines, trace = both("async")
+    clients, servers = by_role(trace)
+    assert [h.outcome for h in clients + servers] == ["ok"] * 4
+    first = errors(trace, clients[0])[:clients[0].calls]
+    assert [line.split()[1] for line in lines if line.startswith("client")] == first
+    assert clients[0].want_other == first.count("WANT_ASYNC") == 2
+    # The other's steps inside the job are its own.
+    assert errors(trace, clients[1])[:2] == ["WANT_READ", "WANT_READ"]
+
+
+def test_other_descriptor_in_the_middle():
+    _, trace = both("swap_fd")
+    (client,), (server,) = by_role(trace)
+    assert client.calls >= 4 and trace.ops(client)[0].bio_read == "socket"
+    assert client.outcome == server.outcome == "ok"
+    assert client.bytes_in == server.bytes_out and client.bytes_out == server.bytes_in
