@@ -110,7 +110,7 @@ void reach_got(void)
 {
 	static uint64_t loads_seen, unloads_seen;
 	static size_t objects_seen;
-	uint64_t loads = elf_loads(), unloads = elf_unloads();
+	uint64_t loads = elf_loads(), unloads;
 	struct progress progress = {.seen = 0};
 
 	if (loads == __atomic_load_n(&loads_seen, __ATOMIC_ACQUIRE))
@@ -118,6 +118,7 @@ void reach_got(void)
 	/* somebody before us in the order has these functions too: not ours to decide */
 	if (!libssl_any() || !elf_is_own((uintptr_t)elf_first("SSL_connect")))
 		return;
+	unloads = elf_unloads();
 	if (unloads == __atomic_load_n(&unloads_seen, __ATOMIC_ACQUIRE))
 		progress.seen = __atomic_load_n(&objects_seen, __ATOMIC_ACQUIRE);
 	elf_each(visit, &progress);
