@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fixtures, and the counts for tests/run-all."""
+"""Fixtures, the counts for tests/run-all, and the results for doc/COVERAGE.md."""
+import json
 import os
 import pathlib
 import shutil
@@ -20,6 +21,32 @@ def pytest_terminal_summary(terminalreporter):
               for kinds in (("passed",), ("failed", "error"), ("skipped",))]
     if path := os.environ.get("TLSTALL_COUNTS"):
         pathlib.Path(path).write_text("{} {} {}\n".format(*counts))
+    if path := os.environ.get("TLSTALL_RESULTS"):
+        pathlib.Path(path).write_text(json.dumps(results(stats), indent=1) + "\n")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "coverage(way, program, answer='seen'): "
+                            "a cell of doc/COVERAGE.md, and what it says when the test passes")
+
+
+def pytest_collection_modifyitems(items):
+    """Properties reach the process that writes the results; marks do not."""
+    for item in items:
+        for mark in item.iter_markers("coverage"):
+            item.user_properties.append(("coverage", [*mark.args, "seen"][:3]))
+
+
+def results(stats):
+    """Of every test with the mark: its way, program, answer, and how it ended."""
+    found = []
+    for outcome in ("passed", "failed", "error", "skipped"):
+        for report in stats.get(outcome, ()):
+            for name, (way, program, answer) in report.user_properties:
+                reason = report.longrepr[2] if outcome == "skipped" else ""
+                found.append({"test": report.nodeid, "way": way, "program": program, "answer": answer,
+                              "outcome": outcome, "reason": reason.removeprefix("Skipped: ")})
+    return {"suite": os.environ.get("TLSTALL_MATRIX", ""), "results": found}
 
 
 @pytest.fixture(scope="session")

@@ -164,8 +164,14 @@ def nginx(certificate=None, only=None, location='location / { return 200 "hello\
         f"ssl_protocols {protocols};" or ""))
     # Workers of a root nginx become nobody: they need to search the directory.
     directory.chmod(0o755)
-    return Server(["/usr/sbin/nginx", "-p", str(directory), "-e", str(directory / "error.log"),
+    return Server(["/usr/sbin/nginx", "-p", str(directory), *nginx_log(directory),
                    "-c", str(directory / "nginx.conf")], port, directory=directory, **options)
+
+
+def nginx_log(directory):
+    """Where it says what is wrong before it has read its configuration; since 1.19.5."""
+    usage = subprocess.run(["/usr/sbin/nginx", "-h"], capture_output=True, text=True, check=False)
+    return ["-e", str(directory / "error.log")] if "[-e " in usage.stderr else []
 
 
 def redis(certificate, authority, only=None, clients="no", **options):

@@ -65,12 +65,14 @@ def seen(argv, handshakes=1, env=None, varies=(), function=None):
     return plain, trace
 
 
+@pytest.mark.coverage("the shim left out", "a C program, dlsym", "the comparison fails")
 def test_nothing_is_seen_without_the_shim(built, port):
     """The rows below do not pass by themselves."""
     result = tracing.traced(["/usr/bin/env", "-u", "LD_PRELOAD", built("by_dlsym.c", "-ldl"), port, soname()])
     assert "SSL_connect 1, error 0" in result.stdout and not result.trace.handshakes
 
 
+@pytest.mark.coverage("dlopen and dlsym", "a C program")
 def test_dlsym(built, port):
     plain, trace = seen([built("by_dlsym.c", "-ldl"), port, soname()], function="SSL_connect")
     assert "SSL_connect 1, error 0" in plain.stdout
@@ -84,12 +86,15 @@ def test_dlsym_left_alone(built, port):
     assert "SSL_connect" not in trace.functions()
 
 
+@pytest.mark.coverage("dlmopen and dlsym", "a C program")
 def test_dlmopen(built, port):
     plain, _ = seen([built("by_dlsym.c", "-ldl"), port, soname(), "dlmopen"], function="SSL_connect")
     assert "SSL_connect 1, error 0" in plain.stdout
 
 
-@pytest.mark.parametrize("mode", ["local", "global", "deepbind", "deepbind-lazy", "local-lazy"])
+@pytest.mark.parametrize("mode", [
+    pytest.param(mode, marks=pytest.mark.coverage(f"plugin, RTLD_{mode.split('-')[0].upper()}", "a C plugin"))
+    for mode in ("local", "global", "deepbind", "deepbind-lazy", "local-lazy")])
 def test_plugin(mode, built, port):
     plugin = built("plugin.c", "-shared", "-fPIC", "-lssl")
     plain, _ = seen([built("plugin_host.c", "-ldl"), port, mode, plugin], handshakes=2,
@@ -97,6 +102,7 @@ def test_plugin(mode, built, port):
     assert plain.stdout == "0: 1\n1: 1\n"
 
 
+@pytest.mark.coverage("two copies in a process", "C plugins")
 @pytest.mark.parametrize("mode", ["local", "global", "deepbind"])
 def test_two_copies_in_one_process(mode, built, port, tmp_path):
     """A second libssl, under another soname."""
@@ -116,6 +122,7 @@ def test_two_copies_in_one_process(mode, built, port, tmp_path):
 OTHER = {"libssl.so.3": "libssl.so.1.1", "libssl.so.1.1": "libssl.so.3", "libssl.so.4": "libssl.so.3"}
 
 
+@pytest.mark.coverage("two versions in a process", "C plugins")
 @pytest.mark.parametrize("mode", ["local", "global", "deepbind"])
 def test_two_versions_in_one_process(mode, built, port):
     other = OTHER[soname()]
@@ -139,12 +146,14 @@ def libraries_of(libssl, beside):
     return directory
 
 
+@pytest.mark.coverage("BIO_f_ssl", "a C program")
 @pytest.mark.parametrize("how", [[], ["write"]], ids=["BIO_do_handshake", "BIO_write"])
 def test_ssl_bio(how, built, port):
     plain, _ = seen([built("ssl_bio.c", "-lssl", "-lcrypto"), port, *how])
     assert "read 1" in plain.stdout
 
 
+@pytest.mark.coverage("inside libssl", "openssl s_server -www")
 def test_s_server_www(authority, start):
     server = start(servers.s_server(authority.ecdsa, trace=True))
     for _ in range(2):
@@ -155,6 +164,7 @@ def test_s_server_www(authority, start):
     assert all(h.calls == 1 and len(h.states) > 3 for h in server.trace.handshakes)
 
 
+@pytest.mark.coverage("ctypes (libffi)", "python3")
 def test_ctypes(port):
     needs("python3")
     plain, _ = seen(["/usr/bin/python3", CLIENTS / "by_ctypes.py", port, soname()],
@@ -162,6 +172,7 @@ def test_ctypes(port):
     assert "SSL_connect 1 error 0" in plain.stdout
 
 
+@pytest.mark.coverage("plugin, RTLD_DEEPBIND", "PHP's curl")
 def test_php_curl(port):
     needs("php")
     if "curl" not in tracing.run(["/usr/bin/php", "-m"]).stdout.split():
@@ -170,6 +181,7 @@ def test_php_curl(port):
     assert plain.stdout == "answered\n"
 
 
+@pytest.mark.coverage("dlopen and dlsym", "Qt 6's QSslSocket")
 def test_qt(built, port):
     needs("pkg-config", "c++")
     flags = subprocess.run(["pkg-config", "--cflags", "--libs", "Qt6Network"], capture_output=True,
@@ -180,6 +192,7 @@ def test_qt(built, port):
     assert plain.stdout == "encrypted 1\nanswered 1\n"
 
 
+@pytest.mark.coverage("direct link", "node of Debian")
 def test_node(port):
     needs("node")
     node = shutil.which("node")
@@ -189,6 +202,7 @@ def test_node(port):
     assert plain.stdout.startswith("connected TLSv1.")
 
 
+@pytest.mark.coverage("direct link", "dig +tls")
 def test_dig(port):
     """Over TLS, to a server that never answers: the handshake is all there is."""
     needs("dig")
@@ -208,6 +222,7 @@ def test_ruby(port):
     assert plain.stdout.startswith("TLSv1.")
 
 
+@pytest.mark.coverage("QUIC objects", "a C client and server")
 def test_quic(authority, built):
     probe = subprocess.run([CC, "-fsyntax-only", "-include", "openssl/ssl.h", "-include",
                             "openssl/quic.h", "-x", "c", "-"], text=True, capture_output=True,

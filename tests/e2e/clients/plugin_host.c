@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* plugin_host PORT MODE PLUGIN...: MODE is of local, global, deepbind, lazy; each shakes hands
- * twice. */
+/* plugin_host PORT MODE PLUGIN...: MODE is of local, global, deepbind, lazy, or namespace;
+ * each shakes hands twice. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 
@@ -13,10 +13,16 @@ static int flags_of(const char *mode)
 	       (strstr(mode, "lazy") ? RTLD_LAZY : RTLD_NOW);
 }
 
+static void *load(const char *plugin, const char *mode)
+{
+	return strcmp(mode, "namespace") ? dlopen(plugin, flags_of(mode))
+					 : dlmopen(LM_ID_NEWLM, plugin, RTLD_NOW);
+}
+
 int main(int argc, char **argv)
 {
 	for (int i = 0; i < 2 * (argc - 3); i++) {
-		void *plugin = dlopen(argv[3 + i / 2], flags_of(argv[2]));
+		void *plugin = load(argv[3 + i / 2], argv[2]);
 		int (*handshake)(int) = plugin ? dlsym(plugin, "handshake") : NULL;
 		int fd = connect_to(argv[1]);
 
