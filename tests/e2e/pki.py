@@ -24,8 +24,10 @@ basicConstraints = critical,CA:true
 keyUsage = critical,keyCertSign,cRLSign
 subjectKeyIdentifier = hash
 [right_host]
+authorityKeyIdentifier = keyid
 subjectAltName = DNS:localhost,IP:127.0.0.1
 [wrong_host]
+authorityKeyIdentifier = keyid
 subjectAltName = DNS:elsewhere.example
 """
 

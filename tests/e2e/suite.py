@@ -33,10 +33,13 @@ def needs_openssl(*version):
         pytest.skip(f"OpenSSL {'.'.join(map(str, tracing.openssl_version()))} has none")
 
 
+def has_library(name):
+    return any((pathlib.Path(directory) / name).exists() for directory in LIBRARIES)
+
+
 def libssls():
     """Sonames of the shared libssl that are installed, oldest first."""
-    return [name for name in ("libssl.so.1.1", "libssl.so.3", "libssl.so.4")
-            if any((pathlib.Path(directory) / name).exists() for directory in LIBRARIES)]
+    return [name for name in ("libssl.so.1.1", "libssl.so.3", "libssl.so.4") if has_library(name)]
 
 
 def links_libssl(program):
