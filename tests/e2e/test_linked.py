@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How programs are linked, where that decides: those that are seen, and those of which
+nothing is recorded and `tlstall check` says why."""
+import os
+import shutil
+
+import pytest
+
+import servers
+import suite
+import test_check
+import test_reach
+import tracing
+
+coverage = pytest.mark.coverage
+built, port, directory = test_reach.built, test_reach.port, test_check.directory
+PLUGIN = str(test_reach.CLIENTS / "plugin.c")
+
+
+@coverage("direct link", "a C program")
+def test_direct(built, port):
+    test_reach.seen([built("linked.c", PLUGIN, "-lssl"), port], function="SSL_connect")
+
+
+@coverage("transitive", "a C program by a library")
+def test_transitive(built, port):
+    library = built("plugin.c", "-shared", "-fPIC", "-lssl")
+    test_reach.seen([built("linked.c", str(library)), port], function="SSL_connect")
+
+
+def unseen(argv, reason):
+    """Nothing is recorded, its user sees the same, and `check` says why."""
+    plain = tracing.run(argv)
+    result = tracing.traced(argv)
+    assert plain.stdout and result.stdout == plain.stdout and result.status == plain.status == 0
+    assert result.trace.handshakes == [], result
+    answer = test_check.Answer(argv[0])
+    assert not answer.seen and reason in answer.reasons, answer
+    return answer.words
+
+
+@coverage("OpenSSL linked statically", "a C program", "said: static-openssl")
+def test_static(built, port):
+    # What libcrypto.a itself may need differs between versions.
+    needed = [f"-l:{name}" for name in ("libz.so.1", "libzstd.so.1") if suite.has_library(name)]
+    program = built("linked.c", PLUGIN, "-Wl,-Bstatic", "-lssl", "-lcrypto", "-Wl,-Bdynamic",
+                    *needed, "-ldl", "-lpthread")
+    assert "OpenSSL" in unseen([program, port], "static-openssl")
+
+
+@coverage("plugin, dlmopen", "a C plugin", "said: no-tls, loads at run time")
+def test_plugin_in_another_namespace(built, port):
+    """It binds there, and a preloaded library is in the first namespace alone."""
+    plugin = built("plugin.c", "-shared", "-fPIC", "-lssl")
+    words = unseen([built("plugin_host.c", "-ldl"), port, "namespace", plugin], "no-tls")
+    assert "can load libraries at run time" in words
+
+
+@coverage("secure execution (setuid)", "curl", "said: secure-execution")
+def test_setuid(directory, port):
+    suite.needs("/usr/bin/curl")
+    program = directory / "curl"
+    shutil.copy("/usr/bin/curl", program)
+    if os.geteuid() != 0 or not test_check.honours_setuid(program):
+        pytest.skip("no setuid program can be made here")
+    shutil.chown(program, "nobody")
+    program.chmod(0o4755)
+    unseen([program, "-ks", "-o", "/dev/null", "-w", "%{http_code}", f"https://127.0.0.1:{port}/"],
+           "secure-execution")
+
+
+@coverage("GnuTLS", "wget", "said: other-tls")
+def test_gnutls(authority, start):
+    suite.needs("/usr/bin/wget")
+    server = start(servers.nginx(authority.ecdsa))
+    words = unseen(["/usr/bin/wget", "-qO-", "--ca-certificate", authority.ca,
+                    f"https://localhost:{server.port}/"], "other-tls")
+    assert "GnuTLS" in words
