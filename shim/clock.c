@@ -11,6 +11,7 @@
 #endif
 
 uint32_t clock_source = TLSTALL_CLOCK_MONOTONIC;
+uint32_t clock_rough_per_us = 1000;
 
 static uint64_t nanoseconds(clockid_t id)
 {
@@ -71,10 +72,17 @@ static bool kernel_trusts_tsc(void)
 void clock_choose(void)
 {
 #if defined(__x86_64__)
-	if (tsc_is_invariant() && kernel_trusts_tsc())
+	if (tsc_is_invariant() && kernel_trusts_tsc()) {
 		clock_source = TLSTALL_CLOCK_TSC;
+		clock_rough_per_us = 2500;
+	}
 #elif defined(__aarch64__)
+	uint64_t frequency;
+
+	/* from 19 MHz to 1 GHz */
+	__asm__("mrs %0, cntfrq_el0" : "=r"(frequency));
 	clock_source = TLSTALL_CLOCK_CNTVCT;
+	clock_rough_per_us = frequency < 1000000 ? 1 : (uint32_t)(frequency / 1000000);
 #endif
 }
 

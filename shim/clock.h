@@ -17,6 +17,7 @@
 #endif
 
 extern uint32_t clock_source; /* enum tlstall_clock_source */
+extern uint32_t clock_rough_per_us;
 
 /* Decides clock_source; reads two small files of sysfs on x86. */
 void clock_choose(void);
@@ -51,11 +52,7 @@ static inline uint64_t clock_ticks(void)
 /* A rough length, right within a factor of four on any machine: for thresholds. */
 static inline uint64_t clock_rough_ticks(uint64_t microseconds)
 {
-#if defined(__x86_64__)
-	return clock_source == TLSTALL_CLOCK_TSC ? microseconds * 2500 : microseconds * 1000;
-#else
-	return microseconds * (clock_source == TLSTALL_CLOCK_CNTVCT ? 50 : 1000);
-#endif
+	return microseconds * clock_rough_per_us;
 }
 
 #endif

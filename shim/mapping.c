@@ -177,10 +177,13 @@ static bool has_threads(void)
 
 static void before_fork(void)
 {
+	int saved = errno;
+
 	if (mapping.header)
 		__atomic_store_n(&mapping.header->forked, 1, __ATOMIC_RELAXED);
 	parent_was_single = !has_threads();
 	elf_pause_walks();
+	errno = saved;
 }
 
 /* The next child may come by _Fork() or clone(), which do not tell us. */
