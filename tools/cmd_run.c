@@ -13,13 +13,17 @@
 #include "check/check.h"
 #include "command.h"
 #include "run/follow.h"
+#include "run/heirs.h"
 #include "run/launch.h"
 #include "run/options.h"
 #include "run/output.h"
 #include "run/settings.h"
 
-/* For handshakes of children that live on when the program has ended. */
-#define GRACE_S 5
+/* For handshakes of children that live on when the program has ended; to begin one they have less.
+ */
+#define GRACE_MS 5000
+#define BEGIN_MS 1000
+#define LOOK_MS 50
 
 struct run {
 	struct run_options options;
@@ -28,6 +32,7 @@ struct run {
 	struct launch launch;
 	char shim[PATH_MAX];
 	char directory[PATH_MAX];
+	int64_t end_ms; /* CLOCK_MONOTONIC: when the program had ended; 0: not yet */
 };
 
 static int find_shim(struct run *run)
@@ -83,27 +88,32 @@ static int use_given(struct run *run)
 
 /* ---- the run ------------------------------------------------------------------ */
 
-static bool goes_on(struct run *run, time_t *end)
+/* Whether there is something to wait for when the program has ended. */
+static bool heirs_go_on(struct run *run)
 {
-	struct timespec now;
+	struct timespec clock;
+	int64_t now;
 
-	if (!run->launch.ended)
-		return true;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	if (!*end)
-		*end = now.tv_sec + GRACE_S;
-	return !run->launch.hurry && now.tv_sec < *end && follow_in_flight(&run->follow);
+	clock_gettime(CLOCK_MONOTONIC, &clock);
+	now = clock.tv_sec * 1000 + clock.tv_nsec / 1000000;
+	if (!run->end_ms)
+		run->end_ms = now;
+	if (run->launch.hurry || now > run->end_ms + GRACE_MS)
+		return false;
+	return follow_in_flight(&run->follow) ||
+	       (now <= run->end_ms + BEGIN_MS && heirs_live(run->directory));
 }
 
 static void watch(struct run *run)
 {
-	time_t end = 0;
-
-	while (goes_on(run, &end)) {
+	while (!run->launch.ended || heirs_go_on(run)) {
 		struct pollfd events[] = {{run->launch.signals, POLLIN, 0},
 					  {run->follow.notify, POLLIN, 0}};
+		int timeout = follow_timeout(&run->follow);
 
-		poll(events, 2, follow_timeout(&run->follow));
+		if (run->launch.ended && (timeout < 0 || timeout > LOOK_MS))
+			timeout = LOOK_MS;
+		poll(events, 2, timeout);
 		launch_signals(&run->launch);
 		follow_poll(&run->follow);
 		output_tick(&run->output);
