@@ -199,6 +199,30 @@ def test_stack_of_own_program_has_names_and_lines():
     assert re.search(r"\bmain\b.*blocking\.c:\d+", result.stderr), result
 
 
+def test_a_spin_is_folded(silent):
+    """wrk calls again and again without waiting."""
+    result = tlstall("run", "--", "/usr/bin/wrk", "-t1", "-c1", "-d1s",
+                     f"https://127.0.0.1:{silent.port}/")
+    told = re.findall(r" SSL_connect\(0x\w+\) = -1 WANT_READ, repeated ([\d,]+) times in ",
+                      result.stderr)
+    assert told, result.stderr[-2000:]
+    assert sum(int(count.replace(",", "")) for count in told) > 100
+    assert len(calls_in(result.stderr)) < 200
+
+
+def test_children_that_outlive_the_program(silent):
+    """Their handshakes are waited for a while, and told of."""
+    command = " ".join(curl_to(silent.port, "--max-time", "2"))
+    result = tlstall("run", "-q", "--", "/bin/sh", "-c", f"{command} & exit 3")
+    assert result.status == 3
+    assert "PEER_SILENT" in result.stderr and "2" in result.stderr
+
+
+def test_quiet_says_nothing_of_what_is_good(server):
+    result = tlstall("run", "-q", "--", *curl_to(server.port))
+    assert (result.stdout, result.stderr) == ("hello\n", "")
+
+
 def test_traces_are_kept(directory, server):
     kept = directory / "traces"
     kept.mkdir()

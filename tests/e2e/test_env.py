@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`tlstall env`: what it prints makes a program traced that something else starts."""
+import os
+import pathlib
+import shutil
+import tempfile
+
+import pytest
+
+import servers
+import tracing
+
+
+def env(*arguments):
+    return tracing.run([tracing.TLSTALL, "env", *arguments])
+
+
+@pytest.fixture
+def directory():
+    path = pathlib.Path(tempfile.mkdtemp(prefix="tlstall-"))
+    yield path
+    shutil.rmtree(path)
+
+
+def test_plain_lines_make_a_trace(directory, authority, start):
+    server = start(servers.nginx(authority.ecdsa))
+    result = env("--dir", str(directory), "--mode", "handshake")
+    assert (result.status, result.stderr) == (0, "")
+    settings = dict(line.split("=", 1) for line in result.stdout.splitlines())
+    assert settings == {"LD_PRELOAD": str(tracing.SHIM), "TLSTALL_DIR": str(directory),
+                        "TLSTALL_MODE": "handshake"}
+    plain = tracing.run(["/usr/bin/curl", "-sSk", f"https://127.0.0.1:{server.port}/"],
+                        env=settings)
+    assert (plain.status, plain.stdout, plain.stderr) == (0, "hello\n", "")
+    assert len(list(directory.glob("*.tlstall"))) == 1
+
+
+def test_only_the_shim_without_options():
+    assert env().stdout == f"LD_PRELOAD={tracing.SHIM}\n"
+
+
+@pytest.mark.parametrize("value", ["/plain", "/with space", "/a\"b\\c$d`e"])
+def test_a_shell_reads_back_what_was_given(value):
+    script = ('eval "$("$0" env --shim /shim.so --format shell --dir "$1" | grep DIR)"; '
+              'printf %s "$TLSTALL_DIR"')
+    result = tracing.run(["/bin/sh", "-c", script, tracing.TLSTALL, value])
+    assert (result.stdout, result.stderr) == (value, "")
+
+
+def test_systemd_lines_are_quoted():
+    result = env("--shim", "/shim.so", "--format", "systemd", "--dir", '/a "b" 100%')
+    assert result.stdout.splitlines() == [
+        'Environment="LD_PRELOAD=/shim.so"', 'Environment="TLSTALL_DIR=/a \\"b\\" 100%%"']
+
+
+@pytest.mark.parametrize("arguments, words", [
+    (("--mode", "sometimes"), "sometimes"), (("--size", "1K"), "256K"), (("--dir", "here"), "here"),
+    (("--mdoe", "all"), "--mode"), (("--mode",), "--mode"), (("--format", "yaml"), "systemd"),
+    (("extra",), "extra")])
+def test_wrong_usage(arguments, words):
+    result = env(*arguments)
+    assert (result.status, result.stdout) == (2, "")
+    assert result.stderr.startswith("tlstall: ") and words in result.stderr
