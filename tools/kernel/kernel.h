@@ -23,7 +23,8 @@ struct kernel_view {
 
 /*
  * The socket of the handshake and the thread that is inside its op (or ran the
- * last one). Takes well under a millisecond; what may not be asked is "not known".
+ * last one). Takes well under a millisecond, five where an op computes; what may
+ * not be asked is "not known".
  */
 void kernel_look(pid_t pid, const struct tlstall_handshake *h, struct kernel_view *out);
 

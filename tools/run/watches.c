@@ -160,8 +160,12 @@ static bool ask_kernel(struct watch *watch, struct trace *trace, uint64_t now_ns
 {
 	struct tlstall_clock_pair clock;
 	struct tlstall_process process;
+	struct kernel_view view;
+	/* a thread that computes may soon wait */
+	uint64_t again_ns = watch->view.wait == WAIT_RUNNING ? 0 : LOOK_AGAIN_NS;
 
-	if ((watch->ended_ns && !watch->h.enter) || (watch->looked_ns && now_ns - watch->looked_ns < LOOK_AGAIN_NS))
+	if ((watch->ended_ns && !watch->h.enter) ||
+	    (watch->looked_ns && now_ns - watch->looked_ns < again_ns))
 		return false;
 	clock = trace_read_clock(trace);
 	if (clock.ticks < watch->h.start ||
@@ -169,7 +173,11 @@ static bool ask_kernel(struct watch *watch, struct trace *trace, uint64_t now_ns
 	    !trace_alive(trace, watch->h.process) ||
 	    trace_process(trace, watch->h.process, &process))
 		return false;
-	kernel_look((pid_t)process.pid, &watch->h, &watch->view);
+	kernel_look((pid_t)process.pid, &watch->h, &view);
+	/* it was killed just now: what it did before tells more */
+	if (view.wait == WAIT_GONE && watch->looked_ns)
+		return true;
+	watch->view = view;
 	watch->looked_ns = now_ns;
 	watch->looked_progress = watch->h.progress;
 	return true;
