@@ -141,6 +141,7 @@ static void test_abandoned(void **state)
 	f.process_alive = false;
 	f.h.enter = 1;
 	f.in_op_ns = 1 * MS;
+	f.since_progress_ns = 0;
 	v = first_verdict(&f);
 	assert_int_equal(v.cause, CAUSE_UNKNOWN);
 	assert_true(says(&v, "was killed inside"));

@@ -166,12 +166,14 @@ bool judge_WANT_TREATED_AS_FATAL(const struct sight *s, struct verdict *v)
 }
 
 /*
- * Killed inside an op: nothing was recorded since the op began, so that nobody
- * knows for how long it hung. To say "given up at once" would be wrong.
+ * Killed inside an op, and nothing shows that the process lived for longer than
+ * its last record: nobody knows for how long it hung. To say "given up at once"
+ * would be wrong.
  */
 static bool was_killed_inside(const struct sight *s)
 {
-	return s->h->enter && s->h->outcome == TLSTALL_OUTCOME_IN_FLIGHT && !s->f->process_alive &&
+	return s->h->enter && s->f->since_progress_ns < MS &&
+	       s->h->outcome == TLSTALL_OUTCOME_IN_FLIGHT && !s->f->process_alive &&
 	       !s->f->process_exited;
 }
 
@@ -226,8 +228,9 @@ bool judge_UNKNOWN(const struct sight *s, struct verdict *v)
 	v->cost_ns = s->f->age_ns;
 	v->confidence = CONFIDENCE_LOW;
 	if (was_killed_inside(s)) {
-		say(v, "the process was killed inside %s; for how long that had hung, the trace "
-		       "does not tell",
+		say(v,
+		    "the process was killed inside %s; for how long that had hung, the trace "
+		    "does not tell",
 		    s->f->in_call_function ? s->f->in_call_function : "a call");
 		v->advice = "Look while it hangs: tlstall ps, or let tlstall run start it.";
 		doubt(v, CAUSE_PEER_SILENT);
