@@ -153,6 +153,30 @@ def test_ssl_bio(how, built, port):
     assert "read 1" in plain.stdout
 
 
+INTERPOSER = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdio.h>
+int SSL_connect(void *ssl) {
+    int (*next)(void *) = dlsym(RTLD_NEXT, "SSL_connect");
+    puts("interposed");
+    return next(ssl);
+}
+"""
+
+
+@pytest.mark.coverage("behind another preload", "a C program")
+def test_another_interposer(built, port, tmp_path):
+    """It goes on working, and is seen through."""
+    source, library = tmp_path / "interposer.c", tmp_path / "interposer.so"
+    source.write_text(INTERPOSER)
+    subprocess.run([CC, "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
+    plugin = built("plugin.c", "-shared", "-fPIC", "-lssl")
+    plain, _ = seen([built("plugin_host.c", "-ldl"), port, "global", plugin], handshakes=2,
+                    env={"LD_PRELOAD": str(library)}, function="SSL_connect")
+    assert plain.stdout.count("interposed") == 2
+
+
 @pytest.mark.coverage("inside libssl", "openssl s_server -www")
 def test_s_server_www(authority, start):
     server = start(servers.s_server(authority.ecdsa, trace=True))

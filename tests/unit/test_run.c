@@ -409,10 +409,10 @@ static void test_preload(void **state)
 	(void)state;
 	assert_preload(NULL, "/lib/libtlstall.so");
 	assert_preload("", "/lib/libtlstall.so");
-	assert_preload("/a.so /b.so", "/lib/libtlstall.so:/a.so:/b.so");
-	assert_preload("/a.so:/old/libtlstall.so::/b.so", "/lib/libtlstall.so:/a.so:/b.so");
+	assert_preload("/a.so /b.so", "/a.so:/b.so:/lib/libtlstall.so");
+	assert_preload("/a.so:/old/libtlstall.so::/b.so", "/a.so:/b.so:/lib/libtlstall.so");
 	assert_preload("libtlstall.so", "/lib/libtlstall.so");
-	assert_preload("/x/mylibtlstall.so", "/lib/libtlstall.so:/x/mylibtlstall.so");
+	assert_preload("/x/mylibtlstall.so", "/x/mylibtlstall.so:/lib/libtlstall.so");
 }
 
 int main(void)

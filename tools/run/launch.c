@@ -34,19 +34,20 @@ static bool is_shim(const char *path, size_t length)
 char *launch_preload(const char *existing, const char *shim)
 {
 	size_t size = strlen(shim) + strlen(existing ? existing : "") + 2;
-	char *preload = malloc(size), *end;
+	char *preload = malloc(size), *end = preload;
 
 	if (!preload)
 		return NULL;
-	end = stpcpy(preload, shim);
 	/* the loader takes spaces and colons as separators */
 	for (const char *at = existing ? existing : ""; *at; at += strspn(at, ": ")) {
 		size_t length = strcspn(at, ": ");
 
 		if (length && !is_shim(at, length))
-			end += sprintf(end, ":%.*s", (int)length, at);
+			end += sprintf(end, "%.*s:", (int)length, at);
 		at += length;
 	}
+	/* the last: what is there may interpose SSL_connect too, and then calls the next one */
+	strcpy(end, shim);
 	return preload;
 }
 
