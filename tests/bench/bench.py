@@ -10,13 +10,14 @@ import time
 
 import measures
 import nginx
-from common import ROOT, NotAvailable
+from common import ROOT
 from goals import FIGURES
 
 MEASURES = [
-    measures.calls, measures.instructions, measures.handshake_memory, measures.handshake_tcp,
-    measures.memory, measures.startup, nginx.ab, nginx.wrk, measures.threads, measures.in_flight,
-    measures.run, measures.reader, measures.report, measures.html,
+    measures.calls, measures.calls_by_tsc, measures.instructions, measures.memory,
+    measures.threads, measures.reader, measures.run, measures.html, measures.report,
+    measures.handshake_memory, measures.handshake_tcp, measures.startup, measures.in_flight,
+    nginx.ab, nginx.wrk,
 ]
 
 
@@ -30,7 +31,8 @@ def machine():
             "openssl": version.stdout.strip()}
 
 
-def take(only):
+def take(only, keep):
+    """All rows, and why some are missing. What has been taken is kept as we go."""
     rows, missing = {}, []
     for measure in MEASURES:
         name = f"{measure.__module__}.{measure.__name__}"
@@ -39,8 +41,9 @@ def take(only):
         start = time.monotonic()
         try:
             rows.update(measure())
-        except NotAvailable as why:
-            missing.append(f"{name}: {why}")
+        except Exception as why:  # one figure less is no reason to lose the others
+            missing.append(f"{name}: {type(why).__name__}: {why}")
+        keep(rows, missing)
         print(f"{name}: {time.monotonic() - start:.0f} s", file=sys.stderr)
     return rows, missing
 
@@ -114,8 +117,13 @@ def main():
     parser.add_argument("--only", help="only the measures whose name has this in it")
     options = parser.parse_args()
     base = json.load(open(options.base, encoding="utf-8"))["rows"] if options.base else None
-    rows, missing = take(options.only)
-    here = machine()
+    here, path = machine(), ROOT / options.json
+    path.parent.mkdir(parents=True, exist_ok=True)
+
+    def keep(rows, missing):
+        path.write_text(json.dumps({"machine": here, "rows": rows, "missing": missing}, indent=1) + "\n")
+
+    rows, missing = take(options.only, keep)
     print(", ".join(f"{k} {v}" for k, v in here.items()))
     for key in rows:
         if key.startswith("floor: "):
@@ -125,9 +133,6 @@ def main():
         print(f"not available: {line}")
     if base:
         print_table(changes(rows, base))
-    path = ROOT / options.json
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"machine": here, "rows": rows, "missing": missing}, indent=1) + "\n")
     print(f"written to {options.json}")
 
 

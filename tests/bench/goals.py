@@ -36,6 +36,8 @@ FIGURES = [
     Figure("SSL_get_error", "SSL_get_error, recorded", "ns", 30, 15),
     Figure("SSL_do_handshake WANT", "SSL_do_handshake = WANT, recorded", "ns", 120, 60),
     Figure("SSL_connect WANT", "SSL_connect = WANT, recorded", "ns", 120, 60),
+    Figure("SSL_get_error, TSC", "SSL_get_error, recorded by the TSC", "ns", 30, 15),
+    Figure("SSL_do_handshake WANT, TSC", "SSL_do_handshake = WANT, by the TSC", "ns", 120, 60),
     Figure("SSL_read after", "SSL_read after, mode handshake", "ns", 4, 2),
     Figure("SSL_write after", "SSL_write after, mode handshake", "ns", 4, 2),
     Figure("handshake, memory", "one handshake, one side, BIO pair", "us", 2.5, 1.2),

@@ -15,6 +15,23 @@ def calls():
     return figures("calls")
 
 
+# In a mount namespace of its own the kernel's clock seems to be the TSC.
+SEEMS_TSC = """
+c=/sys/devices/system/clocksource/clocksource0
+echo tsc >$0 && mount --bind $0 $c/available_clocksource && mount --bind $0 $c/current_clocksource &&
+exec "$@"
+"""
+
+
+def calls_by_tsc():
+    """The same by the processor's counter, which the shim uses where the kernel keeps time by it."""
+    if os.getuid() != 0:
+        raise NotAvailable("needs root, for a mount namespace")
+    with tempfile.NamedTemporaryFile() as clock:
+        rows = figures("calls", before=["unshare", "-m", "sh", "-c", SEEMS_TSC, clock.name])
+    return {f"{key}, TSC": row for key, row in rows.items() if not key.startswith("floor")}
+
+
 def handshake(transport, pairs):
     rows = figures("handshake", transport, pairs)
     both = rows[f"handshake, {transport}"]
@@ -26,11 +43,11 @@ def handshake(transport, pairs):
 
 
 def handshake_memory():
-    return handshake("memory", 12000)
+    return handshake("memory", 6000)
 
 
 def handshake_tcp():
-    rows = handshake("tcp", 8000)
+    rows = handshake("tcp", 5000)
     one = rows.pop("pair bytes")["value"] / 2
     # with two calls and one SSL_get_error a side; two more of each are asked for
     rows["trace bytes"] = {"value": one + 4 * 64}

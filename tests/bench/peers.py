@@ -18,7 +18,7 @@ from common import BIN, NotAvailable, environment
 
 WORKLOAD = BIN / "peers/workload"
 FIGURES = "SSL_do_handshake", "SSL_get_error", "handshake"
-ROUNDS = 5
+ROUNDS = 3
 
 
 def libssl():

@@ -9,13 +9,13 @@ def opens_in(page):
     """Seconds from the navigation until the viewer says that it is ready; the best of three."""
     try:
         from selenium import webdriver
+        from selenium.webdriver.chrome.service import Service
     except ImportError as error:
         raise NotAvailable(str(error)) from error
     options = webdriver.ChromeOptions()
     for argument in "--headless=new", "--no-sandbox", "--disable-dev-shm-usage":
         options.add_argument(argument)
-    service = webdriver.ChromeService("/usr/bin/chromedriver")
-    driver = webdriver.Chrome(options=options, service=service)
+    driver = webdriver.Chrome(options=options, service=Service("/usr/bin/chromedriver"))
     try:
         return min(once(driver, page) for _ in range(3))
     finally:
