@@ -111,5 +111,6 @@ int main(int argc, char **argv)
 	finish_ends(&traced);
 	bench_run(&bench);
 	trace_bytes();
+	bench_value("record bytes", bench_trace()->section[TLSTALL_SECTION_REST].entry_size);
 	return 0;
 }
