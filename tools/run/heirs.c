@@ -25,6 +25,17 @@ static bool has_setting(const char *environment, size_t size, const char *settin
 	return false;
 }
 
+/* In the middle of an exec a process has no environment; one of the kernel's never has a program.
+ */
+static bool has_program(const char *pid)
+{
+	char path[64], target[8];
+
+	snprintf(path, sizeof(path), "/proc/%.20s/exe", pid);
+	return readlink(path, target, sizeof(target)) > 0;
+}
+
+/* One that does not tell yet counts: it will be asked again. */
 static bool is_heir(const char *pid, const char *setting)
 {
 	static char environment[ENVIRONMENT_SIZE];
@@ -41,7 +52,7 @@ static bool is_heir(const char *pid, const char *setting)
 	while ((part = read(fd, environment + size, sizeof(environment) - size)) > 0)
 		size += (size_t)part;
 	close(fd);
-	return has_setting(environment, size, setting);
+	return size ? has_setting(environment, size, setting) : has_program(pid);
 }
 
 bool heirs_live(const char *directory)
