@@ -354,6 +354,17 @@ static void drop_finished(struct follow *follow, bool all)
 	}
 }
 
+/* Opens it, or leaves it for later; false: it never will be. */
+static bool may_open(struct follow *follow, struct followed *followed)
+{
+	/* asked before: what a dead process left is complete, or never will be */
+	bool gone = kill(followed->pid, 0) && errno == ESRCH;
+
+	if (open_trace(follow, followed))
+		return false;
+	return followed->trace || !gone;
+}
+
 static void poll_traces(struct follow *follow)
 {
 	uint64_t now = now_of(CLOCK_MONOTONIC);
@@ -361,7 +372,7 @@ static void poll_traces(struct follow *follow)
 	read_directory(follow);
 	for (struct followed *f = follow->traces; f; f = f->next) {
 		if (!f->trace && !f->drained)
-			f->drained = open_trace(follow, f) || (kill(f->pid, 0) && errno == ESRCH);
+			f->drained = !may_open(follow, f);
 		if (f->trace && f->cursor)
 			poll_trace(follow, f, now);
 	}
