@@ -3,6 +3,7 @@
 
 As a command (`peer.py MODE`) it prints its port and serves until it is killed.
 """
+import contextlib
 import re
 import select
 import socket
@@ -179,12 +180,12 @@ def relay(port, forward):
 
 
 def _copy(source, target):
-    try:
+    """Until its end, be it a reset: the target learns of it in either case."""
+    with contextlib.suppress(OSError):
         while data := source.recv(65536):
             target.sendall(data)
+    with contextlib.suppress(OSError):
         target.shutdown(socket.SHUT_WR)
-    except OSError:
-        pass
 
 
 def stops_after(size):

@@ -55,21 +55,31 @@ def test_psql_silent(start):
                                   "user=test dbname=test sslmode=require gssencmode=disable"]), (250, 400))
 
 
-def stopped(server):
-    """All its processes stand still until the test is over; the kernel accepts for it."""
-    os.killpg(server.process.pid, signal.SIGSTOP)
-    return server.port
+class Stopped:
+    """A server whose processes stand still until the test is over; the kernel accepts for it."""
+
+    def __init__(self, server):
+        self.port, self.group = server.port, server.process.pid
+        os.killpg(self.group, signal.SIGSTOP)
+
+    def stop(self):
+        """So that it can end in good order."""
+        os.killpg(self.group, signal.SIGCONT)
+
+
+def stopped(start, server):
+    return start(Stopped(start(server))).port
 
 
 @reproduction("PEER_SILENT", "peer", "python3, blocking", "nginx is stopped with SIGSTOP")
 def test_python_stopped_nginx(authority, start):
-    port = stopped(start(servers.nginx(authority.ecdsa)))
+    port = stopped(start, servers.nginx(authority.ecdsa))
     return check_silence(hanging([*BLOCKING, port, authority.ca]))
 
 
 @reproduction("PEER_SILENT", "peer", "redis-cli", "stunnel is stopped with SIGSTOP")
 def test_redis_cli_stopped_stunnel(authority, start):
-    port = stopped(start(servers.stunnel(authority.ecdsa, 1)))
+    port = stopped(start, servers.stunnel(authority.ecdsa, 1))
     return check_silence(hanging(["/usr/bin/redis-cli", "--tls", "--cacert", authority.ca,
                                   "-p", port, "ping"]), sent=(250, 400))
 

@@ -79,6 +79,9 @@ def test_wrong_interest_among_others(authority, start):
                                lambda r: r.calls == 1), 1e9)
 
 
+SPIN_SECONDS = 0.7  # enough for a verdict: each call is a record to read
+
+
 def check_spin(seen):
     for record in seen.records():
         assert record.calls > 1000 and record.want_read > 0.9 * record.calls, record
@@ -97,14 +100,14 @@ def test_spin(authority, start, make_network):
 @reproduction("PEER_SILENT", "peer", "a C program", "the server is silent, the client calls again at once",
               also="BUSY_SPIN")
 def test_spin_at_silence(start):
-    return check_spin(hanging(program("spin", silent(start))))
+    return check_spin(hanging(program("spin", silent(start)), seconds=SPIN_SECONDS))
 
 
 @reproduction("PEER_SILENT", "peer", "wrk", "the server is silent, wrk calls again at once",
               also="BUSY_SPIN")
 def test_wrk_spins(start):
     return check_spin(hanging(["/usr/bin/wrk", "-t1", "-c1", "-d9s",
-                               f"https://127.0.0.1:{silent(start)}/"]))
+                               f"https://127.0.0.1:{silent(start)}/"], seconds=SPIN_SECONDS))
 
 
 # ---- memory BIOs and BIO pairs ------------------------------------------------------

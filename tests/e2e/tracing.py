@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs programs with and without tlstall and reads what it recorded."""
+import collections
 import difflib
 import functools
 import json
@@ -46,10 +47,12 @@ class Trace:
         self.calls = [r for r in self.records if r.type == "call"]
         self.handshakes = [r for r in self.records if r.type == "handshake"]
         self.lost = sum(r.count for r in self.records if r.type == "lost")
+        self.by_handshake = collections.defaultdict(list)
+        for call in self.calls:
+            self.by_handshake[call.pid, call.handshake].append(call)
 
     def of(self, handshake):
-        return [c for c in self.calls
-                if (c.pid, c.handshake) == (handshake.pid, handshake.handshake)]
+        return self.by_handshake.get((handshake.pid, handshake.handshake), [])
 
     def ops(self, handshake):
         return [c for c in self.of(handshake) if c.fn != "SSL_get_error"]
