@@ -159,6 +159,10 @@ static void test_run(void **state)
 	h->leave = 5 * BUILD_S;
 	take(&b, h, &trace, &f);
 	assert_int_equal(f.run_ns, 3 * BUILD_S);
+	/* read while it is written: not longer than nothing has moved */
+	h->progress = trace_horizon(trace, h->process) - BUILD_S;
+	facts_from_trace(trace, h, &f);
+	assert_int_equal(f.run_ns, BUILD_S);
 	/* an earlier run: by its share of the calls */
 	h->run = 1;
 	h->end = 3 * BUILD_S;

@@ -48,6 +48,9 @@ static void add_times(struct trace *trace, const struct tlstall_handshake *h, st
 	out->longest_gap_ns = trace_span_ns(trace, h->longest_gap);
 	out->longest_call_ns = trace_span_ns(trace, h->longest_call);
 	out->run_ns = longest_run_ns(trace, h, out->age_ns);
+	/* it is being written while it is read: no run lasts longer than nothing has moved */
+	if (open && h->longest_run == h->run && out->run_ns > out->since_progress_ns)
+		out->run_ns = out->since_progress_ns;
 	out->before_start_ns = between(trace, h->created, h->start);
 	out->free_after_ns = between(trace, h->leave, h->freed);
 }
