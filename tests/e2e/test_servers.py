@@ -175,7 +175,10 @@ def test_client_stops_in_its_hello(kind, serve):
     handshakes, _ = both(kind, serve, client)
     assert len(handshakes) == 1
     assert handshakes[0].outcome in ("in_flight", "abandoned")
-    assert handshakes[0].cause in ("RX_PARTIAL", "PEER_SILENT", "NONE", "ABANDONED"), handshakes
+    # Killed inside a call that blocks, before anyone looked: for how long it hung, nobody knows.
+    causes = ["UNKNOWN"] if "killed inside" in " ".join(handshakes[0].evidence) else [
+        "RX_PARTIAL", "PEER_SILENT", "NONE", "ABANDONED"]
+    assert handshakes[0].cause in causes, handshakes
     assert not handshakes[0].version or handshakes[0].bytes_in is None or \
         handshakes[0].bytes_in <= len(HALF_A_HELLO)
 
