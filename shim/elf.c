@@ -268,43 +268,156 @@ uint64_t elf_unloads(void)
 	return unloads;
 }
 
+struct held {
+	bool (*call)(void *context);
+	void *context;
+	bool answer;
+};
+
+static int call_held(struct dl_phdr_info *info, size_t size, void *data)
+{
+	struct held *held = data;
+
+	(void)info, (void)size;
+	held->answer = held->call(held->context);
+	return 1;
+}
+
+bool elf_hold(bool (*call)(void *context), void *context)
+{
+	struct held held = {.call = call, .context = context};
+
+	enter_walk();
+	dl_iterate_phdr(call_held, &held);
+	elf_walk_leave();
+	return held.answer;
+}
+
+static bool find_map(const void *address, struct link_map **map)
+{
+	typedef int dladdr1_function(const void *address, Dl_info *info, void **extra, int flags);
+	static dladdr1_function *known;
+	dladdr1_function *find = __atomic_load_n(&known, __ATOMIC_ACQUIRE);
+	Dl_info info;
+
+	if (!find) {
+		find = (dladdr1_function *)elf_find("dladdr1");
+		__atomic_store_n(&known, find, __ATOMIC_RELEASE);
+	}
+	*map = NULL;
+	return find && find(address, &info, (void **)map, RTLD_DL_LINKMAP) && *map;
+}
+
+bool elf_settle(void)
+{
+	struct link_map *map;
+
+	return find_map((const void *)elf_settle, &map);
+}
+
 /* ---- other namespaces: dlmopen ------------------------------------------------- */
+
+struct census {
+	uint64_t here, loaded;
+};
+
+static int count_one(struct dl_phdr_info *info, size_t size, void *data)
+{
+	struct census *census = data;
+
+	(void)size;
+	census->here++;
+	census->loaded = info->dlpi_adds - info->dlpi_subs;
+	return 0;
+}
+
+bool elf_others(void)
+{
+	struct census census = {0, 0};
+
+	enter_walk();
+	dl_iterate_phdr(count_one, &census);
+	elf_walk_leave();
+	return census.loaded > census.here;
+}
+
+/* Walks begin at its first object, which of all namespaces only ours leaves unnamed. */
+static const struct link_map *first_beside(const struct link_map *map)
+{
+	while (map->l_prev)
+		map = map->l_prev;
+	return *map->l_name ? map : NULL;
+}
+
+/*
+ * The headers lie at the start of the mapping, which is not told. They are believed on
+ * the page of the tables that we read anyway, if they lead to the same dynamic section.
+ */
+static bool find_headers(struct elf_object *object)
+{
+	const uintptr_t page = 4096;
+	const ElfW(Ehdr) *header = (const void *)object->bias;
+	const void *first = object->gnu_hash ? (const void *)object->gnu_hash : object->hash;
+	const ElfW(Dyn) *dynamic = object->dynamic;
+
+	if ((const void *)object->symbols < first)
+		first = object->symbols;
+	if ((uintptr_t)first - object->bias >= page || memcmp(header->e_ident, ELFMAG, SELFMAG) ||
+	    header->e_phoff + header->e_phnum * sizeof(ElfW(Phdr)) > page)
+		return false;
+	object->phdr = (const void *)(object->bias + header->e_phoff);
+	object->phdr_count = header->e_phnum;
+	measure(object);
+	return object->dynamic == dynamic;
+}
+
+static bool beside(const struct link_map *map, struct elf_object *out)
+{
+	*out = (struct elf_object){
+		.path = map->l_name, .bias = map->l_addr, .dynamic = map->l_ld, .map = map};
+	return find_tables(out) && find_headers(out);
+}
+
+struct lookup {
+	struct link_map *map;
+	struct elf_object *out;
+};
+
+static bool look_up(void *context)
+{
+	struct lookup *lookup = context;
+
+	return first_beside(lookup->map) && beside(lookup->map, lookup->out);
+}
 
 bool elf_elsewhere(const void *address, struct elf_object *out)
 {
-	typedef int dladdr1_function(const void *address, Dl_info *info, void **extra, int flags);
-	dladdr1_function *find = (dladdr1_function *)elf_find("dladdr1");
-	struct link_map *map = NULL;
-	const ElfW(Ehdr) *header;
-	Dl_info info;
+	struct lookup lookup = {.out = out};
 
-	if (!find || !find(address, &info, (void **)&map, RTLD_DL_LINKMAP) || !map)
-		return false;
-	header = info.dli_fbase;
-	*out = (struct elf_object){
-		.path = map->l_name,
-		.bias = map->l_addr,
-		.phdr = (const void *)((const char *)header + header->e_phoff),
-		.phdr_count = header->e_phnum,
-		.map = map,
-	};
-	measure(out);
-	return find_tables(out);
+	return find_map(address, &lookup.map) && elf_hold(look_up, &lookup);
+}
+
+struct walk_beside {
+	const struct elf_object *object;
+	struct walk walk;
+};
+
+static bool walk_beside(void *context)
+{
+	const struct walk_beside *w = context;
+	struct elf_object one;
+
+	for (const struct link_map *map = first_beside(w->object->map); map; map = map->l_next) {
+		if (beside(map, &one) && w->walk.visit(&one, w->walk.context))
+			return true;
+	}
+	return false;
 }
 
 bool elf_each_beside(const struct elf_object *object,
 		     bool (*visit)(const struct elf_object *object, void *context), void *context)
 {
-	const struct link_map *map = object->map;
+	struct walk_beside w = {object, {visit, context}};
 
-	while (map->l_prev)
-		map = map->l_prev;
-	for (; map; map = map->l_next) {
-		struct elf_object one = {.path = map->l_name, .bias = map->l_addr,
-					 .dynamic = map->l_ld, .map = map};
-
-		if (find_tables(&one) && visit(&one, context))
-			return true;
-	}
-	return false;
+	return elf_hold(walk_beside, &w);
 }

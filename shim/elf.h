@@ -22,7 +22,7 @@ struct elf_object {
 	const uint32_t *gnu_hash; /* NULL: none */
 	const uint32_t *hash;	  /* the older table */
 	const ElfW(Dyn) * dynamic;
-	const struct link_map *map; /* NULL: of this namespace */
+	const struct link_map *map; /* NULL: of our namespace */
 };
 
 /* False for an object without dynamic section or hash table. */
@@ -58,9 +58,19 @@ void *elf_find(const char *name);
 uint64_t elf_loads(void);
 uint64_t elf_unloads(void);
 
+/*
+ * Calls a function while no object is added or taken away, in any namespace; what it
+ * returns. It must not take the loader's other lock, which dlopen holds all along.
+ */
+bool elf_hold(bool (*call)(void *context), void *context);
+/* Waits until objects that are being loaded now are relocated, as dlsym itself does. */
+bool elf_settle(void);
+
+/* Whether there are other namespaces, made by dlmopen: what is loaded there is counted too. */
+bool elf_others(void);
 /* The object of another namespace, which the walks do not visit, that holds an address. */
 bool elf_elsewhere(const void *address, struct elf_object *out);
-/* Calls visit for each object of its namespace until it returns true; returns that. */
+/* Calls visit for each object of its namespace, held, until it returns true; returns that. */
 bool elf_each_beside(const struct elf_object *object,
 		     bool (*visit)(const struct elf_object *object, void *context), void *context);
 

@@ -156,6 +156,7 @@ static bool learn(const struct elf_object *object, void *context)
 	crypto = find_libcrypto(object);
 	resolve(&lib, object, &crypto);
 	publish(&lib);
+	libssl_elsewhere |= object->map != NULL;
 	return false;
 }
 
@@ -246,11 +247,13 @@ const struct libssl *libssl_at(const void *address)
 	lib = libssl_holding(address);
 	if (lib || !elf_elsewhere(address, &object))
 		return lib;
-	learn(&object, NULL);
-	lib = libssl_holding(address);
-	if (lib)
-		libssl_elsewhere = true;
-	return lib;
+	libssl_learn_beside(&object);
+	return libssl_holding(address);
+}
+
+void libssl_learn_beside(const struct elf_object *object)
+{
+	elf_each_beside(object, learn, NULL);
 }
 
 const struct libssl *libssl_of_method(const void *method)

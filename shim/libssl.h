@@ -17,6 +17,8 @@
 #include "openssl.h"
 #include "tlstall/trace.h"
 
+struct elf_object;
+
 enum function_id {
 #define INTERPOSED(name, kind, need) FN_##name,
 #include "functions.def"
@@ -112,6 +114,8 @@ const struct libssl *libssl_holding(const void *address);
 const struct libssl *libssl_at(const void *address);
 /* Whether there is one at all in the process. */
 bool libssl_any(void);
+/* Looks at all objects of the namespace, made by dlmopen, that this one lies in. */
+void libssl_learn_beside(const struct elf_object *object);
 
 /* The copy that a SSL_METHOD belongs to. Never NULL. */
 const struct libssl *libssl_of_method(const void *method);

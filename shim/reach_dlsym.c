@@ -48,7 +48,7 @@ static void *redirect(void *found, const char *name)
 	settings_read();
 	/* a plugin was loaded, and is asked for its entry point before it runs */
 	if (settings.reach & REACH_GOT)
-		reach_got();
+		reach_got(found);
 	wrapper = settings.reach & REACH_DLSYM ? reach_wrapper(name) : NULL;
 	return wrapper && libssl_at(found) ? wrapper : found;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An object that was opened with RTLD_DEEPBIND finds libssl before it finds us. Its
- * slots for our functions are made to point at us: those that hold an address in a
- * libssl, and those that are not bound yet.
+ * An object that was opened with RTLD_DEEPBIND finds libssl before it finds us; one that
+ * dlmopen put into another namespace never finds us. Their slots for our functions are
+ * made to point at us: those that hold an address in a libssl, and those that are not
+ * bound yet.
  */
 #include "reach.h"
 
@@ -106,23 +107,95 @@ static bool visit(const struct elf_object *object, void *context)
 	return false;
 }
 
-void reach_got(void)
+/*
+ * What is patched must have been relocated, or the loader comes upon a page that we made
+ * read-only. So is all that was there when the loads were counted, once they settled.
+ */
+struct job {
+	uint64_t loads;
+	struct elf_object beside;
+};
+
+static bool patch_ours(void *context)
 {
-	static uint64_t loads_seen, unloads_seen;
+	static uint64_t unloads_seen;
 	static size_t objects_seen;
-	uint64_t loads = elf_loads(), unloads;
+	const struct job *job = context;
+	uint64_t unloads = elf_unloads();
+	struct progress progress = {.seen = unloads == unloads_seen ? objects_seen : 0};
+
+	if (elf_loads() != job->loads)
+		return false;
+	elf_each(visit, &progress);
+	objects_seen = progress.at;
+	unloads_seen = unloads;
+	return true;
+}
+
+static bool patch_beside(void *context)
+{
+	const struct job *job = context;
 	struct progress progress = {.seen = 0};
+
+	if (elf_loads() != job->loads)
+		return false;
+	elf_each_beside(&job->beside, visit, &progress);
+	return true;
+}
+
+/* The walks over our namespace miss some of what is loaded. */
+static bool others_exist(uint64_t loads)
+{
+	static uint64_t loads_seen;
+	static bool others;
+
+	if (loads != __atomic_load_n(&loads_seen, __ATOMIC_ACQUIRE)) {
+		__atomic_store_n(&others, elf_others(), __ATOMIC_RELEASE);
+		__atomic_store_n(&loads_seen, loads, __ATOMIC_RELEASE);
+	}
+	return __atomic_load_n(&others, __ATOMIC_ACQUIRE);
+}
+
+/* All of another namespace, if that is where an address lies; once, until more is loaded. */
+static void reach_beside(const void *found, uint64_t loads)
+{
+	static const struct link_map *last;
+	static uint64_t loads_seen;
+	struct job job;
+
+	/* this settles, too */
+	if (!elf_elsewhere(found, &job.beside) ||
+	    (job.beside.map == __atomic_load_n(&last, __ATOMIC_ACQUIRE) &&
+	     loads == __atomic_load_n(&loads_seen, __ATOMIC_ACQUIRE)))
+		return;
+	job.loads = loads;
+	libssl_learn_beside(&job.beside);
+	if (!elf_hold(patch_beside, &job))
+		return;
+	__atomic_store_n(&last, job.beside.map, __ATOMIC_RELEASE);
+	__atomic_store_n(&loads_seen, loads, __ATOMIC_RELEASE);
+}
+
+static void reach_ours(uint64_t loads)
+{
+	static uint64_t loads_seen;
+	struct job job;
 
 	if (loads == __atomic_load_n(&loads_seen, __ATOMIC_ACQUIRE))
 		return;
+	job.loads = loads;
 	/* somebody before us in the order has these functions too: not ours to decide */
 	if (!libssl_any() || !elf_is_own((uintptr_t)elf_first("SSL_connect")))
 		return;
-	unloads = elf_unloads();
-	if (unloads == __atomic_load_n(&unloads_seen, __ATOMIC_ACQUIRE))
-		progress.seen = __atomic_load_n(&objects_seen, __ATOMIC_ACQUIRE);
-	elf_each(visit, &progress);
-	__atomic_store_n(&objects_seen, progress.at, __ATOMIC_RELEASE);
-	__atomic_store_n(&unloads_seen, unloads, __ATOMIC_RELEASE);
-	__atomic_store_n(&loads_seen, loads, __ATOMIC_RELEASE);
+	if (elf_settle() && elf_hold(patch_ours, &job))
+		__atomic_store_n(&loads_seen, loads, __ATOMIC_RELEASE);
+}
+
+void reach_got(const void *found)
+{
+	uint64_t loads = elf_loads();
+
+	if (others_exist(loads))
+		reach_beside(found, loads);
+	reach_ours(loads);
 }

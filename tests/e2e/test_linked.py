@@ -48,14 +48,6 @@ def test_static(built, port):
     assert "OpenSSL" in unseen([program, port], "static-openssl")
 
 
-@coverage("plugin, dlmopen", "a C plugin", "said: no-tls, loads at run time")
-def test_plugin_in_another_namespace(built, port):
-    """It binds there, and a preloaded library is in the first namespace alone."""
-    plugin = built("plugin.c", "-shared", "-fPIC", "-lssl")
-    words = unseen([built("plugin_host.c", "-ldl"), port, "namespace", plugin], "no-tls")
-    assert "can load libraries at run time" in words
-
-
 @coverage("secure execution (setuid)", "curl", "said: secure-execution")
 def test_setuid(directory, port):
     suite.needs("/usr/bin/curl")

@@ -10,6 +10,7 @@ import subprocess
 import pytest
 
 import servers
+import suite
 import tracing
 
 CLIENTS = pathlib.Path(__file__).parent / "clients"
@@ -46,19 +47,15 @@ def port(authority, start):
     return str(start(servers.s_server(authority.ecdsa)).port)
 
 
-def needs(*programs):
-    for program in programs:
-        if not shutil.which(program):
-            pytest.skip(f"no {program} here")
-
-
 def seen(argv, handshakes=1, env=None, varies=(), function=None):
-    """Runs it without and with the shim: the same to its user, every handshake seen to succeed."""
+    """Runs it without and with the shim: the same to its user, every handshake seen to succeed
+    with nothing to blame."""
     plain = tracing.run(argv, env=env)
     result = tracing.traced(argv, env=env)
     tracing.compare(plain, result, varies)
     trace = result.trace
-    assert [h.outcome for h in trace.handshakes] == ["ok"] * handshakes, (result, trace.handshakes)
+    assert [(h.outcome, h.cause) for h in trace.handshakes] == [("ok", "NONE")] * handshakes, (
+        result, trace.handshakes)
     assert all(len(h.states) > 3 for h in trace.handshakes)
     if function:
         assert {trace.ops(h)[0].fn for h in trace.handshakes} == {function}
@@ -102,6 +99,16 @@ def test_plugin(mode, built, port):
     assert plain.stdout == "0: 1\n1: 1\n"
 
 
+@pytest.mark.coverage("plugin, dlmopen", "a C plugin")
+@pytest.mark.parametrize("mode", ["namespace", "namespace-lazy"])
+def test_plugin_in_another_namespace(mode, built, port):
+    """It binds there, where no preloaded library is."""
+    plugin = built("plugin.c", "-shared", "-fPIC", "-lssl")
+    plain, _ = seen([built("plugin_host.c", "-ldl"), port, mode, plugin], handshakes=2,
+                    function="SSL_connect")
+    assert plain.stdout == "0: 1\n1: 1\n"
+
+
 @pytest.mark.coverage("two copies in a process", "C plugins")
 @pytest.mark.parametrize("mode", ["local", "global", "deepbind"])
 def test_two_copies_in_one_process(mode, built, port, tmp_path):
@@ -130,7 +137,7 @@ def test_two_versions_in_one_process(mode, built, port):
     places = [pathlib.Path("/usr/lib"), roots / "bullseye-amd64/usr/lib"]
     found = next((p for place in places for p in place.glob(f"*/{other}")), None)
     if not found:
-        pytest.skip(f"no {other} here")
+        suite.lacks(other)
     plugins = [built("plugin.c", "-shared", "-fPIC", "-lssl"),
                built("plugin.c", "-shared", "-fPIC", str(found), "-Wl,--allow-shlib-undefined")]
     seen([built("plugin_host.c", "-ldl"), port, mode, *plugins], handshakes=4,
@@ -179,18 +186,30 @@ def test_another_interposer(built, port, tmp_path):
 
 @pytest.mark.coverage("inside libssl", "openssl s_server -www")
 def test_s_server_www(authority, start):
-    server = start(servers.s_server(authority.ecdsa, trace=True))
-    for _ in range(2):
-        tracing.run(["/usr/bin/openssl", "s_client", "-connect", f"127.0.0.1:{server.port}"],
-                    stdin="GET / HTTP/1.0\r\n\r\n")
-    server.end()
-    assert [(h.role, h.outcome) for h in server.trace.handshakes] == [("server", "ok")] * 2
+    """The same pages, and one handshake for each."""
+    answers = []
+    for trace in (False, True):
+        server = start(servers.s_server(authority.ecdsa, trace=trace))
+        answers.append([fetch(server.port) for _ in range(2)])
+        server.end()
+    assert answers[0] == answers[1] and all("s_server" in page for page in answers[0])
+    assert [(h.role, h.outcome, h.cause) for h in server.trace.check().handshakes] == [
+        ("server", "ok", "NONE")] * 2
     assert all(h.calls == 1 and len(h.states) > 3 for h in server.trace.handshakes)
+
+
+def fetch(port):
+    """The page that s_server makes, without what it says of this very connection."""
+    client = tracing.run(["/usr/bin/openssl", "s_client", "-quiet", "-connect", f"127.0.0.1:{port}"],
+                         stdin="GET / HTTP/1.0\r\n\r\n")
+    assert client.status == 0, client
+    return "\n".join(line for line in tracing.normalise(client.stdout).splitlines()
+                     if not re.search(r"Session-ID|Master-Key|PSK:|^s_server |^ *[0-9a-f]{4} - ", line))
 
 
 @pytest.mark.coverage("ctypes (libffi)", "python3")
 def test_ctypes(port):
-    needs("python3")
+    suite.needs("/usr/bin/python3")
     plain, _ = seen(["/usr/bin/python3", CLIENTS / "by_ctypes.py", port, soname()],
                     function="SSL_connect")
     assert "SSL_connect 1 error 0" in plain.stdout
@@ -198,28 +217,28 @@ def test_ctypes(port):
 
 @pytest.mark.coverage("plugin, RTLD_DEEPBIND", "PHP's curl")
 def test_php_curl(port):
-    needs("php")
+    suite.needs("/usr/bin/php")
     if "curl" not in tracing.run(["/usr/bin/php", "-m"]).stdout.split():
-        pytest.skip("no php-curl here")
+        suite.lacks("php-curl")
     plain, _ = seen(["/usr/bin/php", CLIENTS / "curl.php", port], function="SSL_connect")
     assert plain.stdout == "answered\n"
 
 
 @pytest.mark.coverage("dlopen and dlsym", "Qt 6's QSslSocket")
 def test_qt(built, port):
-    needs("pkg-config", "c++")
+    suite.needs("/usr/bin/pkg-config", "/usr/bin/c++")
     flags = subprocess.run(["pkg-config", "--cflags", "--libs", "Qt6Network"], capture_output=True,
                            text=True)
     if flags.returncode:
-        pytest.skip("no qt6-base-dev here")
+        suite.lacks("qt6-base-dev")
     plain, _ = seen([built("qt.cpp", "-fPIC", *flags.stdout.split()), port], function="SSL_connect")
     assert plain.stdout == "encrypted 1\nanswered 1\n"
 
 
 @pytest.mark.coverage("direct link", "node of Debian")
 def test_node(port):
-    needs("node")
-    node = shutil.which("node")
+    node = "/usr/bin/node"
+    suite.needs(node)
     if "libssl" not in tracing.run(["ldd", node]).stdout:
         pytest.skip("this node brings its own OpenSSL")
     plain, _ = seen([node, CLIENTS / "node.js", port])
@@ -229,7 +248,7 @@ def test_node(port):
 @pytest.mark.coverage("direct link", "dig +tls")
 def test_dig(port):
     """Over TLS, to a server that never answers: the handshake is all there is."""
-    needs("dig")
+    suite.needs("/usr/bin/dig")
     if "+[no]tls" not in tracing.run(["/usr/bin/dig", "-h"]).stdout:
         pytest.skip("this dig knows no TLS")
     varies = [(r"^;; (communications error|Connection to|no servers).*\n?", ""), (r"^\n", "")]
@@ -238,7 +257,7 @@ def test_dig(port):
 
 
 def test_ruby(port):
-    needs("ruby")
+    suite.needs("/usr/bin/ruby")
     script = ("require 'socket'; require 'openssl';"
               "tls = OpenSSL::SSL::SSLSocket.new(TCPSocket.new('127.0.0.1', ARGV[0].to_i));"
               "tls.connect; puts tls.ssl_version")
@@ -256,4 +275,5 @@ def test_quic(authority, built):
     plain, trace = seen([built("quic.c", "-lssl", "-lcrypto", "-lpthread"), authority.ecdsa.cert,
                          authority.ecdsa.key], handshakes=2)
     assert "client: write 1, read 1" in plain.stdout
+    assert "server: handshake 1, read 1, write 1" in plain.stdout
     assert {h.role for h in trace.handshakes} == {"client", "server"}

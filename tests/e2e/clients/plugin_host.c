@@ -18,10 +18,10 @@ static void *load(const char *plugin, const char *mode)
 {
 	static void *inside;
 
-	if (strcmp(mode, "namespace"))
+	if (!strstr(mode, "namespace"))
 		return dlopen(plugin, flags_of(mode));
 	if (!inside)
-		inside = dlmopen(LM_ID_NEWLM, plugin, RTLD_NOW);
+		inside = dlmopen(LM_ID_NEWLM, plugin, flags_of(mode));
 	return inside;
 }
 
