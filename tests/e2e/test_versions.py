@@ -85,7 +85,8 @@ def test_server(name, authority, start):
 
 def make_server(name, authority, start, trace):
     if name == "stunnel":
-        target = start(peer.Peer(peer.close_after_accept)).port
+        # Silent: what ends the connection is the client's standard input, in every run.
+        target = start(peer.Peer(peer.silent_after_accept)).port
         return servers.stunnel(authority.ecdsa, target, trace=trace)
     if name == "nginx":
         return servers.nginx(authority.ecdsa, trace=trace)

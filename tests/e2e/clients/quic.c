@@ -18,21 +18,25 @@ static int choose(SSL *ssl, const unsigned char **out, unsigned char *size, cons
 	return SSL_TLSEXT_ERR_OK;
 }
 
+/* Answers on the stream that the client opens. */
 static void *serve(void *argument)
 {
-	SSL *listener = SSL_new_listener(server_context, 0), *connection;
+	SSL *listener = SSL_new_listener(server_context, 0), *connection, *stream;
 	static char text[128];
-	size_t used;
+	int handshake, got, sent;
 	char byte;
 
 	SSL_set_fd(listener, server_fd);
 	SSL_listen(listener);
 	connection = SSL_accept_connection(listener, 0);
-	used = (size_t)sprintf(text, "server: handshake %d", SSL_do_handshake(connection));
-	sprintf(text + used, ", read %d, write %d", SSL_read(connection, &byte, 1),
-		SSL_write(connection, "y", 1));
-	SSL_stream_conclude(connection, 0);
+	handshake = SSL_do_handshake(connection);
+	stream = SSL_accept_stream(connection, 0);
+	got = SSL_read(stream, &byte, 1);
+	sent = SSL_write(stream, "y", 1);
+	sprintf(text, "server: handshake %d, read %d, write %d", handshake, got, sent);
+	SSL_stream_conclude(stream, 0);
 	SSL_shutdown(connection);
+	SSL_free(stream);
 	SSL_free(connection);
 	SSL_free(listener);
 	(void)argument;
