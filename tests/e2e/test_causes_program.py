@@ -44,9 +44,9 @@ def test_not_resuming(authority, start):
 
 @reproduction("APP_NOT_RESUMING", "program", "a C program", "it comes back 1.5 s late")
 def test_resuming_late(authority, start):
-    seen = ending(program("not_resuming", good(authority, start), "1500"))
-    assert seen.final.outcome == "ok" and 1.4e9 < seen.final.time["gap_ready_ns"] < 2e9
-    return check_ready(seen, 1.4e9)
+    seen = ending(program("not_resuming", good(authority, start), "1500"), lambda r: r.calls > 1)
+    assert seen.final.outcome == "ok" and 1.2e9 < seen.final.time["gap_ready_ns"] < 2e9
+    return check_ready(seen, 1.2e9)
 
 
 @reproduction("APP_NOT_RESUMING", "program", "python3, select()", "its loop is busy for 0.8 s each time")
@@ -80,6 +80,7 @@ def test_wrong_interest_among_others(authority, start):
 
 
 SPIN_SECONDS = 0.7  # enough for a verdict: each call is a record to read
+ROOM = {"TLSTALL_SIZE": "64M"}  # for all of them, should the reader get no CPU for a while
 
 
 def check_spin(seen):
@@ -92,7 +93,7 @@ def check_spin(seen):
 def test_spin(authority, start, make_network):
     net = make_network(delay=0.2)
     server = start(servers.nginx(authority.ecdsa, within=net.far))
-    seen = check_spin(ending(program("spin", server.port), within=net.near))
+    seen = check_spin(ending(program("spin", server.port), within=net.near, env=ROOM))
     assert "calls in a row" in seen.evidence() and seen.final.outcome == "ok"
     return seen
 
@@ -100,14 +101,14 @@ def test_spin(authority, start, make_network):
 @reproduction("PEER_SILENT", "peer", "a C program", "the server is silent, the client calls again at once",
               also="BUSY_SPIN")
 def test_spin_at_silence(start):
-    return check_spin(hanging(program("spin", silent(start)), seconds=SPIN_SECONDS))
+    return check_spin(hanging(program("spin", silent(start)), seconds=SPIN_SECONDS, env=ROOM))
 
 
 @reproduction("PEER_SILENT", "peer", "wrk", "the server is silent, wrk calls again at once",
               also="BUSY_SPIN")
 def test_wrk_spins(start):
     return check_spin(hanging(["/usr/bin/wrk", "-t1", "-c1", "-d9s",
-                               f"https://127.0.0.1:{silent(start)}/"], seconds=SPIN_SECONDS))
+                               f"https://127.0.0.1:{silent(start)}/"], seconds=SPIN_SECONDS, env=ROOM))
 
 
 # ---- memory BIOs and BIO pairs ------------------------------------------------------

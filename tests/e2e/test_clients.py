@@ -82,7 +82,7 @@ CLIENTS = {c.name: c for c in (
            at_most_12=["-fTLS1.2"], varies=AB_VARIES, verifies=False, several=True),
     Client("wrk", ["/usr/bin/wrk", "-t1", "-c2", "-d1s", "https://localhost:{port}/"],
            "SSL_connect", bio=("socket",), varies=WRK_VARIES, verifies=False, several=True,
-           limit="1"),
+           limit="1", env={"TLSTALL_SIZE": "64M"}),  # it spins: room should the reader get no CPU
 )}
 
 

@@ -43,7 +43,8 @@ def test_curl_that_succeeds(authority, start, tmp_path):
     calls, trace = debugged(["/usr/bin/curl", "-sS", "--cacert", authority.ca, "-o", "/dev/null",
                              f"https://localhost:{server.port}/"], tmp_path)
     assert trace.only().outcome == "ok"
-    check(calls, trace, 3)
+    # the server may answer while the debugger holds the client: then it need not repeat its call
+    check(calls, trace, 2)
 
 
 def test_curl_that_gives_up(start, tmp_path):

@@ -31,6 +31,19 @@ SSL *client_of(const char *port, bool nonblocking)
 	return ssl;
 }
 
+SSL *unanswered(const char *port)
+{
+	SSL *ssl = client_of(port, true);
+
+	/* a quick peer is done within the call, now and then */
+	while (step(ssl) != SSL_ERROR_WANT_READ) {
+		NEED(SSL_is_init_finished(ssl));
+		SSL_free(ssl);
+		ssl = client_of(port, true);
+	}
+	return ssl;
+}
+
 bool await(int fd, short events, int milliseconds)
 {
 	struct pollfd p = {.fd = fd, .events = events};

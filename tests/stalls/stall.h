@@ -15,6 +15,8 @@
 int connect_to(const char *port);
 /* A client on a new connection to that port, which trusts anything. */
 SSL *client_of(const char *port, bool nonblocking);
+/* Such a non-blocking one after its first call, which the peer has not answered yet. */
+SSL *unanswered(const char *port);
 /* True when it came within that time; -1: no limit. */
 bool await(int fd, short events, int milliseconds);
 /* Reads and writes when OpenSSL asks for it, as a good program does. */

@@ -17,16 +17,12 @@ static void serve_another(const char *port)
 
 int main(int argc, char **argv)
 {
-	SSL *ssl = client_of(argv[1], true);
+	SSL *ssl = unanswered(argv[1]);
 	struct epoll_event event = {.events = EPOLLOUT | EPOLLET, .data.ptr = ssl};
 	int epoll = epoll_create1(0);
 
 	NEED(epoll_ctl(epoll, EPOLL_CTL_ADD, SSL_get_fd(ssl), &event) == 0);
 	NEED(epoll_wait(epoll, &event, 1, -1) == 1);
-	NEED(step(ssl) == SSL_ERROR_WANT_READ);
-	event = (struct epoll_event){.events = EPOLLOUT | EPOLLET, .data.ptr = ssl};
-	epoll_ctl(epoll, EPOLL_CTL_MOD, SSL_get_fd(ssl), &event);
-	epoll_wait(epoll, &event, 1, 0);
 	event = (struct epoll_event){.events = EPOLLHUP | EPOLLET, .data.ptr = ssl};
 	epoll_ctl(epoll, EPOLL_CTL_MOD, SSL_get_fd(ssl), &event);
 	for (;;) {
