@@ -47,7 +47,7 @@ def test_clients_are_calm(name, authority, request, start):
 def test_load_is_calm(authority, start):
     """ab and wrk, and nginx as their server."""
     server = start(servers.nginx(authority.ecdsa, trace=True))
-    url = f"https://localhost:{server.port}/"
+    url = f"https://127.0.0.1:{server.port}/"
     ab = tracing.traced([*AB, "-n", "300", "-c", "4", url])
     check_calm(ab.trace, 300)
     wrk = tracing.traced(["/usr/bin/wrk", "-t1", "-c8", "-d1s", "-H", "Connection: close", url])
@@ -69,7 +69,7 @@ def test_far_clients_are_calm(name, authority, make_network, start):
 def test_far_load_is_calm(authority, make_network, start):
     net = make_network(delay=0.1, loss=0.01)
     server = start(servers.nginx(authority.ecdsa, within=net.far, trace=True))
-    result = tracing.traced([*AB, "-n", "100", "-c", "25", f"https://localhost:{server.port}/"],
+    result = tracing.traced([*AB, "-n", "100", "-c", "25", f"https://127.0.0.1:{server.port}/"],
                             within=net.near)
     check_far(result.trace, 95)
     server.end()

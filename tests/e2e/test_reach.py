@@ -137,7 +137,7 @@ def test_two_versions_in_one_process(mode, built, port):
     places = [pathlib.Path("/usr/lib"), roots / "bullseye-amd64/usr/lib"]
     found = next((p for place in places for p in place.glob(f"*/{other}")), None)
     if not found:
-        suite.lacks(other)
+        pytest.skip(f"no {other} here; make check-matrix installs it")
     plugins = [built("plugin.c", "-shared", "-fPIC", "-lssl"),
                built("plugin.c", "-shared", "-fPIC", str(found), "-Wl,--allow-shlib-undefined")]
     seen([built("plugin_host.c", "-ldl"), port, mode, *plugins], handshakes=4,
