@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -32,13 +33,24 @@ __attribute__((constructor)) static void read_settings(void)
 	private_control.mode = settings.mode;
 }
 
-/* Field 22 of /proc/self/stat; the command name before it may hold anything. */
+/* What qemu-user makes up as /proc/self/stat tells another time in each image. */
+static ssize_t read_stat(char *text, size_t size)
+{
+	char path[64];
+	ssize_t got;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", getpid());
+	got = file_read_small(path, text, size);
+	return got > 0 ? got : file_read_small("/proc/self/stat", text, size);
+}
+
+/* Field 22; the command name before it may hold anything. */
 static uint64_t read_start_time(void)
 {
 	char text[1024];
 	const char *at;
 
-	if (file_read_small("/proc/self/stat", text, sizeof(text)) <= 0)
+	if (read_stat(text, sizeof(text)) <= 0)
 		return 0;
 	at = strrchr(text, ')');
 	for (int field = 2; at && field < 22; field++)
@@ -193,8 +205,10 @@ static void after_fork_in_parent(void)
 	elf_resume_walks(false);
 }
 
+/* qemu-user accepts MADV_WIPEONFORK and wipes nothing. */
 static void after_fork_in_child(void)
 {
+	__atomic_store_n(&mapping_process->alive, 0, __ATOMIC_RELEASE);
 	elf_resume_walks(true);
 }
 
