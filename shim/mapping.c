@@ -208,7 +208,7 @@ static void after_fork_in_parent(void)
 /* qemu-user accepts MADV_WIPEONFORK and wipes nothing. */
 static void after_fork_in_child(void)
 {
-	__atomic_store_n(&mapping_process->alive, 0, __ATOMIC_RELEASE);
+	__atomic_store_n(&mapping_process->state, IDENTITY_NONE, __ATOMIC_RELEASE);
 	elf_resume_walks(true);
 }
 
@@ -309,15 +309,24 @@ static uint16_t add_process(void)
 	return (uint16_t)index;
 }
 
+/* One of the threads that come at once does it, and the others wait for that. */
 void mapping_become_process(void)
 {
 	int saved = errno;
 	bool child = mapping.header->process_count > 0;
+	uint32_t state = IDENTITY_NONE;
 
-	mapping_process->process = add_process();
-	mapping_process->threaded_parent = child && !parent_was_single;
-	parent_was_single = false;
-	__atomic_store_n(&mapping_process->alive, 1, __ATOMIC_RELEASE);
+	if (__atomic_compare_exchange_n(&mapping_process->state, &state, IDENTITY_MAKING, false,
+					__ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+		mapping_process->process = add_process();
+		mapping_process->threaded_parent = child && !parent_was_single;
+		parent_was_single = false;
+		__atomic_store_n(&mapping_process->state, IDENTITY_KNOWN, __ATOMIC_RELEASE);
+	}
+	for (int i = 0; i < 100 && __atomic_load_n(&mapping_process->state, __ATOMIC_ACQUIRE) !=
+					   IDENTITY_KNOWN;
+	     i++)
+		nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
 	errno = saved;
 }
 

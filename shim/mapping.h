@@ -36,8 +36,9 @@ static inline bool mapping_open(void)
 }
 
 /* Index of this process in PROCESSES; notices a fork, however it was made. */
+enum { IDENTITY_NONE, IDENTITY_KNOWN, IDENTITY_MAKING };
 struct identity {
-	uint32_t alive; /* 0 after a fork: the page is wiped */
+	uint32_t state; /* NONE after a fork: the page is wiped */
 	uint16_t process;
 	bool threaded_parent; /* a forked child whose parent had threads: must not unwind */
 };
@@ -46,7 +47,9 @@ void mapping_become_process(void);
 
 static inline const struct identity *mapping_identity(void)
 {
-	if (__builtin_expect(!__atomic_load_n(&mapping_process->alive, __ATOMIC_ACQUIRE), 0))
+	if (__builtin_expect(__atomic_load_n(&mapping_process->state, __ATOMIC_ACQUIRE) !=
+				     IDENTITY_KNOWN,
+			     0))
 		mapping_become_process();
 	return mapping_process;
 }
