@@ -30,7 +30,7 @@
 
 #define TLSTALL_MAGIC 0x0a6c6c6174736c74ull /* "tlstall\n", little endian */
 #define TLSTALL_MAJOR 1
-#define TLSTALL_MINOR 0
+#define TLSTALL_MINOR 1
 #define TLSTALL_BYTE_ORDER 0x01020304u
 
 /* ---- header ------------------------------------------------------------ */
@@ -65,7 +65,9 @@ enum tlstall_section_id {
 	TLSTALL_SECTION_OPENING,    /* struct tlstall_event: the first TLSTALL_OPENING
 				       events of each handshake, and all END events */
 	TLSTALL_SECTION_REST,	    /* struct tlstall_event: all other events */
-	TLSTALL_SECTION_COUNT,
+	TLSTALL_SECTION_COUNT,	    /* so many in every file */
+	/* struct tlstall_look: appended by whoever watched the program, or not there (1.1) */
+	TLSTALL_SECTION_LOOKS = TLSTALL_SECTION_COUNT,
 	TLSTALL_SECTION_MAX = 16,
 };
 
@@ -452,6 +454,42 @@ struct tlstall_event {
 	};
 };
 
+/* ---- looks ------------------------------------------------------------- */
+
+/*
+ * What the kernel said of one handshake that took long, when it was asked last
+ * by somebody outside. Not written by the shim: by whoever keeps the trace of a
+ * program that it watched, behind the rest of the file.
+ */
+struct tlstall_look {
+	uint64_t handshake;	      /* its number */
+	uint64_t seen;		      /* when its process was seen alive last, ticks */
+	struct tlstall_socket socket; /* `ticks` 1: known */
+	struct tlstall_address peer;  /* of that socket */
+	uint32_t process;	      /* index in PROCESSES */
+	int32_t fd;		      /* of the system call, -1: none */
+	uint8_t wait;		      /* enum tlstall_wait */
+	uint8_t moved;		      /* 1: the handshake has moved after that look */
+	uint8_t reserved[2];
+	char syscall[24]; /* that the thread was in, "": none or not known */
+	uint8_t reserved2[16];
+};
+
+/* What the thread that was inside the op, or ran the last one, waited for. */
+enum tlstall_wait {
+	TLSTALL_WAIT_UNKNOWN,
+	TLSTALL_WAIT_NOT_LOOKED,
+	TLSTALL_WAIT_ON_SOCKET, /* a system call on the SSL's own descriptor */
+	TLSTALL_WAIT_OTHER_FD,	/* a system call on another descriptor */
+	TLSTALL_WAIT_POLL,	/* poll, select, epoll */
+	TLSTALL_WAIT_FUTEX,
+	TLSTALL_WAIT_RANDOM, /* getrandom, /dev/random */
+	TLSTALL_WAIT_SLEEP,
+	TLSTALL_WAIT_RUNNING, /* on CPU, or waiting for it */
+	TLSTALL_WAIT_STOPPED, /* SIGSTOP, debugger */
+	TLSTALL_WAIT_GONE,    /* the thread or process has ended */
+};
+
 /* ---- what must hold ---------------------------------------------------- */
 
 #define TLSTALL_AT(type, field, offset) TLSTALL_ASSERT(offsetof(struct type, field) == (offset))
@@ -483,6 +521,10 @@ TLSTALL_AT(tlstall_event, ret, 36);
 TLSTALL_AT(tlstall_event, process, 52);
 TLSTALL_AT(tlstall_event, pending_in, 56);
 TLSTALL_ASSERT(sizeof(struct tlstall_socket) == 72);
+TLSTALL_ASSERT(sizeof(struct tlstall_look) == 160);
+TLSTALL_AT(tlstall_look, peer, 88);
+TLSTALL_AT(tlstall_look, wait, 116);
+TLSTALL_AT(tlstall_look, syscall, 120);
 TLSTALL_ASSERT(sizeof(struct tlstall_string) == 64);
 TLSTALL_ASSERT(sizeof(struct tlstall_function) == 48);
 TLSTALL_ASSERT(sizeof(struct tlstall_process) == 64);

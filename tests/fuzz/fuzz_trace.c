@@ -12,6 +12,7 @@ static size_t sum; /* what was read is used: the compiler may not drop it */
 static void look_at_handshakes(struct trace *trace)
 {
 	struct tlstall_handshake handshake;
+	struct tlstall_look look;
 	unsigned slots = trace_slot_count(trace);
 
 	for (unsigned i = 0; i < slots && i < 4096; i++) {
@@ -22,6 +23,8 @@ static void look_at_handshakes(struct trace *trace)
 		sum += strlen(trace_state_name(trace, handshake.state));
 		sum += trace_span_ns(trace, handshake.end - handshake.start);
 		sum += trace_realtime_ns(trace, handshake.start);
+		if (trace_look(trace, &handshake, &look) == 0)
+			sum += strlen(look.syscall) + look.wait;
 	}
 }
 

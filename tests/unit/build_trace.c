@@ -382,6 +382,26 @@ struct tlstall_event *build_end(struct build *b, struct tlstall_handshake *h, ui
 	return build_event(b, h, &event);
 }
 
+void build_look(struct build *b, const struct tlstall_look *look)
+{
+	struct tlstall_section *section = &b->header->section[TLSTALL_SECTION_LOOKS];
+	unsigned char *bytes = must(aligned_alloc(4096, (b->size + 2 * 4096) & ~4095ull));
+
+	if (!section->count)
+		*section = (struct tlstall_section){(b->size + 63) & ~63ull, 0, sizeof(*look)};
+	section->count++;
+	b->header->section_count = TLSTALL_SECTION_LOOKS + 1;
+	b->header->file_size = section->offset + section->count * sizeof(*look);
+	memset(bytes, 0, b->header->file_size);
+	memcpy(bytes, b->bytes, b->size);
+	b->size = b->header->file_size;
+	memcpy(bytes + b->size - sizeof(*look), look, sizeof(*look));
+	free(b->bytes);
+	b->bytes = bytes;
+	b->header = (struct tlstall_header *)bytes;
+	find_sections(b);
+}
+
 /* ---- use ------------------------------------------------------------------------ */
 
 struct trace *build_open(struct build *b)

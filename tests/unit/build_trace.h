@@ -90,6 +90,9 @@ struct tlstall_event *build_end(struct build *b, struct tlstall_handshake *h, ui
 struct tlstall_event *build_event(struct build *b, struct tlstall_handshake *h,
 				  const struct tlstall_event *event);
 
+/* Appends a look, as who watched the program does; all pointers into `b` move. */
+void build_look(struct build *b, const struct tlstall_look *look);
+
 /* A state completed: for the timeline of `h`. */
 void build_reach(struct build *b, struct tlstall_handshake *h, const char *state, uint64_t ticks);
 

@@ -47,19 +47,19 @@ struct time_split {
 	uint64_t other_ns;
 };
 
-/* What a thread that is inside an op is doing, seen from outside (tools/kernel). */
+/* What a thread that is inside an op is doing, seen from outside (tools/kernel): see trace.h. */
 enum wait_kind {
-	WAIT_UNKNOWN,
-	WAIT_NOT_LOOKED,
-	WAIT_ON_SOCKET, /* a system call on the SSL's own descriptor */
-	WAIT_OTHER_FD,	/* a system call on another descriptor */
-	WAIT_POLL,	/* poll, select, epoll */
-	WAIT_FUTEX,
-	WAIT_RANDOM, /* getrandom, /dev/random */
-	WAIT_SLEEP,
-	WAIT_RUNNING, /* on CPU */
-	WAIT_STOPPED, /* SIGSTOP, debugger */
-	WAIT_GONE,    /* the thread or process has ended */
+	WAIT_UNKNOWN = TLSTALL_WAIT_UNKNOWN,
+	WAIT_NOT_LOOKED = TLSTALL_WAIT_NOT_LOOKED,
+	WAIT_ON_SOCKET = TLSTALL_WAIT_ON_SOCKET,
+	WAIT_OTHER_FD = TLSTALL_WAIT_OTHER_FD,
+	WAIT_POLL = TLSTALL_WAIT_POLL,
+	WAIT_FUTEX = TLSTALL_WAIT_FUTEX,
+	WAIT_RANDOM = TLSTALL_WAIT_RANDOM,
+	WAIT_SLEEP = TLSTALL_WAIT_SLEEP,
+	WAIT_RUNNING = TLSTALL_WAIT_RUNNING,
+	WAIT_STOPPED = TLSTALL_WAIT_STOPPED,
+	WAIT_GONE = TLSTALL_WAIT_GONE,
 };
 
 /*

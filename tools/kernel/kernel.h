@@ -10,6 +10,7 @@
 
 #include "diagnosis/diagnosis.h"
 #include "tlstall/trace.h"
+#include "trace/reader.h"
 
 /* What can be had only while it hangs. */
 struct kernel_view {
@@ -27,6 +28,12 @@ struct kernel_view {
  * not be asked is "not known".
  */
 void kernel_look(pid_t pid, const struct tlstall_handshake *h, struct kernel_view *out);
+
+/* The form in which a look is kept in a trace; `seen`: when its process was alive last, ticks. */
+void kernel_keep(const struct kernel_view *view, const struct tlstall_handshake *h, uint64_t seen,
+		 struct tlstall_look *out);
+/* The look that was kept of that handshake; false: none. */
+bool kernel_recall(struct trace *trace, const struct tlstall_handshake *h, struct kernel_view *out);
 
 /* Puts it where diagnose() finds it; `view` must outlive the facts. */
 void kernel_add_facts(const struct kernel_view *view, struct facts *facts);

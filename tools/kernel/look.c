@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kernel/kernel.h"
 
+#include <string.h>
 #include <time.h>
 
 #include "kernel/socket.h"
@@ -24,6 +25,39 @@ void kernel_look(pid_t pid, const struct tlstall_handshake *h, struct kernel_vie
 		nanosleep(&apart, NULL);
 		thread_wait(pid, (pid_t)h->tid, fd, out);
 	}
+}
+
+void kernel_keep(const struct kernel_view *view, const struct tlstall_handshake *h, uint64_t seen,
+		 struct tlstall_look *out)
+{
+	*out = (struct tlstall_look){
+		.handshake = h->number,
+		.seen = seen,
+		.socket = view->socket,
+		.peer = view->peer,
+		.process = h->process,
+		.fd = view->fd,
+		.wait = (uint8_t)view->wait,
+		.moved = view->past,
+	};
+	memcpy(out->syscall, view->syscall, sizeof(out->syscall));
+}
+
+bool kernel_recall(struct trace *trace, const struct tlstall_handshake *h, struct kernel_view *out)
+{
+	struct tlstall_look look;
+
+	if (trace_look(trace, h, &look))
+		return false;
+	*out = (struct kernel_view){
+		.past = look.moved,
+		.socket = look.socket,
+		.peer = look.peer,
+		.wait = look.wait <= WAIT_GONE ? look.wait : WAIT_UNKNOWN,
+		.fd = look.fd,
+	};
+	memcpy(out->syscall, look.syscall, sizeof(out->syscall));
+	return true;
 }
 
 void kernel_add_facts(const struct kernel_view *view, struct facts *facts)

@@ -223,7 +223,7 @@ static struct subject *make_subject(struct reading *reading, const struct tlstal
 			copy.peer = view.peer;
 		subject_make(trace, &copy, &view, subject);
 	} else {
-		subject_make(trace, &copy, NULL, subject);
+		subject_make(trace, &copy, kernel_recall(trace, h, &view) ? &view : NULL, subject);
 	}
 	if (subject_is_bad(subject) && neighbours_of(reading)) {
 		neighbours_add(reading->neighbours, &subject->facts);

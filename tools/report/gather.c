@@ -57,13 +57,14 @@ static void diagnose_overwritten(struct subject *subject)
 	snprintf(verdict->evidence[0], sizeof(verdict->evidence[0]), "%s", OVERWRITTEN_EVIDENCE);
 }
 
-bool gather_live(struct trace *trace, const struct tlstall_handshake *h, struct kernel_view *out)
+bool gather_look(struct trace *trace, const struct tlstall_handshake *h, struct kernel_view *out)
 {
 	struct tlstall_process process;
+	bool over = h->end && !h->enter; /* the first read after it belongs to it */
 
-	if (h->end || !trace_alive(trace, h->process) ||
+	if (over || !trace_alive(trace, h->process) ||
 	    trace_process(trace, h->process, &process) != 0)
-		return false;
+		return kernel_recall(trace, h, out);
 	kernel_look((pid_t)process.pid, h, out);
 	return true;
 }
@@ -72,10 +73,10 @@ bool gather_live(struct trace *trace, const struct tlstall_handshake *h, struct 
 static void make_subject(struct gather *g, const struct tlstall_handshake *h, bool overwritten)
 {
 	struct subject *subject = g->subject;
-	struct kernel_view live;
-	bool hangs = gather_live(g->trace, h, &live);
+	struct kernel_view view;
+	bool looked = gather_look(g->trace, h, &view);
 
-	subject_look(g->trace, h, hangs ? &live : NULL, subject);
+	subject_look(g->trace, h, looked ? &view : NULL, subject);
 	if (g->neighbours)
 		neighbours_add(g->neighbours, &subject->facts);
 	if (overwritten)

@@ -36,8 +36,8 @@ struct report_sink {
 	bool codes; /* name the code of each handshake, not of those in trouble alone */
 };
 
-/* What the kernel sees of a handshake that is in flight in a living process; false: it is not. */
-bool gather_live(struct trace *trace, const struct tlstall_handshake *h, struct kernel_view *out);
+/* What the kernel sees of a handshake that hangs in a living process, or what was kept of that. */
+bool gather_look(struct trace *trace, const struct tlstall_handshake *h, struct kernel_view *out);
 
 #define GATHER_MESSAGE 256
 

@@ -11,10 +11,10 @@
 static void make_subject(struct trace *trace, const struct tlstall_handshake *h,
 			 const struct report_row *row, struct subject *out)
 {
-	struct kernel_view live;
-	bool hangs = gather_live(trace, h, &live);
+	struct kernel_view view;
+	bool looked = gather_look(trace, h, &view);
 
-	subject_look(trace, h, hangs ? &live : NULL, out);
+	subject_look(trace, h, looked ? &view : NULL, out);
 	out->facts.peers_ok = row->peers_ok;
 	out->facts.peers_stalled = row->peers_stalled;
 	out->facts.thread_other_ops = row->thread_other_ops;

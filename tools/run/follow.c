@@ -89,6 +89,7 @@ static void free_followed(struct follow *follow, struct followed *followed)
 		trace_cursor_close(followed->cursor);
 	if (followed->trace)
 		trace_close(followed->trace);
+	looks_keep(&followed->looks, follow->keep ? followed->path : NULL);
 	if (!follow->keep)
 		unlink(followed->path);
 	free(followed->path);
@@ -141,6 +142,8 @@ static void report(void *context, const struct tlstall_handshake *h, const struc
 	const struct reporter *reporter = context;
 	const struct follow_sink *sink = reporter->follow->sink;
 
+	if (view && reporter->follow->keep)
+		looks_add(&reporter->followed->looks, reporter->followed->trace, h, view);
 	sink->handshake(sink->context, reporter->followed, h, view);
 }
 

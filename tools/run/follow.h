@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "run/looks.h"
 #include "run/merge.h"
 #include "run/watches.h"
 #include "symbols/symbols.h"
@@ -23,6 +24,7 @@ struct followed {
 	struct trace *trace; /* NULL: not complete yet */
 	struct trace_cursor *cursor;
 	struct watches watches;
+	struct looks looks;	 /* to be kept with it */
 	struct symbols *symbols; /* made when they are first needed */
 	bool symbols_made;
 	struct neighbours *neighbours; /* read again when they are too old */

@@ -36,7 +36,7 @@ struct life {
 struct trace {
 	struct trace_source source;
 	struct tlstall_header header;
-	uint32_t present[TLSTALL_SECTION_COUNT]; /* entries that are in the file */
+	uint32_t present[TLSTALL_SECTION_MAX]; /* entries that are in the file */
 	unsigned cut;				 /* sections with entries that are not */
 	uint64_t torn;
 	struct text_table functions, states, strings;
@@ -52,6 +52,9 @@ struct trace {
 	bool all_over; /* see life_all_over() */
 	struct life *lives;
 	uint32_t life_count;
+	struct tlstall_look *looks; /* by number of the handshake */
+	uint32_t look_count;
+	bool looks_read;
 };
 
 /* ---- source.c ---- */
@@ -85,6 +88,11 @@ bool time_same_boot(const struct tlstall_header *header);
 
 /* Nobody writes to the trace any more. */
 bool life_all_over(struct trace *trace);
+
+/* ---- looks.c ---- */
+
+/* All that were kept: how many. */
+uint32_t looks_read(struct trace *trace, const struct tlstall_look **looks);
 
 /* ---- cursor.c ---- */
 

@@ -144,6 +144,15 @@ static void signs_of_events(struct trace *trace)
 	trace->torn = torn; /* whoever walks the events tells of those */
 }
 
+static void signs_of_looks(struct trace *trace)
+{
+	const struct tlstall_look *looks;
+	uint32_t count = looks_read(trace, &looks);
+
+	for (uint32_t i = 0; i < count; i++)
+		sign(trace, looks[i].process, looks[i].seen);
+}
+
 /* What the file says of a process that is dead, beside its handshakes and events. */
 static void conclude(struct trace *trace, unsigned process)
 {
@@ -174,6 +183,7 @@ static void look_for_signs(struct trace *trace)
 		dead[i] = !trace_alive(trace, i);
 	signs_of_handshakes(trace);
 	signs_of_events(trace);
+	signs_of_looks(trace);
 	for (uint32_t i = 0; i < count && i < trace->life_count; i++)
 		if (dead[i] && !trace->lives[i].over)
 			conclude(trace, i);

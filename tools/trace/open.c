@@ -7,7 +7,7 @@
 #include "trace/internal.h"
 
 /* What a section's entries must at least hold; later versions may only append to them. */
-static const uint32_t least_size[TLSTALL_SECTION_COUNT] = {
+static const uint32_t least_size[TLSTALL_SECTION_MAX] = {
 	[TLSTALL_SECTION_FUNCTIONS] = sizeof(struct tlstall_function),
 	[TLSTALL_SECTION_STATES] = sizeof(struct tlstall_string),
 	[TLSTALL_SECTION_STRINGS] = sizeof(struct tlstall_string),
@@ -17,6 +17,7 @@ static const uint32_t least_size[TLSTALL_SECTION_COUNT] = {
 	[TLSTALL_SECTION_HANDSHAKES] = sizeof(struct tlstall_handshake),
 	[TLSTALL_SECTION_OPENING] = sizeof(struct tlstall_event),
 	[TLSTALL_SECTION_REST] = sizeof(struct tlstall_event),
+	[TLSTALL_SECTION_LOOKS] = sizeof(struct tlstall_look),
 };
 #define ENTRY_SIZE_MAX 4096u
 
@@ -102,6 +103,26 @@ static int64_t find_end(const struct trace *trace)
 	return (int64_t)there;
 }
 
+static void count_section(struct trace *trace, unsigned id, uint64_t end)
+{
+	const struct tlstall_section *s = &trace->header.section[id];
+	uint64_t there = end > s->offset ? (end - s->offset) / s->entry_size : 0;
+
+	trace->present[id] = there < s->count ? (uint32_t)there : s->count;
+	trace->cut += trace->present[id] < s->count;
+}
+
+/* Not every file has them, and no other section needs them. */
+static void count_looks(struct trace *trace, uint64_t end)
+{
+	if (trace->header.section_count <= TLSTALL_SECTION_LOOKS)
+		return;
+	if (check_section(&trace->header, TLSTALL_SECTION_LOOKS))
+		trace->cut++;
+	else
+		count_section(trace, TLSTALL_SECTION_LOOKS, end);
+}
+
 static int count_entries(struct trace *trace)
 {
 	int64_t found = find_end(trace);
@@ -109,13 +130,9 @@ static int count_entries(struct trace *trace)
 
 	if (found < 0)
 		return (int)found;
-	for (unsigned id = 0; id < TLSTALL_SECTION_COUNT; id++) {
-		const struct tlstall_section *s = &trace->header.section[id];
-		uint64_t there = end > s->offset ? (end - s->offset) / s->entry_size : 0;
-
-		trace->present[id] = there < s->count ? (uint32_t)there : s->count;
-		trace->cut += trace->present[id] < s->count;
-	}
+	for (unsigned id = 0; id < TLSTALL_SECTION_COUNT; id++)
+		count_section(trace, id, end);
+	count_looks(trace, end);
 	/* nothing can be named without it, and it comes first */
 	if (trace->present[TLSTALL_SECTION_FUNCTIONS] <
 	    trace->header.section[TLSTALL_SECTION_FUNCTIONS].count)
@@ -268,5 +285,6 @@ void trace_close(struct trace *trace)
 	free(trace->window.first);
 	free(trace->window.second);
 	free(trace->lives);
+	free(trace->looks);
 	free(trace);
 }

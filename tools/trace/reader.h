@@ -101,6 +101,18 @@ int trace_handshake(struct trace *trace, unsigned slot, struct tlstall_handshake
 int trace_handshake_of(struct trace *trace, const struct tlstall_event *event,
 		       struct tlstall_handshake *out);
 
+/* ---- looks ----------------------------------------------------------------
+ * What somebody who watched the program saw from outside, kept in its trace.
+ */
+
+/* Of that handshake; >0: none was kept. Strings have an end. */
+int trace_look(struct trace *trace, const struct tlstall_handshake *h, struct tlstall_look *out);
+/*
+ * Appends looks to a trace that has none; its program may be alive. -1: they could
+ * not be kept, and the trace is what it was.
+ */
+int trace_keep_looks(const char *path, const struct tlstall_look *looks, uint32_t count);
+
 /* ---- events --------------------------------------------------------------
  * A cursor walks both rings, each in its own order, merged by the time the
  * call returned. At a record that is not committed yet it stops with >0: come

@@ -45,6 +45,13 @@ static bool failed_afterwards(const struct tlstall_handshake *h)
 	return (h->flags & TLSTALL_HS_FIRST_READ) && h->first_read_error == 1 /* SSL_ERROR_SSL */;
 }
 
+/* The first read after the handshake belongs to it, too. */
+static bool hangs_afterwards(const struct subject *subject)
+{
+	return subject->h.enter && subject->verdict_count &&
+	       subject->verdicts[0].cause != CAUSE_NONE;
+}
+
 bool subject_is_bad(const struct subject *subject)
 {
 	const struct tlstall_handshake *h = &subject->h;
@@ -52,7 +59,7 @@ bool subject_is_bad(const struct subject *subject)
 
 	switch (h->outcome) {
 	case TLSTALL_OUTCOME_OK:
-		return slow || failed_afterwards(h);
+		return slow || failed_afterwards(h) || hangs_afterwards(subject);
 	case TLSTALL_OUTCOME_IN_FLIGHT:
 		/* what a live process is doing just now is no stall yet */
 		return slow || !subject->facts.process_alive;
