@@ -213,6 +213,17 @@ def drips(piece, interval, total):
     return forward
 
 
+def late(seconds):
+    """Forwards what the server sends, so much later: the client has to wait for it."""
+
+    def forward(connection, upstream):
+        while data := upstream.recv(65536):
+            time.sleep(seconds)
+            connection.sendall(data)
+
+    return forward
+
+
 BEHAVIOURS = {function.__name__.replace("_", "-"): function for function in (
     silent_after_accept, silent_after_hello, plain_text, reset_after_hello,
     close_after_hello, close_after_accept)}

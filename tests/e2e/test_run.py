@@ -122,8 +122,9 @@ def test_nothing_is_left(directory, server):
 
 # ---- what it prints --------------------------------------------------------
 
-def test_text_lines(server):
-    result = tlstall("run", "--", *curl_to(server.port, "-o", "/dev/null"))
+def test_text_lines(server, start):
+    far = start(peer.Peer(peer.relay(server.port, peer.late(0.2))))
+    result = tlstall("run", "--", *curl_to(far.port, "-o", "/dev/null"))
     assert result.status == 0
     calls = calls_in(result.stderr)
     assert len(calls) >= 3, result

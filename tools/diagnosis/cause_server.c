@@ -61,25 +61,26 @@ bool judge_TICKET_DEADLOCK(const struct sight *s, struct verdict *v)
 }
 
 /*
- * Only while it hangs, and only where bytes came after the handshake and were
- * consumed: a client that waits for an answer looks nearly the same.
+ * Only while it hangs, and only where bytes were consumed after the handshake: a
+ * client that waits for an answer looks nearly the same. TCP may have had them before
+ * the handshake was over; OpenSSL had not.
  */
 bool judge_POST_HANDSHAKE_READ_BLOCK(const struct sight *s, struct verdict *v)
 {
 	const struct tlstall_handshake *h = s->h;
 	const struct tlstall_socket *now = &s->f->live;
 	uint64_t inside = s->f->in_op_ns;
+	int64_t since = (int64_t)(bytes_consumed(s->f) - h->bytes_in);
 
 	if (!s->ok || h->role != TLSTALL_ROLE_CLIENT || inside < SLOW_HANDSHAKE_NS ||
-	    h->read.blocking != 1 || h->version != TLS1_3 || !now->ticks || now->inq ||
-	    !h->at_end.ticks || now->bytes_received <= h->at_end.bytes_received)
+	    h->read.blocking != 1 || h->version != TLS1_3 || now->inq || since <= 0)
 		return false;
 	v->cost_ns = inside;
 	v->confidence = CONFIDENCE_LOW;
 	say(v, "the first read after the handshake has been inside for %s on a blocking descriptor",
 	    span(inside).s);
-	say(v, "%s came since and were consumed, none lie unread: session tickets are such bytes",
-	    size(now->bytes_received - h->at_end.bytes_received).s);
+	say(v, "%s were consumed since, none lie unread: session tickets are such bytes",
+	    size((uint64_t)since).s);
 	doubt(v, CAUSE_PEER_SILENT);
 	return true;
 }

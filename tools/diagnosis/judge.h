@@ -85,6 +85,9 @@ uint32_t retransmitted(const struct sight *s);
 const struct tlstall_socket *socket_now(const struct facts *facts);
 uint64_t open_gap_ready(const struct facts *facts);
 
+/* What the program has taken out of its socket since the first op; 0: not known. */
+uint64_t bytes_consumed(const struct facts *facts);
+
 /* ---- writing a verdict ------------------------------------------------------ */
 
 struct text {

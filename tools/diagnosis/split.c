@@ -29,16 +29,25 @@ uint64_t open_gap_ready(const struct facts *f)
 	return 0;
 }
 
+uint64_t bytes_consumed(const struct facts *f)
+{
+	const struct tlstall_socket *start = &f->h.at_start, *now = &f->live;
+
+	if (!now->ticks || !start->ticks || !now->tcp_state || now->inq == UINT32_MAX)
+		return 0;
+	return now->bytes_received - start->bytes_received - now->inq;
+}
+
 /* The BIOs' counters stand still inside an op, the kernel's do not. */
 static void count_bytes(struct facts *f)
 {
 	const struct tlstall_socket *start = &f->h.at_start, *now = &f->live;
 	uint64_t in, out;
 
-	if (!now->ticks || !start->ticks || !now->tcp_state || now->inq == UINT32_MAX ||
+	if (f->h.end || !now->ticks || !start->ticks || !now->tcp_state || now->inq == UINT32_MAX ||
 	    now->outq == UINT32_MAX)
 		return;
-	in = now->bytes_received - start->bytes_received - now->inq;
+	in = bytes_consumed(f);
 	out = now->bytes_acked - start->bytes_acked + now->outq;
 	if ((int64_t)in > (int64_t)f->h.bytes_in)
 		f->h.bytes_in = in;
