@@ -8,10 +8,12 @@
 #   make bench     what tlstall costs, see tests/bench/bench.mk
 #   make confusion what the diagnosis says of each reproduction, into doc/DIAGNOSIS.md
 #   make e2e       real programs against real servers; PYTEST_ARGS are passed on
+#   make check KINDS=matrix   only some of: checks unit fuzz e2e, and matrix
 #   make check-matrix   the end-to-end tests in roots of five Debian suites: OpenSSL 1.1.1 to 4.0
 
 .PHONY: check checks unit fuzz e2e check-matrix test-binaries programs
 
+KINDS        ?= checks unit fuzz e2e
 FUZZ_SECONDS ?= 5
 PYTEST_ARGS  ?=
 export FUZZ_SECONDS PYTEST_ARGS
@@ -35,13 +37,13 @@ demo:
 check:
 	@tests/deps.sh build demo test
 	@$(MAKE) --no-print-directory WERROR=1 all test-binaries
-	@tests/run-all checks unit fuzz e2e
+	@tests/run-all $(KINDS)
 
 checks unit fuzz e2e: all test-binaries
 	@tests/run-all $@
 
 check-matrix:
-	@tests/deps.sh build demo test matrix
+	@tests/deps.sh build demo test
 	@tests/matrix/run $(SUITES)
 
 programs: $(PROGRAMS)

@@ -7,6 +7,8 @@ import pytest
 
 import tracing
 
+coverage = pytest.mark.coverage
+
 ALL = sorted(path.stem for path in (tracing.ROOT / "tests/programs").glob("*.c")
              if path.stem != "common")
 
@@ -44,6 +46,7 @@ def test_same_with_and_without(name):
     assert trace.functions() & {"SSL_connect", "SSL_accept", "SSL_do_handshake"}
 
 
+@coverage("BIO pair", "a C program")
 def test_retries_in_both_directions():
     lines, trace = both("bio_pair")
     (client,), (server,) = by_role(trace)
@@ -96,6 +99,7 @@ def test_stale_error_queue():
     assert any(c.ossl_error_entry or c.stale_error for c in ops), "entry of the queue not recorded"
 
 
+@coverage("renegotiation", "a C program")
 def test_renegotiation():
     lines, trace = both("renegotiation")
     clients, servers = by_role(trace)
@@ -106,6 +110,7 @@ def test_renegotiation():
     assert {h.version for h in clients + servers} == {"TLSv1.2"}
 
 
+@coverage("SSL_dup", "a C program")
 def test_dup():
     _, trace = both("dup")
     clients, servers = by_role(trace)
@@ -132,6 +137,7 @@ def test_two_threads():
     assert client.outcome == "ok"
 
 
+@coverage("eight threads at once", "a C program")
 def test_threads():
     _, trace = both("threads")
     clients, servers = by_role(trace)
@@ -140,6 +146,7 @@ def test_threads():
     assert len({c.tid for c in trace.calls}) == 8
 
 
+@coverage("fork in mid-handshake", "a C program")
 def test_fork_in_mid_handshake():
     _, trace = both("fork_middle")
     clients, servers = by_role(trace)
@@ -159,6 +166,7 @@ def test_longjmp():
     assert len(clients) == 3
 
 
+@coverage("DTLS", "a C program")
 def test_dtls():
     lines, trace = both("dtls")
     (client,), (server,) = by_role(trace)
@@ -210,6 +218,7 @@ def test_abandoned():
     assert [h.outcome for h in clients + servers] == ["abandoned"] * 3
 
 
+@coverage("exec in mid-handshake", "a C program")
 def test_exec():
     _, trace = both("exec_middle")
     clients, servers = by_role(trace)
@@ -241,6 +250,7 @@ def test_blocking():
 
 
 
+@coverage("async job (SSL_MODE_ASYNC)", "a C program")
 def test_async_job():
     lines, trace = both("async")
     clients, servers = by_role(trace)
@@ -252,9 +262,19 @@ def test_async_job():
     assert errors(trace, clients[1])[:2] == ["WANT_READ", "WANT_READ"]
 
 
+@coverage("SSL_set_fd, SSL_set_bio in mid-handshake", "a C program")
 def test_other_descriptor_in_the_middle():
     _, trace = both("swap_fd")
     (client,), (server,) = by_role(trace)
     assert client.calls >= 4 and trace.ops(client)[0].bio_read == "socket"
     assert client.outcome == server.outcome == "ok"
     assert client.bytes_out == server.bytes_in
+
+
+@coverage("KTLS", "a C program")
+def test_ktls():
+    lines, trace = both("ktls")
+    assert [h.outcome for h in trace.handshakes] == ["ok"] * 2
+    assert lines[:3] == ["finished 1", "written 1", "read x"]
+    if lines[3] != "by the kernel":
+        pytest.skip(f"encrypted {lines[3]}; with the option set, the handshake is seen")
