@@ -134,10 +134,12 @@ OTHER = {"libssl.so.3": "libssl.so.1.1", "libssl.so.1.1": "libssl.so.3", "libssl
 def test_two_versions_in_one_process(mode, built, port):
     other = OTHER[soname()]
     roots = pathlib.Path(os.environ.get("TLSTALL_ROOTS", "/var/tmp/tlstall-roots"))
-    places = [pathlib.Path("/usr/lib"), roots / "bullseye-amd64/usr/lib"]
-    found = next((p for place in places for p in place.glob(f"*/{other}")), None)
+    places = [pathlib.Path("/usr/lib"), roots / "bullseye-amd64/usr/lib",
+              tracing.ROOT / "build-matrix/libraries"]
+    found = None if suite.EMULATED else next(
+        (p for place in places for p in place.glob(f"*/{other}")), None)
     if not found:
-        pytest.skip(f"no {other} here; make check-matrix installs it")
+        pytest.skip(f"no {other} for this system; make check-matrix installs 1.1")
     plugins = [built("plugin.c", "-shared", "-fPIC", "-lssl"),
                built("plugin.c", "-shared", "-fPIC", str(found), "-Wl,--allow-shlib-undefined")]
     seen([built("plugin_host.c", "-ldl"), port, mode, *plugins], handshakes=4,
