@@ -28,10 +28,14 @@ static uint64_t realtime_ns(void)
 
 static void put_json(struct output *output, json_t *record)
 {
-	if (!record)
-		return;
-	json_dumpf(record, output->file, JSON_COMPACT);
-	putc('\n', output->file);
+	/* not json_dumpf(): a locked fwrite() for each token is a tenth of all that a busy run costs */
+	char *line = record ? json_dumps(record, JSON_COMPACT) : NULL;
+
+	if (line) {
+		fputs(line, output->file);
+		putc('\n', output->file);
+	}
+	free(line);
 	json_decref(record);
 }
 

@@ -7,6 +7,7 @@
 
 #define SLOTS TLSTALL_SECTION_HANDSHAKES
 #define SLOTS_AHEAD 32u
+#define STREAK 4u /* that many in a row are a walk: the ends of handshakes come in rows, too */
 #define WINDOW_NS 1000000u /* what was read ahead is old after that */
 #define ATTEMPTS 4
 
@@ -66,7 +67,7 @@ static int fill_window(struct trace *trace, uint32_t slot)
 {
 	struct window *w = &trace->window;
 	const struct tlstall_section *s = &trace->header.section[SLOTS];
-	uint32_t left = trace->present[SLOTS] - slot, ahead = slot == w->next ? SLOTS_AHEAD : 1;
+	uint32_t left = trace->present[SLOTS] - slot, ahead = w->streak >= STREAK ? SLOTS_AHEAD : 1;
 	uint64_t at = s->offset + (uint64_t)slot * s->entry_size;
 	bool over = life_all_over(trace); /* before we look: it may end meanwhile */
 	int error;
@@ -97,6 +98,7 @@ static int copy_twice(struct trace *trace, uint32_t slot, struct tlstall_handsha
 	size_t size = trace->header.section[SLOTS].entry_size, at;
 	int error = 0;
 
+	w->streak = slot == w->next ? w->streak + 1 : 0;
 	if (slot != w->next || slot < w->start || slot - w->start >= w->count ||
 	    time_monotonic_ns() - w->read_ns > WINDOW_NS)
 		error = fill_window(trace, slot);

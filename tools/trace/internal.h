@@ -20,7 +20,8 @@ struct text_table {
 struct window {
 	unsigned char *first, *second;
 	uint32_t start, count;
-	uint32_t next; /* the slot that follows the one asked for last */
+	uint32_t next;	 /* the slot that follows the one asked for last */
+	uint32_t streak; /* how many were asked for one after the other */
 	uint64_t read_ns;
 };
 
