@@ -118,14 +118,15 @@ static int by_fault(const struct subject *a, const struct subject *b)
 }
 
 const struct field live_fields[] = {
-	{"PID", 7, 7, 0, true, pid, by_pid},
-	{"COMMAND", 8, 15, 0, false, comm, by_comm},
-	{"PEER", 15, 21, 0, false, peer, by_peer},
-	{"SNI", 20, 20, 140, false, sni, by_sni},
-	{"STATE", 0, 0, 0, false, state, by_state},
-	{"AGE", 10, 10, 0, true, age, by_age},
-	{"RETRY", 5, 5, 90, true, retries, by_retries},
-	{"CAUSE", 14, 22, 0, false, cause, by_cause},
-	{"FAULT", 8, 13, 0, false, fault, by_fault},
+	{"PID", 7, 7, 0, true, false, pid, by_pid},
+	{"COMMAND", 8, 15, 0, false, false, comm, by_comm},
+	{"PEER", 15, 21, 0, false, false, peer, by_peer},
+	{"SNI", 20, 20, 140, false, false, sni, by_sni},
+	{"STATE", 0, 0, 0, false, false, state, by_state},
+	{"AGE", 10, 10, 0, true, false, age, by_age},
+	{"RETRY", 5, 5, 90, true, false, retries, by_retries},
+	{"CAUSE", 14, 22, 0, false, true, cause, by_cause},
+	{"FAULT", 8, 13, 0, false, true, fault, by_fault},
 };
+_Static_assert(sizeof(live_fields) / sizeof(live_fields[0]) <= LIVE_FIELDS_MAX, "top has room");
 const unsigned live_field_count = sizeof(live_fields) / sizeof(live_fields[0]);

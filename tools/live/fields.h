@@ -9,6 +9,7 @@
 #include "view/subject.h"
 
 #define FIELD_SIZE 96
+#define LIVE_FIELDS_MAX 16
 
 struct field {
 	const char *name;
@@ -16,6 +17,7 @@ struct field {
 	int wide;   /* the same, where there are 120 */
 	int screen; /* top leaves it out where there are fewer columns than this */
 	bool right;
+	bool whole; /* never cut: others give way in top */
 	void (*text)(const struct subject *subject, char buffer[FIELD_SIZE]);
 	/* <0: `a` first, as sorted by this field */
 	int (*compare)(const struct subject *a, const struct subject *b);

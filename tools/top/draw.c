@@ -127,25 +127,57 @@ static void draw_foot(const struct top *top)
 
 /* ---- handshakes ---------------------------------------------------------------------- */
 
-static int width_of(const struct field *field)
+/* Of the rows that are on the screen. */
+static int longest(const struct top *top, const struct field *field)
 {
-	return COLS >= WIDE ? field->wide : field->width;
+	size_t length = 0;
+	char text[FIELD_SIZE];
+
+	for (unsigned i = 0; i < top_page() && top->first + i < top->shown_count; i++) {
+		field->text(top->shown[top->first + i], text);
+		if (strlen(text) > length)
+			length = strlen(text);
+	}
+	return (int)length;
 }
 
-static bool is_shown(const struct field *field)
+#define HIDDEN (-1)
+
+static int width_of(const struct top *top, const struct field *field)
 {
-	return COLS >= field->screen;
+	int width = COLS >= WIDE ? field->wide : field->width;
+	int needed = field->whole ? longest(top, field) : 0;
+
+	if (COLS < field->screen)
+		return HIDDEN;
+	return needed > width ? needed : width;
 }
 
-static int rest_of_width(void)
+static int *widest_that_gives(int widths[LIVE_FIELDS_MAX])
 {
-	int rest = COLS + 1;
+	int *widest = NULL;
 
 	for (unsigned i = 0; i < live_field_count; i++) {
-		if (is_shown(&live_fields[i]))
-			rest -= width_of(&live_fields[i]) + 1;
+		if (!live_fields[i].whole && widths[i] > 0 && (!widest || widths[i] > *widest))
+			widest = &widths[i];
 	}
-	return rest > 0 ? rest : 0;
+	return widest;
+}
+
+static void lay_out(const struct top *top, int widths[LIVE_FIELDS_MAX])
+{
+	int rest = COLS + 1, *gives;
+
+	for (unsigned i = 0; i < live_field_count; i++) {
+		widths[i] = width_of(top, &live_fields[i]);
+		rest -= widths[i] + 1;
+	}
+	for (; rest < 0 && (gives = widest_that_gives(widths)); rest++)
+		--*gives;
+	for (unsigned i = 0; i < live_field_count; i++) {
+		if (!live_fields[i].width)
+			widths[i] = rest;
+	}
 }
 
 /* OpenSSL's state names begin alike: what tells them apart must fit. */
@@ -156,11 +188,9 @@ static const char *tail_of_state(const char *text)
 	return strncmp(text, common, strlen(common)) ? text : text + strlen(common);
 }
 
-static void draw_cell(int row, int *column, const struct field *field, const char *text)
+static void draw_cell(int row, int *column, const struct field *field, int width, const char *text)
 {
-	int width = width_of(field) ? width_of(field) : rest_of_width();
-
-	if (!is_shown(field))
+	if (width == HIDDEN)
 		return;
 	if (*column + width > COLS)
 		width = COLS - *column;
@@ -169,14 +199,14 @@ static void draw_cell(int row, int *column, const struct field *field, const cha
 	*column += width + 1;
 }
 
-static void draw_names(void)
+static void draw_names(const int widths[LIVE_FIELDS_MAX])
 {
 	int column = 0;
 
 	attron(A_REVERSE);
 	mvhline(HEAD - 1, 0, ' ', COLS);
 	for (unsigned i = 0; i < live_field_count; i++)
-		draw_cell(HEAD - 1, &column, &live_fields[i], live_fields[i].name);
+		draw_cell(HEAD - 1, &column, &live_fields[i], widths[i], live_fields[i].name);
 	attroff(A_REVERSE);
 }
 
@@ -190,9 +220,11 @@ static int row_style(const struct top *top, unsigned index)
 
 static void draw_handshakes(const struct top *top)
 {
+	int widths[LIVE_FIELDS_MAX];
 	char text[FIELD_SIZE];
 
-	draw_names();
+	lay_out(top, widths);
+	draw_names(widths);
 	for (unsigned i = 0; i < top_page() && top->first + i < top->shown_count; i++) {
 		int style = row_style(top, top->first + i), column = 0, row = HEAD + (int)i;
 
@@ -201,7 +233,7 @@ static void draw_handshakes(const struct top *top)
 		for (unsigned f = 0; f < live_field_count; f++) {
 			live_fields[f].text(top->shown[top->first + i], text);
 			make_safe(text);
-			draw_cell(row, &column, &live_fields[f], tail_of_state(text));
+			draw_cell(row, &column, &live_fields[f], widths[f], tail_of_state(text));
 		}
 		attroff(style);
 	}
