@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reproductions of the catalogue's causes: a real stall, looked at while it
-hangs and after its end, and a row of the confusion table for each."""
+hangs and after its end, and a row of the confusion table for each.
+
+Whatever way a stall is Seen, while it hangs a person finds its cause in `tlstall
+top`, and at the end in the page and the text of a report."""
 import contextlib
 import dataclasses
 import functools
@@ -13,6 +16,7 @@ import subprocess
 import tempfile
 
 import servers
+import told
 import tracing
 
 STALLS = tracing.PROGRAMS.parent / "stalls"
@@ -35,6 +39,20 @@ class Seen:
 
     def evidence(self):
         return "\n".join(self.final.evidence)
+
+
+@contextlib.contextmanager
+def directory_for_traces():
+    path = pathlib.Path(tempfile.mkdtemp(prefix="tlstall-"))
+    path.chmod(0o777)  # servers that run as another user write there
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def with_reports(trace, directory):
+    """The checked trace, and what is reported of it: the files of the traces are in `directory`."""
+    trace.check().reports = told.Reports(directory)
+    return trace
 
 
 def descendants(pid):
@@ -101,14 +119,16 @@ class Traced:
             assert self.process.poll() is None, self.text()
             return long_enough(live_records(self.traces, self.process), which, seconds)
 
-        return servers.await_that(found, lambda: f"no hang: {self.text()}")[0]
+        live = servers.await_that(found, lambda: f"no hang: {self.text()}")[0]
+        told.check_top(self.traces, live)
+        return live
 
     def end(self, number=signal.SIGKILL):
         """Ends the program, or waits for its own end (None); the trace."""
         if number:
             os.kill(self.target(), number)
         self.process.wait(20)
-        return self.recorder.read().check()
+        return with_reports(self.recorder.read(), self.traces)
 
     def close(self):
         with contextlib.suppress(ProcessLookupError):
@@ -151,18 +171,24 @@ def ending(argv, which=lambda record: True, **options):
 def serving(make, provoke, which=lambda record: True):
     """A traced server: make(trace=options), with a handshake that hangs while provoke(server) is
     entered; then all of it is killed."""
-    traces = pathlib.Path(tempfile.mkdtemp(prefix="tlstall-"))
-    try:
+    with directory_for_traces() as traces:
         with make(trace=["-d", traces]) as server, provoke(server):
             live = servers.await_that(lambda: long_enough(live_records(traces, server.process), which),
                                       server.output)[0]
+            told.check_top(traces, live)
             for pid in list(descendants(server.process.pid)):
                 os.kill(pid, signal.SIGKILL)
             server.process.wait(20)
-            trace = server.recorder.read().check()
+            trace = with_reports(server.recorder.read(), traces)
         return Seen(live, [r for r in trace.handshakes if same(live)(r)][-1], trace)
-    finally:
-        shutil.rmtree(traces, ignore_errors=True)
+
+
+def served(make, client):
+    """The trace of a server: make(trace=options), that ends when client(server) is over."""
+    with directory_for_traces() as traces, make(trace=["-d", traces]) as server:
+        client(server)
+        server.end()
+        return with_reports(server.trace, traces)
 
 
 # ---- the confusion table ------------------------------------------------------
@@ -207,6 +233,7 @@ def reproduction(cause, fault, program, what, also=None):
             note(row.row(seen))
             for record in seen.records():
                 check(row, record)
+            seen.trace.reports.check(seen.final)
 
         return run
 

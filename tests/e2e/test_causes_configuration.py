@@ -22,11 +22,10 @@ def s_client(port, *more):
 
 def of_server(make, client, which=lambda record: True):
     """What a traced server records of one client."""
-    with make(trace=True) as server:
-        subprocess.run(list(map(str, client(server.port))), capture_output=True, timeout=20)
-        server.end()
-        chosen = [r for r in server.trace.check().handshakes if r.bytes_in and which(r)]
-        return stalls.Seen(None, chosen[-1], server.trace)
+    trace = stalls.served(make, lambda server: subprocess.run(
+        list(map(str, client(server.port))), capture_output=True, timeout=20))
+    chosen = [r for r in trace.handshakes if r.bytes_in and which(r)]
+    return stalls.Seen(None, chosen[-1], trace)
 
 
 def check_refusal(seen, reason):

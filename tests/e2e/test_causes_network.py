@@ -247,12 +247,13 @@ def test_closed(start):
 
 
 @reproduction("PEER_CLOSED", "peer", "stunnel", "a port probe connects and leaves")
-def test_probe(authority, start):
-    server = start(servers.stunnel(authority.ecdsa, 1, trace=True))
-    socket.create_connection(("127.0.0.1", server.port)).close()
-    servers.await_that(lambda: "SSL_accept" in server.output(), server.output)
-    server.end()
-    seen = stalls.Seen(None, server.trace.check().handshakes[0], server.trace)
+def test_probe(authority):
+    def leave(server):
+        socket.create_connection(("127.0.0.1", server.port)).close()
+        servers.await_that(lambda: "SSL_accept" in server.output(), server.output)
+
+    trace = stalls.served(lambda **more: servers.stunnel(authority.ecdsa, 1, **more), leave)
+    seen = stalls.Seen(None, trace.handshakes[0], trace)
     assert not seen.final.bytes_in and "probe" in seen.evidence()
     return seen
 

@@ -16,6 +16,7 @@ import peer
 import servers
 import tracing
 from servers import await_that
+from told import Screen
 from tracing import SHIM, TLSTALL, run
 
 CLIENTS = pathlib.Path(__file__).parent / "clients"
@@ -315,37 +316,6 @@ def test_ctl_of_what_is_not_traced(tlstall):
 
 
 # ---- top -------------------------------------------------------------------------
-
-class Screen:
-    """`tlstall top` in a terminal of tmux."""
-
-    def __init__(self, directory, columns=80, lines=24, arguments=""):
-        self.name = f"tlstall-{os.getpid()}-{directory.name}"
-        command = f"exec 2>&1; {TLSTALL} top {arguments}; echo status $?; exec cat"
-        self.tmux("-f", "/dev/null", "new-session", "-d", "-x", str(columns), "-y", str(lines),
-                  f"TLSTALL_DIR={directory} TERM=screen sh -c '{command}'")
-
-    def tmux(self, *arguments):
-        return subprocess.run(["tmux", "-L", self.name, *arguments], check=True, text=True,
-                              capture_output=True, env=tracing.environment()).stdout
-
-    def read(self):
-        return self.tmux("capture-pane", "-p")
-
-    def keys(self, *keys):
-        self.tmux("send-keys", *keys)
-
-    def resize(self, columns, lines):
-        self.tmux("resize-window", "-x", str(columns), "-y", str(lines))
-
-    def until(self, pattern):
-        """The screen, once it shows that."""
-        return await_that(lambda: (s := self.read()) and re.search(pattern, s, re.MULTILINE) and s,
-                          lambda: f"{pattern}\n{self.read()}")
-
-    def stop(self):
-        self.tmux("kill-server")
-
 
 def test_top_says_whose_fault_it_is(stuck, start, directory):
     curl = stuck("curl")
