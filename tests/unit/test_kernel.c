@@ -780,6 +780,16 @@ static void unwind_until_it_reads(struct unwinder *unwinder, pid_t tid, struct u
 	}
 }
 
+/*
+ * Sanitizers keep frame pointers, and their frames are found by that register
+ * alone: from outside the kernel tells only the stack pointer.
+ */
+#ifdef __SANITIZE_ADDRESS__
+#define TOLD_QUIETLY false
+#else
+#define TOLD_QUIETLY true
+#endif
+
 static void stack_of_a_blocked_thread(void **state)
 {
 	struct child child = start(sleep_in_middle, NULL);
@@ -789,15 +799,18 @@ static void stack_of_a_blocked_thread(void **state)
 	(void)state;
 	assert_non_null(unwinder);
 	unwind_until_it_reads(unwinder, child.pid, &quietly);
-	check_chain(&quietly);
-	/* By ptrace the same, frame for frame. */
 	assert_int_equal(unwind_thread(unwinder, child.pid, true, &stopped), 0);
 	check_chain(&stopped);
-	assert_int_equal(quietly.count, stopped.count);
-	assert_memory_equal(quietly.frames, stopped.frames, stopped.count * sizeof(uint64_t));
+	if (TOLD_QUIETLY) {
+		check_chain(&quietly);
+		/* by ptrace the same, frame for frame */
+		assert_int_equal(quietly.count, stopped.count);
+		assert_memory_equal(quietly.frames, stopped.frames,
+				    stopped.count * sizeof(uint64_t));
+	}
 	/* It was let go. */
 	unwind_until_it_reads(unwinder, child.pid, &quietly);
-	check_chain(&quietly);
+	assert_int_equal(quietly.place.number, SYS_read);
 	unwind_close(unwinder);
 	end(&child);
 }
