@@ -51,6 +51,12 @@ def server(authority, start):
 
 
 @pytest.fixture
+def far(start, server):
+    """The same server, so late that the first call of a client must be repeated."""
+    return start(peer.Peer(peer.relay(server.port, peer.late(0.2))))
+
+
+@pytest.fixture
 def silent(start):
     return start(peer.Peer(peer.silent_after_hello))
 
@@ -122,8 +128,7 @@ def test_nothing_is_left(directory, server):
 
 # ---- what it prints --------------------------------------------------------
 
-def test_text_lines(server, start):
-    far = start(peer.Peer(peer.relay(server.port, peer.late(0.2))))
+def test_text_lines(far):
     result = tlstall("run", "--", *curl_to(far.port, "-o", "/dev/null"))
     assert result.status == 0
     calls = calls_in(result.stderr)
@@ -168,12 +173,12 @@ def test_diagnosis_names_the_peer(silent):
     assert "PEER_SILENT" in result.stderr and f"127.0.0.1:{silent.port}" in result.stderr
 
 
-def test_output_file_and_standard_output(directory, server):
+def test_output_file_and_standard_output(directory, far):
     output = directory / "records"
-    result = tlstall("run", "-o", str(output), "--", *curl_to(server.port))
+    result = tlstall("run", "-o", str(output), "--", *curl_to(far.port))
     assert (result.stdout, result.stderr) == ("hello\n", "")
     assert len(calls_in(output.read_text())) >= 3
-    result = tlstall("run", "-o", "-", "--", *curl_to(server.port, "-o", "/dev/null"))
+    result = tlstall("run", "-o", "-", "--", *curl_to(far.port, "-o", "/dev/null"))
     assert len(calls_in(result.stdout)) >= 3 and result.stderr == ""
 
 
@@ -183,8 +188,8 @@ def test_jsonl_on_standard_error(server):
     assert trace.only().outcome == "ok"
 
 
-def test_only_the_summary(server):
-    result = tlstall("run", "-c", "--", *curl_to(server.port, "-o", "/dev/null"))
+def test_only_the_summary(far):
+    result = tlstall("run", "-c", "--", *curl_to(far.port, "-o", "/dev/null"))
     assert not calls_in(result.stderr)
     assert "SSL_connect" in result.stderr and "SSL_get_error" in result.stderr
 
@@ -231,8 +236,8 @@ def test_traces_are_kept(directory, server):
     assert len(names) == 1 and re.fullmatch(r"\d+-\d+\.tlstall", names[0]), names
 
 
-def test_filter_by_function(server):
-    result = tlstall("run", "-e", "SSL_get_error", "--", *curl_to(server.port, "-o", "/dev/null"))
+def test_filter_by_function(far):
+    result = tlstall("run", "-e", "SSL_get_error", "--", *curl_to(far.port, "-o", "/dev/null"))
     assert {c["fn"] for c in calls_in(result.stderr)} == {"SSL_get_error"}
 
 

@@ -10,7 +10,7 @@
 
 #define CALLS 20
 #define SLICES 100
-#define HANDSHAKES 40
+#define HANDSHAKES 400
 
 static uint64_t now(void)
 {
