@@ -88,6 +88,19 @@ void bench_mode(enum tlstall_mode mode)
 	__atomic_store_n(&bench_trace()->control.mode, mode, __ATOMIC_SEQ_CST);
 }
 
+void bench_hook(SSL_CTX *ctx, const struct functions *f)
+{
+	static info_callback *hook; /* one for all contexts */
+	info_callback *now = plain.SSL_CTX_get_info_callback(ctx);
+
+	if (now)
+		__atomic_store_n(&hook, now, __ATOMIC_RELAXED);
+	else
+		now = __atomic_load_n(&hook, __ATOMIC_RELAXED);
+	NEED(now);
+	plain.SSL_CTX_set_info_callback(ctx, f == &traced ? now : NULL);
+}
+
 uint64_t bench_trace_bytes(void)
 {
 	const struct tlstall_header *h = bench_trace();

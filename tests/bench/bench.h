@@ -39,6 +39,8 @@ void bench_pin(unsigned cpu);
 /* The header of this process's own trace. */
 struct tlstall_header *bench_trace(void);
 void bench_mode(enum tlstall_mode mode);
+/* With `plain` the context loses the shim's info callback, with `traced` it gets it back. */
+void bench_hook(SSL_CTX *ctx, const struct functions *f);
 /* Bytes of events and handshakes that the trace has taken so far. */
 uint64_t bench_trace_bytes(void);
 

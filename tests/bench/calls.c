@@ -14,7 +14,6 @@
 #define QUICK 500 /* calls in a slice of a call that costs nanoseconds */
 
 static struct pair finished, waiting;
-static info_callback *hook; /* ours, on the contexts */
 static enum tlstall_mode mode;
 static int sink;
 
@@ -65,11 +64,9 @@ static void write_to_nowhere(const struct functions *f, unsigned calls)
 /* Without the shim there is no info callback either, and nothing in a nested call. */
 static void prepare(const struct functions *f)
 {
-	bool with = f == &traced;
-
-	plain.SSL_CTX_set_info_callback(waiting.client_ctx, with ? hook : NULL);
-	plain.SSL_CTX_set_info_callback(finished.client_ctx, with ? hook : NULL);
-	bench_mode(with ? mode : TLSTALL_MODE_OFF);
+	bench_hook(waiting.client_ctx, f);
+	bench_hook(finished.client_ctx, f);
+	bench_mode(f == &traced ? mode : TLSTALL_MODE_OFF);
 }
 
 /* ---- rows ----------------------------------------------------------------------- */
@@ -211,7 +208,6 @@ int main(void)
 	NEED(finish(&finished));
 	waiting = bio_pair(0);
 	NEED(SSL_do_handshake(waiting.client) < 0);
-	NEED(hook = plain.SSL_CTX_get_info_callback(waiting.client_ctx));
 	one_call_each();
 	rows();
 	return 0;

@@ -7,7 +7,6 @@
 #include "bench.h"
 
 static struct pair pair;
-static info_callback *hook_client, *hook_server;
 static bool over_tcp;
 static int fds[2];
 
@@ -30,11 +29,9 @@ static void make_ends(void)
 
 static void prepare(const struct functions *f)
 {
-	bool with = f == &traced;
-
-	plain.SSL_CTX_set_info_callback(pair.client_ctx, with ? hook_client : NULL);
-	plain.SSL_CTX_set_info_callback(pair.server_ctx, with ? hook_server : NULL);
-	bench_mode(with ? TLSTALL_MODE_ALL : TLSTALL_MODE_OFF);
+	bench_hook(pair.client_ctx, f);
+	bench_hook(pair.server_ctx, f);
+	bench_mode(f == &traced ? TLSTALL_MODE_ALL : TLSTALL_MODE_OFF);
 	make_ends();
 }
 
@@ -103,9 +100,6 @@ int main(int argc, char **argv)
 	bench_start();
 	pair.client_ctx = client_context(TLS_client_method());
 	pair.server_ctx = server_context(TLS_server_method());
-	hook_client = plain.SSL_CTX_get_info_callback(pair.client_ctx);
-	hook_server = plain.SSL_CTX_get_info_callback(pair.server_ctx);
-	NEED(hook_client && hook_server);
 	prepare(&traced);
 	shake(&traced, 1);
 	finish_ends(&traced);

@@ -7,10 +7,11 @@
 
 #define WINDOW 10 /* calls in a slice: neighbours are cold when their turn comes */
 
+static SSL_CTX *ctx;
 static SSL **ssls;
 static unsigned count, at;
 
-static SSL *waiting_server(SSL_CTX *ctx)
+static SSL *waiting_server(void)
 {
 	SSL *ssl = SSL_new(ctx);
 
@@ -30,18 +31,26 @@ static void next_ones(const struct functions *f, unsigned calls)
 	}
 }
 
-static void with_count(SSL_CTX *ctx, unsigned wanted)
+static void prepare(const struct functions *f)
+{
+	bench_hook(ctx, f);
+}
+
+static void with_count(unsigned wanted)
 {
 	struct bench bench = {
 		.calls = WINDOW,
 		.pairs = wanted < 2000 ? 2000 : wanted / (2 * WINDOW),
+		.prepare = prepare,
 		.slice = next_ones,
 	};
 	struct bench_result result;
 	char figure[32];
 
+	if (count) /* an object that begins without the context's callback gets one of its own */
+		bench_hook(ctx, &traced);
 	while (count < wanted)
-		ssls[count++] = waiting_server(ctx);
+		ssls[count++] = waiting_server();
 	at = 0;
 	result = bench_measure(&bench);
 	snprintf(figure, sizeof(figure), "in flight %u", count);
@@ -50,14 +59,12 @@ static void with_count(SSL_CTX *ctx, unsigned wanted)
 
 int main(int argc, char **argv)
 {
-	SSL_CTX *ctx;
-
 	bench_start();
 	NEED(ctx = server_context(TLS_server_method()));
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
 	NEED(ssls = calloc((size_t)atoi(argv[argc - 1]), sizeof(*ssls)));
 	for (int i = 1; i < argc; i++)
-		with_count(ctx, (unsigned)atoi(argv[i]));
+		with_count((unsigned)atoi(argv[i]));
 	fflush(stdout);
 	_exit(0); /* freeing 100,000 is not what we came for */
 }

@@ -26,10 +26,18 @@ static void want_and_ask(const struct functions *f, unsigned calls)
 	}
 }
 
+static void prepare(const struct functions *f)
+{
+	bench_hook(pair.client_ctx, f);
+}
+
 static void *work(void *out)
 {
-	struct bench bench = {
-		.calls = CALLS, .pairs = pairs, .clock = bench_cpu, .slice = want_and_ask};
+	struct bench bench = {.calls = CALLS,
+			      .pairs = pairs,
+			      .clock = bench_cpu,
+			      .prepare = prepare,
+			      .slice = want_and_ask};
 
 	pair = bio_pair(0);
 	NEED(traced.SSL_do_handshake(pair.client) < 0);
@@ -53,7 +61,7 @@ static void with_threads(unsigned count)
 	pthread_t threads[64];
 	char figure[32];
 
-	pairs = PAIRS / count < 25 ? 25 : PAIRS / count;
+	pairs = PAIRS / count < 100 ? 100 : PAIRS / count;
 	pthread_barrier_init(&together, NULL, count);
 	for (unsigned i = 0; i < count; i++)
 		NEED(pthread_create(&threads[i], NULL, work, &results[i]) == 0);
