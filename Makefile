@@ -24,7 +24,8 @@ ALL_CFLAGS := -std=gnu11 $(WARN) $(CFLAGS) $(HARDEN) -MMD -MP -Iinclude \
 ALL_LDFLAGS := $(LDFLAGS) -Wl,-z,relro,-z,now,-z,noexecstack $(if $(SANITIZE),-fsanitize=$(SANITIZE))
 
 # Two products that share include/ and nothing else.
-SHIM_SOURCES := $(sort $(wildcard shim/*.c shim/*.S))
+# The settings first: what every process touches is then on one page.
+SHIM_SOURCES := shim/settings.c $(filter-out shim/settings.c,$(sort $(wildcard shim/*.c shim/*.S)))
 TOOL_SOURCES := $(sort $(wildcard tools/*.c tools/*/*.c))
 SHIM_OBJECTS := $(SHIM_SOURCES:%=$(BUILD)/%.o)
 TOOL_OBJECTS := $(TOOL_SOURCES:%=$(BUILD)/%.o)

@@ -17,7 +17,8 @@
 #include "file.h"
 #include "settings.h"
 
-struct mapping mapping;
+/* Every process looks into it at its end: on the page that the settings have touched. */
+struct mapping mapping __attribute__((section(".data")));
 static struct tlstall_control private_control = {.mode = TLSTALL_MODE_ALL};
 struct tlstall_control *control = &private_control;
 

@@ -2,11 +2,9 @@
 /* One table of settings: each with a parser that says whether the value is good. */
 #include "settings.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
-#include <unistd.h>
 
 #include "tlstall/environment.h"
 #include "tlstall/trace.h"
@@ -55,20 +53,24 @@ static bool parse_mode(const char *value)
 	return parse_choice(value, words, &settings.mode);
 }
 
+/* strtoull() would have the locale's tables read; too long a number is too large a size. */
+static const char *read_number(const char *at, uint64_t *number)
+{
+	for (*number = 0; *at >= '0' && *at <= '9' && *number <= TLSTALL_SIZE_MAX; at++)
+		*number = *number * 10 + (uint64_t)(*at - '0');
+	return at;
+}
+
 static bool parse_size(const char *value)
 {
-	static const char suffixes[] = "KMG";
-	char *end;
-	uint64_t size = strtoull(value, &end, 10);
-	const char *suffix = *end ? strchr(suffixes, *end) : NULL;
+	uint64_t size;
+	const char *end = read_number(value, &size);
+	unsigned shift = *end == 'K' ? 10 : *end == 'M' ? 20 : *end == 'G' ? 30 : 0;
 
-	if (end == value || value[0] == '-' || size > TLSTALL_SIZE_MAX)
+	if (end == value || size > TLSTALL_SIZE_MAX)
 		return false;
-	if (suffix) {
-		size <<= 10 * (suffix - suffixes + 1);
-		end++;
-	}
-	if (*end || size < TLSTALL_SIZE_MIN || size > TLSTALL_SIZE_MAX)
+	size <<= shift;
+	if (end[shift != 0] || size < TLSTALL_SIZE_MIN || size > TLSTALL_SIZE_MAX)
 		return false;
 	settings.size = size;
 	return true;
@@ -120,25 +122,37 @@ static const struct {
 #undef ROW
 };
 
+static void append_number(char *to, unsigned long number)
+{
+	char digits[24], *at = digits + sizeof(digits) - 1;
+
+	*at = '\0';
+	do {
+		*--at = (char)('0' + number % 10);
+	} while (number /= 10);
+	strcat(to, at);
+}
+
+/* The user at exec: that we are before main. */
 static void default_directory(void)
 {
 	const char *runtime = getenv("XDG_RUNTIME_DIR");
 
 	settings.directory_is_default = true;
-	if (runtime && runtime[0] == '/' && strlen(runtime) < sizeof(settings.directory) - 64)
-		snprintf(settings.directory, sizeof(settings.directory), "%s/tlstall", runtime);
-	else
-		snprintf(settings.directory, sizeof(settings.directory), "/tmp/tlstall-%u",
-			 (unsigned)getuid());
+	if (runtime && runtime[0] == '/' && strlen(runtime) < sizeof(settings.directory) - 64) {
+		strcpy(settings.directory, runtime);
+		strcat(settings.directory, "/tlstall");
+	} else {
+		strcpy(settings.directory, "/tmp/tlstall-");
+		append_number(settings.directory, getauxval(AT_UID));
+	}
 }
 
 void settings_read(void)
 {
-	static bool read_before;
-
-	if (read_before)
+	if (settings.known)
 		return;
-	read_before = true;
+	settings.known = true;
 	for (uint32_t i = 0; i < TLSTALL_SETTING_COUNT; i++) {
 		const char *value = getenv(table[i].name);
 
