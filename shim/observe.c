@@ -246,6 +246,7 @@ static void copy_tcp_info(const struct tcp_info *info, struct tlstall_socket *ou
 	out->retransmits = info->tcpi_retransmits;
 	out->backoff = info->tcpi_backoff;
 	out->ca_state = info->tcpi_ca_state;
+	out->data_segs_in = info->tcpi_data_segs_in;
 }
 
 static bool is_still_it(const struct tlstall_handshake *h)

@@ -30,7 +30,7 @@
 
 #define TLSTALL_MAGIC 0x0a6c6c6174736c74ull /* "tlstall\n", little endian */
 #define TLSTALL_MAJOR 1
-#define TLSTALL_MINOR 1
+#define TLSTALL_MINOR 2
 #define TLSTALL_BYTE_ORDER 0x01020304u
 
 /* ---- header ------------------------------------------------------------ */
@@ -275,7 +275,7 @@ struct tlstall_socket {
 	uint8_t tcp_state;					/* TCP_ESTABLISHED ... 0: not TCP */
 	uint8_t retransmits, backoff;
 	uint8_t ca_state;
-	uint32_t reserved;
+	uint32_t data_segs_in; /* tcpi_data_segs_in, 0: not known (1.2) */
 };
 
 struct tlstall_alert {

@@ -69,6 +69,18 @@ class Authority:
         self._openssl("genpkey", "-algorithm", algorithm, "-pkeyopt", option,
                       "-out", f"{name}.key")
 
+    def with_long_chain(self, certificate, length):
+        """The same with so many certificates more, of about 800 B each, that nobody needs."""
+        long = Certificate(self.directory, "long_chain")
+        chain = [pathlib.Path(certificate.cert).read_text()]
+        for i in range(length):
+            self._openssl("req", "-x509", "-new", "-key", certificate.key, "-subj", f"/CN=needless {i}",
+                          "-out", "needless.pem")
+            chain.append((self.directory / "needless.pem").read_text())
+        pathlib.Path(long.cert).write_text("".join(chain))
+        pathlib.Path(long.key).write_text(pathlib.Path(certificate.key).read_text())
+        return long
+
     def _certificate(self, name, algorithm, end="491231000000Z", extensions="right_host"):
         certificate = Certificate(self.directory, name)
         self._key(name, algorithm)

@@ -168,12 +168,12 @@ def ending(argv, which=lambda record: True, **options):
         return Seen(None, chosen[0], trace, traced.text())
 
 
-def serving(make, provoke, which=lambda record: True):
+def serving(make, provoke, which=lambda record: True, seconds=LONG_ENOUGH):
     """A traced server: make(trace=options), with a handshake that hangs while provoke(server) is
     entered; then all of it is killed."""
     with directory_for_traces() as traces:
         with make(trace=["-d", traces]) as server, provoke(server):
-            live = servers.await_that(lambda: long_enough(live_records(traces, server.process), which),
+            live = servers.await_that(lambda: long_enough(live_records(traces, server.process), which, seconds),
                                       server.output)[0]
             told.check_top(traces, live)
             for pid in list(descendants(server.process.pid)):

@@ -5,11 +5,13 @@ import re
 import signal
 import socket
 
+import pytest
+
 import network
 import peer
 import servers
 import stalls
-from stalls import PYTHON, Running, ending, hanging, reproduction
+from stalls import PYTHON, Running, Traced, ending, hanging, reproduction
 
 CURL = ["/usr/bin/curl", "-sSk"]
 S_CLIENT = ["/usr/bin/openssl", "s_client", "-brief", "-connect"]
@@ -225,6 +227,80 @@ def test_dripping(authority, start):
     port = start(peer.Peer(peer.relay(server.port, peer.drips(100, 0.12, 1400)))).port
     seen = ending(curl(port))
     assert seen.final.outcome == "ok" and seen.final.duration_ns > 1.2e9
+    return seen
+
+
+@reproduction("RX_PARTIAL", "peer", "python3, blocking", "the server's flight comes in drops")
+def test_python_dripping(authority, start):
+    server = start(servers.nginx(authority.rsa))
+    port = start(peer.Peer(peer.relay(server.port, peer.drips(100, 0.12, 1400)))).port
+    seen = ending([*BLOCKING, port, authority.ca])
+    assert seen.final.outcome == "ok" and "pieces" in seen.evidence()
+    return seen
+
+
+# ---- a narrow path ------------------------------------------------------------------
+
+NARROW = "8kbit"  # a full segment takes a second and a half
+SEGMENTS = 5  # seconds, until enough of them have come to tell
+
+
+@pytest.fixture(scope="module")
+def long_chain(authority):
+    return authority.with_long_chain(authority.rsa, 12)
+
+
+def narrow(argv, server, net):
+    """A client to which the flight of the server comes slowly: looked at meanwhile, and when it is done."""
+    with Traced(argv, within=net.near) as traced:
+        live = traced.hangs(seconds=SEGMENTS)
+        trace = traced.end(None)
+        seen = stalls.Seen(live, trace.only(), trace, traced.text())
+    assert seen.final.outcome == "ok" and seen.final.bytes_in > 9000, seen
+    for record in seen.records():
+        said = re.search(r"came in (\d+) segments over .*: (\d+) B a second", "\n".join(record.evidence))
+        assert int(said[1]) >= 3 and 800 < int(said[2]) < 1600, record
+    return seen
+
+
+@reproduction("NARROW_PATH", "network", "curl", "the server's certificate chain of 10 kB comes at 8 kbit/s")
+def test_narrow_curl(long_chain, start, make_network):
+    net = make_network(rate=NARROW)
+    server = start(servers.nginx(long_chain, within=net.far))
+    return narrow(curl(server.port), server, net)
+
+
+@reproduction("NARROW_PATH", "network", "python3, blocking",
+              "the server's certificate chain of 10 kB comes at 8 kbit/s")
+def test_narrow_python(authority, long_chain, start, make_network):
+    net = make_network(rate=NARROW)
+    server = start(servers.s_server(long_chain, more=["-cert_chain", long_chain.cert], within=net.far))
+    seen = narrow([*BLOCKING, server.port, authority.ca], server, net)
+    # inside the call nobody saw that there were many waits, not one
+    assert seen.final.confidence == "low" and "RX_PARTIAL" in seen.final.not_told_from
+    return seen
+
+
+@reproduction("NARROW_PATH", "network", "openssl s_client, blocking",
+              "the server's certificate chain of 10 kB comes at 8 kbit/s in TLS 1.2")
+def test_narrow_s_client(long_chain, start, make_network):
+    net = make_network(rate=NARROW)
+    server = start(servers.nginx(long_chain, only=servers.TLS12, within=net.far))
+    return narrow(s_client(server.port), server, net)
+
+
+@reproduction("NARROW_PATH", "network", "nginx", "its certificate chain of 10 kB leaves at 8 kbit/s")
+def test_narrow_server(long_chain, make_network):
+    net = make_network(rate=NARROW)
+
+    def provoke(server):
+        return Running(curl(server.port), within=net.near)
+
+    seen = stalls.serving(lambda **more: servers.nginx(long_chain, within=net.far, **more), provoke,
+                          seconds=SEGMENTS)
+    for record in seen.records():
+        assert record.bytes_out > 9000 and record.confidence == "high", record
+        assert "packets queue on the way" in "\n".join(record.evidence), record
     return seen
 
 

@@ -278,10 +278,58 @@ static void test_empty(void **state)
 	drop(&b, trace);
 }
 
+/* From the first message of the peer's flight to its last; a second one after our own. */
+static void test_flights(void **state)
+{
+	struct build b;
+	struct trace *trace;
+	struct tlstall_handshake *h;
+	struct facts f;
+
+	(void)state;
+	build_trace(&b, NULL);
+	h = build_handshake(&b, 0x5000, 1 * BUILD_S);
+	build_reach(&b, h, "SSLv3/TLS write client hello", 1 * BUILD_S + 1 * BUILD_MS);
+	build_reach(&b, h, "SSLv3/TLS write client hello", 3 * BUILD_S);
+	build_reach(&b, h, "SSLv3/TLS read server hello", 3 * BUILD_S + 500 * BUILD_MS);
+	build_reach(&b, h, "SSLv3/TLS read server done", 4 * BUILD_S);
+	build_reach(&b, h, "SSLv3/TLS write finished", 4 * BUILD_S + 1 * BUILD_MS);
+	take(&b, h, &trace, &f);
+	assert_int_equal(f.flight_ns, 1 * BUILD_S);
+	trace_close(trace);
+	/* the next has begun, and still comes when the process ends */
+	build_reach(&b, h, "SSLv3/TLS write finished", 6 * BUILD_S);
+	take(&b, h, &trace, &f);
+	assert_int_equal(f.flight_ns, 1 * BUILD_S + b.header->exit_ticks - 6 * BUILD_S);
+	drop(&b, trace);
+}
+
+/* As long as bytes come it moves, whatever the program's calls tell. */
+static void test_moves_while_bytes_come(void **state)
+{
+	struct build b;
+	struct trace *trace;
+	struct facts f;
+
+	(void)state;
+	build_trace(&b, NULL);
+	take(&b, stuck_client(&b), &trace, &f);
+	f.h.at_start = f.live = (struct tlstall_socket){.ticks = 1, .tcp_state = 1};
+	f.live.last_data_recv_ms = 400;
+	facts_settle(&f);
+	assert_true(f.since_progress_ns > 1 * BUILD_S);
+	f.live.bytes_received = 1448;
+	facts_settle(&f);
+	assert_int_equal(f.since_progress_ns, 400 * BUILD_MS);
+	drop(&b, trace);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_stuck),
+		cmocka_unit_test(test_flights),
+		cmocka_unit_test(test_moves_while_bytes_come),
 		cmocka_unit_test(test_inside),
 		cmocka_unit_test(test_abandoned_and_freed),
 		cmocka_unit_test(test_gaps),

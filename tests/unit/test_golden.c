@@ -51,7 +51,8 @@ static void build_good(struct build *b)
 					      .rtt_us = 19800,
 					      .unacked = 1,
 					      .inq = UINT32_MAX,
-					      .outq = 597};
+					      .outq = 597,
+					      .data_segs_in = 3};
 	build_end(b, h, 22 * BUILD_MS, TLSTALL_OUTCOME_OK);
 }
 
@@ -343,6 +344,15 @@ static void check_1_1(struct trace *trace)
 	check_look(trace);
 }
 
+static void check_1_2(struct trace *trace)
+{
+	struct tlstall_handshake h;
+
+	check_1_1(trace);
+	assert_int_equal(trace_handshake(trace, 0, &h), 0);
+	assert_int_equal(h.at_start.data_segs_in, 3);
+}
+
 /* ---- tests --------------------------------------------------------------------------------- */
 
 static const struct {
@@ -351,6 +361,7 @@ static const struct {
 } golden[] = {
 	{"tests/golden/1.0.tlstall", check_1_0},
 	{"tests/golden/1.1.tlstall", check_1_1},
+	{"tests/golden/1.2.tlstall", check_1_2},
 };
 
 static void test_read_for_ever(void **state)

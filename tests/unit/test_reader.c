@@ -107,7 +107,7 @@ static void test_incompatible_feature(void **state)
 	text = trace_strerror(NULL, TRACE_ERROR_VERSION);
 	assert_non_null(strstr(text, "0x20"));
 	assert_non_null(strstr(text, "1.4"));
-	assert_non_null(strstr(text, "1.1"));
+	assert_non_null(strstr(text, "1.2"));
 	build_free(&b);
 }
 

@@ -170,6 +170,24 @@ static void test_tx_not_acked(void **state)
 	assert_not_cause(&f, PEER_SILENT);
 }
 
+/* Not acknowledged for long, though a growing timeout has not run out. */
+static void test_tx_not_acked_yet(void **state)
+{
+	struct facts f = waiting_client(2 * S);
+
+	(void)state;
+	f.h.bytes_out = 1800;
+	f.live = quiet_socket();
+	f.live.unacked = 1;
+	f.live.outq = 352;
+	f.live.rto_us = 7000000;
+	assert_cause(&f, TX_NOT_ACKED);
+	assert_not_cause(&f, PEER_SILENT);
+	/* the last acknowledgement has only just come */
+	f.live.last_ack_recv_ms = 20;
+	assert_not_cause(&f, TX_NOT_ACKED);
+}
+
 static void test_client_hello_dropped(void **state)
 {
 	struct facts f = waiting_client(6 * S);
@@ -429,6 +447,7 @@ int main(void)
 		cmocka_unit_test(test_rx_partial),
 		cmocka_unit_test(test_dripping_peer),
 		cmocka_unit_test(test_tx_not_acked),
+		cmocka_unit_test(test_tx_not_acked_yet),
 		cmocka_unit_test(test_client_hello_dropped),
 		cmocka_unit_test(test_tcp_not_connected),
 		cmocka_unit_test(test_slow_but_fine),

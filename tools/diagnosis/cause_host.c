@@ -14,22 +14,6 @@ static bool stack_names(const struct sight *s, const char *word)
 	return s->f->stack_symbols && strstr(s->f->stack_symbols, word);
 }
 
-/* Longest stay between two states although no new flight was due. */
-static uint64_t held_ns(const struct sight *s)
-{
-	uint64_t ns = s->f->state_wait_flight ? 0 : s->f->state_wait_ns;
-
-	return ns < s->f->longest_call_ns ? ns : s->f->longest_call_ns;
-}
-
-/* The peer's last byte lay there before the call was held up. */
-static bool data_was_there(const struct sight *s, uint64_t held)
-{
-	const struct tlstall_socket *end = &s->h->at_end;
-
-	return end->ticks && end->tcp_state && (end->last_data_recv_ms + 1) * MS * 10 >= held * 9;
-}
-
 static void doubt_others(const struct sight *s, struct verdict *v)
 {
 	doubt(v, CAUSE_LOCK_OR_ENTROPY);
@@ -74,7 +58,7 @@ static bool is_starved_of_cpu(const struct sight *s)
 static bool judge_callback_then(const struct sight *s, struct verdict *v)
 {
 	uint64_t waited = s->time.wait_in_call_ns, held = held_ns(s);
-	bool there = data_was_there(s, held);
+	bool there = data_was_there(s);
 
 	if (s->stuck || has_spun(s) || is_starved_of_cpu(s))
 		return false;
@@ -82,7 +66,8 @@ static bool judge_callback_then(const struct sight *s, struct verdict *v)
 		v->cost_ns = waited;
 		say(v, "calls took %s off the CPU although their BIO cannot block, the longest %s",
 		    span(waited).s, span(s->f->longest_call_ns).s);
-	} else if (s->may_block && s->slow && held >= NOTABLE_NS && waited >= held / 2) {
+	} else if (s->may_block && s->slow && held >= NOTABLE_NS && waited >= held / 2 &&
+		   can_be_callback(s)) {
 		v->cost_ns = held;
 		v->confidence = there ? CONFIDENCE_MEDIUM : CONFIDENCE_LOW;
 		say(v, "the call stayed %s between two messages of one flight", span(held).s);

@@ -71,7 +71,8 @@ bool judge_TX_NOT_ACKED(const struct sight *s, struct verdict *v)
 	bool gave_up = s->failed && s->h->last_error == ERROR_SYSCALL &&
 		       s->h->last_errno == ETIMEDOUT && !in_syn_sent(s);
 	uint64_t waited = awaited_peer_ns(s);
-	bool delayed = !s->stuck && waited >= NOTABLE_NS && s->slow && retransmitted(s);
+	bool delayed = !s->stuck && waited >= NOTABLE_NS && s->slow && retransmitted(s) &&
+		       !s->leaves_slowly && !s->comes_slowly;
 
 	if (!stuck && !gave_up && !delayed)
 		return false;
@@ -87,6 +88,56 @@ bool judge_TX_NOT_ACKED(const struct sight *s, struct verdict *v)
 	say_loss(s, v);
 	if (s->stuck)
 		say_calls(s, v);
+	say_neighbours(s, v);
+	return true;
+}
+
+static void say_arrivals(const struct sight *s, struct verdict *v)
+{
+	say(v, "%s came in %u segments over %s: %s a second", size(s->h->bytes_in).s, s->segments,
+	    span(s->f->flight_ns).s, size(s->h->bytes_in * S / s->f->flight_ns).s);
+	say(v, "they are full, one came every %s: whoever is slow writes small ones",
+	    span(s->segment_ns).s);
+}
+
+static void say_queueing(const struct sight *s, struct verdict *v)
+{
+	const struct tlstall_socket *n = s->f->live.ticks ? &s->f->live : &s->h->at_end;
+	uint32_t us = s->h->at_gap.rtt_us > n->rtt_us ? s->h->at_gap.rtt_us : n->rtt_us;
+
+	say(v, "we sent %s; a round trip took %s at first and %s then: packets queue on the way",
+	    size(s->h->bytes_out).s, span(s->rtt_ns).s, span(us * 1000ull).s);
+	if (n->unacked && n->outq != UINT32_MAX)
+		say(v, "%s of it are not acknowledged yet, the last acknowledgement came %s ago",
+		    size(n->outq).s, span(n->last_ack_recv_ms * MS).s);
+}
+
+bool judge_NARROW_PATH(const struct sight *s, struct verdict *v)
+{
+	uint64_t waited = s->time.gap_waiting_ns + s->time.wait_in_call_ns;
+	bool ended = s->ok || s->failed;
+
+	if (!s->comes_slowly && !s->leaves_slowly)
+		return false;
+	v->cost_ns = waited;
+	if (s->leaves_slowly) {
+		v->confidence = CONFIDENCE_HIGH;
+		say_queueing(s, v);
+	} else {
+		if (s->f->flight_ns < waited)
+			v->cost_ns = s->f->flight_ns;
+		/* inside a call many short waits look like a long one */
+		if (ended && s->time.wait_in_call_ns > s->time.gap_waiting_ns)
+			v->confidence = CONFIDENCE_LOW;
+		say_arrivals(s, v);
+		doubt(v, CAUSE_RX_PARTIAL);
+	}
+	if (ended)
+		doubt(v, CAUSE_PEER_SILENT);
+	else
+		say_calls(s, v);
+	if (retransmitted(s))
+		say(v, "%u segments were sent again during the handshake", retransmitted(s));
 	say_neighbours(s, v);
 	return true;
 }
@@ -120,19 +171,30 @@ bool judge_CLIENT_HELLO_DROPPED(const struct sight *s, struct verdict *v)
 	return true;
 }
 
+/* Full segments, and none for less than this: the next may be on a narrow path. */
+#define SLOW_SEGMENT_NS (5 * S)
+
 /* No network makes packets as small as these: whoever sends writes so little at once. */
 #define SMALL_PIECE 300
+
+/* Inside a call many short waits cannot be told from a long one, which was a callback's. */
+static bool may_be_held(const struct sight *s)
+{
+	return s->time.wait_in_call_ns > s->time.gap_waiting_ns && held_ns(s) && can_be_callback(s);
+}
 
 /* Many short waits, each far beyond a round trip: the answer comes in drops. */
 static bool drips(const struct sight *s)
 {
 	uint64_t waited = s->time.gap_waiting_ns + s->time.wait_in_call_ns;
-	uint32_t pieces = s->h->want_read;
+	uint32_t pieces = s->segments ? s->segments : s->h->want_read;
 	bool apart;
 
-	if (s->stuck || !s->slow || pieces < 5 || has_spun(s) || waited < SLOW_HANDSHAKE_NS)
+	if (s->full || may_be_held(s) || s->stuck || !s->slow || pieces < 5 || has_spun(s) ||
+	    waited < SLOW_HANDSHAKE_NS)
 		return false;
-	apart = s->rtt_ns ? waited / pieces > 10 * s->rtt_ns : s->h->bytes_in / pieces < SMALL_PIECE;
+	apart = s->rtt_ns ? waited / pieces > 10 * s->rtt_ns
+			  : s->h->bytes_in / pieces < SMALL_PIECE;
 	return apart;
 }
 
@@ -151,8 +213,8 @@ bool judge_RX_PARTIAL(const struct sight *s, struct verdict *v)
 		say_calls(s, v);
 	} else {
 		v->cost_ns = s->time.gap_waiting_ns + s->time.wait_in_call_ns;
-		say(v, "%s came in %u pieces over %s", size(s->h->bytes_in).s, s->h->want_read,
-		    span(v->cost_ns).s);
+		say(v, "%s came in %u pieces over %s", size(s->h->bytes_in).s,
+		    s->segments ? s->segments : s->h->want_read, span(v->cost_ns).s);
 		if (s->rtt_ns)
 			say(v, "a round trip takes %s", span(s->rtt_ns).s);
 	}
@@ -161,6 +223,9 @@ bool judge_RX_PARTIAL(const struct sight *s, struct verdict *v)
 	if (s->in_op && s->f->wait != WAIT_ON_SOCKET) {
 		v->confidence = CONFIDENCE_LOW;
 		doubt(v, CAUSE_CALLBACK_BLOCKED);
+	} else if (stops && s->full && s->f->since_progress_ns < SLOW_SEGMENT_NS) {
+		v->confidence = CONFIDENCE_LOW;
+		doubt(v, CAUSE_NARROW_PATH);
 	} else if (s->socket && s->socket->tcp_state) {
 		v->confidence = CONFIDENCE_HIGH;
 	}

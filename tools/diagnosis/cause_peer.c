@@ -53,7 +53,10 @@ static bool judge_slowness(const struct sight *s, struct verdict *v)
 	uint64_t waited = awaited_peer_ns(s), inside = s->time.wait_in_call_ns;
 	bool told = waited >= NOTABLE_NS && waited > one_loss_ns(s);
 
-	if (s->stuck || !s->slow || retransmitted(s))
+	if (s->stuck || !s->slow || retransmitted(s) || s->leaves_slowly)
+		return false;
+	/* no longer than the next segment of a narrow path takes */
+	if (s->comes_slowly && (inside > s->time.gap_waiting_ns || waited <= 3 * s->segment_ns))
 		return false;
 	/* a call that may block hides what it waited for */
 	if (!told && !(s->may_block && !s->f->state_wait_ns && inside >= SLOW_HANDSHAKE_NS))
@@ -71,6 +74,10 @@ static bool judge_slowness(const struct sight *s, struct verdict *v)
 	}
 	if (!s->rtt_ns)
 		doubt(v, CAUSE_TX_NOT_ACKED);
+	if (s->full && s->segments > 1 && 2 * s->f->flight_ns >= v->cost_ns) {
+		v->confidence = CONFIDENCE_LOW;
+		doubt(v, CAUSE_NARROW_PATH);
+	}
 	doubt(v, CAUSE_RX_PARTIAL);
 	say_neighbours(s, v);
 	v->advice =

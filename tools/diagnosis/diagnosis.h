@@ -85,7 +85,8 @@ struct facts {
 	uint64_t state_wait_ns;
 	const char *state_wait;
 	bool state_wait_flight;
-	bool next_arrived; /* the state came twice: the message after it has begun to arrive */
+	uint64_t flight_ns; /* flights of the peer were arriving: begun, and not complete */
+	bool next_arrived;  /* the state came twice: the message after it has begun to arrive */
 	bool hello_retry;
 
 	const char *state, *failed_state; /* SSL_state_string_long */
@@ -94,13 +95,15 @@ struct facts {
 	enum tlstall_function_kind in_call_kind, last_kind;
 	bool process_alive;
 	bool process_exited;	 /* ended in good order, not killed */
-	uint64_t exit_after_ns;	 /* ... so long after the end of the handshake; 0: not, or not known */
+	uint64_t exit_after_ns;	 /* ... so long after the end of the handshake; 0: not, or not known
+				  */
 	bool finished_before;	 /* the SSL had completed a handshake before this one */
 	uint32_t libssl_version; /* OpenSSL_version_num(), 0: not known */
 
 	/* seen from outside, now; `live.ticks` 0: not asked */
 	struct tlstall_socket live;
-	uint64_t seen_rtt_ns; /* a round trip, at an earlier look; 0: not known */
+	struct tlstall_socket
+		seen; /* at an earlier look: it has moved since; `ticks` 0: not asked */
 	enum wait_kind wait;
 	const char *wait_syscall;  /* name, or NULL */
 	int wait_fd;		   /* -1: none */

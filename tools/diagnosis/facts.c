@@ -91,6 +91,31 @@ static void add_state_wait(struct trace *trace, const struct tlstall_handshake *
 	out->state_wait_ns = trace_span_ns(trace, longest);
 }
 
+/*
+ * The time from a flight's first message to its last that was read. A state that comes twice
+ * tells of the first; `mark`: a flight has arrived up to there, 0: it is our turn.
+ */
+static void add_flights(struct trace *trace, const struct tlstall_handshake *h, struct facts *out)
+{
+	bool open = h->outcome != TLSTALL_OUTCOME_OK && h->outcome != TLSTALL_OUTCOME_FAILED;
+	uint64_t ticks = 0, mark = 0;
+
+	for (unsigned i = 1; i < h->state_count; i++) {
+		uint64_t at = TLSTALL_STATE_TICKS(h->states[i]);
+		uint8_t id = TLSTALL_STATE_ID(h->states[i]);
+		const char *name = trace_state_name(trace, id);
+		bool again = TLSTALL_STATE_ID(h->states[i - 1]) == id;
+		bool reads = again || (name && strstr(name, " read "));
+
+		if (mark && reads && at > mark)
+			ticks += at - mark;
+		mark = reads ? at : 0;
+	}
+	out->flight_ns = trace_span_ns(trace, ticks);
+	if (open && mark && trace_span_ns(trace, mark) < out->age_ns)
+		out->flight_ns += out->age_ns - trace_span_ns(trace, mark);
+}
+
 /* A state that comes twice in a row tells of an arrival; later again, of a second ClientHello. */
 static void add_arrivals(struct trace *trace, const struct tlstall_handshake *h, struct facts *out)
 {
@@ -130,6 +155,7 @@ void facts_from_trace(struct trace *trace, const struct tlstall_handshake *h, st
 	add_gaps(trace, h, out);
 	add_state_wait(trace, h, out);
 	add_arrivals(trace, h, out);
+	add_flights(trace, h, out);
 	add_names(trace, h, out);
 	out->process_alive = trace_alive(trace, h->process);
 	if (!trace_process(trace, h->process, &process))

@@ -49,17 +49,22 @@ struct sight {
 	const struct tlstall_socket
 		*socket; /* while it is stuck, or as it failed; NULL: not known */
 	struct time_split time;
-	uint64_t rtt_ns; /* 0: not known */
-	bool ok, failed; /* neither: in flight or abandoned */
-	bool stuck;	 /* unfinished, and nothing moves */
-	bool in_op;	 /* unfinished, and inside an op */
-	bool slow;	 /* took, or takes, long enough to be worth a word */
-	bool built_in;	 /* a BIO whose descriptor is known */
-	bool memory;	 /* memory BIO or BIO pair: the program moves the bytes */
-	bool may_block;	 /* an op may wait for the socket inside */
-	bool unacked;	 /* what we sent is not acknowledged although it is overdue */
-	bool mid_flight; /* a part of the peer's flight has come */
-	unsigned found;	 /* verdicts so far */
+	uint64_t rtt_ns;     /* 0: not known */
+	bool ok, failed;     /* neither: in flight or abandoned */
+	bool stuck;	     /* unfinished, and nothing moves */
+	bool in_op;	     /* unfinished, and inside an op */
+	bool slow;	     /* took, or takes, long enough to be worth a word */
+	bool built_in;	     /* a BIO whose descriptor is known */
+	bool memory;	     /* memory BIO or BIO pair: the program moves the bytes */
+	bool may_block;	     /* an op may wait for the socket inside */
+	bool unacked;	     /* what we sent is not acknowledged although it is overdue */
+	bool mid_flight;     /* a part of the peer's flight has come */
+	uint32_t segments;   /* of the peer since the first op, 0: not known */
+	bool full;	     /* they are about as large as segments can be */
+	uint64_t segment_ns; /* from one to the next, while a flight came */
+	bool comes_slowly;   /* a narrow path: full segments come one by one */
+	bool leaves_slowly;  /* the same, of what we sent */
+	unsigned found;	     /* verdicts so far */
 };
 
 void sight_make(const struct facts *facts, struct sight *out);
@@ -70,6 +75,11 @@ bool awaits_peer(const struct sight *s);
 uint64_t one_loss_ns(const struct sight *s);
 /* How long a handshake that has ended waited for one flight of its peer. */
 uint64_t awaited_peer_ns(const struct sight *s);
+/* The longest stay between two states although no new flight was due. */
+uint64_t held_ns(const struct sight *s);
+/* Whether the peer's last byte lay there before that; whether a callback can have been it. */
+bool data_was_there(const struct sight *s);
+bool can_be_callback(const struct sight *s);
 /* Memory BIOs: what was written was never taken; nothing lies there for either side. */
 bool is_not_pumped(const struct sight *s);
 bool is_starved(const struct sight *s);

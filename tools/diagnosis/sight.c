@@ -9,6 +9,14 @@
 #define SPIN_NS (100 * MS)
 #define SPIN_PERIOD_NS (1 * MS)
 
+/* What segments hold on most paths: a larger one would be full on loopback only. */
+#define PATH_MSS 1460
+/* Packets that queue on the way: a round trip is so many times what it was, and so long. */
+#define QUEUE_RATIO 10
+#define QUEUE_NS (100 * MS)
+
+#define TLS1_3 0x0304
+
 static uint64_t most(uint64_t a, uint64_t b)
 {
 	return a > b ? a : b;
@@ -25,24 +33,41 @@ static bool is_built_in(const struct tlstall_transport *t)
 	       t->bio_class == TLSTALL_BIO_FD;
 }
 
+/* The shortest that was seen is the distance: the rest of a longer one is queues. */
 static uint64_t round_trip(const struct facts *f)
 {
-	const struct tlstall_socket *all[] = {&f->live, &f->h.at_end, &f->h.at_gap, &f->h.at_start};
+	const struct tlstall_socket *all[] = {&f->live, &f->seen, &f->h.at_end, &f->h.at_gap,
+					      &f->h.at_start};
+	uint64_t least = 0;
 
 	for (unsigned i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
-		if (all[i]->ticks && all[i]->rtt_us)
-			return all[i]->rtt_us * 1000ull;
+		uint64_t ns = all[i]->rtt_us * 1000ull;
+
+		if (all[i]->ticks && ns && (!least || ns < least))
+			least = ns;
 	}
-	return f->seen_rtt_ns;
+	return least;
 }
 
-/* Sent long ago, and sent again: a flight that has just left does not count. */
-static bool is_overdue(const struct tlstall_socket *s)
+static uint64_t patience(const struct sight *s)
 {
-	if (!s || !s->unacked)
+	return most(STALL_NS, 4 * s->rtt_ns);
+}
+
+/*
+ * Sent again, or sent long ago: a flight that has just left does not count. On a path that
+ * fills, the timeout grows along.
+ */
+static bool is_overdue(const struct sight *s)
+{
+	const struct tlstall_socket *n = s->socket;
+
+	if (!n || !n->unacked)
 		return false;
-	return s->retransmits || s->backoff ||
-	       (s->rto_us && s->last_data_sent_ms * 1000ull > 3ull * s->rto_us);
+	if (n->retransmits || n->backoff)
+		return true;
+	return s->stuck && n->last_ack_recv_ms * MS >= patience(s) &&
+	       (n->last_data_sent_ms * MS >= patience(s) || retransmitted(s));
 }
 
 /* Whether a byte of the peer came since the first op. */
@@ -72,9 +97,77 @@ static bool is_mid_flight(const struct sight *s)
 
 static bool is_stuck(const struct sight *s)
 {
-	uint64_t patience = most(STALL_NS, 4 * s->rtt_ns);
+	return !s->ok && !s->failed && s->f->since_progress_ns >= patience(s);
+}
 
-	return !s->ok && !s->failed && s->f->since_progress_ns >= patience;
+/* ---- a narrow path --------------------------------------------------------- */
+
+static const struct tlstall_socket *last_look(const struct sight *s)
+{
+	if (s->f->live.ticks)
+		return &s->f->live;
+	return s->h->at_end.ticks ? &s->h->at_end : &s->f->seen;
+}
+
+/* What came after the look came in segments of the same size. */
+static void count_segments(struct sight *s)
+{
+	const struct tlstall_socket *start = &s->h->at_start, *now = last_look(s);
+	uint32_t whole = now->snd_mss && now->snd_mss < PATH_MSS ? now->snd_mss : PATH_MSS;
+	uint64_t bytes = now->bytes_received - start->bytes_received, mean;
+
+	if (!now->ticks || now->data_segs_in <= start->data_segs_in ||
+	    now->bytes_received <= start->bytes_received)
+		return;
+	s->segments = now->data_segs_in - start->data_segs_in;
+	mean = bytes / s->segments;
+	s->full = mean >= whole / 2;
+	if (s->h->bytes_in > bytes && mean)
+		s->segments = (uint32_t)(s->h->bytes_in / mean);
+	if (s->segments > 1)
+		s->segment_ns = s->f->flight_ns / (s->segments - 1);
+}
+
+/* No single wait makes most of it, as far as can be seen from outside a blocking call. */
+static bool is_spread(const struct sight *s)
+{
+	uint64_t flight = s->f->flight_ns;
+
+	if (s->time.gap_waiting_ns >= flight / 2)
+		return s->f->longest_gap_ns <= flight / 3 * 2;
+	return s->time.wait_in_call_ns >= flight / 2 && !(held_ns(s) && can_be_callback(s));
+}
+
+/* While it goes on: the next segment is not overdue, judged by those that came. */
+static bool comes_slowly(const struct sight *s)
+{
+	if (!s->full || s->segments < 3 || !s->slow || s->f->flight_ns < NOTABLE_NS ||
+	    s->segment_ns <= s->rtt_ns)
+		return false;
+	if (s->ok || s->failed)
+		return is_spread(s);
+	return s->mid_flight && last_look(s)->last_data_recv_ms * MS <= 3 * s->segment_ns;
+}
+
+/* The way was short and has become long since we send: our packets queue up on it. */
+static bool has_filled_up(const struct sight *s)
+{
+	const struct tlstall_socket *gap = &s->h->at_gap, *now = last_look(s);
+	uint32_t us = gap->ticks && gap->rtt_us > now->rtt_us ? gap->rtt_us : now->rtt_us;
+
+	return s->rtt_ns && us * 1000ull >= QUEUE_NS && us * 1000ull >= QUEUE_RATIO * s->rtt_ns;
+}
+
+static bool leaves_slowly(const struct sight *s)
+{
+	const struct tlstall_socket *start = &s->h->at_start, *now = last_look(s);
+
+	if (!s->slow || !start->ticks || !now->ticks || !now->snd_mss ||
+	    s->h->bytes_out <= 2 * now->snd_mss || !has_filled_up(s))
+		return false;
+	if (s->ok || s->failed)
+		return awaited_peer_ns(s) >= NOTABLE_NS;
+	return now->unacked && now->bytes_acked > start->bytes_acked + now->snd_mss;
 }
 
 /* One that spins is inside half of the time: only what fills the stall counts. */
@@ -98,8 +191,11 @@ void sight_make(const struct facts *f, struct sight *s)
 	s->built_in = is_built_in(&f->h.read);
 	s->memory = is_memory(&f->h.read) || is_memory(&f->h.write);
 	s->may_block = !s->memory && !(s->built_in && f->h.read.blocking == 0);
-	s->unacked = is_overdue(s->socket);
 	s->mid_flight = is_mid_flight(s);
+	count_segments(s);
+	s->comes_slowly = comes_slowly(s);
+	s->leaves_slowly = leaves_slowly(s);
+	s->unacked = is_overdue(s) && !s->leaves_slowly;
 }
 
 uint32_t retransmitted(const struct sight *s)
@@ -178,7 +274,8 @@ static bool waits_inside(const struct sight *s)
 
 bool awaits_peer(const struct sight *s)
 {
-	if (!s->stuck || s->unacked || is_not_pumped(s) || is_starved(s))
+	if (!s->stuck || s->unacked || s->comes_slowly || s->leaves_slowly || is_not_pumped(s) ||
+	    is_starved(s))
 		return false;
 	if (s->in_op || !s->h->calls)
 		return waits_inside(s);
@@ -191,6 +288,37 @@ uint64_t one_loss_ns(const struct sight *s)
 	return s->rtt_ns ? 5 * s->rtt_ns + NOTABLE_NS : 0;
 }
 
+uint64_t held_ns(const struct sight *s)
+{
+	uint64_t ns = s->f->state_wait_flight ? 0 : s->f->state_wait_ns;
+
+	return ns < s->f->longest_call_ns ? ns : s->f->longest_call_ns;
+}
+
+bool data_was_there(const struct sight *s)
+{
+	const struct tlstall_socket *end = &s->h->at_end;
+
+	return end->ticks && end->tcp_state &&
+	       (end->last_data_recv_ms + 1) * MS * 10 >= held_ns(s) * 9;
+}
+
+/*
+ * A TLS 1.3 client calls back when it has all that it reads, but for what it asks of a first
+ * message. Before, nothing is asked of an answer that has just begun.
+ */
+bool can_be_callback(const struct sight *s)
+{
+	const struct tlstall_socket *end = &s->h->at_end;
+
+	if (s->h->role != TLSTALL_ROLE_CLIENT || !end->ticks || !end->tcp_state ||
+	    data_was_there(s))
+		return true;
+	if (s->h->version == TLS1_3)
+		return false;
+	return !(s->f->state_wait && strstr(s->f->state_wait, "client hello"));
+}
+
 uint64_t awaited_peer_ns(const struct sight *s)
 {
 	const struct tlstall_handshake *h = s->h;
@@ -198,7 +326,7 @@ uint64_t awaited_peer_ns(const struct sight *s)
 
 	if (h->longest_gap_want == ERROR_WANT_READ && s->f->longest_gap_ns > ready)
 		gap = s->f->longest_gap_ns - ready;
-	if (s->may_block && s->f->state_wait_flight)
+	if (s->may_block && (s->f->state_wait_flight || !can_be_callback(s)))
 		inside = s->f->state_wait_ns;
 	if (inside > s->f->longest_call_ns)
 		inside = s->f->longest_call_ns;

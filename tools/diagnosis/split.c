@@ -57,6 +57,17 @@ static void count_bytes(struct facts *f)
 		f->h.first_flight = (uint32_t)f->h.bytes_out;
 }
 
+/* Nor do they tell of what came meanwhile: as long as bytes come, it moves. */
+static void count_arrivals(struct facts *f)
+{
+	const struct tlstall_socket *start = &f->h.at_start, *now = socket_now(f);
+
+	if (f->h.outcome != TLSTALL_OUTCOME_IN_FLIGHT && f->h.outcome != TLSTALL_OUTCOME_ABANDONED)
+		return;
+	if (now && start->ticks && now->bytes_received > start->bytes_received)
+		f->since_progress_ns = least(f->since_progress_ns, now->last_data_recv_ms * MS);
+}
+
 /* What is left of the whole bounds each part: clocks of two kinds never agree to the tick. */
 static uint64_t take(uint64_t *left, uint64_t part)
 {
@@ -74,6 +85,7 @@ void facts_settle(struct facts *f)
 	bool peer = is_io_want(f->h.last_error);
 
 	count_bytes(f);
+	count_arrivals(f);
 	f->time.total_ns = f->age_ns;
 	f->time.cpu_ns = take(&left, cpu);
 	f->time.wait_in_call_ns = take(&left, f->in_call_ns - cpu + in_op);

@@ -14,7 +14,7 @@
 
 /* What can be had only while it hangs. */
 struct kernel_view {
-	bool past; /* the handshake has moved since: only the distance still holds */
+	bool past; /* the handshake has moved since: only what the way is like still holds */
 	struct tlstall_socket socket; /* `ticks` 0: not known; 1: known */
 	struct tlstall_address peer;  /* of that socket */
 	enum wait_kind wait;

@@ -63,7 +63,7 @@ bool kernel_recall(struct trace *trace, const struct tlstall_handshake *h, struc
 void kernel_add_facts(const struct kernel_view *view, struct facts *facts)
 {
 	if (view->past) {
-		facts->seen_rtt_ns = view->socket.ticks ? view->socket.rtt_us * 1000ull : 0;
+		facts->seen = view->socket;
 		return;
 	}
 	facts->live = view->socket;

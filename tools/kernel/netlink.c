@@ -147,6 +147,7 @@ static void take_tcp_info(const struct tcp_info *info, struct tlstall_socket *ou
 	out->rtt_us = info->tcpi_rtt;
 	out->rto_us = info->tcpi_rto;
 	out->snd_mss = info->tcpi_snd_mss;
+	out->data_segs_in = info->tcpi_data_segs_in;
 	out->last_ack_recv_ms = info->tcpi_last_ack_recv;
 	out->last_data_recv_ms = info->tcpi_last_data_recv;
 	out->last_data_sent_ms = info->tcpi_last_data_sent;
