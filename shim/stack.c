@@ -13,15 +13,19 @@
 #include "libssl.h"
 #include "mapping.h"
 #include "recorder.h"
+#include "walk.h"
 
 typedef int unwind_backtrace(void **frames, int size);
 static unwind_backtrace *backtrace_function;
+/* By steps, until there are too many ways to remember. */
+static bool by_steps;
 
 static bool is_libunwind(const struct elf_object *object, void *context)
 {
 	if (strcmp(elf_soname(object), "libunwind.so.8"))
 		return false;
 	*(void **)context = elf_symbol(object, "unw_backtrace");
+	by_steps = walk_load(object);
 	return true;
 }
 
@@ -50,10 +54,19 @@ static bool must_not_unwind(void)
 	return mapping_identity()->threaded_parent || libssl_elsewhere;
 }
 
+static void warm_up(unwind_backtrace *backtrace)
+{
+	struct walk walk;
+
+	if (by_steps)
+		walk_take(&walk);
+	else
+		backtrace(walk.frames, 8);
+}
+
 void stack_prepare(void)
 {
 	static uint32_t tried;
-	void *frames[8];
 	unwind_backtrace *found;
 	int saved = errno;
 
@@ -63,7 +76,7 @@ void stack_prepare(void)
 	found = (unwind_backtrace *)load();
 	/* the first one takes a hundred microseconds, and memory */
 	if (found)
-		found(frames, 8);
+		warm_up(found);
 	__atomic_store_n(&backtrace_function, found, __ATOMIC_RELEASE);
 	errno = saved;
 }
@@ -152,15 +165,47 @@ static int skip_own(void *const *frames, int count)
 	return skip;
 }
 
-/* In its caller's frame, as each frame of ours is one more to unwind. */
-static inline __attribute__((always_inline)) uint32_t take(unwind_backtrace *backtrace)
+static uint32_t keep(void *const *frames, int count, int skip)
 {
-	void *frames[TLSTALL_STACK_FRAMES + 8];
-	int count, skip;
-
-	count = backtrace(frames, TLSTALL_STACK_FRAMES + 8);
-	skip = skip_own(frames, count);
 	return recorder_stack(frames + skip, count - skip, refresh_modules);
+}
+
+static __attribute__((noinline)) uint32_t take_by_steps(uintptr_t base)
+{
+	struct walk walk;
+	int skip;
+	uint32_t id;
+
+	walk_take(&walk);
+	skip = skip_own(walk.frames, walk.count);
+	id = keep(walk.frames, walk.count, skip);
+	if (!walk_remember(base, &walk, skip, id))
+		__atomic_store_n(&by_steps, false, __ATOMIC_RELAXED);
+	return id;
+}
+
+static __attribute__((noinline)) uint32_t take_whole(unwind_backtrace *backtrace)
+{
+	void *frames[WALK_FRAMES];
+	int count = backtrace(frames, WALK_FRAMES);
+
+	return keep(frames, count, skip_own(frames, count));
+}
+
+static uint32_t take(unwind_backtrace *backtrace, uintptr_t base)
+{
+	uint32_t id = walk_known(base);
+
+	if (id)
+		return id;
+	if (!elf_walk_enter()) {
+		__atomic_fetch_add(&mapping.header->lost.stacks, 1, __ATOMIC_RELAXED);
+		return 0;
+	}
+	id = __atomic_load_n(&by_steps, __ATOMIC_RELAXED) ? take_by_steps(base)
+							  : take_whole(backtrace);
+	elf_walk_leave();
+	return id;
 }
 
 uint32_t stack_take(void)
@@ -179,12 +224,7 @@ uint32_t stack_take(void)
 	backtrace = __atomic_load_n(&backtrace_function, __ATOMIC_ACQUIRE);
 	if (!backtrace)
 		return 0;
-	if (!elf_walk_enter()) {
-		__atomic_fetch_add(&mapping.header->lost.stacks, 1, __ATOMIC_RELAXED);
-		return 0;
-	}
-	id = take(backtrace);
-	elf_walk_leave();
+	id = take(backtrace, (uintptr_t)__builtin_frame_address(0));
 	errno = saved;
 	return id;
 }

@@ -66,7 +66,7 @@ $(UNIT_TESTS): $(BUILD)/%: %.c tests/unit/build_trace.c $(BUILD)/tests/libtools.
 
 $(SHIM_UNIT_TESTS): $(BUILD)/%: %.c $(BUILD)/tests/libshim.a $(TEST_HEADERS)
 	@mkdir -p $(@D)
-	$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) -Ishim $< $(BUILD)/tests/libshim.a -lcmocka -o $@
+	$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) -iquote shim $< $(BUILD)/tests/libshim.a -lcmocka -o $@
 
 # gcc has no libFuzzer: driver.c mutates the seeds itself. The sources of what
 # is fuzzed are compiled again, with the sanitizers.

@@ -16,14 +16,14 @@ COST = re.compile(r"^(?:[+-]?\d+|\*)(?: \d+)?$")
 
 
 def run(directory, command, env):
-    """The output file of what happened inside measured(), and what the program printed: how often."""
+    """The output file of what happened in the second measured(), and what the program printed: how often."""
     path = f"{directory}/callgrind"
     done = subprocess.run(["valgrind", "--tool=callgrind", f"--callgrind-out-file={path}",
                            "--zero-before=measured", "--dump-after=measured", *map(str, command)],
                           env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
     if done.returncode:
         raise RuntimeError(f"{command}: {done.stderr.strip()[-300:]}")
-    return f"{path}.1", int(done.stdout)
+    return f"{path}.2", int(done.stdout)
 
 
 class Names:
