@@ -98,6 +98,19 @@ def test_mutex(authority, start):
     return seen
 
 
+@reproduction("LOCK_OR_ENTROPY", "host", "python3, blocking",
+              "its key log callback needs the GIL, which another thread keeps for 3 s")
+def test_gil_in_callback(authority, start):
+    port = start(servers.nginx(authority.ecdsa)).port
+    with Traced([PYTHON, stalls.CLIENTS / "gil.py", port, "blocking", "3"]) as traced:
+        live = traced.hangs()
+        trace = traced.end(None)
+        seen = stalls.Seen(live, trace.only(), trace)
+    assert seen.final.outcome == "ok" and seen.final.time["cpu_ns"] < 0.5e9, seen.final
+    assert "waited for a lock" in seen.evidence() and "CALLBACK_BLOCKED" in seen.final.not_told_from
+    return seen
+
+
 # ---- the program's own business ---------------------------------------------------------
 
 

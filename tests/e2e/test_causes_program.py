@@ -79,6 +79,24 @@ def test_wrong_interest_among_others(authority, start):
                                lambda r: r.calls == 1), 1e9)
 
 
+def gil(authority, start, *arguments):
+    return [PYTHON, client("gil.py"), good(authority, start), *arguments]
+
+
+@reproduction("APP_NOT_RESUMING", "program", "python3, a socket with a timeout",
+              "another thread keeps the GIL in a regular expression")
+def test_gil_pattern(authority, start):
+    return check_ready(hanging(gil(authority, start, "timeout", "pattern")), 1e9)
+
+
+@reproduction("APP_NOT_RESUMING", "program", "python3, a socket with a timeout",
+              "another thread keeps the GIL in a call to C for 1.5 s")
+def test_gil_call(authority, start):
+    seen = ending(gil(authority, start, "timeout", "1.5"))
+    assert seen.final.outcome == "ok" and seen.final.time["cpu_ns"] < 0.1e9, seen.final
+    return check_ready(seen, 1.2e9)
+
+
 SPIN_SECONDS = 0.7  # enough for a verdict: each call is a record to read
 ROOM = {"TLSTALL_SIZE": "64M"}  # for all of them, should the reader get no CPU for a while
 
@@ -139,6 +157,16 @@ def test_pair_full(start):
 def test_starved(start):
     seen = hanging(program("starved", silent(start)))
     assert "PEER_SILENT" in seen.final.not_told_from
+    return seen
+
+
+@reproduction("BIO_STARVED", "unknown", "python3, ssl.MemoryBIO",
+              "another thread keeps the GIL in a regular expression")
+def test_gil_memory(authority, start):
+    seen = hanging(gil(authority, start, "memory", "pattern"))
+    # only the program knows its socket, but that it does not wait for one is seen
+    assert "does not wait for a socket" in seen.evidence()
+    assert {"PEER_SILENT", "APP_NOT_RESUMING"} <= set(seen.final.not_told_from), seen.final
     return seen
 
 

@@ -119,6 +119,14 @@ static void test_narrow_path_or_callback(void **state)
 	/* all was there, and the call stayed */
 	f = held_client(0x0304, "TLSv1.3 read encrypted extensions", 5400);
 	assert_cause(&f, CALLBACK_BLOCKED);
+	/* tickets came before the call returned: the last byte tells nothing */
+	f.h.at_end.last_data_recv_ms = 0;
+	f.h.at_end.bytes_received += 500;
+	assert_cause(&f, CALLBACK_BLOCKED);
+	/* a look meanwhile saw that it was a lock */
+	f.seen_wait = WAIT_FUTEX;
+	assert_cause(&f, LOCK_OR_ENTROPY);
+	assert_not_cause(&f, CALLBACK_BLOCKED);
 	/* in TLS 1.2 the server's last flight comes after the callbacks */
 	f = held_client(0x0303, "SSLv3/TLS read server hello", 2);
 	assert_cause(&f, CALLBACK_BLOCKED);

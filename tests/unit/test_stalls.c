@@ -82,6 +82,35 @@ static void test_slow_peer(void **state)
 	assert_cause(&f, PEER_SILENT);
 }
 
+/* Of memory BIOs only the program knows the socket; whether it waits for one is seen. */
+static void test_memory_bio_and_its_thread(void **state)
+{
+	struct facts f = waiting_client(4 * S);
+	struct verdict v;
+
+	(void)state;
+	f.h.read.bio_class = f.h.write.bio_class = TLSTALL_BIO_MEMORY;
+	f.h.read.fd = -1;
+	f.h.pending_in = 0;
+	f.h.pending_out = 517;
+	f.wait = WAIT_POLL;
+	v = first_verdict(&f);
+	assert_string_equal(cause_name(v.cause), "PEER_SILENT");
+	assert_int_equal(v.confidence, CONFIDENCE_LOW);
+	assert_true(doubts(&v, CAUSE_APP_NOT_RESUMING));
+	f.wait = WAIT_FUTEX;
+	v = first_verdict(&f);
+	assert_string_equal(cause_name(v.cause), "BIO_STARVED");
+	assert_int_equal(v.fault, FAULT_UNKNOWN);
+	assert_true(says(&v, "does not wait for a socket: it is in futex"));
+
+	f = finished_after_gap(3 * S, 0);
+	f.h.read.bio_class = f.h.write.bio_class = TLSTALL_BIO_MEMORY;
+	v = first_verdict(&f);
+	assert_string_equal(cause_name(v.cause), "PEER_SILENT");
+	assert_int_equal(v.confidence, CONFIDENCE_LOW);
+}
+
 static void test_rx_partial(void **state)
 {
 	struct facts f = waiting_client(4 * S);
@@ -444,6 +473,7 @@ int main(void)
 		cmocka_unit_test(test_peer_takes_nothing),
 		cmocka_unit_test(test_silent_peer_of_a_spinning_client),
 		cmocka_unit_test(test_slow_peer),
+		cmocka_unit_test(test_memory_bio_and_its_thread),
 		cmocka_unit_test(test_rx_partial),
 		cmocka_unit_test(test_dripping_peer),
 		cmocka_unit_test(test_tx_not_acked),

@@ -55,30 +55,48 @@ static bool is_starved_of_cpu(const struct sight *s)
 	return !s->may_block && cpu >= STALL_NS && cpu >= s->time.wait_in_call_ns / 10;
 }
 
-static bool judge_callback_then(const struct sight *s, struct verdict *v)
+/* Off the CPU inside calls, and not for the peer: for how long; 0: no word is due. */
+static uint64_t off_cpu_ns(const struct sight *s)
 {
 	uint64_t waited = s->time.wait_in_call_ns, held = held_ns(s);
-	bool there = data_was_there(s);
 
 	if (s->stuck || has_spun(s) || is_starved_of_cpu(s))
-		return false;
-	if (!s->may_block && waited >= NOTABLE_NS) {
-		v->cost_ns = waited;
+		return 0;
+	if (!s->may_block)
+		return waited >= NOTABLE_NS ? waited : 0;
+	if (!s->slow || held < NOTABLE_NS || waited < held / 2 || !can_be_callback(s))
+		return 0;
+	return held;
+}
+
+static void say_off_cpu(const struct sight *s, struct verdict *v)
+{
+	if (!s->may_block)
 		say(v, "calls took %s off the CPU although their BIO cannot block, the longest %s",
-		    span(waited).s, span(s->f->longest_call_ns).s);
-	} else if (s->may_block && s->slow && held >= NOTABLE_NS && waited >= held / 2 &&
-		   can_be_callback(s)) {
-		v->cost_ns = held;
-		v->confidence = there ? CONFIDENCE_MEDIUM : CONFIDENCE_LOW;
-		say(v, "the call stayed %s between two messages of one flight", span(held).s);
-		if (there)
-			say(v, "the peer's last byte had come %s before the end",
-			    span(s->h->at_end.last_data_recv_ms * MS).s);
-	} else {
-		return false;
-	}
+		    span(v->cost_ns).s, span(s->f->longest_call_ns).s);
+	else
+		say(v, "the call stayed %s between two messages of one flight", span(v->cost_ns).s);
+	if (s->may_block && data_was_there(s))
+		say(v, "the peer's last byte had come %s before the end",
+		    span(s->h->at_end.last_data_recv_ms * MS).s);
 	if (s->f->state_wait && *s->f->state_wait)
 		say(v, "it was after state \"%s\"", s->f->state_wait);
+}
+
+/* The look that was taken meanwhile found it there. */
+static bool was_locked(const struct sight *s)
+{
+	return s->f->seen_wait == WAIT_FUTEX || s->f->seen_wait == WAIT_RANDOM;
+}
+
+static bool judge_callback_then(const struct sight *s, struct verdict *v)
+{
+	v->cost_ns = off_cpu_ns(s);
+	if (!v->cost_ns || was_locked(s))
+		return false;
+	if (s->may_block && !data_was_there(s))
+		v->confidence = CONFIDENCE_LOW;
+	say_off_cpu(s, v);
 	doubt_others(s, v);
 	v->advice =
 		"See what the certificate, verify and client hello callbacks do: OCSP, DNS, a key "
@@ -91,12 +109,24 @@ bool judge_CALLBACK_BLOCKED(const struct sight *s, struct verdict *v)
 	return judge_callback_now(s, v) || judge_callback_then(s, v);
 }
 
+static bool judge_lock_then(const struct sight *s, struct verdict *v)
+{
+	v->cost_ns = off_cpu_ns(s);
+	if (!v->cost_ns || !was_locked(s))
+		return false;
+	say_off_cpu(s, v);
+	say(v, "looked at meanwhile, the thread waited for %s",
+	    s->f->seen_wait == WAIT_FUTEX ? "a lock" : "the kernel's random numbers");
+	doubt(v, CAUSE_CALLBACK_BLOCKED);
+	return true;
+}
+
 bool judge_LOCK_OR_ENTROPY(const struct sight *s, struct verdict *v)
 {
 	bool lock = stuck_inside(s, WAIT_FUTEX), random = stuck_inside(s, WAIT_RANDOM);
 
 	if (!lock && !random)
-		return false;
+		return judge_lock_then(s, v);
 	v->cost_ns = s->f->in_op_ns;
 	v->confidence = CONFIDENCE_HIGH;
 	say_calls(s, v);

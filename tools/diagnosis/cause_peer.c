@@ -37,6 +37,7 @@ static void judge_silence(const struct sight *s, struct verdict *v)
 		v->confidence = CONFIDENCE_LOW;
 		doubt(v, CAUSE_BIO_STARVED);
 		doubt(v, CAUSE_BIO_NOT_PUMPED);
+		doubt(v, CAUSE_APP_NOT_RESUMING);
 		return;
 	}
 	if (!s->socket) {
@@ -71,6 +72,10 @@ static bool judge_slowness(const struct sight *s, struct verdict *v)
 	if (!told) {
 		v->confidence = CONFIDENCE_LOW;
 		doubt(v, CAUSE_CALLBACK_BLOCKED);
+	}
+	if (s->memory) {
+		v->confidence = CONFIDENCE_LOW;
+		doubt(v, CAUSE_APP_NOT_RESUMING);
 	}
 	if (!s->rtt_ns)
 		doubt(v, CAUSE_TX_NOT_ACKED);
@@ -159,8 +164,15 @@ bool judge_BIO_STARVED(const struct sight *s, struct verdict *v)
 		return false;
 	v->cost_ns = s->f->since_progress_ns;
 	v->confidence = CONFIDENCE_LOW;
-	say(v, "memory BIO or BIO pair: 0 B wait to be read by OpenSSL, 0 B to be sent");
-	say(v, "nothing was fed in for %s", span(s->f->since_progress_ns).s);
+	say(v, "memory BIO or BIO pair: nothing was fed in for %s",
+	    span(s->f->since_progress_ns).s);
+	if (s->h->pending_in == 0 && s->h->pending_out == 0)
+		say(v, "0 B wait to be read by OpenSSL, 0 B to be sent");
+	if (is_elsewhere(s))
+		say(v, "the thread that made the last call does not wait for a socket: it %s",
+		    s->f->wait == WAIT_RUNNING ? "runs"
+		    : s->f->wait == WAIT_SLEEP ? "sleeps"
+					       : "is in futex");
 	say_calls(s, v);
 	doubt(v, CAUSE_PEER_SILENT);
 	doubt(v, CAUSE_APP_NOT_RESUMING);

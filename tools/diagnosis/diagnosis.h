@@ -104,10 +104,10 @@ struct facts {
 	struct tlstall_socket live;
 	struct tlstall_socket
 		seen; /* at an earlier look: it has moved since; `ticks` 0: not asked */
-	enum wait_kind wait;
-	const char *wait_syscall;  /* name, or NULL */
-	int wait_fd;		   /* -1: none */
-	const char *stack_symbols; /* innermost first, " < " between, NULL: not looked */
+	enum wait_kind wait, seen_wait; /* now; at the earlier look */
+	const char *wait_syscall;	/* name, or NULL */
+	int wait_fd;			/* -1: none */
+	const char *stack_symbols;	/* innermost first, " < " between, NULL: not looked */
 
 	/* neighbours */
 	uint32_t peers_ok, peers_stalled; /* other handshakes with the same peer address */

@@ -83,6 +83,8 @@ bool can_be_callback(const struct sight *s);
 /* Memory BIOs: what was written was never taken; nothing lies there for either side. */
 bool is_not_pumped(const struct sight *s);
 bool is_starved(const struct sight *s);
+/* The thread that made the last call does not wait for a socket. */
+bool is_elsewhere(const struct sight *s);
 bool has_spun(const struct sight *s);
 /* The failure is none: the BIO meant "call again". */
 bool is_want_mismatch(const struct sight *s);

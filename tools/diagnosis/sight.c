@@ -236,12 +236,19 @@ bool is_not_pumped(const struct sight *s)
 	return h->last_error == ERROR_WANT_READ && h->retries && out >= h->bytes_out;
 }
 
+bool is_elsewhere(const struct sight *s)
+{
+	return s->f->wait == WAIT_FUTEX || s->f->wait == WAIT_RUNNING || s->f->wait == WAIT_SLEEP;
+}
+
 bool is_starved(const struct sight *s)
 {
 	const struct tlstall_handshake *h = s->h;
 
-	return s->stuck && !s->in_op && is_memory(&h->read) && h->last_error == ERROR_WANT_READ &&
-	       h->pending_in == 0 && h->pending_out == 0;
+	if (!s->stuck || s->in_op || !is_memory(&h->read) || h->last_error != ERROR_WANT_READ ||
+	    is_not_pumped(s))
+		return false;
+	return (h->pending_in == 0 && h->pending_out == 0) || is_elsewhere(s);
 }
 
 static bool waits_outside(const struct sight *s)
@@ -303,16 +310,22 @@ bool data_was_there(const struct sight *s)
 	       (end->last_data_recv_ms + 1) * MS * 10 >= held_ns(s) * 9;
 }
 
+/* Session tickets may have come since: then the last byte is not the flight's. */
+static bool last_was_read(const struct sight *s)
+{
+	const struct tlstall_socket *start = &s->h->at_start, *end = &s->h->at_end;
+
+	return start->ticks && end->ticks && end->tcp_state &&
+	       end->bytes_received - start->bytes_received <= s->h->bytes_in;
+}
+
 /*
  * A TLS 1.3 client calls back when it has all that it reads, but for what it asks of a first
  * message. Before, nothing is asked of an answer that has just begun.
  */
 bool can_be_callback(const struct sight *s)
 {
-	const struct tlstall_socket *end = &s->h->at_end;
-
-	if (s->h->role != TLSTALL_ROLE_CLIENT || !end->ticks || !end->tcp_state ||
-	    data_was_there(s))
+	if (s->h->role != TLSTALL_ROLE_CLIENT || !last_was_read(s) || data_was_there(s))
 		return true;
 	if (s->h->version == TLS1_3)
 		return false;

@@ -64,6 +64,7 @@ void kernel_add_facts(const struct kernel_view *view, struct facts *facts)
 {
 	if (view->past) {
 		facts->seen = view->socket;
+		facts->seen_wait = view->wait;
 		return;
 	}
 	facts->live = view->socket;
