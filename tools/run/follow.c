@@ -20,10 +20,12 @@
 /* Events wait so long for earlier ones of other threads and processes. */
 #define HOLD_NS (30 * MS)
 #define HOLD_LATE_NS (60 * MS)
-/* How often traces are read: while events come, and when none came for a while. */
+/* How often traces are read: with the hold it is less than 100 ms. */
+#define TICK_MS 25
+/* ... and for a while after a ring was found so full since the last time. */
 #define BUSY_MS 10
-#define IDLE_MS 25
-#define IDLE_AFTER_NS (200 * MS)
+#define BUSY_NS (200 * MS)
+#define BUSY_PART 8
 #define SCAN_NS (200 * MS)
 /* How often we ask whether a process lives: that tells up to when it did what it did. */
 #define ALIVE_NS (50 * MS)
@@ -70,14 +72,13 @@ const struct neighbours *followed_neighbours(struct followed *followed)
 bool followed_handshake(const struct followed *followed, const struct tlstall_event *event,
 			struct tlstall_handshake *out)
 {
-	const struct tlstall_handshake *in_hand;
+	const struct watch *watch = watches_find(&followed->watches, event);
 
-	if (!trace_handshake_of(followed->trace, event, out))
+	if (!(watch && watch_is_final(watch)) && !trace_handshake_of(followed->trace, event, out))
 		return true;
-	in_hand = watches_find(&followed->watches, event);
-	if (in_hand)
-		*out = *in_hand;
-	return in_hand;
+	if (watch)
+		*out = watch->h;
+	return watch;
 }
 
 static void free_followed(struct follow *follow, struct followed *followed)
@@ -196,12 +197,13 @@ static void count_lost(struct follow *follow, struct followed *followed)
 /* Whether there are no more of them for now. */
 static bool read_events(struct follow *follow, struct followed *followed, uint64_t now)
 {
+	uint32_t ring = trace_header(followed->trace)->section[TLSTALL_SECTION_REST].count;
 	struct tlstall_event event;
-	int i;
+	uint32_t i;
 
 	for (i = 0; i < READ_AT_ONCE && !trace_cursor_next(followed->cursor, &event); i++)
 		queue(follow, followed, &event, now);
-	if (i)
+	if (i > ring / BUSY_PART)
 		follow->busy_ns = now;
 	count_lost(follow, followed);
 	return i < READ_AT_ONCE;
@@ -396,7 +398,7 @@ int follow_timeout(const struct follow *follow)
 		return -1;
 	if (follow->merge.count > GIVE_AT_ONCE)
 		return 0;
-	return now_of(CLOCK_MONOTONIC) - follow->busy_ns < IDLE_AFTER_NS ? BUSY_MS : IDLE_MS;
+	return now_of(CLOCK_MONOTONIC) - follow->busy_ns < BUSY_NS ? BUSY_MS : TICK_MS;
 }
 
 bool follow_in_flight(const struct follow *follow)

@@ -29,14 +29,14 @@ struct followed {
 	bool symbols_made;
 	struct neighbours *neighbours; /* read again when they are too old */
 	uint64_t neighbours_ns;	       /* ... CLOCK_MONOTONIC */
-	size_t queued;	   /* its events in the merge */
-	uint64_t lost;	   /* of the cursor, reported so far */
-	uint64_t last_ns;  /* of its latest event */
-	uint64_t clock_ns; /* CLOCK_MONOTONIC: when trace_set_now() was called */
-	uint64_t alive_ns; /* ... and we asked whether its processes live */
-	uint64_t scan_ns;  /* ... and its handshakes were scanned */
-	bool over;	   /* nobody writes it any more */
-	bool drained;	   /* ... and all was read, or nothing ever will be */
+	size_t queued;		       /* its events in the merge */
+	uint64_t lost;		       /* of the cursor, reported so far */
+	uint64_t last_ns;	       /* of its latest event */
+	uint64_t clock_ns;	       /* CLOCK_MONOTONIC: when trace_set_now() was called */
+	uint64_t alive_ns;	       /* ... and we asked whether its processes live */
+	uint64_t scan_ns;	       /* ... and its handshakes were scanned */
+	bool over;		       /* nobody writes it any more */
+	bool drained;		       /* ... and all was read, or nothing ever will be */
 };
 
 struct symbols *followed_symbols(struct followed *followed);
@@ -70,7 +70,7 @@ struct follow {
 	const struct follow_sink *sink;
 	struct followed *traces;
 	struct merge merge;
-	uint64_t busy_ns; /* CLOCK_MONOTONIC: when an event came last */
+	uint64_t busy_ns; /* CLOCK_MONOTONIC: when many events had come at once */
 	unsigned seen;	  /* traces so far */
 };
 

@@ -34,15 +34,19 @@ void watches_free(struct watches *watches)
 	*watches = (struct watches){0};
 }
 
-const struct tlstall_handshake *watches_find(const struct watches *watches,
-					     const struct tlstall_event *event)
+const struct watch *watches_find(const struct watches *watches, const struct tlstall_event *event)
 {
 	const struct watch *watch;
 
 	if (event->slot >= watches->slot_count || !watches->slots[event->slot].watch)
 		return NULL;
 	watch = &watches->items[watches->slots[event->slot].watch - 1];
-	return (uint32_t)watch->h.number == event->handshake ? &watch->h : NULL;
+	return (uint32_t)watch->h.number == event->handshake ? watch : NULL;
+}
+
+bool watch_is_final(const struct watch *watch)
+{
+	return watch->h.status == TLSTALL_SLOT_DONE;
 }
 
 /* ---- reporting ------------------------------------------------------------- */
@@ -100,38 +104,48 @@ static struct watch *add(struct watches *watches, uint32_t slot)
 	return items;
 }
 
-/* Copies what is in the slot now; whatever was there before is reported. */
-static struct watch *look(struct watches *watches, struct trace *trace, uint32_t slot,
+/* Takes what is in the slot now; whatever was there before is reported. */
+static struct watch *take(struct watches *watches, uint32_t slot, const struct tlstall_handshake *h,
 			  uint64_t now_ns, const struct watch_report *report)
 {
-	struct tlstall_handshake h;
 	struct watch *watch;
 
-	if (slot >= watches->slot_count || trace_handshake(trace, slot, &h))
-		return NULL;
 	watch = watches->slots[slot].watch ? &watches->items[watches->slots[slot].watch - 1] : NULL;
-	if (watch && watch->h.number != h.number) {
+	if (watch && watch->h.number != h->number) {
 		report_at(watches, (size_t)(watch - watches->items), report);
 		watch = NULL;
 	}
-	if (watches->slots[slot].reported == h.number)
+	if (watches->slots[slot].reported == h->number)
 		return NULL;
 	if (!watch)
 		watch = add(watches, slot);
 	if (!watch)
 		return NULL;
-	watch->h = h;
-	if (!h.end)
+	watch->h = *h;
+	if (!h->end)
 		watch->ended_ns = 0; /* goes on, even after a fatal error */
 	else if (!watch->ended_ns)
 		watch->ended_ns = now_ns;
 	return watch;
 }
 
+static struct watch *look(struct watches *watches, struct trace *trace, uint32_t slot,
+			  uint64_t now_ns, const struct watch_report *report)
+{
+	struct tlstall_handshake h;
+
+	if (slot >= watches->slot_count || trace_handshake(trace, slot, &h))
+		return NULL;
+	return take(watches, slot, &h, now_ns, report);
+}
+
 void watches_ended(struct watches *watches, struct trace *trace, const struct tlstall_event *event,
 		   uint64_t now_ns, const struct watch_report *report)
 {
-	look(watches, trace, event->slot, now_ns, report);
+	struct tlstall_handshake h;
+
+	if (event->slot < watches->slot_count && !trace_handshake_of(trace, event, &h))
+		take(watches, event->slot, &h, now_ns, report);
 	if (event->slot >= watches->slot_count)
 		watches->missed++; /* it had no slot: its calls alone were recorded */
 	else if ((uint32_t)watches->slots[event->slot].reported != event->handshake &&
@@ -190,8 +204,10 @@ void watches_scan(struct watches *watches, struct trace *trace, uint64_t now_ns,
 
 	scan_new(watches, trace, now_ns, report);
 	for (size_t i = watches->count; i-- > 0;) {
-		struct watch *watch = look(watches, trace, watches->items[i].slot, now_ns, report);
+		struct watch *watch = &watches->items[i];
 
+		if (!watch_is_final(watch))
+			watch = look(watches, trace, watch->slot, now_ns, report);
 		/* reported meanwhile: another has its place, and its turn the next time */
 		if (!watch || i >= watches->count)
 			continue;

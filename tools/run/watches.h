@@ -53,7 +53,8 @@ void watches_scan(struct watches *watches, struct trace *trace, uint64_t now_ns,
 void watches_finish(struct watches *watches, struct trace *trace, uint64_t now_ns,
 		    const struct watch_report *report);
 /* What is in hand of the handshake that an event names, NULL: nothing. */
-const struct tlstall_handshake *watches_find(const struct watches *watches,
-					     const struct tlstall_event *event);
+const struct watch *watches_find(const struct watches *watches, const struct tlstall_event *event);
+/* Nobody writes to that handshake any more. */
+bool watch_is_final(const struct watch *watch);
 
 #endif

@@ -80,6 +80,7 @@ static int read_chunk(struct trace_cursor *cursor, struct ring *ring)
 	if (count > s->count - index)
 		count = s->count - index;
 	at = s->offset + index * s->entry_size;
+	cursor->trace->learned++;
 	error = trace_read(cursor->trace, ring->bytes, count, s->entry_size, at);
 	if (error)
 		return error;

@@ -7,7 +7,8 @@
 
 #define SLOTS TLSTALL_SECTION_HANDSHAKES
 #define SLOTS_AHEAD 32u
-#define STREAK 4u /* that many in a row are a walk: the ends of handshakes come in rows, too */
+#define SLOTS_BEHIND 8u /* handshakes do not end quite in the order of their slots */
+#define STREAK 4u	/* that many near to each other are a walk, or the events of a busy time */
 #define WINDOW_NS 1000000u /* what was read ahead is old after that */
 #define ATTEMPTS 4
 
@@ -62,49 +63,68 @@ static bool make_window(struct trace *trace)
 	return trace->window.first && trace->window.second;
 }
 
-/* Reads slots twice, while somebody writes; ahead when they are walked one by one. */
+/* Reads slots twice, while somebody writes; ahead when such are asked for that lie together. */
 static int fill_window(struct trace *trace, uint32_t slot)
 {
 	struct window *w = &trace->window;
 	const struct tlstall_section *s = &trace->header.section[SLOTS];
-	uint32_t left = trace->present[SLOTS] - slot, ahead = w->streak >= STREAK ? SLOTS_AHEAD : 1;
-	uint64_t at = s->offset + (uint64_t)slot * s->entry_size;
+	uint32_t behind = slot < SLOTS_BEHIND ? slot : SLOTS_BEHIND;
+	uint32_t start = w->streak >= STREAK ? slot - behind : slot;
+	uint32_t left = trace->present[SLOTS] - start,
+		 count = w->streak >= STREAK ? SLOTS_AHEAD : 1;
+	uint64_t at = s->offset + (uint64_t)start * s->entry_size;
 	bool over = life_all_over(trace); /* before we look: it may end meanwhile */
 	int error;
 
 	w->count = 0;
 	if (!make_window(trace))
 		return TRACE_ERROR_MEMORY;
-	if (ahead > left)
-		ahead = left;
-	error = trace_read(trace, w->first, ahead, s->entry_size, at);
+	if (count > left)
+		count = left;
+	w->learned = trace->learned;
+	w->read_ns = time_monotonic_ns();
+	error = trace_read(trace, w->first, count, s->entry_size, at);
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	if (!error && !over)
-		error = trace_read(trace, w->second, ahead, s->entry_size, at);
+		error = trace_read(trace, w->second, count, s->entry_size, at);
 	else
-		memcpy(w->second, w->first, (size_t)ahead * s->entry_size);
+		memcpy(w->second, w->first, (size_t)count * s->entry_size);
 	if (error)
 		return error;
-	w->start = slot;
-	w->count = ahead;
-	w->read_ns = time_monotonic_ns();
+	w->start = start;
+	w->count = count;
 	return 0;
 }
 
-static int copy_twice(struct trace *trace, uint32_t slot, struct tlstall_handshake *first,
-		      struct tlstall_handshake *second)
+/* Whether the window has the slot as it was no longer ago than we may tell. */
+static bool in_window(const struct trace *trace, uint32_t slot)
+{
+	const struct window *w = &trace->window;
+
+	return slot >= w->start && slot - w->start < w->count &&
+	       time_monotonic_ns() - w->read_ns <= WINDOW_NS;
+}
+
+static void count_streak(struct window *w, uint32_t slot)
+{
+	bool near = slot + SLOTS_BEHIND >= w->next && slot < w->next + SLOTS_AHEAD;
+
+	w->streak = near ? w->streak + 1 : 0;
+	w->next = slot + 1;
+}
+
+/* `fresh`: from the file, whatever was read of it before. */
+static int copy_twice(struct trace *trace, uint32_t slot, bool fresh,
+		      struct tlstall_handshake *first, struct tlstall_handshake *second)
 {
 	struct window *w = &trace->window;
 	size_t size = trace->header.section[SLOTS].entry_size, at;
 	int error = 0;
 
-	w->streak = slot == w->next ? w->streak + 1 : 0;
-	if (slot != w->next || slot < w->start || slot - w->start >= w->count ||
-	    time_monotonic_ns() - w->read_ns > WINDOW_NS)
+	if (fresh || !in_window(trace, slot))
 		error = fill_window(trace, slot);
 	if (error)
 		return error;
-	w->next = slot + 1;
 	at = (slot - w->start) * size;
 	memcpy(first, w->first + at, sizeof(*first));
 	memcpy(second, w->second + at, sizeof(*second));
@@ -116,15 +136,14 @@ static int copy_twice(struct trace *trace, uint32_t slot, struct tlstall_handsha
  * it; a busy owner may never grant that, and then two that belong to one
  * handshake must do.
  */
-int trace_handshake(struct trace *trace, unsigned slot, struct tlstall_handshake *out)
+static int stable_copy(struct trace *trace, unsigned slot, bool fresh,
+		       struct tlstall_handshake *out)
 {
 	struct tlstall_handshake again;
 	bool same = false;
 
-	if (slot >= trace->present[SLOTS])
-		return 1;
 	for (int i = 0; i < ATTEMPTS; i++) {
-		int error = copy_twice(trace, slot, out, &again);
+		int error = copy_twice(trace, slot, fresh || i, out, &again);
 
 		if (error)
 			return error;
@@ -138,14 +157,27 @@ int trace_handshake(struct trace *trace, unsigned slot, struct tlstall_handshake
 	return 0;
 }
 
+int trace_handshake(struct trace *trace, unsigned slot, struct tlstall_handshake *out)
+{
+	bool walk = slot == trace->window.next;
+
+	if (slot >= trace->present[SLOTS])
+		return 1;
+	count_streak(&trace->window, slot);
+	return stable_copy(trace, slot, !walk, out);
+}
+
+/* What was read since the last event was is not older than that event. */
 int trace_handshake_of(struct trace *trace, const struct tlstall_event *event,
 		       struct tlstall_handshake *out)
 {
+	bool known = trace->window.learned == trace->learned;
 	int result;
 
-	if (!event->handshake || event->slot == TLSTALL_NO_SLOT)
+	if (!event->handshake || event->slot >= trace->present[SLOTS])
 		return 1;
-	result = trace_handshake(trace, event->slot, out);
+	count_streak(&trace->window, event->slot);
+	result = stable_copy(trace, event->slot, !known, out);
 	if (result)
 		return result;
 	return (uint32_t)out->number != event->handshake;

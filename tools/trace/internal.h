@@ -21,12 +21,16 @@ struct window {
 	unsigned char *first, *second;
 	uint32_t start, count;
 	uint32_t next;	 /* the slot that follows the one asked for last */
-	uint32_t streak; /* how many were asked for one after the other */
+	uint32_t streak; /* how many were asked for that lie near to each other */
 	uint64_t read_ns;
+	uint64_t learned; /* of the trace, before it was read */
 };
 
 /* What is known of one process's life. */
 struct life {
+	struct tlstall_process entry;
+	uint64_t entry_read; /* in which round, 0: never */
+	bool entry_final;    /* it will not change any more */
 	uint64_t checked_ns; /* when we looked for it last, CLOCK_MONOTONIC; 0: never */
 	bool alive;	     /* then */
 	bool over;	     /* dead, and `horizon` is final */
@@ -48,8 +52,8 @@ struct trace {
 	struct tlstall_clock_pair anchor; /* where ticks and wall time are tied together */
 	double ns_per_tick;
 	struct window window;
-	struct tlstall_process ended; /* the entry asked for last, if it is final */
-	uint32_t ended_index;
+	uint64_t learned; /* how often events were read */
+	uint64_t round;	  /* how often it was refreshed */
 	bool all_over; /* see life_all_over() */
 	struct life *lives;
 	uint32_t life_count;

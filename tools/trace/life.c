@@ -12,7 +12,7 @@
 #define LOOK_AGAIN_NS 10000000u /* asking /proc for every handshake would be slow */
 #define NEWEST_EVENTS 16384u	/* of each ring, looked at for signs of life */
 
-/* ---- alive --------------------------------------------------------------------- */
+/* ---- entries ---------------------------------------------------------------------- */
 
 static struct life *life_of(struct trace *trace, unsigned process)
 {
@@ -24,6 +24,41 @@ static struct life *life_of(struct trace *trace, unsigned process)
 	}
 	return trace->lives && process < trace->life_count ? &trace->lives[process] : NULL;
 }
+
+/* What the file says now. */
+static int read_entry(struct trace *trace, unsigned process, struct tlstall_process *out)
+{
+	struct life *life = life_of(trace, process);
+	int result =
+		trace_read_committed(trace, TLSTALL_SECTION_PROCESSES, process, out, sizeof(*out));
+
+	if (result)
+		return result;
+	TERMINATE(out->comm);
+	if (life) {
+		life->entry = *out;
+		life->entry_read = trace->round;
+		life->entry_final = out->exited && out->exit_ticks;
+	}
+	return 0;
+}
+
+/*
+ * Asked for each call and each handshake: whoever follows a trace reads an entry
+ * once a round. Where a process was found dead meanwhile it was read after that.
+ */
+int trace_process(struct trace *trace, unsigned index, struct tlstall_process *out)
+{
+	const struct life *life = life_of(trace, index);
+	bool fresh = life && trace->round && life->entry_read == trace->round;
+
+	if (!fresh && !(life && life->entry_final))
+		return read_entry(trace, index, out);
+	*out = life->entry;
+	return 0;
+}
+
+/* ---- alive --------------------------------------------------------------------- */
 
 /* Now, by the caller's word or by this host's clock. */
 static uint64_t now_ticks(const struct trace *trace)
@@ -160,7 +195,7 @@ static void conclude(struct trace *trace, unsigned process)
 	struct life *life = &trace->lives[process];
 	struct tlstall_process p;
 
-	if (trace_process(trace, process, &p) != 0)
+	if (read_entry(trace, process, &p) != 0)
 		return;
 	sign(trace, process, life->seen);
 	sign(trace, process, p.first_ticks);
@@ -195,7 +230,7 @@ static bool told_its_end(struct trace *trace, unsigned process, struct life *lif
 {
 	struct tlstall_process p;
 
-	if (trace_process(trace, process, &p) != 0 || !p.exited || !p.exit_ticks)
+	if (read_entry(trace, process, &p) != 0 || !p.exited || !p.exit_ticks)
 		return false;
 	life->horizon = p.exit_ticks;
 	life->over = true;

@@ -234,6 +234,7 @@ int trace_refresh(struct trace *trace)
 	fresh.file_size = old->file_size;
 	tame(&fresh);
 	trace->header = fresh;
+	trace->round++;
 	time_settle(trace);
 	return 0;
 }

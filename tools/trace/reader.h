@@ -97,7 +97,10 @@ unsigned trace_slot_count(const struct trace *trace);
  * that index something are within bounds, strings have an end.
  */
 int trace_handshake(struct trace *trace, unsigned slot, struct tlstall_handshake *out);
-/* The same, for the handshake that an event names; >0: gone. */
+/*
+ * The same, for the handshake that an event names; >0: gone. The copy may be 1 ms
+ * old, but was made after the newest event that the trace's cursors have read.
+ */
 int trace_handshake_of(struct trace *trace, const struct tlstall_event *event,
 		       struct tlstall_handshake *out);
 

@@ -80,27 +80,7 @@ enum tlstall_function_kind trace_function_kind(struct trace *trace, unsigned id)
 	return function(trace, id) ? (enum tlstall_function_kind)trace->kinds[id] : 0;
 }
 
-/* ---- processes, modules, stacks --------------------------------------------------- */
-
-int trace_process(struct trace *trace, unsigned index, struct tlstall_process *out)
-{
-	int result = 0;
-
-	/* asked for each handshake */
-	if (trace->ended.exited && trace->ended_index == index)
-		*out = trace->ended;
-	else
-		result = trace_read_committed(trace, TLSTALL_SECTION_PROCESSES, index, out,
-					      sizeof(*out));
-	if (result)
-		return result;
-	TERMINATE(out->comm);
-	if (out->exited && out->exit_ticks) {
-		trace->ended = *out;
-		trace->ended_index = index;
-	}
-	return 0;
-}
+/* ---- modules, stacks --------------------------------------------------- */
 
 int trace_module(struct trace *trace, unsigned index, struct tlstall_module *out)
 {
