@@ -20,6 +20,7 @@ export FUZZ_SECONDS PYTEST_ARGS
 
 UNIT_TESTS      := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
 SHIM_UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/shim/test_*.c))
+UNIT_FIXTURES   := $(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c))
 FUZZERS         := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
 PROGRAMS        := $(patsubst %.c,$(BUILD)/%,$(filter-out tests/programs/common.c,$(wildcard tests/programs/*.c)))
 STALLS          := $(patsubst %.c,$(BUILD)/%,$(filter-out tests/stalls/stall.c,$(wildcard tests/stalls/*.c)))
@@ -55,14 +56,20 @@ TEST_CFLAGS   = $(filter-out -MMD -MP,$(ALL_CFLAGS)) -Itools -Itests -fPIE $(she
 # All of the tool but its main(): a test links what it needs of it.
 $(BUILD)/tests/libtools.a: $(filter-out $(BUILD)/tools/main.c.o,$(TOOL_OBJECTS))
 $(BUILD)/tests/libshim.a: $(filter %.c.o,$(SHIM_OBJECTS))
+# What several of the unit tests build upon.
+$(BUILD)/tests/libfixtures.a: $(UNIT_FIXTURES:%.c=$(BUILD)/%.o)
 $(BUILD)/tests/%.a:
 	@mkdir -p $(@D)
 	@rm -f $@
 	$(AR) rcs $@ $^
 
-$(UNIT_TESTS): $(BUILD)/%: %.c tests/unit/build_trace.c $(BUILD)/tests/libtools.a $(TEST_HEADERS)
+$(BUILD)/tests/unit/%.o: tests/unit/%.c $(TEST_HEADERS)
 	@mkdir -p $(@D)
-	$(CC) $(TEST_CFLAGS) -pie $< tests/unit/build_trace.c $(BUILD)/tests/libtools.a $(TOOL_LIBS) -lcmocka -o $@
+	$(CC) $(TEST_CFLAGS) -c $< -o $@
+
+$(UNIT_TESTS): $(BUILD)/%: %.c $(BUILD)/tests/libfixtures.a $(BUILD)/tests/libtools.a $(TEST_HEADERS)
+	@mkdir -p $(@D)
+	$(CC) $(TEST_CFLAGS) -pie $< $(filter %.a,$^) $(TOOL_LIBS) -lcmocka -o $@
 
 $(SHIM_UNIT_TESTS): $(BUILD)/%: %.c $(BUILD)/tests/libshim.a $(TEST_HEADERS)
 	@mkdir -p $(@D)
