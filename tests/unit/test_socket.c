@@ -1,0 +1,454 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A handshake's socket from outside: this process's own, a child's, one in another network. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sockios.h>
+#include <net/if.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "kernel/kernel.h"
+#include "unit/children.h"
+
+struct pair {
+	int one, other;
+	struct tlstall_handshake h; /* of `one` */
+};
+
+static void take_address(const struct sockaddr_storage *storage, struct tlstall_address *out)
+{
+	const struct sockaddr_in *v4 = (const void *)storage;
+	const struct sockaddr_in6 *v6 = (const void *)storage;
+
+	out->family = storage->ss_family;
+	out->port = ntohs(storage->ss_family == AF_INET ? v4->sin_port : v6->sin6_port);
+	if (storage->ss_family == AF_INET)
+		memcpy(out->addr, &v4->sin_addr, 4);
+	else
+		memcpy(out->addr, &v6->sin6_addr, 16);
+}
+
+static void describe(struct pair *pair)
+{
+	struct sockaddr_storage address;
+	socklen_t size = sizeof(address);
+
+	pair->h = (struct tlstall_handshake){
+		.tid = (uint32_t)gettid(),
+		.read = {.fd = pair->one, .bio_class = TLSTALL_BIO_SOCKET},
+	};
+	assert_int_equal(getpeername(pair->one, (void *)&address, &size), 0);
+	take_address(&address, &pair->h.peer);
+}
+
+static int listen_on(const struct sockaddr *address, socklen_t size)
+{
+	int listener = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_true(listener >= 0);
+	assert_int_equal(bind(listener, address, size), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	return listener;
+}
+
+static void connect_to(struct pair *pair, int listener, const struct sockaddr_storage *address,
+		       socklen_t size)
+{
+	pair->one = socket(address->ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(connect(pair->one, (const void *)address, size), 0);
+	pair->other = accept(listener, NULL, NULL);
+	assert_true(pair->other >= 0);
+	close(listener);
+	describe(pair);
+}
+
+static void tcp_pair(struct pair *pair, int family)
+{
+	struct sockaddr_storage address = {.ss_family = (sa_family_t)family};
+	socklen_t size =
+		family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+	int listener;
+
+	if (family == AF_INET)
+		((struct sockaddr_in *)&address)->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	else
+		((struct sockaddr_in6 *)&address)->sin6_addr = in6addr_loopback;
+	listener = listen_on((void *)&address, size);
+	getsockname(listener, (void *)&address, &size);
+	connect_to(pair, listener, &address, size);
+}
+
+static void close_pair(struct pair *pair)
+{
+	close(pair->one);
+	close(pair->other);
+}
+
+static void send_bytes(int fd, size_t count)
+{
+	char bytes[4096] = {0};
+
+	assert_int_equal(send(fd, bytes, count, 0), (ssize_t)count);
+}
+
+static void look(const struct pair *pair, struct kernel_view *out)
+{
+	kernel_look(getpid(), &pair->h, out);
+}
+
+static void check_unread(int family)
+{
+	struct kernel_view view;
+	struct pair pair;
+
+	tcp_pair(&pair, family);
+	look(&pair, &view);
+	assert_int_equal(view.socket.ticks, 1);
+	assert_int_equal(view.socket.tcp_state, 1); /* established */
+	assert_int_equal(view.socket.inq, 0);
+	assert_int_equal(view.socket.unacked, 0);
+	assert_memory_equal(&view.peer, &pair.h.peer, sizeof(view.peer));
+	send_bytes(pair.other, 1234);
+	look(&pair, &view);
+	assert_int_equal(view.socket.inq, 1234);
+	assert_int_equal(view.socket.bytes_received, 1234);
+	close_pair(&pair);
+}
+
+static void unread_bytes_of_ipv4(void **state)
+{
+	(void)state;
+	check_unread(AF_INET);
+}
+
+static void unread_bytes_of_ipv6(void **state)
+{
+	(void)state;
+	check_unread(AF_INET6);
+}
+
+/* A dual-stack server's view of an IPv4 client: ::ffff:127.0.0.1. */
+static void mapped_address(void **state)
+{
+	struct sockaddr_storage v4 = {.ss_family = AF_INET};
+	struct sockaddr_in6 any = {.sin6_family = AF_INET6};
+	socklen_t size = sizeof(any);
+	struct kernel_view view;
+	struct pair pair;
+	int listener;
+
+	(void)state;
+	listener = listen_on((void *)&any, sizeof(any));
+	getsockname(listener, (void *)&any, &size);
+	((struct sockaddr_in *)&v4)->sin_port = any.sin6_port;
+	((struct sockaddr_in *)&v4)->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	connect_to(&pair, listener, &v4, sizeof(struct sockaddr_in));
+	send_bytes(pair.one, 77);
+	pair = (struct pair){.one = pair.other, .other = pair.one};
+	describe(&pair);
+	assert_int_equal(pair.h.peer.family, AF_INET6);
+	look(&pair, &view);
+	assert_int_equal(view.socket.inq, 77);
+	close_pair(&pair);
+}
+
+/* The peer reads nothing: what we send is acknowledged until its window is full. */
+static void unsent_bytes(void **state)
+{
+	static char block[1 << 20];
+	struct kernel_view view;
+	struct pair pair;
+	int before, after = 0;
+
+	(void)state;
+	tcp_pair(&pair, AF_INET);
+	for (int i = 0; i < 64; i++)
+		send(pair.one, block, sizeof(block), MSG_DONTWAIT);
+	assert_true(send(pair.one, block, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN);
+	/* acknowledgements may still be on their way */
+	do {
+		before = after;
+		look(&pair, &view);
+		assert_int_equal(ioctl(pair.one, SIOCOUTQ, &after), 0);
+	} while (before != after);
+	assert_true(after > 0);
+	assert_int_equal(view.socket.outq, after);
+	assert_true(view.socket.bytes_acked > 0);
+	close_pair(&pair);
+}
+
+/* With both addresses the kernel looks it up; one that nobody has is found by the inode. */
+static void by_both_addresses(void **state)
+{
+	struct sockaddr_storage address;
+	socklen_t size = sizeof(address);
+	struct kernel_view view;
+	struct pair pair;
+
+	(void)state;
+	tcp_pair(&pair, AF_INET);
+	assert_int_equal(getsockname(pair.one, (void *)&address, &size), 0);
+	take_address(&address, &pair.h.local);
+	send_bytes(pair.other, 10);
+	look(&pair, &view);
+	assert_int_equal(view.socket.inq, 10);
+	pair.h.local.addr[3] = 77;
+	look(&pair, &view);
+	assert_int_equal(view.socket.inq, 10);
+	close_pair(&pair);
+}
+
+static void not_a_socket(void **state)
+{
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	struct kernel_view view;
+	struct pair pair;
+
+	(void)state;
+	tcp_pair(&pair, AF_INET);
+	pair.h.read.fd = fd;
+	look(&pair, &view);
+	assert_int_equal(view.socket.ticks, 0);
+	close(fd);
+	pair.h.read.fd = 4000; /* closed */
+	look(&pair, &view);
+	assert_int_equal(view.socket.ticks, 0);
+	close_pair(&pair);
+}
+
+/* The descriptor means another connection now. */
+static void descriptor_used_again(void **state)
+{
+	struct kernel_view view;
+	struct pair before, now;
+
+	(void)state;
+	tcp_pair(&before, AF_INET);
+	tcp_pair(&now, AF_INET);
+	assert_int_equal(dup2(now.one, before.one), before.one);
+	look(&before, &view);
+	assert_int_equal(view.socket.ticks, 0);
+	close_pair(&before);
+	close_pair(&now);
+}
+
+static void unix_sockets(void **state)
+{
+	struct pair pair = {.h = {.peer = {.family = AF_UNIX}}};
+	struct kernel_view view;
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	pair.h.read = (struct tlstall_transport){.fd = fds[0], .bio_class = TLSTALL_BIO_SOCKET};
+	send_bytes(fds[1], 55);
+	look(&pair, &view);
+	assert_int_equal(view.socket.ticks, 1);
+	assert_int_equal(view.socket.inq, 55);
+	assert_int_equal(view.socket.outq, 0);
+	assert_int_equal(view.socket.tcp_state, 0);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+/* For datagrams the kernel tells memory, not bytes: all that is known is none or some. */
+static void datagrams(void **state)
+{
+	struct sockaddr_storage storage = {.ss_family = AF_INET};
+	struct sockaddr_in *address = (void *)&storage;
+	socklen_t size = sizeof(*address);
+	struct kernel_view view;
+	struct pair pair;
+
+	(void)state;
+	address->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	pair.one = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	pair.other = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(pair.other, (void *)address, size), 0);
+	getsockname(pair.other, (void *)address, &size);
+	assert_int_equal(connect(pair.one, (void *)address, size), 0);
+	describe(&pair);
+	pair.h.read.bio_class = TLSTALL_BIO_DATAGRAM;
+	look(&pair, &view);
+	assert_int_equal(view.socket.ticks, 1);
+	assert_int_equal(view.socket.inq, 0);
+	assert_int_equal(view.socket.tcp_state, 0);
+	getsockname(pair.one, (void *)address, &size);
+	assert_int_equal(connect(pair.other, (void *)address, size), 0);
+	send_bytes(pair.other, 20);
+	look(&pair, &view);
+	assert_int_equal(view.socket.inq, UINT32_MAX);
+	close_pair(&pair);
+}
+
+/* ---- a descriptor that is not known ------------------------------------------ */
+
+static void keep_pipes_and(int one, int other)
+{
+	for (int fd = 3; fd < 256; fd++) {
+		if (fd != one && fd != other && fd != child_ready_fd && fd != child_end_fd)
+			close(fd);
+	}
+}
+
+static void hold(void *argument)
+{
+	const int *fds = argument;
+
+	keep_pipes_and(fds[0], fds[1]);
+	child_ready();
+}
+
+/* curl's BIO is its own: the only connection that fits is the one. */
+static void only_connection(void **state)
+{
+	struct kernel_view view;
+	struct pair pair, second;
+	struct child child;
+
+	(void)state;
+	tcp_pair(&pair, AF_INET);
+	tcp_pair(&second, AF_INET);
+	send_bytes(pair.other, 500);
+	send_bytes(pair.one, 300);
+	child = child_start(hold, (int[]){pair.one, -1});
+	pair.h.read = (struct tlstall_transport){.fd = -1, .bio_class = TLSTALL_BIO_CUSTOM};
+	pair.h.peer = (struct tlstall_address){0};
+	pair.h.tid = (uint32_t)child.pid;
+	pair.h.bytes_in = 500;
+	pair.h.bytes_out = 300;
+	kernel_look(child.pid, &pair.h, &view);
+	assert_int_equal(view.socket.inq, 500);
+	assert_int_equal(view.peer.family, AF_INET);
+	pair.h.bytes_in = 501;
+	kernel_look(child.pid, &pair.h, &view);
+	assert_int_equal(view.socket.ticks, 0);
+	child_kill(&child);
+
+	child = child_start(hold, (int[]){pair.one, second.one});
+	pair.h.bytes_in = pair.h.bytes_out = 0;
+	kernel_look(child.pid, &pair.h, &view);
+	assert_int_equal(view.socket.ticks, 0);
+	child_kill(&child);
+	close_pair(&pair);
+	close_pair(&second);
+}
+
+/* ---- another network -------------------------------------------------------------- */
+
+struct elsewhere {
+	struct pair pair; /* in memory that parent and child share */
+	bool nobody;
+	bool failed;
+};
+
+static void raise_loopback(void)
+{
+	struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	ioctl(fd, SIOCSIFFLAGS, &request);
+	close(fd);
+}
+
+static void go_elsewhere(void *argument)
+{
+	struct elsewhere *shared = argument;
+
+	shared->failed = unshare(CLONE_NEWNET) != 0;
+	if (!shared->failed) {
+		raise_loopback();
+		tcp_pair(&shared->pair, AF_INET);
+		send_bytes(shared->pair.other, 321);
+		shared->failed = shared->nobody && !become_nobody();
+		prctl(PR_SET_DUMPABLE, 1);
+		shared->pair.h.tid = (uint32_t)getpid();
+	}
+	child_ready();
+}
+
+static struct elsewhere *share(bool nobody)
+{
+	struct elsewhere *shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
+					MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	assert_true(shared != MAP_FAILED);
+	shared->nobody = nobody;
+	return shared;
+}
+
+static void another_network(void **state)
+{
+	struct elsewhere *shared = share(false);
+	struct child child = child_start(go_elsewhere, shared);
+	struct kernel_view view;
+
+	(void)state;
+	if (!shared->failed) {
+		kernel_look(child.pid, &shared->pair.h, &view);
+		assert_int_equal(view.socket.inq, 321);
+	}
+	child_kill(&child);
+	if (shared->failed)
+		skip();
+	munmap(shared, sizeof(*shared));
+}
+
+static struct elsewhere *asked_elsewhere;
+
+/* Same user, so the descriptors may be seen; but not entitled to enter the network. */
+static int look_elsewhere(pid_t pid)
+{
+	struct kernel_view view;
+
+	kernel_look(pid, &asked_elsewhere->pair.h, &view);
+	return view.socket.ticks == 0 && view.wait == WAIT_OTHER_FD ? 0 : 1;
+}
+
+static void network_that_we_may_not_enter(void **state)
+{
+	struct child child;
+	int answer = 0;
+
+	(void)state;
+	asked_elsewhere = share(true);
+	child = child_start(go_elsewhere, asked_elsewhere);
+	if (!asked_elsewhere->failed)
+		answer = ask_as_nobody(look_elsewhere, child.pid);
+	child_kill(&child);
+	if (asked_elsewhere->failed)
+		skip();
+	assert_int_equal(answer, 0);
+	munmap(asked_elsewhere, sizeof(*asked_elsewhere));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(unread_bytes_of_ipv4),
+		cmocka_unit_test(unread_bytes_of_ipv6),
+		cmocka_unit_test(mapped_address),
+		cmocka_unit_test(unsent_bytes),
+		cmocka_unit_test(by_both_addresses),
+		cmocka_unit_test(not_a_socket),
+		cmocka_unit_test(descriptor_used_again),
+		cmocka_unit_test(unix_sockets),
+		cmocka_unit_test(datagrams),
+		cmocka_unit_test(only_connection),
+		cmocka_unit_test(another_network),
+		cmocka_unit_test(network_that_we_may_not_enter),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the threads of a live process wait for: this one's own, and children's. */
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "kernel/kernel.h"
+#include "unit/children.h"
+
+struct sleeper {
+	void (*wait)(struct sleeper *);
+	int fds[2]; /* a pipe: closing the write end wakes it */
+	int epoll;
+	pthread_mutex_t mutex;
+	pid_t tid;
+	bool stop;
+};
+
+static void *run_sleeper(void *argument)
+{
+	struct sleeper *sleeper = argument;
+
+	__atomic_store_n(&sleeper->tid, gettid(), __ATOMIC_RELEASE);
+	sleeper->wait(sleeper);
+	return NULL;
+}
+
+static void in_read(struct sleeper *sleeper)
+{
+	char byte;
+
+	assert_int_equal(read(sleeper->fds[0], &byte, 1), 0);
+}
+
+static void in_poll_of_one(struct sleeper *sleeper)
+{
+	struct pollfd one = {sleeper->fds[0], POLLIN, 0};
+
+	poll(&one, 1, -1);
+}
+
+static void in_poll_of_two(struct sleeper *sleeper)
+{
+	struct pollfd two[] = {{sleeper->fds[0], POLLIN, 0}, {sleeper->fds[0], POLLPRI, 0}};
+
+	poll(two, 2, -1);
+}
+
+static void in_epoll(struct sleeper *sleeper)
+{
+	struct epoll_event event = {.events = EPOLLIN};
+
+	epoll_ctl(sleeper->epoll, EPOLL_CTL_ADD, sleeper->fds[0], &event);
+	epoll_wait(sleeper->epoll, &event, 1, -1);
+}
+
+static void in_lock(struct sleeper *sleeper)
+{
+	pthread_mutex_lock(&sleeper->mutex);
+	pthread_mutex_unlock(&sleeper->mutex);
+}
+
+static void in_sleep(struct sleeper *sleeper)
+{
+	struct timespec tick = {0, 200000000};
+
+	while (!__atomic_load_n(&sleeper->stop, __ATOMIC_ACQUIRE))
+		nanosleep(&tick, NULL);
+}
+
+static void in_loop(struct sleeper *sleeper)
+{
+	while (!__atomic_load_n(&sleeper->stop, __ATOMIC_ACQUIRE))
+		;
+}
+
+/* Looks until the thread is where it is going; the last look after 10 s. */
+static void look_until(const struct tlstall_handshake *h, pid_t pid, enum wait_kind kind,
+		       struct kernel_view *out)
+{
+	const struct timespec pause = {0, 1000000};
+
+	for (int i = 0; i < 10000; i++) {
+		kernel_look(pid, h, out);
+		if (out->wait == kind)
+			return;
+		nanosleep(&pause, NULL);
+	}
+}
+
+enum { THE_PIPE, THE_EPOLL, ANOTHER };
+
+static struct kernel_view look_at_sleeper(void (*wait)(struct sleeper *), bool own,
+					  enum wait_kind kind)
+{
+	struct sleeper sleeper = {.wait = wait, .mutex = PTHREAD_MUTEX_INITIALIZER};
+	struct tlstall_handshake h = {0};
+	struct kernel_view view;
+	pthread_t thread;
+
+	assert_int_equal(pipe2(sleeper.fds, O_CLOEXEC), 0);
+	sleeper.epoll = epoll_create1(EPOLL_CLOEXEC);
+	pthread_mutex_lock(&sleeper.mutex);
+	pthread_create(&thread, NULL, run_sleeper, &sleeper);
+	while (!(h.tid = (uint32_t)__atomic_load_n(&sleeper.tid, __ATOMIC_ACQUIRE)))
+		sched_yield();
+	h.read.fd = own ? sleeper.fds[0] : sleeper.fds[1];
+	look_until(&h, getpid(), kind, &view);
+	if (view.fd >= 0)
+		view.fd = view.fd == sleeper.fds[0]  ? THE_PIPE
+			  : view.fd == sleeper.epoll ? THE_EPOLL
+						     : ANOTHER;
+	close(sleeper.fds[1]);
+	pthread_mutex_unlock(&sleeper.mutex);
+	__atomic_store_n(&sleeper.stop, true, __ATOMIC_RELEASE);
+	pthread_join(thread, NULL);
+	close(sleeper.fds[0]);
+	close(sleeper.epoll);
+	return view;
+}
+
+static void threads_that_wait(void **state)
+{
+	static const struct {
+		void (*wait)(struct sleeper *);
+		bool own;
+		enum wait_kind kind;
+		const char *syscall;
+		int fd;
+	} rows[] = {
+		{in_read, true, WAIT_ON_SOCKET, "read", THE_PIPE},
+		{in_read, false, WAIT_OTHER_FD, "read", THE_PIPE},
+#ifdef SYS_poll
+		{in_poll_of_one, true, WAIT_ON_SOCKET, "poll", THE_PIPE},
+		{in_poll_of_one, false, WAIT_OTHER_FD, "poll", THE_PIPE},
+		{in_poll_of_two, true, WAIT_POLL, "poll", -1},
+		{in_epoll, true, WAIT_POLL, "epoll_wait", THE_EPOLL},
+#endif
+		{in_lock, true, WAIT_FUTEX, "futex", -1},
+		{in_sleep, true, WAIT_SLEEP, "clock_nanosleep", -1},
+		{in_loop, true, WAIT_RUNNING, "", -1},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct kernel_view view = look_at_sleeper(rows[i].wait, rows[i].own, rows[i].kind);
+
+		assert_int_equal(view.wait, rows[i].kind);
+		assert_string_equal(view.syscall, rows[i].syscall);
+		assert_int_equal(view.fd, rows[i].fd);
+	}
+}
+
+static void stopped_and_gone(void **state)
+{
+	struct child child = child_start(child_only_wait, NULL);
+	struct tlstall_handshake h = {.tid = (uint32_t)child.pid, .read = {.fd = -1}};
+	struct kernel_view view;
+
+	(void)state;
+	kill(child.pid, SIGSTOP);
+	look_until(&h, child.pid, WAIT_STOPPED, &view);
+	assert_int_equal(view.wait, WAIT_STOPPED);
+	kill(child.pid, SIGKILL);
+	look_until(&h, child.pid, WAIT_GONE, &view); /* a zombie */
+	assert_int_equal(view.wait, WAIT_GONE);
+	child_kill(&child);
+	kernel_look(child.pid, &h, &view); /* no process at all */
+	assert_int_equal(view.wait, WAIT_GONE);
+	assert_int_equal(view.socket.ticks, 0);
+}
+
+static void facts_take_it_over(void **state)
+{
+	struct kernel_view view = {.socket = {.ticks = 1, .inq = 9},
+				   .wait = WAIT_OTHER_FD,
+				   .syscall = "read",
+				   .fd = 4};
+	struct facts facts = {.wait = WAIT_NOT_LOOKED};
+
+	(void)state;
+	kernel_add_facts(&view, &facts);
+	assert_int_equal(facts.live.inq, 9);
+	assert_int_equal(facts.wait, WAIT_OTHER_FD);
+	assert_string_equal(facts.wait_syscall, "read");
+	assert_int_equal(facts.wait_fd, 4);
+	view.syscall[0] = '\0';
+	kernel_add_facts(&view, &facts);
+	assert_null(facts.wait_syscall);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(threads_that_wait),
+		cmocka_unit_test(stopped_and_gone),
+		cmocka_unit_test(facts_take_it_over),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
