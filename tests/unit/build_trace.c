@@ -430,3 +430,16 @@ int build_write(const struct build *b, const char *path)
 	errno = saved;
 	return saved ? -1 : 0;
 }
+
+void build_one(struct build *b)
+{
+	struct tlstall_handshake *h;
+
+	build_trace(b, NULL);
+	h = build_handshake(b, 0x5000, 1 * BUILD_MS);
+	build_reach(b, h, "SSLv3/TLS write client hello", 1200 * BUILD_US);
+	build_call(b, h, "SSL_connect", 1 * BUILD_MS, 300 * BUILD_US, -1, BUILD_WANT_READ);
+	build_get_error(b, h, 1400 * BUILD_US, -1, BUILD_WANT_READ);
+	build_call(b, h, "SSL_connect", 4 * BUILD_MS, 1 * BUILD_MS, 1, BUILD_NONE);
+	build_end(b, h, 5 * BUILD_MS, TLSTALL_OUTCOME_OK);
+}

@@ -96,6 +96,9 @@ void build_look(struct build *b, const struct tlstall_look *look);
 /* A state completed: for the timeline of `h`. */
 void build_reach(struct build *b, struct tlstall_handshake *h, const char *state, uint64_t ticks);
 
+/* One handshake, three calls and the end. */
+void build_one(struct build *b);
+
 struct trace;
 struct trace *build_open(struct build *b);		  /* aborts if the reader refuses it */
 int build_write(const struct build *b, const char *path); /* -1 with errno */
