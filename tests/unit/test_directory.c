@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Trace directories: where they are looked for, what counts in them; which process is alive. */
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -18,39 +17,12 @@
 #include <cmocka.h>
 
 #include "trace/directory.h"
+#include "unit/children.h"
+#include "unit/scratch.h"
 
-static char directory[] = "/tmp/tlstall-test-XXXXXX";
-
-static int set_up(void **state)
+static void touch(const char *directory, const char *name)
 {
-	(void)state;
-	strcpy(directory, "/tmp/tlstall-test-XXXXXX");
-	return mkdtemp(directory) ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-	char command[100];
-
-	(void)state;
-	snprintf(command, sizeof(command), "rm -rf %s", directory);
-	return system(command);
-}
-
-static void path_of(char *path, size_t size, const char *name)
-{
-	assert_true((size_t)snprintf(path, size, "%s/%s", directory, name) < size);
-}
-
-static void touch(const char *name)
-{
-	char path[200];
-	int fd;
-
-	path_of(path, sizeof(path), name);
-	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-	assert_true(fd >= 0);
-	close(fd);
+	scratch_save(directory, name, "", 0);
 }
 
 /* ---- where ------------------------------------------------------------------------ */
@@ -89,7 +61,6 @@ static void test_search_path(void **state)
 	char own[64];
 	char **path;
 
-	(void)state;
 	snprintf(own, sizeof(own), "/tmp/tlstall-%u", (unsigned)getuid());
 	setenv("TLSTALL_DIR", "/var/tmp/traces", 1);
 	setenv("XDG_RUNTIME_DIR", "/run/user/7", 1);
@@ -98,7 +69,7 @@ static void test_search_path(void **state)
 	assert_int_equal(count_of(path, "/run/user/7/tlstall"), 1);
 	assert_int_equal(count_of(path, own), 1);
 	/* root's own looks like everybody's: /tmp/tlstall-* */
-	assert_int_equal(count_of(path, directory), geteuid() == 0);
+	assert_int_equal(count_of(path, *state), geteuid() == 0);
 	trace_search_path_free(path);
 
 	setenv("TLSTALL_DIR", own, 1);
@@ -130,21 +101,18 @@ static void test_list(void **state)
 		"12-+34.tlstall",
 	};
 	struct trace_list list = {0};
-	char from[200], to[200];
+	const char *from;
 
-	(void)state;
 	for (unsigned i = 0; i < sizeof(others) / sizeof(others[0]); i++)
-		touch(others[i]);
-	touch("700-20.tlstall");
-	touch("31-9000000000000000000.tlstall");
-	touch("700-3.failed-ENOSPC");
-	path_of(from, sizeof(from), "700-20.tlstall");
-	path_of(to, sizeof(to), "800-1.tlstall");
-	assert_int_equal(symlink(from, to), 0);
-	path_of(to, sizeof(to), "900-1.tlstall");
-	assert_int_equal(mkdir(to, 0700), 0);
+		touch(*state, others[i]);
+	touch(*state, "700-20.tlstall");
+	touch(*state, "31-9000000000000000000.tlstall");
+	touch(*state, "700-3.failed-ENOSPC");
+	from = scratch_path(*state, "700-20.tlstall");
+	assert_int_equal(symlink(from, scratch_path(*state, "800-1.tlstall")), 0);
+	assert_int_equal(mkdir(scratch_path(*state, "900-1.tlstall"), 0700), 0);
 
-	assert_int_equal(trace_list_add(&list, directory), 0);
+	assert_int_equal(trace_list_add(&list, *state), 0);
 	assert_int_equal(list.count, 3);
 	assert_int_equal(list.entries[0].pid, 31);
 	assert_int_equal(list.entries[0].start_time, 9000000000000000000);
@@ -156,7 +124,7 @@ static void test_list(void **state)
 	assert_string_equal(list.entries[2].path, from);
 
 	/* a second directory joins in, in order */
-	assert_int_equal(trace_list_add(&list, directory), 0);
+	assert_int_equal(trace_list_add(&list, *state), 0);
 	assert_int_equal(list.count, 6);
 	assert_int_equal(list.entries[1].pid, 31);
 	assert_int_equal(list.entries[5].start_time, 20);
@@ -167,18 +135,14 @@ static void test_list(void **state)
 static void test_no_directory(void **state)
 {
 	struct trace_list list = {0};
-	char path[200];
 
-	(void)state;
-	path_of(path, sizeof(path), "nowhere");
-	assert_int_equal(trace_list_add(&list, path), -1);
+	assert_int_equal(trace_list_add(&list, scratch_path(*state, "nowhere")), -1);
 	assert_int_equal(errno, ENOENT);
-	touch("file");
-	path_of(path, sizeof(path), "file");
-	assert_int_equal(trace_list_add(&list, path), -1);
+	touch(*state, "file");
+	assert_int_equal(trace_list_add(&list, scratch_path(*state, "file")), -1);
 	assert_int_equal(errno, ENOTDIR);
 	assert_int_equal(list.count, 0);
-	assert_int_equal(trace_list_add(&list, directory), 0);
+	assert_int_equal(trace_list_add(&list, *state), 0);
 	assert_int_equal(list.count, 0);
 	trace_list_free(&list);
 }
@@ -190,13 +154,12 @@ static void test_images(void **state)
 	static const uint32_t order[] = {0, 2, 10};
 	struct trace_list list = {0};
 
-	(void)state;
 	for (unsigned i = 0; i < 3; i++)
-		touch(names[i]);
-	touch("12-34-.tlstall");
-	touch("12-34-1-1.tlstall");
-	touch("12-34-99999999999.tlstall");
-	assert_int_equal(trace_list_add(&list, directory), 0);
+		touch(*state, names[i]);
+	touch(*state, "12-34-.tlstall");
+	touch(*state, "12-34-1-1.tlstall");
+	touch(*state, "12-34-99999999999.tlstall");
+	assert_int_equal(trace_list_add(&list, *state), 0);
 	assert_int_equal(list.count, 3);
 	for (unsigned i = 0; i < 3; i++) {
 		assert_int_equal(list.entries[i].start_time, 34);
@@ -242,23 +205,20 @@ static void test_alive(void **state)
 
 static void test_zombie(void **state)
 {
-	pid_t child = fork();
+	struct child child = child_start(child_only_wait, NULL);
 	uint64_t start;
 
 	(void)state;
-	assert_int_not_equal(child, -1);
-	while (!child)
-		pause();
-	start = start_time_of(child);
-	assert_true(trace_process_alive(child, start));
-	kill(child, SIGSTOP);
-	assert_int_equal(waitid(P_PID, (id_t)child, NULL, WSTOPPED | WNOWAIT), 0);
-	assert_true(trace_process_alive(child, start));
-	kill(child, SIGKILL);
-	assert_int_equal(waitid(P_PID, (id_t)child, NULL, WEXITED | WNOWAIT), 0);
-	assert_false(trace_process_alive(child, start));
-	waitpid(child, NULL, 0);
-	assert_false(trace_process_alive(child, start));
+	start = start_time_of(child.pid);
+	assert_true(trace_process_alive(child.pid, start));
+	kill(child.pid, SIGSTOP);
+	assert_int_equal(waitid(P_PID, (id_t)child.pid, NULL, WSTOPPED | WNOWAIT), 0);
+	assert_true(trace_process_alive(child.pid, start));
+	kill(child.pid, SIGKILL);
+	assert_int_equal(waitid(P_PID, (id_t)child.pid, NULL, WEXITED | WNOWAIT), 0);
+	assert_false(trace_process_alive(child.pid, start));
+	child_kill(&child);
+	assert_false(trace_process_alive(child.pid, start));
 }
 
 static void *sleep_for_ever(void *unused)
@@ -301,10 +261,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_default_directory),
-		cmocka_unit_test_setup_teardown(test_search_path, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_list, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_images, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_no_directory, set_up, tear_down),
+		scratch_unit_test(test_search_path),
+		scratch_unit_test(test_list),
+		scratch_unit_test(test_images),
+		scratch_unit_test(test_no_directory),
 		cmocka_unit_test(test_alive),
 		cmocka_unit_test(test_zombie),
 		cmocka_unit_test(test_first_thread_ended),

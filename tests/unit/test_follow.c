@@ -12,6 +12,7 @@
 
 #include "run/follow.h"
 #include "unit/build_trace.h"
+#include "unit/scratch.h"
 
 #include <cmocka.h>
 
@@ -98,11 +99,9 @@ static void test_a_process_that_ends_before_we_look(void **state)
 	struct told told = {0};
 	const struct follow_sink sink = {on_call,     on_handshake, on_lost, on_followed,
 					 on_followed, on_failed,    &told};
-	char directory[] = "/tmp/test-follow-XXXXXX";
+	const char *directory = *state;
 	struct follow follow;
 
-	(void)state;
-	assert_non_null(mkdtemp(directory));
 	assert_int_equal(follow_open(&follow, directory, &sink), 0);
 	write_young_trace(directory, dead_process());
 	follow_poll(&follow);
@@ -119,7 +118,7 @@ static void test_a_process_that_ends_before_we_look(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_a_process_that_ends_before_we_look),
+		scratch_unit_test(test_a_process_that_ends_before_we_look),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The trace reader: what it opens and refuses, how far it reads, and again. Events: test_cursor.c.
- */
+/* The trace reader: what it opens and refuses, and how far it reads. Events: test_cursor.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

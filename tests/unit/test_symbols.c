@@ -17,10 +17,11 @@
 
 #include "symbols/symbols.h"
 #include "unit/build_trace.h"
+#include "unit/scratch.h"
 
 /* One line, so that it has one line number. */
 /* clang-format off */
-#define HERE 24
+#define HERE 25
 static __attribute__((noinline)) int find_me_here(int n) { return n + HERE; }
 /* clang-format on */
 #define TEXT(n) TEXT_(n)
@@ -253,11 +254,10 @@ static void system_or_fail(const char *format_, const char *directory)
 /* As Debian's -dbgsym packages do it: the program is stripped, its debug file lies beside. */
 static void separate_debug_file(void **state)
 {
-	char directory[] = "/tmp/tlstall-XXXXXX", command[PATH_MAX];
+	const char *directory = *state;
 	struct own own = own_module();
+	char command[PATH_MAX];
 
-	(void)state;
-	assert_non_null(mkdtemp(directory));
 	snprintf(command, sizeof(command), "cp %s %%s/program", own.module.path);
 	system_or_fail(command, directory);
 	system_or_fail(
@@ -272,7 +272,6 @@ static void separate_debug_file(void **state)
 	snprintf(command, sizeof(command), "program+0x%llx",
 		 (unsigned long long)(own.function - own.module.bias));
 	check_trace(&own, command);
-	system_or_fail("rm -r %s", directory);
 }
 
 /* ---- form ------------------------------------------------------------------------ */
@@ -302,10 +301,10 @@ static void forms(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(names_of_a_process),  cmocka_unit_test(beyond_the_size),
-		cmocka_unit_test(names_of_cxx),	       cmocka_unit_test(names_of_a_trace),
-		cmocka_unit_test(another_build),       cmocka_unit_test(no_such_file),
-		cmocka_unit_test(separate_debug_file), cmocka_unit_test(forms),
+		cmocka_unit_test(names_of_a_process),	cmocka_unit_test(beyond_the_size),
+		cmocka_unit_test(names_of_cxx),		cmocka_unit_test(names_of_a_trace),
+		cmocka_unit_test(another_build),	cmocka_unit_test(no_such_file),
+		scratch_unit_test(separate_debug_file), cmocka_unit_test(forms),
 	};
 
 	find_me_here(0);

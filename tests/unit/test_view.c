@@ -268,6 +268,19 @@ static void test_error_classes(void **state)
 	build_free(&b);
 }
 
+/* A client that got no answer and gave up after 4 s. */
+static struct tlstall_handshake *build_abandoned(struct build *b)
+{
+	struct tlstall_handshake *h;
+
+	build_trace(b, NULL);
+	h = build_handshake(b, 0x5000, BUILD_MS);
+	build_reach(b, h, "SSLv3/TLS write client hello", BUILD_MS + 200 * BUILD_US);
+	build_call(b, h, "SSL_connect", BUILD_MS, 300 * BUILD_US, -1, BUILD_WANT_READ);
+	build_end(b, h, 4 * BUILD_S, TLSTALL_OUTCOME_ABANDONED);
+	return h;
+}
+
 static void test_record_of_a_handshake(void **state)
 {
 	static const char *const parts[] = {"cpu_ns", "wait_in_call_ns", "gap_waiting_ns",
@@ -280,11 +293,7 @@ static void test_record_of_a_handshake(void **state)
 	json_t *record;
 
 	(void)state;
-	build_trace(&b, NULL);
-	h = build_handshake(&b, 0x5000, BUILD_MS);
-	build_reach(&b, h, "SSLv3/TLS write client hello", BUILD_MS + 200 * BUILD_US);
-	build_call(&b, h, "SSL_connect", BUILD_MS, 300 * BUILD_US, -1, BUILD_WANT_READ);
-	build_end(&b, h, 4 * BUILD_S, TLSTALL_OUTCOME_ABANDONED);
+	h = build_abandoned(&b);
 	strcpy(h->sni, "caf\xe9"); /* not UTF-8 */
 	h->alert_count = 1;
 	h->alerts[0] = (struct tlstall_alert){.by_peer = 1, .level = 2, .description = 48};
@@ -408,11 +417,7 @@ static void test_paragraph(void **state)
 	char *text;
 
 	(void)state;
-	build_trace(&b, NULL);
-	h = build_handshake(&b, 0x5000, BUILD_MS);
-	build_reach(&b, h, "SSLv3/TLS write client hello", BUILD_MS + 200 * BUILD_US);
-	build_call(&b, h, "SSL_connect", BUILD_MS, 300 * BUILD_US, -1, BUILD_WANT_READ);
-	build_end(&b, h, 4 * BUILD_S, TLSTALL_OUTCOME_ABANDONED);
+	h = build_abandoned(&b);
 	h->flags |= TLSTALL_HS_FREED;
 	text = paragraph_of(&b, h, false);
 	assert_non_null(strstr(text, "curl[4123]"));
