@@ -58,6 +58,14 @@ def shared_directory():
     shutil.rmtree(directory)
 
 
+@pytest.fixture
+def directory():
+    """Each test's own."""
+    path = pathlib.Path(tempfile.mkdtemp(prefix="tlstall-"))
+    yield path
+    shutil.rmtree(path)
+
+
 @pytest.fixture(scope="session")
 def authority(shared_directory):
     directory = shared_directory / "pki"

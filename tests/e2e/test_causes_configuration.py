@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Handshakes that fail because the two sides do not fit together."""
-import contextlib
-import socket
 import subprocess
 
 import peer
 import servers
 import stalls
-from stalls import PYTHON, Running, Traced, ending, hanging, reproduction
+from stalls import PYTHON, Traced, ending, hanging, reproduction
 
 BLOCKING = [PYTHON, stalls.CLIENTS / "blocking.py"]
 

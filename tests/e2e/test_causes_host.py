@@ -1,15 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Stalls inside a call, and those of servers."""
 import contextlib
-import select
-import signal
 import socket
 import subprocess
 
 import peer
 import servers
 import stalls
-import tracing
 from stalls import PYTHON, Running, Traced, ending, hanging, reproduction
 
 CURL = ["/usr/bin/curl", "-sSk", "-m", "20"]

@@ -45,11 +45,9 @@ class Answer:
 
 
 @pytest.fixture
-def directory():
-    path = pathlib.Path(tempfile.mkdtemp(prefix="tlstall-"))
-    path.chmod(0o755)
-    yield path
-    shutil.rmtree(path)
+def directory(directory):
+    directory.chmod(0o755)
+    return directory
 
 
 def compile_c(directory, source, *options, compiler="cc", name="program"):

@@ -1,10 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """`tlstall env`: what it prints makes a program traced that something else starts."""
-import os
-import pathlib
-import shutil
-import tempfile
-
 import pytest
 
 import servers
@@ -13,13 +8,6 @@ import tracing
 
 def env(*arguments):
     return tracing.run([tracing.TLSTALL, "env", *arguments])
-
-
-@pytest.fixture
-def directory():
-    path = pathlib.Path(tempfile.mkdtemp(prefix="tlstall-"))
-    yield path
-    shutil.rmtree(path)
 
 
 def test_plain_lines_make_a_trace(directory, authority, start):

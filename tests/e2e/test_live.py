@@ -3,11 +3,9 @@
 import os
 import pathlib
 import re
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 
 import pytest
@@ -42,13 +40,6 @@ class Traced:
     def stop(self):
         self.process.kill()
         self.process.communicate()
-
-
-@pytest.fixture
-def directory():
-    path = pathlib.Path(tempfile.mkdtemp(prefix="tlstall-live-"))
-    yield path
-    shutil.rmtree(path)
 
 
 @pytest.fixture

@@ -53,13 +53,6 @@ def table(text, title):
     return lines[0], lines[1:]
 
 
-@pytest.fixture
-def directory():
-    path = pathlib.Path(tempfile.mkdtemp(prefix="tlstall-"))
-    yield path
-    shutil.rmtree(path)
-
-
 @pytest.fixture(scope="module")
 def maker():
     made_traces = made.Maker()

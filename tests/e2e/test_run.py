@@ -9,7 +9,6 @@ import select
 import shutil
 import signal
 import subprocess
-import tempfile
 import termios
 import time
 
@@ -36,13 +35,6 @@ def curl_to(port, *arguments):
 
 def calls_in(text):
     return [match for match in map(LINE.match, text.splitlines()) if match]
-
-
-@pytest.fixture
-def directory():
-    path = pathlib.Path(tempfile.mkdtemp(prefix="tlstall-"))
-    yield path
-    shutil.rmtree(path)
 
 
 @pytest.fixture
