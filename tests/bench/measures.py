@@ -8,7 +8,7 @@ import time
 
 import callgrind
 import web
-from common import BIN, ROOT, SHIM, TOOL, NotAvailable, directory, environment, figures, output, scaled
+from common import BIN, SHIM, TOOL, NotAvailable, directory, environment, figures, output, scaled
 
 
 def calls():
