@@ -104,7 +104,7 @@ static const struct figure {
 };
 
 /* callgrind's --toggle-collect */
-__attribute__((noinline, noclone)) void measured(const struct figure *figure);
+__attribute__((noinline)) void measured(const struct figure *figure);
 void measured(const struct figure *figure)
 {
 	for (int i = 0; i < TIMES; i++)
