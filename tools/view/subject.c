@@ -45,11 +45,10 @@ static bool failed_afterwards(const struct tlstall_handshake *h)
 	return (h->flags & TLSTALL_HS_FIRST_READ) && h->first_read_error == 1 /* SSL_ERROR_SSL */;
 }
 
-/* The first read after the handshake belongs to it, too. */
-static bool hangs_afterwards(const struct subject *subject)
+/* It went well, and still time was lost; or the first read after it hangs. */
+static bool has_cause(const struct subject *subject)
 {
-	return subject->h.enter && subject->verdict_count &&
-	       subject->verdicts[0].cause != CAUSE_NONE;
+	return subject->verdict_count && subject->verdicts[0].cause != CAUSE_NONE;
 }
 
 bool subject_is_bad(const struct subject *subject)
@@ -59,7 +58,7 @@ bool subject_is_bad(const struct subject *subject)
 
 	switch (h->outcome) {
 	case TLSTALL_OUTCOME_OK:
-		return slow || failed_afterwards(h) || hangs_afterwards(subject);
+		return slow || failed_afterwards(h) || has_cause(subject);
 	case TLSTALL_OUTCOME_IN_FLIGHT:
 		/* what a live process is doing just now is no stall yet */
 		return slow || !subject->facts.process_alive;
