@@ -287,6 +287,19 @@ bool mapping_make(void)
 	return __atomic_load_n(&mapping.header, __ATOMIC_ACQUIRE);
 }
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#endif
+
+/* Where the kernel does not know it the pages come one by one. */
+void mapping_ahead(void *from, size_t size)
+{
+	uintptr_t start = (uintptr_t)from & ~4095ul, end = (uintptr_t)from + size;
+	uintptr_t limit = (uintptr_t)mapping.header + mapping.header->file_size;
+
+	madvise((void *)start, (end < limit ? end : limit) - start, MADV_POPULATE_WRITE);
+}
+
 /* ---- processes and threads ------------------------------------------------ */
 
 static uint16_t add_process(void)

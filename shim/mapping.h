@@ -4,6 +4,7 @@
 #define SHIM_MAPPING_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "tlstall/trace.h"
@@ -70,6 +71,12 @@ static inline uint32_t mapping_tid(void)
 		return mapping_ask_tid(process);
 	return mapping_thread.tid;
 }
+
+/*
+ * Makes a part of the file ready to be written. The kernel takes a fault for each page that
+ * is touched first, or first after it went to disk: many at once cost half of that.
+ */
+void mapping_ahead(void *from, size_t size);
 
 /* Refreshes the header's second clock pair when the last one is old. */
 void mapping_keep_time(uint64_t ticks);

@@ -6,6 +6,13 @@
 
 #include "mapping.h"
 
+/*
+ * Entries of a table are used one after the other: so many of them, about 32 KiB, are made
+ * ready together. Not the first: a program of few handshakes needs no more than their pages.
+ */
+#define SLOTS_AHEAD 32
+#define EVENTS_AHEAD 512
+
 /* ---- handshake slots ------------------------------------------------------ */
 
 /* How many slots are tried before we do without one: bounds the cost of a full table. */
@@ -38,6 +45,8 @@ static struct tlstall_handshake *take_mapped(void)
 	struct tlstall_handshake *slot =
 		take_one(mapping.handshakes, mapping.slot_count, &h->slot_cursor);
 
+	if (slot && slot != mapping.handshakes && (slot - mapping.handshakes) % SLOTS_AHEAD == 0)
+		mapping_ahead(slot, SLOTS_AHEAD * sizeof(*slot));
 	if (slot && slot->number)
 		__atomic_fetch_add(&h->lost.slots_reused, 1, __ATOMIC_RELAXED);
 	return slot;
@@ -131,6 +140,13 @@ static bool in_file(const struct tlstall_handshake *slot)
 	return slot >= mapping.handshakes && slot < mapping.handshakes + mapping.slot_count;
 }
 
+static struct tlstall_event *event_at(struct tlstall_event *ring, uint64_t at)
+{
+	if (at && at % EVENTS_AHEAD == 0)
+		mapping_ahead(&ring[at], EVENTS_AHEAD * sizeof(*ring));
+	return &ring[at];
+}
+
 struct recorder_place recorder_reserve(struct tlstall_handshake *slot, bool opening)
 {
 	struct tlstall_header *h = mapping.header;
@@ -144,8 +160,8 @@ struct recorder_place recorder_reserve(struct tlstall_handshake *slot, bool open
 	position =
 		__atomic_fetch_add(opening ? &h->opening_head : &h->rest_head, 1, __ATOMIC_RELAXED);
 	place.commit = (uint32_t)(position + 1);
-	place.event = opening ? &mapping.opening[position & mapping.opening_mask]
-			      : &mapping.rest[position & mapping.rest_mask];
+	place.event = opening ? event_at(mapping.opening, position & mapping.opening_mask)
+			      : event_at(mapping.rest, position & mapping.rest_mask);
 	__atomic_store_n(&place.event->commit, 0, __ATOMIC_RELAXED);
 	__atomic_thread_fence(__ATOMIC_RELEASE);
 	place.event->slot =
