@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import tempfile
 
 import pytest
@@ -26,6 +27,9 @@ def pytest_terminal_summary(terminalreporter):
 
 
 def pytest_configure(config):
+    # a job in the background has them ignored, and so would every program that a test starts
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     config.addinivalue_line("markers", "coverage(way, program, answer='seen'): "
                             "a cell of doc/COVERAGE.md, and what it says when the test passes")
 
