@@ -274,6 +274,20 @@ static void separate_debug_file(void **state)
 	check_trace(&own, command);
 }
 
+/* clang leaves this table out. */
+static void no_address_ranges(void **state)
+{
+	const char *directory = *state;
+	struct own own = own_module();
+	char command[PATH_MAX];
+
+	snprintf(command, sizeof(command), "objcopy --remove-section .debug_aranges %s %%s/program",
+		 own.module.path);
+	system_or_fail(command, directory);
+	snprintf(own.module.path, sizeof(own.module.path), "%s/program", directory);
+	check_trace(&own, NAME_OF_HERE " (program)");
+}
+
 /* ---- form ------------------------------------------------------------------------ */
 
 static void forms(void **state)
@@ -304,7 +318,8 @@ int main(void)
 		cmocka_unit_test(names_of_a_process),	cmocka_unit_test(beyond_the_size),
 		cmocka_unit_test(names_of_cxx),		cmocka_unit_test(names_of_a_trace),
 		cmocka_unit_test(another_build),	cmocka_unit_test(no_such_file),
-		scratch_unit_test(separate_debug_file), cmocka_unit_test(forms),
+		scratch_unit_test(separate_debug_file), scratch_unit_test(no_address_ranges),
+		cmocka_unit_test(forms),
 	};
 
 	find_me_here(0);

@@ -312,10 +312,25 @@ static void find_function(struct symbols *symbols, Dwfl_Module *module, uint64_t
 	out->offset = offset + (address - at);
 }
 
+/* libdwfl finds a unit by .debug_aranges, which clang leaves out. */
+static const char *find_in_units(Dwfl_Module *module, uint64_t at, int *number)
+{
+	Dwarf_Addr bias;
+	Dwarf_Die *unit = NULL;
+	Dwarf_Line *line = NULL;
+
+	while (!line && (unit = dwfl_module_nextcu(module, unit, &bias))) {
+		if (dwarf_haspc(unit, at - bias) > 0)
+			line = dwarf_getsrc_die(unit, at - bias);
+	}
+	return line && !dwarf_lineno(line, number) ? dwarf_linesrc(line, NULL, NULL) : NULL;
+}
+
 static void find_line(Dwfl_Module *module, uint64_t at, struct symbol *out)
 {
 	Dwfl_Line *line = dwfl_module_getsrc(module, at);
-	const char *path = line ? dwfl_lineinfo(line, NULL, &out->line, NULL, NULL, NULL) : NULL;
+	const char *path = line ? dwfl_lineinfo(line, NULL, &out->line, NULL, NULL, NULL)
+				: find_in_units(module, at, &out->line);
 	const char *slash = path ? strrchr(path, '/') : NULL;
 
 	if (path && out->line > 0)
