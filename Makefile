@@ -42,7 +42,8 @@ TOOL_CFLAGS  = $(shell pkg-config --cflags $(TOOL_PACKAGES)) -Itools -fPIE
 TOOL_LIBS    = $(shell pkg-config --libs $(TOOL_PACKAGES))
 
 .PHONY: all deps demo check install uninstall clean help
-all: $(if $(SANITIZE),$(BUILD)/libtlstall.so $(BUILD)/tlstall,libtlstall.so tlstall)
+# Those at the top are the usual build's.
+all: $(if $(filter build,$(BUILD)),libtlstall.so tlstall,$(BUILD)/libtlstall.so $(BUILD)/tlstall)
 
 libtlstall.so tlstall: %: $(BUILD)/%
 	cp -f $< $@.new && mv -f $@.new $@
