@@ -10,6 +10,7 @@
 
 #include "command.h"
 #include "diagnosis/facts.h"
+#include "run/json_lines.h"
 #include "run/settings.h"
 #include "view/call.h"
 #include "view/record.h"
@@ -24,38 +25,6 @@ static uint64_t realtime_ns(void)
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
-/* Whether there is room for a line of so many bytes. */
-static bool make_line(struct output *output, size_t size)
-{
-	char *line = size > output->line_room ? realloc(output->line, size) : NULL;
-
-	if (line) {
-		output->line = line;
-		output->line_room = size;
-	}
-	return size <= output->line_room;
-}
-
-static void put_json(struct output *output, json_t *record)
-{
-	/*
-	 * Not json_dumpf(), a locked fwrite() for each token, nor json_dumps(), which
-	 * makes its text anew: they are a tenth of all that a busy run costs.
-	 */
-	size_t size =
-		record ? json_dumpb(record, output->line, output->line_room, JSON_COMPACT) : 0;
-
-	if (size > output->line_room)
-		size = make_line(output, 2 * size)
-			       ? json_dumpb(record, output->line, size, JSON_COMPACT)
-			       : 0;
-	if (size) {
-		fwrite(output->line, 1, size, output->file);
-		putc('\n', output->file);
-	}
-	json_decref(record);
 }
 
 /* ---- calls ----------------------------------------------------------------- */
@@ -150,7 +119,7 @@ static void print_record(struct output *output, struct followed *from,
 		json_object_set_new(record, "ts_ns", json_integer((json_int_t)ns));
 	if (record && late_ns)
 		json_object_set_new(record, "late_ns", json_integer((json_int_t)late_ns));
-	put_json(output, record);
+	json_lines_put(output->file, record);
 }
 
 static void on_call(void *context, struct followed *from, const struct tlstall_event *event,
@@ -200,7 +169,7 @@ static void on_handshake(void *context, struct followed *from, const struct tlst
 	if (output->options->jsonl) {
 		if (bad || output->options->stacks)
 			symbols = followed_symbols(from);
-		put_json(output, record_handshake(&subject, symbols));
+		json_lines_put(output->file, record_handshake(&subject, symbols));
 	} else if (output->options->summary) {
 		summary_handshake(&output->summary, &subject);
 	} else if (bad && paragraphs_want(&output->paragraphs, &subject)) {
@@ -217,7 +186,7 @@ static void on_lost(void *context, struct followed *from, uint64_t count)
 	(void)from;
 	output->lost += count;
 	if (output->options->jsonl)
-		put_json(output, record_lost(count));
+		json_lines_put(output->file, record_lost(count));
 }
 
 static void on_opened(void *context, struct followed *from)
@@ -282,16 +251,20 @@ static int open_file(struct output *output, const char *name)
 
 int output_open(struct output *output, const struct run_options *options)
 {
+	/* standard error has it beyond output_close() */
+	static char buffer[1 << 16];
 	int status;
 
 	memset(output, 0, sizeof(*output));
 	output->options = options;
+	if (options->jsonl)
+		json_lines_begin();
 	output->style = options->style;
 	status = open_file(output, options->output);
 	if (status)
 		return status;
 	/* we flush: each line whole, and not one system call for each */
-	setvbuf(output->file, NULL, _IOFBF, 1 << 16);
+	setvbuf(output->file, buffer, _IOFBF, sizeof(buffer));
 	output->colour = isatty(fileno(output->file)) && !getenv("NO_COLOR");
 	output->paragraphs.colour = output->colour;
 	output->fold = (struct fold){.told = print_run, .context = output};
@@ -353,7 +326,8 @@ int output_close(struct output *output)
 		bad |= fclose(output->file) != 0;
 	fold_free(&output->fold);
 	paragraphs_free(&output->paragraphs);
-	free(output->line);
+	if (output->options->jsonl)
+		json_lines_end();
 	if (bad)
 		complain("what was recorded could not all be written to %s",
 			 output->options->output ? output->options->output : "standard error");

@@ -27,8 +27,6 @@ struct output {
 	unsigned untraced;	     /* processes whose trace could not be made */
 	struct followed *known_from; /* whose handshake is in hand: most calls come in rows */
 	struct tlstall_handshake known;
-	char *line; /* of JSON, while it is made */
-	size_t line_room;
 	struct follow_sink sink;
 };
 
