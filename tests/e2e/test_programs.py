@@ -278,3 +278,16 @@ def test_ktls():
     assert lines[:3] == ["finished 1", "written 1", "read x"]
     if lines[3] != "by the kernel":
         pytest.skip(f"encrypted {lines[3]}; with the option set, the handshake is seen")
+
+
+def test_stacks_of_coroutines():
+    """Each on the stack that it was on: the program's own, or one of its coroutines'."""
+    trace = tracing.traced([tracing.PROGRAMS / "coroutines"], options=["-k"]).trace
+    assert len(trace.handshakes) == 212
+    of_main = 0
+    for handshake in trace.handshakes:
+        names = {frame.split()[0] for frame in handshake.stack}
+        assert "main" not in names or not names & {"near_the_top", "far_below", "deeper"}, handshake.stack
+        of_main += "main" in names
+    # every fifth round, one on the program's own stack
+    assert of_main == 20
