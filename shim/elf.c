@@ -68,12 +68,22 @@ bool elf_object(const struct dl_phdr_info *info, struct elf_object *out)
 	return find_tables(out);
 }
 
+/* Not strcmp(), which is a sanitizer's, and called before its runtime has begun. */
+static bool is_named(const char *a, const char *b)
+{
+	while (*a && *a == *b) {
+		a++;
+		b++;
+	}
+	return *a == *b;
+}
+
 static void *symbol_at(const struct elf_object *object, uint32_t index, const char *name)
 {
 	const ElfW(Sym) *symbol = &object->symbols[index];
 
 	if (symbol->st_shndx == SHN_UNDEF || !symbol->st_value ||
-	    strcmp(object->strings + symbol->st_name, name))
+	    !is_named(object->strings + symbol->st_name, name))
 		return NULL;
 	return (void *)(object->bias + symbol->st_value);
 }
@@ -232,6 +242,21 @@ void *elf_find(const char *name)
 
 	elf_each(find_in, &search);
 	return search.found;
+}
+
+void *elf_find_early(const char *name)
+{
+	bool begun = false;
+
+	for (const struct link_map *map = _r_debug.r_map; map; map = map->l_next) {
+		struct elf_object object = {.bias = map->l_addr, .dynamic = map->l_ld};
+		void *found = begun && find_tables(&object) ? elf_symbol(&object, name) : NULL;
+
+		if (found)
+			return found;
+		begun |= elf_is_own((uintptr_t)map->l_ld);
+	}
+	return NULL;
 }
 
 static int read_adds(struct dl_phdr_info *info, size_t size, void *data)

@@ -54,6 +54,11 @@ bool elf_each(bool (*visit)(const struct elf_object *object, void *context), voi
 /* The first definition of all, and the first one behind this library. NULL: none. */
 void *elf_first(const char *name);
 void *elf_find(const char *name);
+/*
+ * The same before the program has begun: by the loader's list, without its lock, and without
+ * a function of libc, all of which may be a sanitizer's that is not fit to be called yet.
+ */
+void *elf_find_early(const char *name);
 /* Count objects ever loaded and unloaded; equal numbers: nothing happened in between. */
 uint64_t elf_loads(void);
 uint64_t elf_unloads(void);

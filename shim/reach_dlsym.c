@@ -29,7 +29,8 @@ static void *no_symbol(void)
 /* By its symbol table: the version of these symbols is not the same in all glibcs. */
 void reach_resolve(void)
 {
-	void *dlvsym_address = elf_find("dlvsym"), *dlsym_address = elf_find("dlsym");
+	void *(*find)(const char *name) = settings.known ? elf_find : elf_find_early;
+	void *dlvsym_address = find("dlvsym"), *dlsym_address = find("dlsym");
 
 	if (!dlvsym_address)
 		dlvsym_address = (void *)no_symbol;
@@ -39,12 +40,29 @@ void reach_resolve(void)
 	__atomic_store_n(&reach_real_dlsym, (dlsym_function *)dlsym_address, __ATOMIC_RELEASE);
 }
 
+/* What was found before our constructor ran; beside what that touches. */
+static void *found_early __attribute__((section(".data")));
+
+/*
+ * Sanitizers look for hundreds of functions before their runtime is fit to be called, and not
+ * even strcmp() may be, which is theirs. None of those is libssl's.
+ */
+static bool is_too_early(const char *name)
+{
+	return !settings.known &&
+	       !(name[0] == 'S' && name[1] == 'S' && name[2] == 'L' && name[3] == '_');
+}
+
 static void *redirect(void *found, const char *name)
 {
 	void *wrapper;
 
 	if (!found)
 		return NULL;
+	if (is_too_early(name)) {
+		found_early = found;
+		return found;
+	}
 	settings_read();
 	/* a plugin was loaded, and is asked for its entry point before it runs */
 	if (settings.reach & REACH_GOT)
@@ -84,4 +102,12 @@ void *reach_wrapper(const char *name)
 			return table[i].wrapper;
 	}
 	return NULL;
+}
+
+/* A library's constructor may have opened a plugin. */
+__attribute__((constructor)) static void catch_up(void)
+{
+	settings_read();
+	if (found_early && (settings.reach & REACH_GOT))
+		reach_got(found_early);
 }

@@ -28,6 +28,22 @@ def test_transitive(built, port):
     test_reach.seen([built("linked.c", str(library)), port], function="SSL_connect")
 
 
+def test_plugin_opened_in_a_constructor(built, port):
+    """It binds to its own libssl, and is found before our constructor has run."""
+    plugin = built("plugin.c", "-shared", "-fPIC", "-lssl")
+    library = built("early.c", "-shared", "-fPIC", "-ldl")
+    test_reach.seen([built("linked.c", str(library)), port], env={"PLUGIN": str(plugin)},
+                    function="SSL_connect")
+
+
+@pytest.mark.parametrize("options", [("-fsanitize=address", "-static-libasan"), ("-fsanitize=thread",)],
+                         ids=lambda options: options[0].split("=")[1])
+def test_sanitizers(options, built, port):
+    """Their runtime looks for functions, and has taken over libc's, before it can be called."""
+    program = built("linked.c", PLUGIN, "-lssl", *options)
+    test_reach.seen([program, port], env={"ASAN_OPTIONS": "detect_leaks=0"}, function="SSL_connect")
+
+
 def unseen(argv, reason):
     """Nothing is recorded, its user sees the same, and `check` says why."""
     plain = tracing.run(argv)
