@@ -70,6 +70,12 @@ static void read_comm(char comm[16])
 	comm[15] = '\0';
 }
 
+/* Not what the header says, which others may write. */
+static uint64_t size_of_file(void)
+{
+	return settings.size & ~4095ull;
+}
+
 /* ---- layout --------------------------------------------------------------- */
 
 struct layout {
@@ -239,7 +245,7 @@ static void create(void)
 	if (!make_identity())
 		return;
 	clock_choose();
-	layout = plan(settings.size & ~4095ull);
+	layout = plan(size_of_file());
 	start_time = read_start_time();
 	base = file_create(start_time, layout.size, &image);
 	if (!base)
@@ -295,7 +301,7 @@ bool mapping_make(void)
 void mapping_ahead(void *from, size_t size)
 {
 	uintptr_t start = (uintptr_t)from & ~4095ul, end = (uintptr_t)from + size;
-	uintptr_t limit = (uintptr_t)mapping.header + mapping.header->file_size;
+	uintptr_t limit = (uintptr_t)mapping.header + size_of_file();
 
 	madvise((void *)start, (end < limit ? end : limit) - start, MADV_POPULATE_WRITE);
 }
