@@ -3,10 +3,13 @@
 #   make              libtlstall.so and tlstall
 #   make demo         installs what is missing, builds, shows a real stall and its diagnosis
 #   make check        installs what is missing, builds, runs all tests
+#   make deb          Debian packages, in build/deb
+#   make dist         one archive that runs where it is unpacked, in build/dist
 #   make help         every target
 
 CC      ?= cc
 PREFIX  ?= /usr/local
+LIBDIR  ?= $(PREFIX)/lib
 DESTDIR ?=
 BUILD   ?= build$(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))
 comma   := ,
@@ -19,7 +22,7 @@ HARDEN   := -fstack-protector-strong -fstack-clash-protection
 CFLAGS   ?= -O2 -g
 ALL_CFLAGS := -std=gnu11 $(WARN) $(CFLAGS) $(HARDEN) -MMD -MP -Iinclude \
               -D_GNU_SOURCE -DTLSTALL_VERSION='"$(VERSION)"' \
-              $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer) \
+              $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -Wno-tsan) \
               $(if $(findstring -O0,$(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 ALL_LDFLAGS := $(LDFLAGS) -Wl,-z,relro,-z,now,-z,noexecstack $(if $(SANITIZE),-fsanitize=$(SANITIZE))
 
@@ -28,20 +31,25 @@ ALL_LDFLAGS := $(LDFLAGS) -Wl,-z,relro,-z,now,-z,noexecstack $(if $(SANITIZE),-f
 SHIM_SOURCES := shim/settings.c $(filter-out shim/settings.c,$(sort $(wildcard shim/*.c shim/*.S)))
 TOOL_SOURCES := $(sort $(wildcard tools/*.c tools/*/*.c))
 SHIM_OBJECTS := $(SHIM_SOURCES:%=$(BUILD)/%.o)
-TOOL_OBJECTS := $(TOOL_SOURCES:%=$(BUILD)/%.o)
+OTLP := $(BUILD)/tools/formats/otlp.pb-c
+TOOL_OBJECTS := $(TOOL_SOURCES:%=$(BUILD)/%.o) $(OTLP).c.o
 
-# The shim is built for the oldest glibc it meets and needs libc alone.
-SHIM_CFLAGS := -fPIC -fvisibility=hidden -ftls-model=initial-exec -fno-plt
-SHIM_LDFLAGS := -shared -Wl,-soname,libtlstall.so -Wl,-z,defs -Wl,-z,nodelete -Wl,-Bsymbolic-functions \
+# The shim is built for the oldest glibc it meets, and for musl; it needs libc alone, and of that what
+# both have: so it has none of the functions that _FORTIFY_SOURCE calls.
+SHIM_CFLAGS := -U_FORTIFY_SOURCE -fPIC -fvisibility=hidden -ftls-model=initial-exec -fno-plt -fasynchronous-unwind-tables
+# Sorted by name, .bss.large comes behind .bss: see shim/large.h.
+SHIM_LDFLAGS := -shared -Wl,--sort-section=name -Wl,-soname,libtlstall.so -Wl,-z,defs -Wl,-z,nodelete -Wl,-Bsymbolic-functions \
                 -Wl,--version-script,$(BUILD)/shim/exports.map -Wl,--as-needed
 # Parts of libc of their own before glibc 2.34, nothing since.
 LIBC_LIBS := -lpthread -ldl
 
-TOOL_PACKAGES := jansson libdw libelf libunwind-generic libunwind ncursesw smartcols zlib
-TOOL_CFLAGS  = $(shell pkg-config --cflags $(TOOL_PACKAGES)) -Itools -fPIE
+TOOL_PACKAGES := jansson libdw libelf libunwind-generic libunwind ncursesw smartcols sqlite3 zlib libprotobuf-c babeltrace2
+# Loaded when they are needed: see tools/late.h.
+LATE_PACKAGES := libmicrohttpd libcurl
+TOOL_CFLAGS  = $(shell pkg-config --cflags $(TOOL_PACKAGES) $(LATE_PACKAGES)) -Itools -fPIE
 TOOL_LIBS    = $(shell pkg-config --libs $(TOOL_PACKAGES))
 
-.PHONY: all deps demo check install uninstall clean help
+.PHONY: all deps demo check install uninstall deb dist clean help
 # Those at the top are the usual build's.
 all: $(if $(filter build,$(BUILD)),libtlstall.so tlstall,$(BUILD)/libtlstall.so $(BUILD)/tlstall)
 
@@ -59,30 +67,58 @@ $(BUILD)/shim/exports.map: shim/functions.def shim/exports.awk
 	@mkdir -p $(@D)
 	awk -f shim/exports.awk shim/functions.def > $@.new && mv $@.new $@
 
+# Sanitizers look for functions, and call them, before their runtime can be called: these run then.
+EARLY := elf reach_dlsym signals signals_real guard ask
+$(EARLY:%=$(BUILD)/shim/%.c.o): ALL_CFLAGS := $(filter-out -fsanitize=%,$(ALL_CFLAGS))
 $(BUILD)/shim/%.c.o: shim/%.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(SHIM_CFLAGS) -c $< -o $@
 
 $(BUILD)/shim/%.S.o: shim/%.S
 	@mkdir -p $(@D)
-	$(CC) -g -Iinclude -fPIC -MMD -MP -c $< -o $@
+	$(CC) $(CFLAGS) -Iinclude -fPIC -MMD -MP -c $< -o $@
+
+# A clock that says less is wrong.
+$(BUILD)/tools/diagnosis/cause_certificate.c.o: ALL_CFLAGS += -DTLSTALL_BUILT=$(or $(SOURCE_DATE_EPOCH),$(shell date +%s))ull
 
 $(BUILD)/tools/%.c.o: tools/%.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(TOOL_CFLAGS) -c $< -o $@
+
+# Where the shim is, seen from the tool's prefix.
+$(BUILD)/tools/check/check.c.o $(BUILD)/fuzz/tools/check/check.c.o: ALL_CFLAGS += -DTLSTALL_LIBDIR='"$(patsubst $(PREFIX)/%,%,$(LIBDIR))"'
+
+# Runs where there is no libc, no stack of ours and no sanitizer: see tools/look/stub.h.
+$(BUILD)/tools/look/stub.c.o $(BUILD)/tools/attach/stub.c.o: TOOL_CFLAGS += -O2 -fno-builtin -fno-jump-tables -fno-stack-protector -fno-sanitize=all
+
+# The messages of OpenTelemetry's protocol.
+$(OTLP).c: tools/formats/otlp.proto
+	@mkdir -p $(@D)
+	protoc-c --proto_path=$(<D) --c_out=$(@D) $(<F)
+$(OTLP).h: $(OTLP).c ;
+$(OTLP).c.o: $(OTLP).c
+	$(CC) $(filter-out -Wconversion -Wshadow,$(ALL_CFLAGS)) $(TOOL_CFLAGS) -c $< -o $@
+$(BUILD)/tools/formats/otlp.c.o: $(OTLP).h
+$(BUILD)/tools/formats/otlp.c.o: TOOL_CFLAGS += -I$(BUILD)/tools/formats
 
 # The viewer's files are embedded by the assembler, which tells make nothing of them.
 CHART_JS ?= /usr/share/javascript/chart.js/chart.min.js
 $(BUILD)/tools/web/assets.c.o: ALL_CFLAGS += -DCHART_JS='"$(CHART_JS)"'
 $(BUILD)/tools/web/assets.c.o: $(wildcard tools/web/*.html tools/web/*.css tools/web/*.js) $(CHART_JS)
 
-PAGES := $(sort $(wildcard doc/*.1 doc/*.7))
+PAGES := $(sort $(wildcard doc/*.1 doc/*.5 doc/*.7))
+BASH_COMPLETION := share/bash-completion/completions/tlstall
+ZSH_COMPLETION  := share/zsh/site-functions/_tlstall
+FISH_COMPLETION := share/fish/vendor_completions.d/tlstall.fish
 
 install: all
 	install -D -m 755 $(BUILD)/tlstall $(DESTDIR)$(PREFIX)/bin/tlstall
-	install -D -m 755 $(BUILD)/libtlstall.so $(DESTDIR)$(PREFIX)/lib/tlstall/libtlstall.so
+	install -D -m 755 $(BUILD)/libtlstall.so $(DESTDIR)$(LIBDIR)/tlstall/libtlstall.so
 	install -d $(DESTDIR)$(PREFIX)/include/tlstall
 	install -m 644 include/tlstall/*.h $(DESTDIR)$(PREFIX)/include/tlstall/
+	install -D -m 644 tools/completions/tlstall.bash $(DESTDIR)$(PREFIX)/$(BASH_COMPLETION)
+	install -D -m 644 tools/completions/_tlstall $(DESTDIR)$(PREFIX)/$(ZSH_COMPLETION)
+	install -D -m 644 tools/completions/tlstall.fish $(DESTDIR)$(PREFIX)/$(FISH_COMPLETION)
 	for page in $(PAGES); do \
 		install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit; \
 	done
@@ -90,7 +126,14 @@ install: all
 uninstall:
 	for page in $(PAGES); do rm -f $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; done
 	rm -f $(DESTDIR)$(PREFIX)/bin/tlstall
-	rm -rf $(DESTDIR)$(PREFIX)/lib/tlstall $(DESTDIR)$(PREFIX)/include/tlstall
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,$(BASH_COMPLETION) $(ZSH_COMPLETION) $(FISH_COMPLETION))
+	rm -rf $(DESTDIR)$(LIBDIR)/tlstall $(DESTDIR)$(PREFIX)/include/tlstall
+
+deb:
+	@tests/deb/build $(BUILD)/deb
+
+dist:
+	@tests/dist/build $(BUILD)/dist
 
 clean:
 	rm -rf build build-* libtlstall.so tlstall

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Around every real call: enter and leave. Here are the errno guard, nesting,
- * the clock, and the decision what is looked at. Dormant, a call costs finding
- * its libssl, two loads and a branch.
+ * The frame around every real call: enter and leave. It preserves errno, tracks nesting, reads the
+ * clock, and decides what is observed. A dormant call costs finding its libssl, two loads and a
+ * branch.
  */
 #ifndef SHIM_CALL_H
 #define SHIM_CALL_H
@@ -12,7 +12,14 @@
 
 #include "libssl.h"
 #include "mapping.h"
+#include "tlstall/vocabulary.h"
 #include "track.h"
+
+/* The op that a thread is in: its object's track, and its place on the stack. */
+struct inside {
+	uint64_t token;
+	uintptr_t frame; /* 0: none */
+};
 
 struct call {
 	const struct libssl *lib;
@@ -23,13 +30,18 @@ struct call {
 	uint64_t ticks;
 	uint32_t stale_error;
 	uint8_t function; /* enum function_id */
+	struct inside outer;
 };
 
-/* The slow halves; see the inline ones below. */
+/* The slow halves, call.c and leave.c; see the inline ones below. */
 bool call_enter(struct call *call);
 int call_leave(struct call *call, int ret);
-/* Asks the real function and records its answer. */
-int call_get_error(const SSL *ssl, int ret);
+
+/* A call that waits for the peer, as far as we know. */
+static inline bool call_may_block(const struct tlstall_handshake *slot)
+{
+	return slot->read.blocking && !tlstall_is_in_memory(&slot->read);
+}
 
 static inline bool call_moves_data(uint8_t function)
 {
@@ -37,7 +49,7 @@ static inline bool call_moves_data(uint8_t function)
 	       libssl_kind(function) == TLSTALL_KIND_WRITE;
 }
 
-/* Reads and writes of a finished handshake: a look at the phase and no more. */
+/* Reads and writes after a finished handshake only check the phase. */
 static inline bool call_is_over(struct track *track, uint8_t function)
 {
 	if (track->phase != PHASE_DONE &&
@@ -48,8 +60,8 @@ static inline bool call_is_over(struct track *track, uint8_t function)
 }
 
 /*
- * Where to forward a call of which nothing is to be recorded, where that is soon seen:
- * when we are dormant, and for reads and writes after the handshake. Else NULL.
+ * Where to forward a call that is not recorded, if that is quickly known: while dormant, and for
+ * reads and writes after the handshake. Otherwise NULL.
  */
 static inline const struct libssl *call_forward(const SSL *ssl, enum function_id function)
 {
@@ -64,11 +76,21 @@ static inline const struct libssl *call_forward(const SSL *ssl, enum function_id
 	return track && call_is_over(track, (uint8_t)function) ? lib : NULL;
 }
 
-/* False: nothing is to be recorded. `from` is where the wrapper returns to. */
+/*
+ * What libssl calls through its own PLT inside a recorded op: SSL_connect calls SSL_do_handshake.
+ */
+static inline bool call_is_inner(const struct libssl *lib, const SSL *ssl, uintptr_t from)
+{
+	const struct track *track = track_near(ssl);
+
+	return track && track_is_inside(track) && from - lib->start < lib->size;
+}
+
+/* False: do not record it. `from` is where the wrapper returns to. */
 static inline bool call_begin(struct call *call, const struct libssl *lib, const SSL *ssl,
 			      enum function_id function, uintptr_t from)
 {
-	if (control->mode == TLSTALL_MODE_OFF)
+	if (control->mode == TLSTALL_MODE_OFF || call_is_inner(lib, ssl, from))
 		return false;
 	*call = (struct call){.lib = lib, .ssl = ssl, .from = from, .function = (uint8_t)function};
 	return call_enter(call);
@@ -77,11 +99,7 @@ static inline bool call_begin(struct call *call, const struct libssl *lib, const
 /* The object of this thread's last op. */
 extern __thread const SSL *call_last_op;
 
-/* From the info callback: a state of a handshake that an op of ours drives. False: not that. */
-bool call_state(struct track *track, const SSL *ssl, int where);
-/* From the info callback: all the rest. */
-void call_info(const struct libssl *lib, const SSL *ssl, int where, int ret);
-/* An op that is known by what the info callback said of it alone. */
+/* An op that is known only from the info callback. */
 void call_internal(struct track *track, const SSL *ssl, int ret);
 
 #endif

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the info callback tells: states, alerts, and handshakes that no op of ours drives. */
+/* States, alerts, and handshakes that no op of ours drives. */
+#include "callback.h"
+
 #include "attempt.h"
 #include "call.h"
 #include "clock.h"
@@ -36,7 +38,7 @@ static void on_start(const struct libssl *lib, const SSL *ssl)
 	if (!track || track->phase == PHASE_RUNNING ||
 	    (post_handshake && track->phase != PHASE_NEW))
 		return;
-	slot = attempt_begin(track, ssl, clock_ticks(), TLSTALL_ROLE_UNKNOWN);
+	slot = attempt_begin(track, ssl, clock_ticks(), TLSTALL_ROLE_UNKNOWN, false);
 	if (!slot)
 		return;
 	if (!track_is_inside(track))
@@ -61,20 +63,16 @@ static void note_alert(struct tlstall_handshake *slot, int where, int ret)
 			mapping_ticks_per_ms(now));
 }
 
-bool call_state(struct track *track, const SSL *ssl, int where)
+void callback_state(const struct track *track, const SSL *ssl)
 {
 	struct tlstall_handshake *slot = track->slot;
 
-	if ((where & SSL_CB_ALERT) || !slot || !track_is_inside(track) ||
-	    track->phase != PHASE_RUNNING || attempt_is_inherited(track) ||
-	    !recorder_holds(slot, track->number))
-		return false;
-	if ((where & SSL_CB_LOOP) && slot->outcome != TLSTALL_OUTCOME_OK)
+	/* another one's, where the file took the place of a lost one */
+	if (__atomic_load_n(&slot->number, __ATOMIC_ACQUIRE) == track->number)
 		handshake_state(slot, observe_state(track->lib, ssl), clock_ticks());
-	return true;
 }
 
-void call_info(const struct libssl *lib, const SSL *ssl, int where, int ret)
+void callback_info(const struct libssl *lib, const SSL *ssl, int where, int ret)
 {
 	struct track *track;
 	struct tlstall_handshake *slot;

@@ -13,12 +13,22 @@
 uint32_t clock_source = TLSTALL_CLOCK_MONOTONIC;
 uint32_t clock_rough_per_us = 1000;
 
-static uint64_t nanoseconds(clockid_t id)
+static inline uint64_t nanoseconds(clockid_t id)
 {
 	struct timespec now = {0};
 
 	clock_gettime(id, &now);
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+uint64_t clock_monotonic_ns(void)
+{
+	return nanoseconds(CLOCK_MONOTONIC);
+}
+
+uint64_t clock_realtime_ns(void)
+{
+	return nanoseconds(CLOCK_REALTIME);
 }
 
 uint64_t clock_cpu_ns(void)
@@ -29,50 +39,53 @@ uint64_t clock_cpu_ns(void)
 #if defined(__x86_64__)
 #define CLOCKSOURCE "/sys/devices/system/clocksource/clocksource0/"
 
-static bool file_has(const char *path, const char *word)
+/* What such a file says, and a blank behind it. */
+static void read_words(const char *path, char text[256])
 {
-	char text[256];
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t size = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	ssize_t size = fd < 0 ? -1 : read(fd, text, 254);
 
 	if (fd >= 0)
 		close(fd);
-	if (size <= 0)
-		return false;
-	text[size] = '\0';
-	return strstr(text, word);
+	if (size > 0 && text[size - 1] == '\n')
+		size--;
+	strcpy(text + (size > 0 ? size : 0), " ");
 }
 
-/* CPUID 0x80000007, EDX bit 8: the TSC runs at one rate in all power states. */
+/*
+ * CPUID 0x80000007, EDX bit 8: the TSC runs at one rate in all power states. Every processor of
+ * 64 bits has that leaf. In a virtual machine the host is asked, which takes 6 us and more.
+ */
 static bool tsc_is_invariant(void)
 {
 	unsigned eax, ebx, ecx, edx;
 
-	return __get_cpuid(0x80000007, &eax, &ebx, &ecx, &edx) && (edx & (1u << 8));
+	__cpuid(0x80000007, eax, ebx, ecx, edx);
+	return edx & (1u << 8);
 }
 
 /*
- * The kernel lists the TSC as available only while it has found no fault with
- * it. kvm-clock and Hyper-V's page are the TSC with the host's scale applied.
+ * The kernel lists the TSC as available, and keeps time by it, only while it has found no
+ * fault with it. kvm-clock and Hyper-V's page are the TSC with the host's scale applied.
  */
 static bool kernel_trusts_tsc(void)
 {
-	static const char *const by_tsc[] = {"tsc", "kvm-clock", "hyperv_clocksource_tsc_page"};
+	char text[256];
 
-	if (!file_has(CLOCKSOURCE "available_clocksource", "tsc"))
+	read_words(CLOCKSOURCE "current_clocksource", text);
+	if (!strcmp(text, "tsc "))
+		return true;
+	if (strcmp(text, "kvm-clock ") && strcmp(text, "hyperv_clocksource_tsc_page "))
 		return false;
-	for (size_t i = 0; i < sizeof(by_tsc) / sizeof(by_tsc[0]); i++) {
-		if (file_has(CLOCKSOURCE "current_clocksource", by_tsc[i]))
-			return true;
-	}
-	return false;
+	read_words(CLOCKSOURCE "available_clocksource", text);
+	return !strncmp(text, "tsc ", 4) || strstr(text, " tsc ");
 }
 #endif
 
 void clock_choose(void)
 {
 #if defined(__x86_64__)
-	if (tsc_is_invariant() && kernel_trusts_tsc()) {
+	if (kernel_trusts_tsc() && tsc_is_invariant()) {
 		clock_source = TLSTALL_CLOCK_TSC;
 		clock_rough_per_us = 2500;
 	}

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The cheapest clock that is right: the CPU's counter where the kernel itself
- * keeps time by it, else CLOCK_MONOTONIC. Readers turn ticks into time with
- * the pairs that the header carries.
+ * The cheapest correct clock: the CPU's counter if the kernel itself keeps time by it, otherwise
+ * CLOCK_MONOTONIC. Readers convert ticks with the clock pairs in the header.
  */
 #ifndef SHIM_CLOCK_H
 #define SHIM_CLOCK_H
 
 #include <stdint.h>
+#include <string.h>
 #include <time.h>
 
 #include "tlstall/trace.h"
@@ -27,13 +27,10 @@ struct tlstall_clock_pair clock_pair(void);
 /* Nanoseconds of CPU time of the calling thread. */
 uint64_t clock_cpu_ns(void);
 
-static inline uint64_t clock_monotonic_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
+/* Not inline, so that callers that use the CPU's counter need no room on the stack. */
+uint64_t clock_monotonic_ns(void);
+/* Since the epoch. */
+uint64_t clock_realtime_ns(void);
 
 static inline uint64_t clock_ticks(void)
 {
@@ -49,7 +46,20 @@ static inline uint64_t clock_ticks(void)
 	return clock_monotonic_ns();
 }
 
-/* A rough length, right within a factor of four on any machine: for thresholds. */
+/*
+ * Ticks as a float, computed with integers only: floating-point rounding would set FE_INEXACT,
+ * which the program can read, or for which it may have enabled SIGFPE.
+ */
+static inline void clock_store(float *to, uint64_t ticks)
+{
+	int shift = ticks ? 63 - __builtin_clzll(ticks) : 0;
+	uint32_t mantissa = shift < 24 ? (uint32_t)ticks << (24 - shift) : (uint32_t)(ticks >> (shift - 24));
+	uint32_t bits = ticks ? ((uint32_t)(126 + shift) << 23) + ((mantissa + 1) >> 1) : 0;
+
+	memcpy(to, &bits, sizeof(bits));
+}
+
+/* A rough duration, correct within a factor of four on any machine: for thresholds. */
 static inline uint64_t clock_rough_ticks(uint64_t microseconds)
 {
 	return microseconds * clock_rough_per_us;

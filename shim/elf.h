@@ -9,6 +9,7 @@
 
 #include <link.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct elf_object {
@@ -27,11 +28,18 @@ struct elf_object {
 
 /* False for an object without dynamic section or hash table. */
 bool elf_object(const struct dl_phdr_info *info, struct elf_object *out);
+/* Its parts: the mapped range by the program headers, tables by the dynamic section. */
+void elf_measure(struct elf_object *object);
+bool elf_tables(struct elf_object *object);
 /* The address of a defined function or object, or NULL. */
 void *elf_symbol(const struct elf_object *object, const char *name);
+/* Its entry in the table, with the size. */
+const ElfW(Sym) * elf_entry(const struct elf_object *object, const char *name);
+/* Whether it needs that symbol from other objects. Slow: not for frequent use. */
+bool elf_imports(const struct elf_object *object, const char *name);
 /* DT_SONAME, or "". */
 const char *elf_soname(const struct elf_object *object);
-/* What a dynamic tag holds; 0 and NULL: it is not there. */
+/* The value of a dynamic tag; 0 and NULL: absent. */
 uint64_t elf_value(const struct elf_object *object, int64_t tag);
 const void *elf_pointer(const struct elf_object *object, int64_t tag);
 bool elf_needs(const struct elf_object *object, const char *soname);
@@ -39,36 +47,44 @@ bool elf_needs(const struct elf_object *object, const char *soname);
 bool elf_is_own(uintptr_t address);
 
 /*
- * Walks over the loaded objects hold a lock of the loader. A fork in the middle of one
- * would leave it locked in the child for ever: fork waits for those under way, which
- * takes microseconds. Walks that can be done without (unwinding) ask first, by
- * elf_walk_enter(), and are refused meanwhile.
+ * Walks over the loaded objects hold a lock of the loader. A fork during a walk would leave it
+ * locked in the child forever: fork therefore waits for walks in progress, which takes
+ * microseconds, and the child forgets those that began since.
  */
-bool elf_walk_enter(void);
-void elf_walk_leave(void);
-void elf_pause_walks(void);
-void elf_resume_walks(bool in_child);
+void elf_await_walks(void);
+void elf_forget_walks(void);
 
 /* Calls visit for each loaded object until it returns true; returns that. */
 bool elf_each(bool (*visit)(const struct elf_object *object, void *context), void *context);
-/* The first definition of all, and the first one behind this library. NULL: none. */
+/*
+ * The first definition of all, and the first one after this library, otherwise in other objects.
+ * NULL: none.
+ */
 void *elf_first(const char *name);
 void *elf_find(const char *name);
+/* The same for many names in one walk. */
+#define ELF_NAME 20
+void elf_find_all(const char names[][ELF_NAME], size_t count, void **found);
+/* The shim comes before libc: the program started with it. */
+bool elf_came_first(void);
 /*
- * The same before the program has begun: by the loader's list, without its lock, and without
- * a function of libc, all of which may be a sanitizer's that is not fit to be called yet.
+ * The same before the program starts: from the loader's list, without its lock, and without
+ * functions of libc, which may be a sanitizer's that cannot be called yet.
  */
 void *elf_find_early(const char *name);
-/* Count objects ever loaded and unloaded; equal numbers: nothing happened in between. */
+/*
+ * Count objects ever loaded, and one, and those unloaded; equal numbers: nothing happened in
+ * between. musl counts neither those that it begins with nor, as there are none, the latter.
+ */
 uint64_t elf_loads(void);
 uint64_t elf_unloads(void);
 
 /*
- * Calls a function while no object is added or taken away, in any namespace; what it
- * returns. It must not take the loader's other lock, which dlopen holds all along.
+ * Calls a function while no object is added or removed, in any namespace, and returns its result.
+ * It must not take the loader's other lock, which dlopen holds throughout.
  */
 bool elf_hold(bool (*call)(void *context), void *context);
-/* Waits until objects that are being loaded now are relocated, as dlsym itself does. */
+/* Waits until objects that are being loaded are relocated, as dlsym itself does. */
 bool elf_settle(void);
 
 /* Whether there are other namespaces, made by dlmopen: what is loaded there is counted too. */

@@ -21,8 +21,6 @@ static uint8_t call_flags(const struct call *call, bool finished)
 	if (slot && slot->read.blocking < 2)
 		flags |=
 			TLSTALL_EV_BLOCKING_KNOWN | (slot->read.blocking ? TLSTALL_EV_BLOCKING : 0);
-	if (slot && (slot->flags & TLSTALL_HS_OVERLAP))
-		flags |= TLSTALL_EV_OVERLAP;
 	if (call->stale_error)
 		flags |= TLSTALL_EV_STALE_QUEUE;
 	if (finished)
@@ -60,7 +58,7 @@ void event_call(const struct call *call, const struct handshake_leave *in, uint3
 
 	event->state = in->state;
 	event->error = in->error;
-	event->duration = (float)(in->ticks - call->ticks);
+	clock_store(&event->duration, in->ticks - call->ticks);
 	event->ret = in->ret;
 	event->ossl_error = in->ossl_error;
 	event->retry = retry;
@@ -77,8 +75,8 @@ void event_foreign(const struct call *call, int ret, uint64_t ticks)
 		begin(TLSTALL_EVENT_CALL, call->function, call->ticks, (uintptr_t)call->ssl, NULL);
 	struct tlstall_event *event = place.event;
 
-	event->error = ret > 0 ? HS_NONE : UINT8_MAX;
-	event->duration = (float)(ticks - call->ticks);
+	event->error = ret > 0 ? TLSTALL_ERROR_NONE : TLSTALL_ERROR_UNKNOWN;
+	clock_store(&event->duration, ticks - call->ticks);
 	event->ret = ret;
 	event->flags = TLSTALL_EV_FOREIGN;
 	event->pending_in = event->pending_out = UINT32_MAX;
@@ -118,9 +116,38 @@ void event_transport(const struct call *call)
 	struct recorder_place place = begin(TLSTALL_EVENT_TRANSPORT, call->function, call->ticks,
 					    (uintptr_t)call->ssl, call->slot);
 
-	place.event->fd = call->slot->read.fd;
-	place.event->bio_name = call->slot->read.name;
+	place.event->fd = call->track->read.fd;
+	place.event->bio_name = call->track->read.name;
 	recorder_commit(place);
+}
+
+void event_packed(struct tlstall_handshake *slot, uint64_t word, uint64_t enter, uint32_t retry)
+{
+	struct recorder_place place = begin(TLSTALL_EVENT_CALL, TLSTALL_PACK_FUNCTION(word), enter,
+					    slot->ssl, slot);
+	struct tlstall_event *event = place.event;
+
+	event->state = TLSTALL_PACK_STATE(word);
+	event->error = TLSTALL_PACK_ERROR(word);
+	clock_store(&event->duration, TLSTALL_PACK_DURATION(word));
+	event->ret = TLSTALL_PACK_RET(word);
+	event->retry = retry;
+	event->tid = slot->tid;
+	if (TLSTALL_PACK_FINISHED(word))
+		event->flags |= TLSTALL_EV_FINISHED;
+	event->pending_in = event->pending_out = UINT32_MAX;
+	recorder_commit(place);
+}
+
+#define LATE_MS 1000
+
+static bool is_bad(const struct tlstall_handshake *slot)
+{
+	uint64_t took = slot->end - slot->start;
+
+	return slot->outcome != TLSTALL_OUTCOME_OK ||
+	       (took > clock_rough_ticks(100000) &&
+		took > LATE_MS * mapping_ticks_per_ms(slot->end));
 }
 
 void event_end(struct tlstall_handshake *slot, uint8_t function)
@@ -131,10 +158,14 @@ void event_end(struct tlstall_handshake *slot, uint8_t function)
 
 	event->state = slot->state;
 	event->error = slot->last_error;
-	event->duration = (float)(slot->end - slot->start);
+	clock_store(&event->duration, slot->end - slot->start);
 	event->ret = slot->outcome;
 	event->ossl_error = slot->ossl_error;
 	event->retry = slot->retries;
+	event->start_low = (uint32_t)slot->start_realtime_ns;
+	event->start_high = (uint32_t)(slot->start_realtime_ns >> 32);
 	recorder_commit(place);
+	if (is_bad(slot))
+		__atomic_fetch_add(&mapping.header->bad_handshakes, 1, __ATOMIC_RELAXED);
 	mapping_keep_time(slot->end);
 }

@@ -11,183 +11,261 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "directory.h"
+#include "large.h"
+#include "layout.h"
+#include "room.h"
 #include "settings.h"
+#include "system.h"
 #include "tlstall/environment.h"
-#include "tlstall/trace.h"
 
-static char path_of_trace[PATH_MAX + 64];
+/* Where there is one: see open_new(). */
+LARGE static char path_of_making[PATH_MAX + 96];
 
-ssize_t file_read_small(const char *path, char *buffer, size_t size)
+/* What the trace is called, from which its path is made when it is needed. */
+static struct {
+	uint32_t pid, image;
+	uint64_t start_time, tag;
+} named;
+
+/* ---- names ----------------------------------------------------------------------- */
+
+static void name_file(char path[PATH_MAX + 96], uint64_t tag, const char *rest)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t got = fd < 0 ? -1 : read(fd, buffer, size - 1);
-
-	if (fd >= 0)
-		close(fd);
-	buffer[got > 0 ? got : 0] = '\0';
-	return got;
+	snprintf(path, PATH_MAX + 96, "%s/%u-%llu-%016llx%s", settings.directory, named.pid,
+		 (unsigned long long)named.start_time, (unsigned long long)tag, rest);
 }
 
-static const char *errno_name(int error)
+static const char *path_of_trace(void)
 {
-	switch (error) {
-	case ENOSPC:
-		return "ENOSPC";
-	case EDQUOT:
-		return "EDQUOT";
-	case EFBIG:
-		return "EFBIG";
-	case EACCES:
-		return "EACCES";
-	case EPERM:
-		return "EPERM";
-	case EROFS:
-		return "EROFS";
-	case ENOENT:
-		return "ENOENT";
-	case ENOMEM:
-		return "ENOMEM";
-	case EMFILE:
-		return "EMFILE";
-	case ENFILE:
-		return "ENFILE";
-	case EEXIST:
-		return "EEXIST";
-	default:
-		return "EIO";
-	}
+	char rest[40] = TLSTALL_TRACE_SUFFIX;
+
+	if (named.image)
+		snprintf(rest, sizeof(rest), "-%u" TLSTALL_TRACE_SUFFIX, named.image);
+	name_file(large_path, named.tag, rest);
+	return large_path;
 }
 
-/* An empty file that says by its name why there is no trace. */
-static void leave_note(uint64_t start_time, int error)
-{
-	char path[PATH_MAX + 64];
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/%d-%llu" TLSTALL_FAILED_INFIX "%s", settings.directory,
-		 getpid(), (unsigned long long)start_time, errno_name(error));
-	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd >= 0)
-		close(fd);
-}
-
-/* The default directory is ours alone, or we do not use it. */
-static bool prepare_directory(void)
-{
-	struct statx st;
-
-	if (!settings.directory[0])
-		return false;
-	if (!settings.directory_is_default)
-		return true;
-	mkdir(settings.directory, 0700);
-	return !statx(AT_FDCWD, settings.directory, AT_SYMLINK_NOFOLLOW, STATX_MODE | STATX_UID,
-		      &st) &&
-	       S_ISDIR(st.stx_mode) && st.stx_uid == geteuid() && !(st.stx_mode & 022);
-}
-
-/* Growing past RLIMIT_FSIZE would raise SIGXFSZ and kill the program. */
-static int allocate(int fd, uint64_t size)
-{
-	struct rlimit limit;
-
-	if (!getrlimit(RLIMIT_FSIZE, &limit) && limit.rlim_cur < size)
-		return EFBIG;
-	return posix_fallocate(fd, 0, (off_t)size);
-}
-
-static char *map_file(const char *path, uint64_t size, int *error)
-{
-	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	void *base = MAP_FAILED;
-
-	if (fd < 0) {
-		*error = errno;
-		return NULL;
-	}
-	*error = allocate(fd, size);
-	if (!*error) {
-		base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-		*error = base == MAP_FAILED ? errno : 0;
-	}
-	close(fd);
-	if (base != MAP_FAILED) {
-		/* else the kernel reads 128 KiB of nothing around each page that we touch */
-		madvise(base, size, MADV_RANDOM);
-		return base;
-	}
-	unlink(path);
-	return NULL;
-}
+/* ---- the image before us ----------------------------------------------------------- */
 
 static bool store(int fd, const void *value, size_t size, uint64_t offset)
 {
 	return pwrite(fd, value, size, (off_t)offset) == (ssize_t)size;
 }
 
-/* The image before us ended with its exec, without a chance to say so. */
-static void end_image(const char *path)
+/*
+ * Nobody else has had this id in this namespace since that time, on this boot. What the file
+ * says its user alone can have written, who may write to it anyway.
+ */
+static bool is_our_own(const struct tlstall_header *h, const struct self *self)
 {
-	const uint32_t yes = 1;
-	const uint64_t now = clock_ticks();
-	struct tlstall_header header;
-	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-
-	if (fd < 0)
-		return;
-	if (pread(fd, &header, sizeof(header), 0) == sizeof(header) &&
-	    header.magic == TLSTALL_MAGIC && !header.exited) {
-		uint64_t first = header.section[TLSTALL_SECTION_PROCESSES].offset;
-
-		if (store(fd, &now, 8, offsetof(struct tlstall_header, exit_ticks)) &&
-		    store(fd, &now, 8, first + offsetof(struct tlstall_process, exit_ticks)) &&
-		    store(fd, &yes, 4, first + offsetof(struct tlstall_process, exited)))
-			store(fd, &yes, 4, offsetof(struct tlstall_header, exited));
-	}
-	close(fd);
+	return h->magic == TLSTALL_MAGIC && h->major == TLSTALL_MAJOR && h->minor >= 3 &&
+	       self->start_time && self->pid_namespace && h->pid == self->pid &&
+	       h->start_time == self->start_time && h->pid_namespace == self->pid_namespace &&
+	       h->time_namespace == self->time_namespace &&
+	       !strncmp(h->boot_id, self->boot_id, sizeof(h->boot_id));
 }
 
-static void name_trace(uint64_t start_time, uint32_t image)
+static void write_end(int fd, const struct tlstall_header *header, uint64_t size)
 {
-	char suffix[16] = "";
+	const uint64_t first = header->section[TLSTALL_SECTION_PROCESSES].offset;
+	const uint32_t yes = 1;
+	const uint64_t now = clock_ticks();
 
-	if (image)
-		snprintf(suffix, sizeof(suffix), "-%u", image);
-	snprintf(path_of_trace, sizeof(path_of_trace), "%s/%d-%llu%s" TLSTALL_TRACE_SUFFIX,
-		 settings.directory, getpid(), (unsigned long long)start_time, suffix);
+	if (first < sizeof(*header) || first > size - sizeof(struct tlstall_process))
+		return;
+	if (store(fd, &now, 8, offsetof(struct tlstall_header, exit_ticks)) &&
+	    store(fd, &now, 8, first + offsetof(struct tlstall_process, exit_ticks)) &&
+	    store(fd, &yes, 4, first + offsetof(struct tlstall_process, exited)))
+		store(fd, &yes, 4, offsetof(struct tlstall_header, exited));
+}
+
+/* It ended with its exec, without a chance to say so. False: that file is not its trace. */
+static bool end_image(const char *path, const struct self *self)
+{
+	LARGE static struct tlstall_header header;
+	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	struct statx st;
+	bool own;
+
+	if (fd < 0)
+		return false;
+	own = !system_statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &st) && S_ISREG(st.stx_mode) &&
+	      st.stx_uid == geteuid() && st.stx_nlink == 1 &&
+	      pread(fd, &header, sizeof(header), 0) == sizeof(header) && is_our_own(&header, self);
+	if (own && !header.exited)
+		write_end(fd, &header, st.stx_size);
+	close(fd);
+	return own;
+}
+
+/* ---- making one -------------------------------------------------------------------- */
+
+/*
+ * The file grows as it is written, and the guard stands where it cannot: what is written at
+ * once is allocated at once, and then a full disk is known. Growing past RLIMIT_FSIZE would
+ * raise SIGXFSZ and kill the program.
+ */
+static int allocate(int fd, uint64_t size)
+{
+	struct rlimit limit;
+
+	if (!getrlimit(RLIMIT_FSIZE, &limit) && limit.rlim_cur < size)
+		return EFBIG;
+	return ftruncate(fd, (off_t)size) ? errno : posix_fallocate(fd, 0, LAYOUT_FIRST);
+}
+
+/*
+ * Without a name where the file system can do that: then nothing stays of it if we are
+ * killed. To name it later takes /proc, which says when we started.
+ */
+static int open_new(struct file *file, const struct self *self)
+{
+	const int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+
+	named.pid = self->pid;
+	named.start_time = self->start_time;
+	file->named = false;
+	file->fd = self->start_time ? open(settings.directory, flags | O_TMPFILE, 0600) : -1;
+	if (file->fd >= 0)
+		return 0;
+	if (self->start_time && errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)
+		return errno;
+	file->named = true;
+	name_file(path_of_making, self_tag(self, true), TLSTALL_MAKING_SUFFIX);
+	file->fd = open(path_of_making, flags | O_CREAT | O_EXCL, 0600);
+	return file->fd < 0 ? errno : 0;
+}
+
+static void give_up(struct file *file)
+{
+	if (file->named)
+		unlink(path_of_making);
+	close(file->fd);
+}
+
+static char *map(struct file *file, uint64_t size, int *reason)
+{
+	void *base = MAP_FAILED;
+
+	*reason = allocate(file->fd, size);
+	if (!*reason) {
+		base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, file->fd, 0);
+		*reason = base == MAP_FAILED ? errno : 0;
+	}
+	if (base == MAP_FAILED) {
+		give_up(file);
+		return NULL;
+	}
+	/* else the kernel reads 128 KiB of nothing around each page that we touch */
+	madvise(base, size, MADV_RANDOM);
+	return base;
+}
+
+static int last_reason;
+
+char *file_make(struct file *file, const struct self *self, uint64_t size)
+{
+	int reason = settings.directory[0] ? directory_prepare(&file->shared_directory) : EPERM;
+	char *base = NULL;
+
+	if (!reason)
+		reason = open_new(file, self);
+	if (!reason)
+		base = map(file, size, &reason);
+	last_reason = reason;
+	if (!base)
+		directory_note(self, reason);
+	return base;
+}
+
+bool file_may_come(void)
+{
+	return last_reason == EMFILE || last_reason == ENFILE || last_reason == ENOMEM;
+}
+
+/* ---- its name ---------------------------------------------------------------------- */
+
+/* Without replacing anything. */
+static int move(const char *from, const char *to)
+{
+	if (!system_renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE))
+		return 0;
+	if (errno != EINVAL && errno != ENOSYS)
+		return errno;
+	return faccessat(AT_FDCWD, to, F_OK, AT_SYMLINK_NOFOLLOW) && !rename(from, to) ? 0 : EEXIST;
+}
+
+static int link_from(const char *descriptors, int fd)
+{
+	char link[40];
+
+	snprintf(link, sizeof(link), "/proc/%s/fd/%d", descriptors, fd);
+	return linkat(AT_FDCWD, link, AT_FDCWD, path_of_trace(), AT_SYMLINK_FOLLOW) ? errno : 0;
+}
+
+static int give_name(const struct file *file)
+{
+	int reason;
+
+	if (file->named)
+		return move(path_of_making, path_of_trace());
+	reason = link_from("self", file->fd);
+	/* of a process whose first thread has ended */
+	return reason == ENOENT ? link_from("thread-self", file->fd) : reason;
 }
 
 /* More than a process that keeps to itself will ever exec programs that shake hands. */
 #define IMAGES 10000
+/* Whoever else takes names of ours is left alone with them. */
+#define STRANGERS 8
 
-static char *create(uint64_t start_time, uint64_t size, uint32_t *image, int *error)
+static int find_name(struct file *file, const struct self *self, struct tlstall_header *header)
 {
-	char *base;
+	int reason = EEXIST, strangers = 0;
 
-	for (*image = 0; *image < IMAGES; ++*image) {
-		name_trace(start_time, *image);
-		base = map_file(path_of_trace, size, error);
-		if (base || *error != EEXIST)
-			return base;
-		end_image(path_of_trace);
+	header->tag = named.tag = self_tag(self, false);
+	for (header->image = 0; header->image < IMAGES && reason == EEXIST; header->image++) {
+		named.image = header->image;
+		reason = give_name(file);
+		if (!reason)
+			return 0;
+		if (reason != EEXIST || end_image(path_of_trace(), self))
+			continue;
+		if (++strangers == STRANGERS)
+			break;
 	}
-	return NULL;
+	header->tag = named.tag = self_tag(self, true);
+	named.image = header->image;
+	return reason == EEXIST ? give_name(file) : reason;
 }
 
-char *file_create(uint64_t start_time, uint64_t size, uint32_t *image)
+bool file_publish(struct file *file, const struct self *self, struct tlstall_header *header)
 {
-	char *base;
-	int error;
+	int reason = find_name(file, self, header);
 
-	if (!prepare_directory())
-		return NULL;
-	base = create(start_time, size, image, &error);
-	if (!base)
-		leave_note(start_time, error);
-	return base;
+	if (reason) {
+		give_up(file);
+		directory_note(self, reason);
+		return false;
+	}
+	close(file->fd);
+	room_take(1);
+	directory_take_note_back();
+	return true;
 }
 
 void file_remove(void)
 {
-	unlink(path_of_trace);
+	if (directory_is_at_its_place() && !unlink(path_of_trace()))
+		room_give_back(1);
+}
+
+/* It took one unit when it was made. */
+void file_stays(uint64_t bytes)
+{
+	uint64_t units = room_units(bytes);
+
+	if (settings.limit && units > 1 && directory_is_at_its_place())
+		room_take(units - 1);
 }

@@ -1,20 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The trace file on disk: its name, its room, and a note when there is none. */
+/* The trace file on disk: its directory, name and room, and a note when there is none. */
 #ifndef SHIM_FILE_H
 #define SHIM_FILE_H
 
+#include <stdbool.h>
 #include <stdint.h>
-#include <sys/types.h>
 
+#include "self.h"
+#include "tlstall/trace.h"
+
+/* A file that is being made: it has no name until it is complete. */
+struct file {
+	int fd;
+	bool named; /* it has another name meanwhile */
+	bool shared_directory;
+};
+
+/* Makes and maps a file; NULL: failed, and left a note of the reason if possible. */
+char *file_make(struct file *file, const struct self *self, uint64_t size);
+/* Whether it may succeed later: it failed for lack of a descriptor or memory. */
+bool file_may_come(void);
 /*
- * Makes and maps a new file; NULL: leaves a note of the reason where it can. *image is
- * the number of traces that this process left before, as other programs.
+ * Gives it its name, after which `tag` and `image` of its header match the name. False: the file is
+ * gone.
  */
-char *file_create(uint64_t start_time, uint64_t size, uint32_t *image);
+bool file_publish(struct file *file, const struct self *self, struct tlstall_header *header);
 /* Removes it: there was nothing to say. */
 void file_remove(void);
-
-/* Reads a small file as text; bytes read or -1. The text always ends. */
-ssize_t file_read_small(const char *path, char *buffer, size_t size);
+/* It stays, and takes about so much. */
+void file_stays(uint64_t bytes);
 
 #endif

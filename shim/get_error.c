@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the program asks SSL_get_error, and whether it asks rightly. */
+#include "get_error.h"
+
 #include <errno.h>
 
 #include "call.h"
 #include "events.h"
+#include "guard.h"
 #include "handshake.h"
+#include "watch.h"
 
-static uint32_t misuse(const struct libssl *lib, const SSL *ssl, const struct track *track, int ret,
-		       int answer)
+static uint32_t misuse(const struct libssl *lib, const SSL *ssl, const struct track *track,
+		       uint32_t tid, int ret, int answer)
 {
 	uint32_t bits = 0;
 
@@ -15,11 +19,11 @@ static uint32_t misuse(const struct libssl *lib, const SSL *ssl, const struct tr
 		return 0;
 	if (ret != track->op_ret)
 		bits |= TLSTALL_MISUSE_RET;
-	if (mapping_tid() != track->op_tid)
+	if (tid != track->op_tid)
 		bits |= TLSTALL_MISUSE_THREAD;
 	else if (call_last_op != ssl)
 		bits |= TLSTALL_MISUSE_OTHER;
-	if ((answer == HS_SSL || answer == HS_SYSCALL) &&
+	if ((answer == TLSTALL_ERROR_SSL || answer == TLSTALL_ERROR_SYSCALL) &&
 	    (uint32_t)lib->ERR_peek_error() != track->op_error_head)
 		bits |= TLSTALL_MISUSE_QUEUE;
 	return bits;
@@ -36,24 +40,32 @@ static void record(const struct libssl *lib, const SSL *ssl, int ret, int answer
 		return;
 	if (track->slot && track->slot->number == track->number)
 		slot = track->slot;
-	bits = misuse(lib, ssl, track, ret, answer);
-	if (slot && slot->status == TLSTALL_SLOT_LIVE &&
-	    track->process == mapping_identity()->process) {
+	bits = misuse(lib, ssl, track, mapping_tid(), ret, answer);
+	if (slot && slot->status == TLSTALL_SLOT_LIVE && track->process == mapping_thread.process) {
 		slot->get_errors++;
 		slot->misuse |= bits;
 		if (bits & TLSTALL_MISUSE_QUEUE)
 			slot->flags |= TLSTALL_HS_SHORT_GET_ERROR;
 	}
-	event_get_error(ssl, slot, ret, answer, bits);
+	/* in mode `watch` it is told of those that need detail */
+	if (control->mode == TLSTALL_MODE_ALL || (slot && !watch_is_compact(slot)))
+		event_get_error(ssl, slot, ret, answer, bits);
 	errno = saved;
 }
 
-int call_get_error(const SSL *ssl, int ret)
+static void guarded_record(const struct libssl *lib, const SSL *ssl, int ret, int answer)
+{
+	guard_enter();
+	record(lib, ssl, ret, answer);
+	guard_leave();
+}
+
+int get_error_ask(const SSL *ssl, int ret)
 {
 	const struct libssl *lib = libssl_of(ssl);
 	int answer = lib->SSL_get_error(ssl, ret);
 
-	if (control->mode == TLSTALL_MODE_ALL)
-		record(lib, ssl, ret, answer);
+	if (control->mode >= TLSTALL_MODE_ALL)
+		guarded_record(lib, ssl, ret, answer);
 	return answer;
 }

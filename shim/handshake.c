@@ -6,27 +6,18 @@ static uint64_t least(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-static bool kernel_knows(const struct tlstall_handshake *h)
-{
-	const struct tlstall_transport *t =
-		h->last_error == HS_WANT_WRITE ? &h->write : &h->read;
-
-	return t->bio_class == TLSTALL_BIO_SOCKET || t->bio_class == TLSTALL_BIO_DATAGRAM ||
-	       t->bio_class == TLSTALL_BIO_FD;
-}
-
 /*
  * How much of a gap the socket had been ready for. The kernel tells when data
- * (or an acknowledgement) came last: a lower bound, as more may lie before it.
+ * (or an acknowledgment) came last: a lower bound, as more may lie before it.
  */
 static uint64_t ready_part(const struct tlstall_handshake *h, uint64_t gap, uint64_t ticks_per_ms,
 			   const struct tlstall_socket *s)
 {
 	if (!s || !s->tcp_state)
 		return 0;
-	if (h->last_error == HS_WANT_READ && s->inq && s->inq != UINT32_MAX)
+	if (h->last_error == TLSTALL_ERROR_WANT_READ && s->inq && s->inq != UINT32_MAX)
 		return least(gap, s->last_data_recv_ms * ticks_per_ms);
-	if (h->last_error == HS_WANT_WRITE && s->outq == 0)
+	if (h->last_error == TLSTALL_ERROR_WANT_WRITE && s->outq == 0)
 		return least(gap, s->last_ack_recv_ms * ticks_per_ms);
 	return 0;
 }
@@ -36,7 +27,7 @@ static void account_gap(struct tlstall_handshake *h, const struct handshake_ente
 	uint64_t gap = in->ticks > h->leave ? in->ticks - h->leave : 0;
 	uint64_t ready = ready_part(h, gap, in->ticks_per_ms, in->socket);
 
-	if (!handshake_is_retry(h->last_error) || !kernel_knows(h)) {
+	if (!tlstall_is_retry(h->last_error) || !handshake_kernel_knows(h)) {
 		h->gap_unknown += gap;
 	} else {
 		h->gap_ready += ready;
@@ -50,6 +41,10 @@ static void account_gap(struct tlstall_handshake *h, const struct handshake_ente
 	h->longest_gap_ready_ms = (uint32_t)(ready / (in->ticks_per_ms ? in->ticks_per_ms : 1));
 	if (in->socket)
 		h->at_gap = *in->socket;
+	h->flags &= ~TLSTALL_HS_GAP_CPU;
+	if (in->gap_cpu_known)
+		h->flags |= TLSTALL_HS_GAP_CPU;
+	h->gap_cpu_ns = in->gap_cpu_ns;
 }
 
 void handshake_enter(struct tlstall_handshake *h, const struct handshake_enter *in)
@@ -80,7 +75,6 @@ static void account_run(struct tlstall_handshake *h, const struct handshake_leav
 	if (h->run > h->longest_run) {
 		h->longest_run = h->run;
 		h->longest_run_error = in->error;
-		h->run_gap_ns = 0; /* the reader divides run_start .. leave by run */
 	}
 }
 
@@ -99,15 +93,15 @@ static void account_call(struct tlstall_handshake *h, const struct handshake_lea
 		h->retries++;
 	else
 		h->first_flight = (uint32_t)in->bytes_out;
-	if (in->error == HS_WANT_READ)
+	if (in->error == TLSTALL_ERROR_WANT_READ)
 		h->want_read++;
-	else if (in->error == HS_WANT_WRITE)
+	else if (in->error == TLSTALL_ERROR_WANT_WRITE)
 		h->want_write++;
-	else if (handshake_is_retry(in->error))
+	else if (tlstall_is_retry(in->error))
 		h->want_other++;
 }
 
-void handshake_end(struct tlstall_handshake *h, enum tlstall_outcome outcome, uint64_t ticks)
+static void handshake_end(struct tlstall_handshake *h, enum tlstall_outcome outcome, uint64_t ticks)
 {
 	h->outcome = (uint8_t)outcome;
 	h->end = ticks;
@@ -137,7 +131,7 @@ static void take_result(struct tlstall_handshake *h, const struct handshake_leav
 
 static bool is_fatal(const struct handshake_leave *in)
 {
-	return !in->finished && in->error != HS_NONE && !handshake_is_retry(in->error);
+	return !in->finished && in->error != TLSTALL_ERROR_NONE && !tlstall_is_retry(in->error);
 }
 
 /* A BIO that forgot to say "retry" had made it fail: it goes on. */
@@ -145,13 +139,18 @@ static void reopen(struct tlstall_handshake *h)
 {
 	h->outcome = TLSTALL_OUTCOME_IN_FLIGHT;
 	h->end = 0;
+	h->fatal_calls = 0;
+	h->fatal_last = h->fatal_cpu_ns = 0;
 	h->gap_unknown += h->enter > h->leave ? h->enter - h->leave : 0;
 }
 
 enum tlstall_outcome handshake_leave(struct tlstall_handshake *h, const struct handshake_leave *in)
 {
-	/* what a program still calls after the failure tells less than that did */
+	/* what a program still calls after the failure tells less than that did: counted only */
 	if (h->outcome == TLSTALL_OUTCOME_FAILED && is_fatal(in)) {
+		h->fatal_calls++;
+		h->fatal_last = in->ticks;
+		h->fatal_cpu_ns = in->fatal_cpu_ns;
 		__atomic_store_n(&h->enter, 0, __ATOMIC_RELEASE);
 		return TLSTALL_OUTCOME_FAILED;
 	}
@@ -161,12 +160,21 @@ enum tlstall_outcome handshake_leave(struct tlstall_handshake *h, const struct h
 	if (in->finished) {
 		handshake_end(h, TLSTALL_OUTCOME_OK, in->ticks);
 	} else if (is_fatal(in)) {
-		h->failed_state = h->state_count ?
-			TLSTALL_STATE_ID(h->states[h->state_count - 1]) : in->state;
+		uint8_t count = handshake_states(h);
+
+		h->failed_state = count ? TLSTALL_STATE_ID(h->states[count - 1]) : in->state;
 		handshake_end(h, TLSTALL_OUTCOME_FAILED, in->ticks);
 	}
 	h->state = in->state;
 	return h->outcome;
+}
+
+void handshake_left(struct tlstall_handshake *h, uint64_t ticks)
+{
+	h->flags |= TLSTALL_HS_LEFT;
+	h->in_call += ticks - h->enter;
+	h->leave = ticks;
+	__atomic_store_n(&h->enter, 0, __ATOMIC_RELEASE);
 }
 
 bool handshake_give_up(struct tlstall_handshake *h, uint64_t ticks)
@@ -178,25 +186,17 @@ bool handshake_give_up(struct tlstall_handshake *h, uint64_t ticks)
 	return true;
 }
 
-void handshake_state(struct tlstall_handshake *h, uint8_t state, uint64_t ticks)
-{
-	uint8_t at = h->state_count < TLSTALL_STATES ? h->state_count : TLSTALL_STATES - 1;
-
-	h->states[at] = (uint64_t)state << 56 | TLSTALL_STATE_TICKS(ticks - h->start);
-	h->state_count = (uint8_t)(at + 1);
-	h->state = state;
-	h->progress = ticks;
-}
-
 void handshake_alert(struct tlstall_handshake *h, bool by_peer, uint8_t level, uint8_t description,
 		     uint64_t ticks, uint64_t ticks_per_ms)
 {
 	uint64_t ms = ticks_per_ms ? ticks_per_ms : 1;
+	uint8_t count = __atomic_load_n(&h->alert_count, __ATOMIC_RELAXED);
 	struct tlstall_alert *alert;
 
-	if (h->alert_count >= sizeof(h->alerts) / sizeof(h->alerts[0]))
+	if (count >= sizeof(h->alerts) / sizeof(h->alerts[0]))
 		return;
-	alert = &h->alerts[h->alert_count++];
+	alert = &h->alerts[count];
+	h->alert_count = (uint8_t)(count + 1);
 	alert->at_us = (uint32_t)least((ticks - h->start) * 1000 / ms, UINT32_MAX);
 	alert->by_peer = by_peer;
 	alert->level = level;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The bookkeeping of one handshake: values in, its record updated. Knows no
- * OpenSSL header, asks nobody, so that it can be tested alone. Times in ticks
- * unless the name says otherwise.
+ * The bookkeeping of one handshake: values in, record updated. Includes no OpenSSL header and makes
+ * no system calls, so that it can be tested alone. Times are in ticks unless the name says
+ * otherwise.
  */
 #ifndef SHIM_HANDSHAKE_H
 #define SHIM_HANDSHAKE_H
@@ -10,11 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "tlstall/trace.h"
-
-/* OpenSSL's public SSL_ERROR_* numbers. */
-enum { HS_NONE = 0, HS_SSL = 1, HS_WANT_READ = 2, HS_WANT_WRITE = 3, HS_WANT_X509 = 4,
-       HS_SYSCALL = 5, HS_ZERO_RETURN = 6 };
+#include "tlstall/vocabulary.h"
 
 struct handshake_enter {
 	uint64_t ticks;
@@ -23,11 +19,14 @@ struct handshake_enter {
 	uint32_t stale_error; /* head of the error queue */
 	uint8_t function;
 	const struct tlstall_socket *socket; /* NULL: not asked */
+	bool gap_cpu_known;
+	uint64_t gap_cpu_ns;
 };
 
 struct handshake_leave {
 	uint64_t ticks;
 	uint64_t cpu_ns;
+	uint64_t fatal_cpu_ns; /* of the thread since the handshake failed */
 	uint64_t bytes_in, bytes_out; /* since the handshake's start */
 	int32_t ret;
 	uint32_t ossl_error;
@@ -37,22 +36,63 @@ struct handshake_leave {
 };
 
 void handshake_enter(struct tlstall_handshake *h, const struct handshake_enter *in);
+
+/* Whether the kernel can say if what the last op wanted is there. */
+static inline bool handshake_kernel_knows(const struct tlstall_handshake *h)
+{
+	return tlstall_has_descriptor(h->last_error == TLSTALL_ERROR_WANT_WRITE ? &h->write : &h->read);
+}
+
+/* The same without asking the kernel or the error queue. */
+static inline void handshake_enter_quick(struct tlstall_handshake *h, uint64_t ticks, uint32_t tid,
+					 uint8_t function)
+{
+	uint64_t gap = h->calls && ticks > h->leave ? ticks - h->leave : 0;
+
+	if (h->enter && h->tid != tid)
+		h->flags |= TLSTALL_HS_OVERLAP;
+	if (handshake_kernel_knows(h) && tlstall_is_retry(h->last_error))
+		h->gap_waiting += gap;
+	else
+		h->gap_unknown += gap;
+	if (gap > h->longest_gap) {
+		h->longest_gap = gap;
+		h->longest_gap_start = h->leave;
+		h->longest_gap_want = h->last_error;
+	}
+	h->tid = tid;
+	h->in_call_function = function;
+	__atomic_store_n(&h->enter, ticks, __ATOMIC_RELEASE);
+}
+
 /* Returns the outcome; TLSTALL_OUTCOME_IN_FLIGHT: the program has to call again. */
 enum tlstall_outcome handshake_leave(struct tlstall_handshake *h, const struct handshake_leave *in);
+/* The op in flight never returns: longjmp, or the end of its thread. */
+void handshake_left(struct tlstall_handshake *h, uint64_t ticks);
 /* SSL_free, SSL_clear or a new handshake. Returns true if that ended it. */
 bool handshake_give_up(struct tlstall_handshake *h, uint64_t ticks);
-void handshake_end(struct tlstall_handshake *h, enum tlstall_outcome outcome, uint64_t ticks);
+
+/* How many there are. Other processes may write there: read once, and bounded. */
+static inline uint8_t handshake_states(const struct tlstall_handshake *h)
+{
+	uint8_t count = __atomic_load_n(&h->state_count, __ATOMIC_RELAXED);
+
+	return count < TLSTALL_STATES ? count : TLSTALL_STATES;
+}
 
 /* A state was completed. */
-void handshake_state(struct tlstall_handshake *h, uint8_t state, uint64_t ticks);
+static inline void handshake_state(struct tlstall_handshake *h, uint8_t state, uint64_t ticks)
+{
+	uint8_t count = handshake_states(h);
+	uint8_t at = count < TLSTALL_STATES ? count : TLSTALL_STATES - 1;
+
+	h->states[at] = (uint64_t)state << 56 | TLSTALL_STATE_TICKS(ticks - h->start);
+	h->state_count = (uint8_t)(at + 1);
+	h->state = state;
+	h->progress = ticks;
+}
+
 void handshake_alert(struct tlstall_handshake *h, bool by_peer, uint8_t level, uint8_t description,
 		     uint64_t ticks, uint64_t ticks_per_ms);
-
-/* Whether SSL_get_error's class asks for the same call again. */
-static inline bool handshake_is_retry(uint8_t error)
-{
-	return error != HS_NONE && error != HS_SSL && error != HS_SYSCALL &&
-	       error != HS_ZERO_RETURN;
-}
 
 #endif

@@ -1,51 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "libssl.h"
 
-#include <stddef.h>
 #include <string.h>
-#include <sys/mman.h>
 
+#include "chain.h"
+#include "chained.h"
+#include "copies.h"
 #include "elf.h"
+#include "members.h"
 
-struct libssl *libssl_copies[LIBSSL_MAX];
-bool libssl_elsewhere;
-
-/* Where there is no libssl at all every function fails: better than a jump to nowhere. */
-static struct libssl nowhere = {.foreign = true, .ssl_index = -1, .ctx_index = -1};
-
-static void *absent(void)
-{
-	return NULL;
-}
-
-struct member {
-	const char *name;
-	size_t offset;
-	bool required, in_libcrypto;
-};
-
-#define REQUIRED true
-#define OPTIONAL false
-static const struct member members[] = {
-#define INTERPOSED(name, kind, need) {#name, offsetof(struct libssl, name), need, false},
-#define LIBSSL(name, need) {#name, offsetof(struct libssl, name), need, false},
-#define LIBCRYPTO(name, need) {#name, offsetof(struct libssl, name), need, true},
-#include "functions.def"
-};
-#define MEMBERS (sizeof(members) / sizeof(members[0]))
-
-static void set_member(struct libssl *lib, const struct member *member, void *address)
-{
-	memcpy((char *)lib + member->offset, &address, sizeof(address));
-}
-
-static void *get_member(const struct libssl *lib, const struct member *member)
-{
-	void *address;
-
-	memcpy(&address, (const char *)lib + member->offset, sizeof(address));
-	return address;
-}
+/* Where there is no libssl at all. */
+static struct libssl nowhere = {.foreign = true, .ssl_index = -1};
 
 struct crypto_search {
 	const struct elf_object *ssl;
@@ -63,65 +28,25 @@ static bool is_libcrypto(const struct elf_object *object, void *context)
 	return true;
 }
 
-static bool is_openssl(const struct libssl *lib)
-{
-	return !strncmp(lib->OpenSSL_version(0), "OpenSSL ", 8) &&
-	       lib->OpenSSL_version_num() >= 0x10101000ul;
-}
-
-/*
- * What an object of another make (LibreSSL, libgnutls-openssl, OpenSSL before 1.1.1) has
- * of our functions is called in it; nothing else is.
- */
 static void resolve(struct libssl *lib, const struct elf_object *ssl,
 		    const struct elf_object *crypto)
 {
+	void *addresses[MEMBERS];
+
 	for (size_t i = 0; i < MEMBERS; i++) {
-		const struct member *m = &members[i];
-		const struct elf_object *in = m->in_libcrypto ? crypto : ssl;
-		void *address = in->symbols ? elf_symbol(in, m->name) : NULL;
+		const struct elf_object *in = members[i].in_libcrypto ? crypto : ssl;
 
-		lib->foreign |= !address && m->required;
-		set_member(lib, m, address);
+		addresses[i] = in->symbols ? elf_symbol(in, members[i].name) : NULL;
 	}
-	lib->foreign = lib->foreign || !is_openssl(lib);
-	for (size_t i = 0; lib->foreign && i < MEMBERS; i++) {
-		if (!get_member(lib, &members[i]))
-			set_member(lib, &members[i], (void *)absent);
-	}
+	members_take(lib, addresses);
 }
 
-static void publish(const struct libssl *made)
+/* A call goes on to what another library has of that function, if it has. */
+static void set_forward(struct libssl *lib, bool chain)
 {
-	/* Not malloc: we may be inside the program's allocator's first use of TLS. */
-	struct libssl *copy = mmap(NULL, sizeof(*copy), PROT_READ | PROT_WRITE,
-				   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	if (copy == MAP_FAILED)
-		return;
-	*copy = *made;
-	for (uint8_t i = 0; i < LIBSSL_MAX; i++) {
-		struct libssl *expected = NULL;
-
-		copy->id = i;
-		if (__atomic_compare_exchange_n(&libssl_copies[i], &expected, copy, false,
-						__ATOMIC_RELEASE, __ATOMIC_ACQUIRE))
-			return;
-		if (expected->start == made->start)
-			break;
-	}
-	munmap(copy, sizeof(*copy));
-}
-
-static bool known(uintptr_t start)
-{
-	for (int i = 0; i < LIBSSL_MAX; i++) {
-		const struct libssl *lib = __atomic_load_n(&libssl_copies[i], __ATOMIC_ACQUIRE);
-
-		if (lib && lib->start == start)
-			return true;
-	}
-	return false;
+#define INTERPOSED(name, ...)                                                                      \
+	lib->name = chain && lib->real.name && chain_next.name ? chained.name : lib->real.name;
+#include "functions.def"
 }
 
 static struct elf_object find_libcrypto(const struct elf_object *ssl)
@@ -138,63 +63,73 @@ static struct elf_object find_libcrypto(const struct elf_object *ssl)
 	return search.found;
 }
 
-/* By what it defines: names of files and sonames vary. */
-static bool learn(const struct elf_object *object, void *context)
+static struct libssl copy_in(const struct elf_object *object)
 {
-	struct libssl lib = {
+	return (struct libssl){
 		.start = object->start,
 		.size = object->end - object->start,
 		.ssl_index = -1,
 		.ctx_index = -1,
+		.callback_index = -1,
+		.hint_index = -1,
 	};
+}
+
+static bool learn(const struct elf_object *object, void *context)
+{
+	struct libssl lib = copy_in(object);
 	struct elf_object crypto;
 
 	(void)context;
-	if (elf_is_own(object->start) || known(object->start) ||
-	    !elf_symbol(object, "SSL_connect") || !elf_symbol(object, "SSL_new"))
+	if (copies_know(object->start) || !libssl_is_copy(object))
 		return false;
 	crypto = find_libcrypto(object);
 	resolve(&lib, object, &crypto);
-	publish(&lib);
-	libssl_elsewhere |= object->map != NULL;
+	chain_find();
+	/* in another namespace there is nobody but us */
+	set_forward(&lib, !object->map);
+	copies_add(&lib);
 	return false;
 }
 
-static const struct libssl *match(const void *object)
+bool libssl_learn_inside(const struct elf_object *object, void *const addresses[])
 {
-	for (int i = 0; i < LIBSSL_MAX; i++) {
-		const struct libssl *lib = __atomic_load_n(&libssl_copies[i], __ATOMIC_ACQUIRE);
+	struct libssl lib = copy_in(object);
 
-		if (lib && object && libssl_made(lib, object))
-			return lib;
-	}
-	return NULL;
+	if (copies_know(object->start))
+		return false;
+	members_take(&lib, addresses);
+	if (lib.foreign)
+		return false;
+	/* nobody else stands before what is called from inside */
+	set_forward(&lib, false);
+	copies_add(&lib);
+	return copies_know(object->start);
 }
 
-static bool inside(const struct libssl *lib, const void *address)
+void libssl_go_through(const struct elf_object *object, void *const addresses[])
 {
-	return (uintptr_t)address - lib->start < lib->size;
+	struct libssl *lib = (struct libssl *)libssl_holding((void *)object->start);
+
+	members_take(lib, addresses);
+	set_forward(lib, false);
 }
 
-/*
- * Nothing matched. The structures of libgnutls-openssl have no method in them, all
- * others do; an object may be NULL.
- */
+/* Where there is no libssl at all. */
+static const struct libssl *none(void)
+{
+	void *const nothing[MEMBERS] = {NULL};
+
+	members_take(&nowhere, nothing);
+	set_forward(&nowhere, false);
+	return &nowhere;
+}
+
 static const struct libssl *fallback(const void *object)
 {
-	const struct libssl *first = __atomic_load_n(&libssl_copies[0], __ATOMIC_ACQUIRE);
+	const struct libssl *lib = copies_instead(object);
 
-	for (int i = 0; object && i < LIBSSL_MAX; i++) {
-		const struct libssl *lib = __atomic_load_n(&libssl_copies[i], __ATOMIC_ACQUIRE);
-
-		if (lib && lib->foreign)
-			return lib;
-	}
-	if (first)
-		return first;
-	for (size_t i = 0; i < MEMBERS; i++)
-		set_member(&nowhere, &members[i], (void *)absent);
-	return &nowhere;
+	return lib ? lib : none();
 }
 
 static void rescan(void)
@@ -210,24 +145,13 @@ static void rescan(void)
 
 const struct libssl *libssl_find(const void *object)
 {
-	const struct libssl *lib = match(object);
+	const struct libssl *lib = copies_match(object);
 
 	if (lib)
 		return lib;
 	rescan();
-	lib = match(object);
+	lib = copies_match(object);
 	return lib ? lib : fallback(object);
-}
-
-const struct libssl *libssl_holding(const void *address)
-{
-	for (int i = 0; i < LIBSSL_MAX; i++) {
-		const struct libssl *lib = __atomic_load_n(&libssl_copies[i], __ATOMIC_ACQUIRE);
-
-		if (lib && inside(lib, address))
-			return lib;
-	}
-	return NULL;
 }
 
 bool libssl_any(void)

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which libssl copy made an object, and that copy's real functions.
- *
- * One of the first words of an SSL or SSL_CTX is its SSL_METHOD, which lies
- * inside the libssl that made it. The word is a hint only: it is believed
- * when it points into the mapped range of a copy that we know.
+ * Which libssl copy made an object, and that copy's real functions. One of the first words of an
+ * SSL or SSL_CTX points to its SSL_METHOD, which is inside the libssl that made it. The word is
+ * only a hint: it is believed if it points into the mapped range of a known copy.
  */
 #ifndef SHIM_LIBSSL_H
 #define SHIM_LIBSSL_H
@@ -12,7 +10,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 
 #include "openssl.h"
 #include "tlstall/trace.h"
@@ -20,7 +17,7 @@
 struct elf_object;
 
 enum function_id {
-#define INTERPOSED(name, kind, need) FN_##name,
+#define INTERPOSED(name, ...) FN_##name,
 #include "functions.def"
 	FN_INTERNAL, /* a handshake that no op drives */
 	FN_COUNT
@@ -29,7 +26,7 @@ enum function_id {
 static inline enum tlstall_function_kind libssl_kind(uint8_t function)
 {
 	static const uint8_t kinds[FN_COUNT] = {
-#define INTERPOSED(name, kind, need) [FN_##name] = TLSTALL_KIND_##kind,
+#define INTERPOSED(name, kind, ...) [FN_##name] = TLSTALL_KIND_##kind,
 #include "functions.def"
 		[FN_INTERNAL] = TLSTALL_KIND_INTERNAL,
 	};
@@ -37,38 +34,54 @@ static inline enum tlstall_function_kind libssl_kind(uint8_t function)
 	return (enum tlstall_function_kind)kinds[function];
 }
 
+/* Whether a call can begin or continue a handshake. */
+static inline bool libssl_drives(uint8_t function)
+{
+	enum { KEEPS, DRIVES };
+	static const uint8_t drives[FN_COUNT] = {
+#define INTERPOSED(name, kind, shape, handshake, need) [FN_##name] = handshake,
+#include "functions.def"
+		[FN_INTERNAL] = DRIVES,
+	};
+
+	return drives[function];
+}
+
+/* One of each function that we export. */
+struct functions {
+#define INTERPOSED(name, ...) __typeof__(&name) name;
+#include "functions.def"
+};
+
 struct libssl {
 	uintptr_t start, size;	  /* mapped range */
 	uint8_t id;		  /* position among the copies */
-	bool foreign;		  /* not an OpenSSL that we know: forward, look at nothing */
-	int ssl_index, ctx_index; /* ex_data, -1: not registered yet */
-	bool has_callbacks;	  /* the program has set an info callback on a context */
-	uint8_t state_ids[64];	  /* of the text for an OSSL_HANDSHAKE_STATE; 0: not known yet */
-#define INTERPOSED(name, kind, need) __typeof__(&name) name;
+	bool foreign;		  /* an unknown OpenSSL: forward calls, look at nothing */
+	/* These change while other threads read them. */
+	_Atomic bool registering;
+	_Atomic int ssl_index, ctx_index; /* ex_data, -1: not registered yet */
+	_Atomic int callback_index, hint_index;
+	_Atomic bool has_callbacks;	/* the program has set an info callback */
+	_Atomic bool program_memory;	/* it allocates with functions of the program's */
+	uint8_t state_ids[64];		/* of the text for an OSSL_HANDSHAKE_STATE; 0: not known yet */
+	struct functions real;
+	/* what a wrapper forwards to: the real function, or one of chained.h */
+#define INTERPOSED(name, ...) __typeof__(&name) name;
 #define LIBSSL(name, need) __typeof__(&name) name;
 #define LIBCRYPTO(name, need) __typeof__(&name) name;
 #include "functions.def"
 };
 
-static inline size_t libssl_offset(enum function_id id)
-{
-	static const uint16_t offsets[FN_COUNT] = {
-#define INTERPOSED(name, kind, need) [FN_##name] = offsetof(struct libssl, name),
-#include "functions.def"
-	};
-
-	return offsets[id];
-}
-
 #define LIBSSL_MAX 16
 extern struct libssl *libssl_copies[LIBSSL_MAX] __attribute__((visibility("hidden")));
-/* One of them came by dlmopen, with a libc of its own. */
-extern bool libssl_elsewhere;
 
-/* The slow way: looks at all loaded objects again. Never NULL. */
+/* The slow path: looks at all loaded objects again. Never NULL. */
 const struct libssl *libssl_find(const void *object);
 
-/* The words of an object that may be its method: 1 up to 3.1, then 2 or 3; SSL_CTX: 0 or 1. */
+/*
+ * Indexes of the words of an SSL that may be its method: 1 up to OpenSSL 3.1, then 2 or 3; SSL_CTX:
+ * 0 or 1.
+ */
 static inline bool libssl_made(const struct libssl *lib, const void *object)
 {
 	const uintptr_t *word = object;
@@ -77,7 +90,7 @@ static inline bool libssl_made(const struct libssl *lib, const void *object)
 	       word[3] - lib->start < lib->size || word[0] - lib->start < lib->size;
 }
 
-/* The copy that came first, if it made that object; else NULL. */
+/* The first known copy, if it made that object; otherwise NULL. */
 static inline const struct libssl *libssl_first(const void *object)
 {
 	const struct libssl *lib = __atomic_load_n(&libssl_copies[0], __ATOMIC_ACQUIRE);
@@ -92,30 +105,28 @@ static inline const struct libssl *libssl_of(const void *object)
 	return __builtin_expect(lib != NULL, 1) ? lib : libssl_find(object);
 }
 
-/* The real function by its number, one of these for each shape. */
-#define LIBSSL_BY_ID(shape, example)                                                               \
-	static inline __typeof__(&example) libssl_##shape(const struct libssl *lib,                \
-							  enum function_id id)                     \
-	{                                                                                          \
-		__typeof__(&example) real;                                                         \
-                                                                                                   \
-		memcpy(&real, (const char *)lib + libssl_offset(id), sizeof(real));                \
-		return real;                                                                       \
-	}
-LIBSSL_BY_ID(op, SSL_connect)
-LIBSSL_BY_ID(read, SSL_read)
-LIBSSL_BY_ID(write, SSL_write)
-LIBSSL_BY_ID(read_ex, SSL_read_ex)
-LIBSSL_BY_ID(write_ex, SSL_write_ex)
-#undef LIBSSL_BY_ID
-
-/* The known copy that an address lies in, or NULL; and the same, after a look for new ones. */
+/*
+ * The known copy that contains an address, or NULL; the second function looks for new copies first.
+ */
 const struct libssl *libssl_holding(const void *address);
 const struct libssl *libssl_at(const void *address);
+/*
+ * Decides by what the object defines: file names and sonames vary, and other libraries wrap
+ * functions.
+ */
+bool libssl_is_copy(const struct elf_object *object);
 /* Whether there is one at all in the process. */
 bool libssl_any(void);
-/* Looks at all objects of the namespace, made by dlmopen, that this one lies in. */
+/* Looks at all objects of the dlmopen namespace that contains this one. */
 void libssl_learn_beside(const struct elf_object *object);
+
+/*
+ * Registers a part of a program as a copy: its functions in the order of functions.def. False: an
+ * unknown OpenSSL, or no room. The second function replaces patched functions with what calls the
+ * originals, before anything has been called.
+ */
+bool libssl_learn_inside(const struct elf_object *object, void *const addresses[]);
+void libssl_go_through(const struct elf_object *object, void *const addresses[]);
 
 /* The copy that a SSL_METHOD belongs to. Never NULL. */
 const struct libssl *libssl_of_method(const void *method);

@@ -1,14 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Creates, sizes and maps the trace file; knows which process we are. */
+/*
+ * The mapped trace file, which making.c makes; which process we are (mapping.c); how long
+ * a tick is (mapping_time.c).
+ */
 #ifndef SHIM_MAPPING_H
 #define SHIM_MAPPING_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "tlstall/trace.h"
 
+/*
+ * Everything that the shim relies on is here, in its own memory: other writers of the file cannot
+ * mislead it.
+ */
 struct mapping {
 	struct tlstall_header *header; /* NULL: no trace (yet) */
 	struct tlstall_string *states, *strings;
@@ -17,22 +25,49 @@ struct mapping {
 	struct tlstall_stack *stacks;
 	struct tlstall_handshake *handshakes;
 	struct tlstall_event *opening, *rest;
-	uint32_t slot_count, opening_mask, rest_mask;
+	struct tlstall_summary *history;
+	uint32_t slot_count, opening_mask, rest_mask, history_mask;
+	uint32_t string_room, process_room, module_room, stack_room;
+	bool forked;
+	bool attached; /* we came into a program that ran already */
+	uint64_t size;
+	bool usable; /* false: another file must be made, at the next call */
+	/* counts the files that replaced a lost one: the contents of the last one are gone */
+	uint32_t generation;
+	uint64_t last_number; /* of a handshake of this process */
+	struct tlstall_clock_pair first;
 };
 
 extern struct mapping mapping __attribute__((visibility("hidden")));
-/* The control words: those of the file, or a private copy before there is one. */
-extern struct tlstall_control *control __attribute__((visibility("hidden")));
+/*
+ * The control words: those of the file, or a private copy before the file exists. Read in each call
+ * without synchronization, as a pointer is read atomically; marked for the thread sanitizer.
+ */
+#ifdef __SANITIZE_THREAD__
+typedef struct tlstall_control *_Atomic control_pointer;
+#else
+typedef struct tlstall_control *control_pointer;
+#endif
+extern control_pointer control __attribute__((visibility("hidden")));
 
 /*
- * Makes the file on the first call, which has to come before a chroot or a
- * change of user. False: the program runs untraced.
+ * Makes the file on the first call, which must come before a chroot or a change of user, and a new
+ * one when it was lost. False: the program runs untraced.
  */
 bool mapping_make(void);
+/* The same in a program that was running before the shim was attached. */
+bool mapping_attach(uint32_t mode);
+/* Dormant from now on: the trace is closed, and the shim no longer depends on its file. */
+void mapping_let_go(void);
+/*
+ * Writes the counts of what was lost to the header, and takes over settings from there. Called now
+ * and then.
+ */
+void mapping_renew(struct tlstall_header *header);
 
 static inline bool mapping_open(void)
 {
-	return __builtin_expect(__atomic_load_n(&mapping.header, __ATOMIC_ACQUIRE) != NULL, 1) ||
+	return __builtin_expect(__atomic_load_n(&mapping.usable, __ATOMIC_ACQUIRE), 1) ||
 	       mapping_make();
 }
 
@@ -41,10 +76,15 @@ enum { IDENTITY_NONE, IDENTITY_KNOWN, IDENTITY_MAKING };
 struct identity {
 	uint32_t state; /* NONE after a fork: the page is wiped */
 	uint16_t process;
-	bool threaded_parent; /* a forked child whose parent had threads: must not unwind */
+	pid_t pid;	      /* the guard's */
+	bool threaded_parent; /* a forked child of a process with threads: the loader may stay
+			         locked forever */
 };
 extern struct identity *mapping_process __attribute__((visibility("hidden")));
+bool mapping_make_identity(void);
 void mapping_become_process(void);
+/* Gives this process an entry in a file that replaced another. */
+void mapping_join(void);
 
 static inline const struct identity *mapping_identity(void)
 {
@@ -53,6 +93,13 @@ static inline const struct identity *mapping_identity(void)
 			     0))
 		mapping_become_process();
 	return mapping_process;
+}
+
+/* Whether this is that process; false also if that is not known yet, as after a fork. */
+static inline bool mapping_is_process(uint16_t process)
+{
+	return __atomic_load_n(&mapping_process->state, __ATOMIC_ACQUIRE) == IDENTITY_KNOWN &&
+	       mapping_process->process == process;
 }
 
 /* gettid(2), asked once by each thread and again after a fork. */
@@ -73,8 +120,8 @@ static inline uint32_t mapping_tid(void)
 }
 
 /*
- * Makes a part of the file ready to be written. The kernel takes a fault for each page that
- * is touched first, or first after it went to disk: many at once cost half of that.
+ * Prepares a part of the file for writing. The first touch of each page, and the first after its
+ * writeback, is a page fault; preparing many at once costs half of that.
  */
 void mapping_ahead(void *from, size_t size);
 
@@ -82,5 +129,7 @@ void mapping_ahead(void *from, size_t size);
 void mapping_keep_time(uint64_t ticks);
 /* Measured since the file was made; `now` in ticks. */
 uint64_t mapping_ticks_per_ms(uint64_t now);
+/* The same the other way round, times 2^32. */
+uint64_t mapping_ns_per_tick(uint64_t now);
 
 #endif

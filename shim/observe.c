@@ -10,11 +10,41 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include "ask.h"
+#include "certificates.h"
 #include "clock.h"
 #include "mapping.h"
 #include "recorder.h"
+#include "settings.h"
+#include "system.h"
+#include "tlstall/vocabulary.h"
 
-static void look_at_descriptor(struct tlstall_handshake *h);
+#define SAME(name) TLSTALL_ASSERT(TLSTALL_ERROR_##name == SSL_ERROR_##name)
+SAME(NONE);
+SAME(SSL);
+SAME(WANT_READ);
+SAME(WANT_WRITE);
+SAME(WANT_X509_LOOKUP);
+SAME(SYSCALL);
+SAME(ZERO_RETURN);
+SAME(WANT_CONNECT);
+SAME(WANT_ACCEPT);
+SAME(WANT_ASYNC);
+SAME(WANT_ASYNC_JOB);
+SAME(WANT_CLIENT_HELLO_CB);
+#ifdef SSL_ERROR_WANT_RETRY_VERIFY
+SAME(WANT_RETRY_VERIFY);
+#endif
+#undef SAME
+
+uint8_t observe_new_state(const struct libssl *lib, const SSL *ssl, unsigned state)
+{
+	uint8_t id = recorder_state(lib->SSL_state_string_long(ssl));
+
+	if (state < sizeof(lib->state_ids))
+		__atomic_store_n(&((struct libssl *)lib)->state_ids[state], id, __ATOMIC_RELAXED);
+	return id;
+}
 
 /* ---- BIOs ------------------------------------------------------------------ */
 
@@ -25,7 +55,7 @@ static void look_at_descriptor(struct tlstall_handshake *h);
  */
 static const struct {
 	int type; /* 0: any */
-	const char *name;
+	char name[28];
 	enum tlstall_bio_class bio_class;
 } built_in[] = {
 	{BIO_TYPE_SOCKET, "socket", TLSTALL_BIO_SOCKET},
@@ -50,18 +80,17 @@ static enum tlstall_bio_class classify(int type, const char *name)
 }
 
 /* A control call would reach the program's callback, if it has set one. */
-static bool has_callback(const struct libssl *lib, BIO *bio)
+static inline bool has_callback(const struct libssl *lib, BIO *bio)
 {
 	return (lib->BIO_get_callback && lib->BIO_get_callback(bio)) ||
 	       (lib->BIO_get_callback_ex && lib->BIO_get_callback_ex(bio));
 }
 
-static int descriptor(const struct libssl *lib, BIO *bio, enum tlstall_bio_class bio_class)
+static int descriptor(const struct libssl *lib, BIO *bio, const struct tlstall_transport *t)
 {
 	int fd = -1;
 
-	if (bio_class != TLSTALL_BIO_SOCKET && bio_class != TLSTALL_BIO_DATAGRAM &&
-	    bio_class != TLSTALL_BIO_FD)
+	if (!tlstall_has_descriptor(t))
 		return -1;
 	if (has_callback(lib, bio) || lib->BIO_ctrl(bio, BIO_C_GET_FD, 0, &fd) <= 0)
 		return -1;
@@ -92,7 +121,7 @@ static void describe(const struct libssl *lib, BIO *top, BIO *end, struct tlstal
 	out->bio_class = (uint8_t)classify(out->type, name);
 	out->name = recorder_string(name);
 	out->filter = end != top ? recorder_string(lib->BIO_method_name(top)) : 0;
-	out->fd = descriptor(lib, end, out->bio_class);
+	out->fd = descriptor(lib, end, out);
 }
 
 static uint64_t bytes_read(const struct track *track)
@@ -116,11 +145,15 @@ static void take_bios(struct track *track, const SSL *ssl, struct tlstall_handsh
 	track->write_end = end_of(lib, track->wbio);
 	track->base_in = bytes_read(track) - h->bytes_in;
 	track->base_out = bytes_written(track) - h->bytes_out;
-	describe(lib, track->rbio, track->read_end, &h->read);
-	h->write = h->read;
+	describe(lib, track->rbio, track->read_end, &track->read);
+	track->write = track->read;
 	if (track->wbio != track->rbio)
-		describe(lib, track->wbio, track->write_end, &h->write);
-	look_at_descriptor(h);
+		describe(lib, track->wbio, track->write_end, &track->write);
+	track->socket_inode = 0;
+	h->read = track->read;
+	h->write = track->write;
+	if (!(h->flags & TLSTALL_HS_COMPACT))
+		observe_descriptor(track, h);
 }
 
 static bool same_bios(const struct track *track, const SSL *ssl)
@@ -148,48 +181,51 @@ bool observe_transport(struct track *track, const SSL *ssl, struct tlstall_hands
 	return true;
 }
 
-static bool is_in_memory(const struct tlstall_transport *t)
-{
-	return t->bio_class == TLSTALL_BIO_PAIR || t->bio_class == TLSTALL_BIO_MEMORY;
-}
-
 static bool may_be_asked(const struct libssl *lib, const struct tlstall_transport *t, BIO *end)
 {
-	return is_in_memory(t) && end && !has_callback(lib, end);
+	return tlstall_is_in_memory(t) && end && !has_callback(lib, end);
 }
 
-void observe_pending(const struct track *track, const struct tlstall_handshake *h, uint32_t *in,
-		     uint32_t *out)
+void observe_pending(const struct track *track, struct handshake_leave *in)
 {
 	const struct libssl *lib = track->lib;
-	bool pair = h->write.bio_class == TLSTALL_BIO_PAIR, read, write;
+	/* it has just come back from there with nothing */
+	bool drained = in->error == TLSTALL_ERROR_WANT_READ && track->rbio == track->read_end;
+	int out = track->write.bio_class == TLSTALL_BIO_PAIR ? BIO_CTRL_WPENDING : BIO_CTRL_PENDING;
 
-	read = may_be_asked(lib, &h->read, track->read_end);
-	write = track->write_end == track->read_end
-			? read
-			: may_be_asked(lib, &h->write, track->write_end);
-	*in = *out = UINT32_MAX;
-	if (read)
-		*in = (uint32_t)lib->BIO_ctrl(track->read_end, BIO_CTRL_PENDING, 0, NULL);
-	if (write)
-		*out = (uint32_t)lib->BIO_ctrl(
-			track->write_end, pair ? BIO_CTRL_WPENDING : BIO_CTRL_PENDING, 0, NULL);
+	if (drained && tlstall_is_in_memory(&track->read))
+		in->pending_in = 0;
+	else if (may_be_asked(lib, &track->read, track->read_end))
+		in->pending_in = (uint32_t)lib->BIO_ctrl(track->read_end, BIO_CTRL_PENDING, 0, NULL);
+	if (may_be_asked(lib, &track->write, track->write_end))
+		in->pending_out = (uint32_t)lib->BIO_ctrl(track->write_end, out, 0, NULL);
 }
 
 /* ---- the kernel ------------------------------------------------------------ */
 
 typedef int get_name(int fd, struct sockaddr *address, socklen_t *size);
 
-static void read_address(get_name *get, int fd, struct tlstall_address *out)
+/* After a reset getpeername() knows nothing; this does, if asked for no more than there is. */
+static int name_of_former_peer(int fd, struct sockaddr *address, socklen_t *size)
 {
-	struct sockaddr_storage storage;
+	*size = sizeof(struct sockaddr_in);
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERNAME, address, size) ||
+	    address->sa_family != AF_INET6)
+		return address->sa_family == AF_INET ? 0 : -1;
+	*size = sizeof(struct sockaddr_in6);
+	return getsockopt(fd, SOL_SOCKET, SO_PEERNAME, address, size);
+}
+
+static bool read_address(get_name *get, int fd, struct tlstall_address *out)
+{
+	struct sockaddr_storage storage = {0};
 	const struct sockaddr_in *v4 = (const void *)&storage;
 	const struct sockaddr_in6 *v6 = (const void *)&storage;
 	socklen_t size = sizeof(storage);
 
-	/* after a reset there is none: what was known stays */
+	/* what was known stays */
 	if (get(fd, (struct sockaddr *)&storage, &size) || size < sizeof(storage.ss_family))
-		return;
+		return false;
 	*out = (struct tlstall_address){0};
 	out->family = storage.ss_family;
 	if (storage.ss_family == AF_INET) {
@@ -199,35 +235,39 @@ static void read_address(get_name *get, int fd, struct tlstall_address *out)
 		out->port = ntohs(v6->sin6_port);
 		memcpy(out->addr, &v6->sin6_addr, 16);
 	}
+	return true;
 }
 
 static uint64_t inode(int fd)
 {
 	struct statx st;
 
-	return statx(fd, "", AT_EMPTY_PATH, STATX_INO, &st) ? 0 : st.stx_ino;
+	/* a file that lies elsewhere is not asked for */
+	return system_statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_INO, &st) ? 0 : st.stx_ino;
 }
 
 /* A socket that was not connected yet has a peer, and an address of its own, only later. */
-static void look_at_addresses(struct tlstall_handshake *h)
+static void look_at_addresses(int fd, struct tlstall_handshake *h)
 {
-	read_address(getpeername, h->read.fd, &h->peer);
-	read_address(getsockname, h->read.fd, &h->local);
+	if (!(settings.privacy & TLSTALL_PRIVACY_PEER) &&
+	    !read_address(getpeername, fd, &h->peer))
+		read_address(name_of_former_peer, fd, &h->peer);
+	read_address(getsockname, fd, &h->local);
 }
 
-static void look_at_descriptor(struct tlstall_handshake *h)
+void observe_descriptor(struct track *track, struct tlstall_handshake *h)
 {
-	int fd = h->read.fd, flags;
+	int fd = track->read.fd, flags;
 
-	if (fd < 0)
+	if (fd < 0 || !ask_may())
 		return;
 	flags = fcntl(fd, F_GETFL);
 	if (flags >= 0)
 		h->read.blocking = !(flags & O_NONBLOCK);
-	if (h->write.fd == fd)
+	if (track->write.fd == fd)
 		h->write.blocking = h->read.blocking;
-	h->socket_inode = inode(fd);
-	look_at_addresses(h);
+	h->socket_inode = track->socket_inode = inode(fd);
+	look_at_addresses(fd, h);
 }
 
 static void copy_tcp_info(const struct tcp_info *info, struct tlstall_socket *out)
@@ -249,9 +289,9 @@ static void copy_tcp_info(const struct tcp_info *info, struct tlstall_socket *ou
 	out->data_segs_in = info->tcpi_data_segs_in;
 }
 
-static bool is_still_it(const struct tlstall_handshake *h)
+static bool is_still_it(const struct track *track)
 {
-	return h->socket_inode && inode(h->read.fd) == h->socket_inode;
+	return track->socket_inode && inode(track->read.fd) == track->socket_inode;
 }
 
 static void read_queues(int fd, struct tlstall_socket *out)
@@ -264,33 +304,71 @@ static void read_queues(int fd, struct tlstall_socket *out)
 		out->outq = (uint32_t)bytes;
 }
 
-static bool ask_socket(struct tlstall_handshake *h, bool later, struct tlstall_socket *out)
+static bool has_carried(const struct tcp_info *info)
+{
+	return info->tcpi_bytes_received || info->tcpi_unacked || info->tcpi_notsent_bytes;
+}
+
+static bool ask_socket(const struct track *track, struct tlstall_handshake *h, bool later,
+		       struct tlstall_socket *out)
 {
 	struct tcp_info info = {0};
 	socklen_t size = sizeof(info);
-	int fd = h->read.fd;
+	int fd = track->read.fd;
 
-	if (later && !is_still_it(h))
+	if (later && !is_still_it(track))
 		return false;
 	*out = (struct tlstall_socket){.inq = UINT32_MAX, .outq = UINT32_MAX};
 	if (!getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size))
 		copy_tcp_info(&info, out);
-	if (later)
+	/* what a client has not read yet when it begins TLS was no answer to its ClientHello */
+	if (later || (h->role == TLSTALL_ROLE_CLIENT && has_carried(&info)))
 		read_queues(fd, out);
-	if (!h->peer.family)
-		look_at_addresses(h);
+	if (!h->peer.family && !(h->flags & TLSTALL_HS_COMPACT))
+		look_at_addresses(fd, h);
 	out->ticks = clock_ticks();
 	return true;
 }
 
-bool observe_socket(struct tlstall_handshake *h, bool later, struct tlstall_socket *out)
+bool observe_socket(const struct track *track, struct tlstall_handshake *h, bool later,
+		    struct tlstall_socket *out)
 {
-	return h->read.fd >= 0 && control->socket && ask_socket(h, later, out);
+	return track->read.fd >= 0 && control->socket && ask_may() &&
+	       ask_socket(track, h, later, out);
 }
 
-void observe_left_behind(struct tlstall_handshake *h)
+void observe_backwards(const struct track *track, struct tlstall_handshake *h, uint64_t in,
+		       uint64_t out)
 {
-	if (!observe_socket(h, true, &h->at_end))
+	struct tlstall_socket *start = &h->at_start;
+
+	if (start->ticks)
+		return;
+	if (!observe_socket(track, h, true, start) || !start->tcp_state || start->inq == UINT32_MAX ||
+	    start->outq == UINT32_MAX) {
+		start->ticks = 0;
+		return;
+	}
+	start->bytes_received -= start->inq + in;
+	start->bytes_acked -= out - start->outq;
+	/* what is of now and not of then */
+	*start = (struct tlstall_socket){
+		.ticks = h->start,
+		.bytes_acked = start->bytes_acked,
+		.bytes_received = start->bytes_received,
+		.inq = UINT32_MAX,
+		.outq = UINT32_MAX,
+		.rtt_us = start->rtt_us,
+		.rto_us = start->rto_us,
+		.snd_mss = start->snd_mss,
+		.tcp_state = start->tcp_state,
+		.total_retrans = start->total_retrans,
+	};
+}
+
+void observe_left_behind(const struct track *track, struct tlstall_handshake *h)
+{
+	if (!observe_socket(track, h, true, &h->at_end))
 		h->at_end.ticks = 0;
 }
 
@@ -298,16 +376,32 @@ void observe_left_behind(struct tlstall_handshake *h)
 
 static void observe_sni(const struct libssl *lib, const SSL *ssl, struct tlstall_handshake *h)
 {
-	const char *sni = lib->SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+	const char *sni = settings.privacy & TLSTALL_PRIVACY_SNI
+				  ? NULL
+				  : lib->SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
 
 	if (sni)
 		strncpy(h->sni, sni, sizeof(h->sni) - 1);
+}
+
+/* Over a BIO of the program's own nothing but the version tells datagrams from a stream. */
+static void note_datagrams(const struct libssl *lib, const SSL *ssl, struct tlstall_handshake *h)
+{
+	uint16_t version;
+
+	if (tlstall_has_descriptor(&h->read))
+		return;
+	version = (uint16_t)lib->SSL_version(ssl);
+	if (version >> 8 == DTLS1_VERSION_MAJOR)
+		h->version = version;
 }
 
 void observe_start(struct track *track, const SSL *ssl, struct tlstall_handshake *h)
 {
 	const struct libssl *lib = track->lib;
 
+	if (!ask_may())
+		mapping.header->filtered = 1;
 	if (h->role == TLSTALL_ROLE_UNKNOWN)
 		h->role = lib->SSL_is_server(ssl) ? TLSTALL_ROLE_SERVER : TLSTALL_ROLE_CLIENT;
 	if (h->role == TLSTALL_ROLE_CLIENT)
@@ -315,6 +409,7 @@ void observe_start(struct track *track, const SSL *ssl, struct tlstall_handshake
 	if (lib->SSL_is_quic && lib->SSL_is_quic(ssl))
 		h->flags |= TLSTALL_HS_QUIC;
 	take_bios(track, ssl, h);
+	note_datagrams(lib, ssl, h);
 }
 
 static void observe_alpn(const struct libssl *lib, const SSL *ssl, struct tlstall_handshake *h)
@@ -351,7 +446,7 @@ static uint16_t observe_group(const struct libssl *lib, const SSL *ssl)
 
 	if (!lib->SSL_group_to_name)
 		return 0;
-	id = lib->SSL_ctrl((SSL *)ssl, SSL_CTRL_GET_NEGOTIATED_GROUP, 0, NULL);
+	id = lib->real.SSL_ctrl((SSL *)ssl, SSL_CTRL_GET_NEGOTIATED_GROUP, 0, NULL);
 	return id > 0 ? name_of_group(lib, ssl, (uint32_t)id) : 0;
 }
 
@@ -371,7 +466,8 @@ void observe_end(const struct track *track, const SSL *ssl, struct tlstall_hands
 {
 	const struct libssl *lib = track->lib;
 
-	if (!observe_socket(h, h->outcome != TLSTALL_OUTCOME_OK, &h->at_end))
+	if ((h->flags & TLSTALL_HS_COMPACT) ||
+	    !observe_socket(track, h, h->outcome != TLSTALL_OUTCOME_OK, &h->at_end))
 		h->at_end.ticks = 0;
 	h->version = (uint16_t)lib->SSL_version(ssl);
 	h->verify_result = (int32_t)lib->SSL_get_verify_result(ssl);
@@ -379,6 +475,8 @@ void observe_end(const struct track *track, const SSL *ssl, struct tlstall_hands
 		h->flags |= TLSTALL_HS_PEER_CERT;
 	if (!h->sni[0])
 		observe_sni(lib, ssl, h);
+	if (!(h->flags & TLSTALL_HS_COMPACT))
+		certificates_observe(lib, ssl, h);
 	if (h->outcome == TLSTALL_OUTCOME_OK)
 		observe_session(lib, ssl, h);
 }

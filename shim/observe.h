@@ -1,51 +1,72 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The only place that asks OpenSSL and the kernel. Whatever is called here has
- * no side effect on the program, in any state; errno is the caller's to keep.
+ * The only place that asks OpenSSL and the kernel. What is called here has no side effect on the
+ * program, in any state; the caller preserves errno.
  */
 #ifndef SHIM_OBSERVE_H
 #define SHIM_OBSERVE_H
 
+#include "handshake.h"
 #include "recorder.h"
 #include "track.h"
 
 /*
- * Id of the state's text. That is a constant of the library, and asked once; but a
- * handshake that has failed has a text of its own: not for that.
+ * Id of the state's text, which is a constant of the library and asked once. Not for a failed
+ * handshake, which has its own text.
  */
+uint8_t observe_new_state(const struct libssl *lib, const SSL *ssl, unsigned state);
 static inline uint8_t observe_state(const struct libssl *lib, const SSL *ssl)
 {
-	uint8_t *ids = ((struct libssl *)lib)->state_ids;
 	unsigned state = (unsigned)lib->SSL_get_state(ssl);
+	uint8_t id = state < sizeof(lib->state_ids) ? __atomic_load_n(&lib->state_ids[state], __ATOMIC_RELAXED)
+						    : 0;
 
-	if (state >= sizeof(lib->state_ids))
-		return recorder_state(lib->SSL_state_string_long(ssl));
-	if (!ids[state])
-		ids[state] = recorder_state(lib->SSL_state_string_long(ssl));
-	return ids[state];
+	return __builtin_expect(id, 1) ? id : observe_new_state(lib, ssl, state);
 }
 
 /* Role, server name, BIOs, descriptor: known at the start. */
 void observe_start(struct track *track, const SSL *ssl, struct tlstall_handshake *h);
+/* What the kernel knows of the descriptor: asked at the start, unless it is COMPACT. */
+void observe_descriptor(struct track *track, struct tlstall_handshake *h);
+/* For a formerly COMPACT handshake: sets at_start to the socket's counters before those bytes. */
+void observe_backwards(const struct track *track, struct tlstall_handshake *h, uint64_t in,
+		       uint64_t out);
 /* Version, cipher, ...: known at the end. */
 void observe_end(const struct track *track, const SSL *ssl, struct tlstall_handshake *h);
-/* The SSL is freed while its handshake is unfinished: what its socket says now. */
-void observe_left_behind(struct tlstall_handshake *h);
+/* The SSL is freed while its handshake is unfinished: asks its socket. */
+void observe_left_behind(const struct track *track, struct tlstall_handshake *h);
 
 /*
- * Looks whether the SSL has other BIOs than before, and at those; cheap when it has not.
- * `in` and `out` are the bytes that went through its BIOs since the handshake's start.
+ * Checks whether the SSL has other BIOs than before, and records those; cheap if not. `in` and
+ * `out` are the bytes that went through its BIOs since the handshake's start.
  */
 bool observe_transport(struct track *track, const SSL *ssl, struct tlstall_handshake *h,
 		       uint64_t *in, uint64_t *out);
-/* Bytes that lie in a built-in memory BIO or pair; UINT32_MAX: not known. */
-void observe_pending(const struct track *track, const struct tlstall_handshake *h, uint32_t *in,
-		     uint32_t *out);
+/* Bytes in a built-in memory BIO or BIO pair after that call; leaves unknown values unchanged. */
+void observe_pending(const struct track *track, struct handshake_leave *in);
+
 /*
- * TCP_INFO, and the queue sizes when asked for. False: not a descriptor that we may
- * ask. When some time has passed since the SSL used it, `later` makes sure that its
- * number is not another file's by now.
+ * Whether an op on an unfinished handshake returned because it needs data. SSL_get_error would look
+ * at the error queue first, which costs more than the rest of the call. The op cleared the queue
+ * when it began, so SSL_want and the BIO suffice. If something filled the queue meanwhile, the
+ * program's own SSL_get_error shows it.
  */
-bool observe_socket(struct tlstall_handshake *h, bool later, struct tlstall_socket *out);
+static inline bool observe_wants_read(const struct libssl *lib, const SSL *ssl,
+				      const struct tlstall_handshake *h)
+{
+	BIO *bio;
+
+	if ((h->flags & TLSTALL_HS_QUIC) || lib->SSL_want(ssl) != SSL_READING)
+		return false;
+	bio = lib->SSL_get_rbio(ssl);
+	return bio && lib->BIO_test_flags(bio, BIO_FLAGS_READ);
+}
+/*
+ * TCP_INFO, and the queue sizes if requested. False: not a descriptor that may be asked. If some
+ * time has passed since the SSL used it, `later` checks that the number does not belong to another
+ * file by now.
+ */
+bool observe_socket(const struct track *track, struct tlstall_handshake *h, bool later,
+		    struct tlstall_socket *out);
 
 #endif

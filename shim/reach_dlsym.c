@@ -4,12 +4,11 @@
  * Qt, .NET and ctypes reached, which never link libssl. The entry points are in
  * assembly, one file for each architecture; elsewhere dlsym is left alone.
  */
-#include "reach.h"
-
-#include <string.h>
-
 #include "elf.h"
+#include "libssl.h"
+#include "reach_got.h"
 #include "settings.h"
+#include "wrappers.h"
 
 typedef void *dlsym_function(void *handle, const char *name);
 typedef void *dlvsym_function(void *handle, const char *name, const char *version);
@@ -67,8 +66,8 @@ static void *redirect(void *found, const char *name)
 	/* a plugin was loaded, and is asked for its entry point before it runs */
 	if (settings.reach & REACH_GOT)
 		reach_got(found);
-	wrapper = settings.reach & REACH_DLSYM ? reach_wrapper(name) : NULL;
-	return wrapper && libssl_at(found) ? wrapper : found;
+	wrapper = settings.reach & REACH_DLSYM ? wrapper_of(name, found) : NULL;
+	return wrapper && (libssl_at(found) || wrapper_follows(name, found)) ? wrapper : found;
 }
 
 void *reach_dlsym(void *handle, const char *name)
@@ -83,25 +82,6 @@ void *reach_dlvsym(void *handle, const char *name, const char *version)
 	if (!__atomic_load_n(&reach_real_dlsym, __ATOMIC_ACQUIRE))
 		reach_resolve();
 	return redirect(reach_real_dlvsym(handle, name, version), name);
-}
-
-void *reach_wrapper(const char *name)
-{
-	static const struct {
-		const char *name;
-		void *wrapper;
-	} table[] = {
-#define INTERPOSED(name, kind, need) {#name, (void *)name},
-#include "functions.def"
-	};
-
-	if (strncmp(name, "SSL_", 4))
-		return NULL;
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-		if (!strcmp(table[i].name, name))
-			return table[i].wrapper;
-	}
-	return NULL;
 }
 
 /* A library's constructor may have opened a plugin. */

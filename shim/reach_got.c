@@ -5,12 +5,16 @@
  * made to point at us: those that hold an address in a libssl, and those that are not
  * bound yet.
  */
-#include "reach.h"
+#include "reach_got.h"
 
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "elf.h"
+#include "libssl.h"
+#include "reach_undo.h"
+#include "wrappers.h"
 
 #if defined(__x86_64__)
 #define SLOT_TYPE(type)                                                                            \
@@ -41,54 +45,101 @@ static struct range relro(const struct elf_object *object)
 	return (struct range){0, 0};
 }
 
-static void store(uintptr_t *slot, void *wrapper, struct range read_only)
+static bool store(uintptr_t *slot, uintptr_t value, struct range read_only)
 {
 	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), at = (uintptr_t)slot;
 	void *start = (void *)(at & -page);
 	bool locked = at >= read_only.start && at < read_only.end;
 
 	if (locked && mprotect(start, page, PROT_READ | PROT_WRITE))
-		return;
-	__atomic_store_n(slot, (uintptr_t)wrapper, __ATOMIC_RELEASE);
+		return false;
+	__atomic_store_n(slot, value, __ATOMIC_RELEASE);
 	if (locked)
 		mprotect(start, page, PROT_READ);
+	return true;
 }
+
+/* ---- in a program that ran before we came: see attach.c ------------------------------ */
+
+/* Not NULL: all slots of what is loaded are ours to take, and each is noted. */
+static const struct reach_other *others;
+
+static void *other_wrapper(const struct elf_object *object, const char *name, uintptr_t value)
+{
+	for (const struct reach_other *o = others; o && o->name; o++) {
+		if (strcmp(o->name, name) != 0)
+			continue;
+		if (value == (uintptr_t)o->real ||
+		    (value >= object->start && value < object->end))
+			return o->ours;
+	}
+	return NULL;
+}
+
+/*
+ * Another library that has these functions too comes before us in the order of symbols: what
+ * is not bound yet may find that, and is not ours to decide.
+ */
+static bool others_first;
 
 /* The slot leads into a libssl, or back to the object's own stub that will look it up. */
 static bool leads_past_us(const struct elf_object *object, uintptr_t value)
 {
-	return (value >= object->start && value < object->end) ||
-	       libssl_holding((const void *)value);
+	if (value >= object->start && value < object->end)
+		return object->map || !__atomic_load_n(&others_first, __ATOMIC_RELAXED);
+	return libssl_holding((const void *)value);
 }
 
 static void patch_one(const struct elf_object *object, const ElfW(Rela) * rela,
 		      struct range read_only)
 {
 	const ElfW(Sym) *symbol = &object->symbols[ELF64_R_SYM(rela->r_info)];
-	uintptr_t *slot = (uintptr_t *)(object->bias + rela->r_offset);
+	uintptr_t *slot = (uintptr_t *)(object->bias + rela->r_offset), value;
+	const char *name;
 	void *wrapper;
 
 	if (symbol->st_shndx != SHN_UNDEF || !SLOT_TYPE(ELF64_R_TYPE(rela->r_info)))
 		return;
-	wrapper = reach_wrapper(object->strings + symbol->st_name);
-	if (wrapper && *slot != (uintptr_t)wrapper && leads_past_us(object, *slot))
-		store(slot, wrapper, read_only);
+	value = *slot;
+	name = object->strings + symbol->st_name;
+	wrapper = wrapper_of(name, libssl_holding((const void *)value) ? (const void *)value : NULL);
+	if (wrapper && !leads_past_us(object, value))
+		return;
+	if (!wrapper)
+		wrapper = other_wrapper(object, name, value);
+	if (!wrapper || value == (uintptr_t)wrapper || (others && !undo_note(slot, value)))
+		return;
+	store(slot, (uintptr_t)wrapper, read_only);
 }
 
-static void patch_table(const struct elf_object *object, const ElfW(Rela) * rela, size_t size)
+/* The slot is still ours: it gets back what was in it. */
+static void restore_one(const struct elf_object *object, const ElfW(Rela) * rela,
+			struct range read_only)
+{
+	uintptr_t *slot = (uintptr_t *)(object->bias + rela->r_offset), value;
+
+	if (SLOT_TYPE(ELF64_R_TYPE(rela->r_info)) && elf_is_own(*slot) && undo_find(slot, &value))
+		store(slot, value, read_only);
+}
+
+typedef void on_slot(const struct elf_object *object, const ElfW(Rela) * rela,
+		     struct range read_only);
+
+static void each_of_table(const struct elf_object *object, const ElfW(Rela) * rela, size_t size,
+			  on_slot *one)
 {
 	struct range read_only = relro(object);
 
 	for (size_t i = 0; rela && i < size / sizeof(*rela); i++) {
 		if (ELF64_R_SYM(rela[i].r_info))
-			patch_one(object, &rela[i], read_only);
+			one(object, &rela[i], read_only);
 	}
 }
 
-static void patch(const struct elf_object *object)
+static void each_slot(const struct elf_object *object, on_slot *one)
 {
-	patch_table(object, elf_pointer(object, DT_JMPREL), elf_value(object, DT_PLTRELSZ));
-	patch_table(object, elf_pointer(object, DT_RELA), elf_value(object, DT_RELASZ));
+	each_of_table(object, elf_pointer(object, DT_JMPREL), elf_value(object, DT_PLTRELSZ), one);
+	each_of_table(object, elf_pointer(object, DT_RELA), elf_value(object, DT_RELASZ), one);
 }
 
 /* Objects are appended: when none went away, those seen before come first. */
@@ -103,7 +154,7 @@ static bool visit(const struct elf_object *object, void *context)
 	if (progress->at++ < progress->seen || elf_is_own(object->start) ||
 	    libssl_holding((const void *)object->start))
 		return false;
-	patch(object);
+	each_slot(object, patch_one);
 	return false;
 }
 
@@ -116,10 +167,11 @@ struct job {
 	struct elf_object beside;
 };
 
+static uint64_t unloads_seen;
+static size_t objects_seen;
+
 static bool patch_ours(void *context)
 {
-	static uint64_t unloads_seen;
-	static size_t objects_seen;
 	const struct job *job = context;
 	uint64_t unloads = elf_unloads();
 	struct progress progress = {.seen = unloads == unloads_seen ? objects_seen : 0};
@@ -147,13 +199,13 @@ static bool patch_beside(void *context)
 static bool others_exist(uint64_t loads)
 {
 	static uint64_t loads_seen;
-	static bool others;
+	static bool known;
 
 	if (loads != __atomic_load_n(&loads_seen, __ATOMIC_ACQUIRE)) {
-		__atomic_store_n(&others, elf_others(), __ATOMIC_RELEASE);
+		__atomic_store_n(&known, elf_others(), __ATOMIC_RELEASE);
 		__atomic_store_n(&loads_seen, loads, __ATOMIC_RELEASE);
 	}
-	return __atomic_load_n(&others, __ATOMIC_ACQUIRE);
+	return __atomic_load_n(&known, __ATOMIC_ACQUIRE);
 }
 
 /* All of another namespace, if that is where an address lies; once, until more is loaded. */
@@ -176,19 +228,26 @@ static void reach_beside(const void *found, uint64_t loads)
 	__atomic_store_n(&loads_seen, loads, __ATOMIC_RELEASE);
 }
 
+static uint64_t ours_seen;
+
+/* Into a running program we come last, and what comes first is its libssl. */
+static bool is_others(const void *first)
+{
+	return !elf_is_own((uintptr_t)first) && !(others && libssl_holding(first));
+}
+
 static void reach_ours(uint64_t loads)
 {
-	static uint64_t loads_seen;
 	struct job job;
 
-	if (loads == __atomic_load_n(&loads_seen, __ATOMIC_ACQUIRE))
+	if (loads == __atomic_load_n(&ours_seen, __ATOMIC_ACQUIRE))
 		return;
 	job.loads = loads;
-	/* somebody before us in the order has these functions too: not ours to decide */
-	if (!libssl_any() || !elf_is_own((uintptr_t)elf_first("SSL_connect")))
+	if (!libssl_any())
 		return;
+	__atomic_store_n(&others_first, is_others(elf_first("SSL_connect")), __ATOMIC_RELAXED);
 	if (elf_settle() && elf_hold(patch_ours, &job))
-		__atomic_store_n(&loads_seen, loads, __ATOMIC_RELEASE);
+		__atomic_store_n(&ours_seen, loads, __ATOMIC_RELEASE);
 }
 
 void reach_got(const void *found)
@@ -198,4 +257,37 @@ void reach_got(const void *found)
 	if (others_exist(loads))
 		reach_beside(found, loads);
 	reach_ours(loads);
+}
+
+bool reach_attach(const struct reach_other *table)
+{
+	others = table;
+	unloads_seen = objects_seen = 0;
+	ours_seen = 0;
+	/* what is being loaded meanwhile comes when it is done */
+	for (int i = 0; i < 100 && !ours_seen; i++)
+		reach_ours(elf_loads());
+	return ours_seen;
+}
+
+static bool restore(const struct elf_object *object, void *context)
+{
+	(void)context;
+	if (!elf_is_own(object->start))
+		each_slot(object, restore_one);
+	return false;
+}
+
+static bool restore_all(void *context)
+{
+	elf_each(restore, context);
+	undo_forget();
+	return true;
+}
+
+void reach_detach(void)
+{
+	elf_settle();
+	elf_hold(restore_all, NULL);
+	others = NULL;
 }

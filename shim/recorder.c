@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "recorder.h"
 
+#include "clock.h"
+
 #include <string.h>
 #include <sys/mman.h>
 
+#include "clock.h"
 #include "mapping.h"
+#include "summary.h"
+#include "tlstall/vocabulary.h"
 
 /*
  * Entries of a table are used one after the other: so many of them, about 32 KiB, are made
@@ -16,7 +21,33 @@
 /* ---- handshake slots ------------------------------------------------------ */
 
 /* How many slots are tried before we do without one: bounds the cost of a full table. */
-#define PROBES 8
+#define PROBES 16
+#define SLOW_US 1000000
+
+/*
+ * Failures and slow ones outlive successes: what went well is overwritten first, then those
+ * who came and left without a word, the oldest first.
+ */
+enum worth { WORTH_LITTLE, WORTH_MORE, WORTH_MOST };
+
+static enum worth worth_of(const struct tlstall_handshake *slot)
+{
+	bool refused = slot->flags & TLSTALL_HS_FIRST_READ &&
+		       slot->first_read_error == TLSTALL_ERROR_SSL;
+
+	if (slot->end - slot->start > clock_rough_ticks(SLOW_US) || refused)
+		return WORTH_MOST;
+	if (slot->outcome == TLSTALL_OUTCOME_OK)
+		return WORTH_LITTLE;
+	return slot->role == TLSTALL_ROLE_SERVER && !slot->bytes_in ? WORTH_MORE : WORTH_MOST;
+}
+
+static bool is_over(const struct tlstall_handshake *slot)
+{
+	uint32_t status = __atomic_load_n(&slot->status, __ATOMIC_ACQUIRE);
+
+	return status == TLSTALL_SLOT_LINGER || status == TLSTALL_SLOT_DONE;
+}
 
 static bool take(struct tlstall_handshake *slot)
 {
@@ -30,13 +61,22 @@ static bool take(struct tlstall_handshake *slot)
 static struct tlstall_handshake *take_one(struct tlstall_handshake *table, uint32_t count,
 					  uint64_t *cursor)
 {
+	struct tlstall_handshake *best = NULL;
+	enum worth least = WORTH_MOST + 1;
+
 	for (int i = 0; i < PROBES; i++) {
 		uint64_t at = __atomic_fetch_add(cursor, 1, __ATOMIC_RELAXED);
+		struct tlstall_handshake *slot = &table[at % count];
+		enum worth worth = slot->number && is_over(slot) ? worth_of(slot) : WORTH_LITTLE;
 
-		if (take(&table[at % count]))
-			return &table[at % count];
+		if (worth == WORTH_LITTLE && take(slot))
+			return slot;
+		if (worth != WORTH_LITTLE && worth < least) {
+			least = worth;
+			best = slot;
+		}
 	}
-	return NULL;
+	return best && take(best) ? best : NULL;
 }
 
 static struct tlstall_handshake *take_mapped(void)
@@ -47,8 +87,13 @@ static struct tlstall_handshake *take_mapped(void)
 
 	if (slot && slot != mapping.handshakes && (slot - mapping.handshakes) % SLOTS_AHEAD == 0)
 		mapping_ahead(slot, SLOTS_AHEAD * sizeof(*slot));
-	if (slot && slot->number)
+	if (slot && slot->number && summary_is_enough(slot)) {
+		summary_write(slot);
+	} else if (slot && slot->number) {
 		__atomic_fetch_add(&h->lost.slots_reused, 1, __ATOMIC_RELAXED);
+		if (worth_of(slot) == WORTH_MOST)
+			__atomic_fetch_add(&h->lost_bad_handshakes, 1, __ATOMIC_RELAXED);
+	}
 	return slot;
 }
 
@@ -81,10 +126,45 @@ static struct tlstall_handshake *take_private(void)
 	return table ? take_one(table, PRIVATE_SLOTS, &cursor) : NULL;
 }
 
+static bool in_file(const struct tlstall_handshake *slot)
+{
+	return slot >= mapping.handshakes && slot < mapping.handshakes + mapping.slot_count;
+}
+
+/* Given back by this thread, the newest last. */
+#define SPARE 8
+static __thread struct {
+	struct tlstall_handshake *slots[SPARE];
+	unsigned count;
+} spare;
+
+void recorder_give_back(struct tlstall_handshake *slot)
+{
+	__atomic_store_n(&slot->number, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&slot->status, TLSTALL_SLOT_FREE, __ATOMIC_RELEASE);
+	if (in_file(slot) && spare.count < SPARE)
+		spare.slots[spare.count++] = slot;
+}
+
+/* Others may have come by it meanwhile. */
+static struct tlstall_handshake *take_spare(void)
+{
+	while (spare.count) {
+		struct tlstall_handshake *slot = spare.slots[--spare.count];
+
+		if (in_file(slot) && !__atomic_load_n(&slot->number, __ATOMIC_RELAXED) &&
+		    take(slot))
+			return slot;
+	}
+	return NULL;
+}
+
 struct tlstall_handshake *recorder_claim(uint64_t ticks)
 {
-	struct tlstall_handshake *slot = take_mapped();
+	struct tlstall_handshake *slot = take_spare();
 
+	if (!slot)
+		slot = take_mapped();
 	if (!slot)
 		slot = take_private();
 	if (!slot)
@@ -92,7 +172,9 @@ struct tlstall_handshake *recorder_claim(uint64_t ticks)
 	memset((char *)slot + offsetof(struct tlstall_handshake, flags), 0,
 	       sizeof(*slot) - offsetof(struct tlstall_handshake, flags));
 	slot->number = __atomic_add_fetch(&mapping.header->handshakes, 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&mapping.last_number, slot->number, __ATOMIC_RELAXED);
 	slot->start = slot->progress = ticks;
+	slot->start_realtime_ns = clock_realtime_ns();
 	slot->process = mapping_identity()->process;
 	slot->tid = mapping_tid();
 	__atomic_store_n(&slot->status, TLSTALL_SLOT_LIVE, __ATOMIC_RELEASE);
@@ -134,11 +216,6 @@ bool recorder_retake(struct tlstall_handshake *slot, uint64_t number)
 }
 
 /* ---- events --------------------------------------------------------------- */
-
-static bool in_file(const struct tlstall_handshake *slot)
-{
-	return slot >= mapping.handshakes && slot < mapping.handshakes + mapping.slot_count;
-}
 
 static struct tlstall_event *event_at(struct tlstall_event *ring, uint64_t at)
 {
@@ -213,22 +290,23 @@ static uint32_t lookup(struct known_text *cache, uint32_t cache_mask, struct tls
 	uint32_t id = __atomic_load_n(&known->id, __ATOMIC_ACQUIRE);
 
 	/* a custom BIO's name may be freed and its address used again: compare the text too */
-	if (id && known->text == text && !strncmp(table[id].text, text, sizeof(table[id].text) - 1))
+	if (id && __atomic_load_n(&known->text, __ATOMIC_RELAXED) == text &&
+	    !strncmp(table[id].text, text, sizeof(table[id].text) - 1))
 		return id;
 	id = intern(table, room, count, text);
 	__atomic_store_n(&known->id, 0, __ATOMIC_RELEASE);
-	known->text = text;
+	__atomic_store_n(&known->text, text, __ATOMIC_RELAXED);
 	__atomic_store_n(&known->id, id, __ATOMIC_RELEASE);
 	return id;
 }
 
 uint8_t recorder_state(const char *text)
 {
-	static struct known_text cache[256];
+	static struct known_text cache[64];
 
 	if (!text)
 		return 0;
-	return (uint8_t)lookup(cache, 255, mapping.states, 255, &mapping.header->state_count, text);
+	return (uint8_t)lookup(cache, 63, mapping.states, 255, &mapping.header->state_count, text);
 }
 
 uint16_t recorder_string(const char *text)
@@ -238,8 +316,7 @@ uint16_t recorder_string(const char *text)
 	if (!text || !*text)
 		return 0;
 	return (uint16_t)lookup(cache, 127, mapping.strings,
-				mapping.header->section[TLSTALL_SECTION_STRINGS].count,
-				&mapping.header->string_count, text);
+				mapping.string_room, &mapping.header->string_count, text);
 }
 
 /* ---- stacks --------------------------------------------------------------- */
@@ -253,10 +330,11 @@ static uint64_t hash_frames(void *const *frames, int count)
 	return hash | 1;
 }
 
-uint32_t recorder_stack(void *const *frames, int count, void (*before)(void))
+uint32_t recorder_stack(void *const *frames, int count,
+			void (*before)(void *const *frames, int count))
 {
 	struct tlstall_header *h = mapping.header;
-	uint32_t room = h->section[TLSTALL_SECTION_STACKS].count;
+	uint32_t room = mapping.stack_room;
 	bool announced = false;
 	uint64_t hash;
 
@@ -273,7 +351,7 @@ uint32_t recorder_stack(void *const *frames, int count, void (*before)(void))
 		if (__atomic_load_n(&stack->hash, __ATOMIC_ACQUIRE) == hash)
 			return id;
 		if (!announced)
-			before();
+			before(frames, count);
 		announced = true;
 		if (!__atomic_compare_exchange_n(&stack->hash, &empty, hash, false,
 						 __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
@@ -289,18 +367,31 @@ uint32_t recorder_stack(void *const *frames, int count, void (*before)(void))
 	return 0;
 }
 
+#define COPIES (sizeof(((struct tlstall_header *)0)->libssl) / sizeof(struct tlstall_libssl))
+
+static uintptr_t noted[COPIES];
+
+bool recorder_knows_libssl(uint8_t id, uintptr_t start)
+{
+	return id >= COPIES || __atomic_load_n(&noted[id], __ATOMIC_RELAXED) == start;
+}
+
 void recorder_libssl(uint8_t id, uintptr_t start, uintptr_t size, uint32_t version,
 		     const char *text)
 {
 	struct tlstall_header *h = mapping.header;
-	struct tlstall_libssl *entry = &h->libssl[id];
+	struct tlstall_libssl *entry;
+	uint32_t count = id;
 
-	if (id >= sizeof(h->libssl) / sizeof(h->libssl[0]) || entry->start == start)
+	if (recorder_knows_libssl(id, start) ||
+	    __atomic_exchange_n(&noted[id], start, __ATOMIC_RELAXED) == start)
 		return;
+	entry = &h->libssl[id];
 	entry->end = start + size;
 	entry->version_num = version;
 	strncpy(entry->version, text, sizeof(entry->version) - 1);
 	entry->start = start;
-	if (h->libssl_count <= id)
-		h->libssl_count = id + 1u;
+	while (count <= id && !__atomic_compare_exchange_n(&h->libssl_count, &count, id + 1u, false,
+							  __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The narrow way into the trace file. Nothing here blocks, allocates or
- * formats; what does not fit is counted in the header's `lost`.
+ * The only way into the trace file. Nothing here blocks, allocates or formats; what does not fit is
+ * counted in the header's `lost`.
  */
 #ifndef SHIM_RECORDER_H
 #define SHIM_RECORDER_H
@@ -14,19 +14,23 @@
 /* Claims a slot of the file, or of a small private store when all are in flight; NULL: neither. */
 struct tlstall_handshake *recorder_claim(uint64_t ticks);
 /*
- * Its SSL object lives on and may add to it: LINGER; is gone: DONE. Does nothing
- * when the slot went to somebody else.
+ * Its contents are no longer needed: this thread's next claim reuses it while it is in the cache.
+ */
+void recorder_give_back(struct tlstall_handshake *slot);
+/*
+ * LINGER if its SSL object still exists and may add to it, DONE if not. Does nothing if the slot
+ * was reused.
  */
 void recorder_release(struct tlstall_handshake *slot, uint64_t number,
 		      enum tlstall_slot_status status);
-/* Whether it is in use, by that handshake. Nobody takes a live slot: status before number. */
+/* Whether that handshake uses it. A live slot is never taken: check status before number. */
 static inline bool recorder_holds(const struct tlstall_handshake *slot, uint64_t number)
 {
 	return __atomic_load_n(&slot->status, __ATOMIC_ACQUIRE) == TLSTALL_SLOT_LIVE &&
 	       __atomic_load_n(&slot->number, __ATOMIC_ACQUIRE) == number;
 }
 
-/* Takes a lingering slot back for another note; false when it went to somebody else. */
+/* Reopens a lingering slot for another entry; false if it was reused. */
 bool recorder_retake(struct tlstall_handshake *slot, uint64_t number);
 
 /*
@@ -48,10 +52,12 @@ static inline void recorder_commit(struct recorder_place place)
 /* Ids of texts, equal for equal texts; 0 when there is no room or text is NULL. */
 uint8_t recorder_state(const char *text);
 uint16_t recorder_string(const char *text);
-/* Calls `before` ahead of keeping a stack that was not known. */
-uint32_t recorder_stack(void *const *frames, int count, void (*before)(void));
+/* Calls `before` before it stores a new stack. */
+uint32_t recorder_stack(void *const *frames, int count,
+			void (*before)(void *const *frames, int count));
 
 /* Notes a libssl copy in the header. */
+bool recorder_knows_libssl(uint8_t id, uintptr_t start);
 void recorder_libssl(uint8_t id, uintptr_t start, uintptr_t size, uint32_t version,
 		     const char *text);
 

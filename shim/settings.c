@@ -47,6 +47,7 @@ static bool parse_mode(const char *value)
 		[TLSTALL_MODE_OFF] = "off",
 		[TLSTALL_MODE_HANDSHAKE] = "handshake",
 		[TLSTALL_MODE_ALL] = "all",
+		[TLSTALL_MODE_WATCH] = "watch",
 		NULL,
 	};
 
@@ -61,7 +62,7 @@ static const char *read_number(const char *at, uint64_t *number)
 	return at;
 }
 
-static bool parse_size(const char *value)
+static bool parse_bytes(const char *value, uint64_t least, uint64_t most, uint64_t *out)
 {
 	uint64_t size;
 	const char *end = read_number(value, &size);
@@ -70,10 +71,42 @@ static bool parse_size(const char *value)
 	if (end == value || size > TLSTALL_SIZE_MAX)
 		return false;
 	size <<= shift;
-	if (end[shift != 0] || size < TLSTALL_SIZE_MIN || size > TLSTALL_SIZE_MAX)
+	if (end[shift != 0] || size < least || size > most)
 		return false;
-	settings.size = size;
+	*out = size;
 	return true;
+}
+
+static bool parse_size(const char *value)
+{
+	return parse_bytes(value, TLSTALL_SIZE_MIN, TLSTALL_SIZE_MAX, &settings.size);
+}
+
+static bool parse_limit(const char *value)
+{
+	return parse_bytes(value, 0, 0, &settings.limit) ||
+	       parse_bytes(value, TLSTALL_LIMIT_MIN, TLSTALL_LIMIT_MAX, &settings.limit);
+}
+
+static bool parse_range(const char *value, uint32_t least, uint32_t most, uint32_t *out)
+{
+	uint64_t number;
+	const char *end = read_number(value, &number);
+
+	if (end == value || *end || number < least || number > most)
+		return false;
+	*out = (uint32_t)number;
+	return true;
+}
+
+static bool parse_late(const char *value)
+{
+	return parse_range(value, 1, TLSTALL_LATE_MAX, &settings.late_ms);
+}
+
+static bool parse_sample(const char *value)
+{
+	return parse_range(value, 0, TLSTALL_SAMPLE_MAX, &settings.sample);
 }
 
 static bool parse_stacks(const char *value)
@@ -81,30 +114,106 @@ static bool parse_stacks(const char *value)
 	return parse_bool(value, &settings.stacks);
 }
 
+static bool parse_remote(const char *value)
+{
+	return parse_bool(value, &settings.remote);
+}
+
 static bool parse_socket(const char *value)
 {
-	return parse_bool(value, &settings.socket);
+	static const char *const words[] = {
+		[SOCKET_OFF] = "off", [SOCKET_ON] = "on", [SOCKET_AUTO] = "auto", NULL};
+
+	return parse_choice(value, words, &settings.socket);
+}
+
+static bool parse_keep(const char *value)
+{
+	static const char *const words[] = {
+		[TLSTALL_KEEP_ALL] = "all",
+		[TLSTALL_KEEP_BAD] = "bad",
+		[TLSTALL_KEEP_NONE] = "none",
+		NULL,
+	};
+
+	return parse_choice(value, words, &settings.keep);
+}
+
+/* The way that a list begins with; 0: none. Goes on behind the comma. */
+static uint32_t take_way(const char **list)
+{
+	static const struct {
+		const char *word;
+		uint32_t bit;
+	} ways[] = {{"dlsym", REACH_DLSYM}, {"got", REACH_GOT}, {"inside", REACH_INSIDE}};
+
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		size_t length = strlen(ways[i].word);
+		char end = strncmp(*list, ways[i].word, length) ? '?' : (*list)[length];
+
+		if (end == '\0' || (end == ',' && (*list)[length + 1])) {
+			*list += length + (end == ',');
+			return ways[i].bit;
+		}
+	}
+	return 0;
 }
 
 static bool parse_reach(const char *value)
 {
+	uint32_t ways = 0, way = 0;
+
+	if (!strcmp(value, "none")) {
+		settings.reach = 0;
+		return true;
+	}
+	do {
+		way = take_way(&value);
+		ways |= way;
+	} while (way && *value);
+	if (way)
+		settings.reach = ways;
+	return way;
+}
+
+/* 0: no such word. */
+static uint32_t privacy_of(const char *word, size_t length)
+{
 	static const struct {
 		const char *word;
-		uint32_t bits;
-	} ways[] = {
-		{"none", 0},
-		{"dlsym", REACH_DLSYM},
-		{"got", REACH_GOT},
-		{"dlsym,got", REACH_DLSYM | REACH_GOT},
+		uint32_t bit;
+	} words[] = {
+		{"peer", TLSTALL_PRIVACY_PEER},
+		{"sni", TLSTALL_PRIVACY_SNI},
+		{"stacks", TLSTALL_PRIVACY_STACKS},
 	};
 
-	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
-		if (!strcmp(value, ways[i].word)) {
-			settings.reach = ways[i].bits;
-			return true;
-		}
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (length == strlen(words[i].word) && !memcmp(word, words[i].word, length))
+			return words[i].bit;
+	return 0;
+}
+
+/* Where one word is wrong the others were still meant. */
+static bool parse_privacy(const char *value)
+{
+	bool good = true;
+
+	settings.privacy = 0;
+	while (strcmp(value, "none") != 0) {
+		const char *end = value;
+		uint32_t bit;
+
+		while (*end && *end != ',')
+			end++;
+		bit = privacy_of(value, (size_t)(end - value));
+		settings.privacy |= bit;
+		good = good && bit;
+		if (!*end)
+			break;
+		value = end + 1;
 	}
-	return false;
+	return good;
 }
 
 static const struct {
@@ -115,8 +224,14 @@ static const struct {
 #define PARSER_MODE parse_mode
 #define PARSER_SIZE parse_size
 #define PARSER_STACKS parse_stacks
+#define PARSER_LATE parse_late
+#define PARSER_SAMPLE parse_sample
 #define PARSER_SOCKET parse_socket
 #define PARSER_REACH parse_reach
+#define PARSER_KEEP parse_keep
+#define PARSER_PRIVACY parse_privacy
+#define PARSER_LIMIT parse_limit
+#define PARSER_REMOTE parse_remote
 #define ROW(id, name, standard, values) {name, standard, PARSER_##id},
 	TLSTALL_SETTINGS(ROW)
 #undef ROW
@@ -134,17 +249,16 @@ static void append_number(char *to, unsigned long number)
 }
 
 /* The user at exec: that we are before main. */
-static void default_directory(void)
+void settings_default_directory(char *to, size_t size)
 {
 	const char *runtime = getenv("XDG_RUNTIME_DIR");
 
-	settings.directory_is_default = true;
-	if (runtime && runtime[0] == '/' && strlen(runtime) < sizeof(settings.directory) - 64) {
-		strcpy(settings.directory, runtime);
-		strcat(settings.directory, "/tlstall");
+	if (runtime && runtime[0] == '/' && strlen(runtime) < size - 64) {
+		strcpy(to, runtime);
+		strcat(to, "/tlstall");
 	} else {
-		strcpy(settings.directory, "/tmp/tlstall-");
-		append_number(settings.directory, getauxval(AT_UID));
+		strcpy(to, "/tmp/tlstall-");
+		append_number(to, getauxval(AT_UID));
 	}
 }
 
@@ -163,6 +277,6 @@ void settings_read(void)
 	/* A program that runs with somebody else's rights writes no files for us. */
 	if (getauxval(AT_SECURE))
 		settings.directory[0] = '\0';
-	else if (!settings.directory[0])
-		default_directory();
+	else if ((settings.directory_is_default = !settings.directory[0]))
+		settings_default_directory(settings.directory, sizeof(settings.directory));
 }

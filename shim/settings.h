@@ -1,26 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The settings of environment.h, read once before main: in every process, most of
- * which never shake hands. Each page that is touched costs more than the reading, so
- * that this calls as little of libc as it can.
+ * The settings of environment.h, read once before main, in every process; most processes never make
+ * a handshake. Touching a page costs more than the reading, so this calls as little of libc as
+ * possible.
  */
 #ifndef SHIM_SETTINGS_H
 #define SHIM_SETTINGS_H
 
 #include <limits.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define REACH_DLSYM 1u
 #define REACH_GOT 2u
+#define REACH_INSIDE 4u
+
+enum socket_setting { SOCKET_OFF, SOCKET_ON, SOCKET_AUTO };
 
 struct settings {
 	bool known;
-	bool directory_is_default; /* then it is made, and refused unless it is ours */
+	bool directory_is_default; /* then it is created, and refused unless it is ours */
 	uint64_t size;
 	uint32_t mode; /* enum tlstall_mode */
-	bool stacks, socket;
+	bool stacks;
+	uint32_t socket; /* enum socket_setting */
 	uint32_t reach;	      /* REACH_* */
+	uint32_t keep;	      /* enum tlstall_keep */
+	uint32_t late_ms, sample; /* see environment.h */
+	bool remote;
+	uint32_t privacy; /* enum tlstall_privacy, bits */
+	uint64_t limit; /* bytes, 0: none */
+	bool private_directory; /* of one attachment, removed with it: TLSTALL_LIMIT does not apply */
 	uint32_t bad_settings; /* TLSTALL_BAD_SETTING() bits */
 	char directory[PATH_MAX]; /* "" : no trace can be made */
 };
@@ -29,5 +40,7 @@ extern struct settings settings;
 
 /* Reads the environment; later calls do nothing. */
 void settings_read(void);
+/* The default directory, from the environment as it is now: some programs clear it. */
+void settings_default_directory(char *to, size_t size);
 
 #endif

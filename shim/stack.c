@@ -1,83 +1,41 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * libunwind is never linked: its _Unwind_* symbols would take over C++'s. A
- * private dlopen clashes with nothing.
- */
 #include "stack.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <string.h>
 
+#include "ask.h"
+#include "code.h"
 #include "elf.h"
-#include "libssl.h"
 #include "mapping.h"
+#include "readable.h"
 #include "recorder.h"
+#include "settings.h"
 #include "walk.h"
 
-typedef int unwind_backtrace(void **frames, int size);
-static unwind_backtrace *backtrace_function;
-/* By steps, until there are too many ways to remember. */
-static bool by_steps;
-
-static bool is_libunwind(const struct elf_object *object, void *context)
+/* `ctl` switches them on and off, but not what was to be left out. */
+static bool is_wanted(void)
 {
-	if (strcmp(elf_soname(object), "libunwind.so.8"))
-		return false;
-	*(void **)context = elf_symbol(object, "unw_backtrace");
-	by_steps = walk_load(object);
-	return true;
+	return control->stacks && !(settings.privacy & TLSTALL_PRIVACY_STACKS);
 }
 
-static void *load(void)
+/* A lock that another thread held at the fork stays locked in the child. */
+static bool may_lock(void)
 {
-	typedef void *open_library(const char *name, int flags);
-	typedef char *take_error(void);
-	open_library *open = (open_library *)elf_find("dlopen");
-	take_error *error = (take_error *)elf_find("dlerror");
-	void *found = NULL;
-
-	if (open && open("libunwind.so.8", RTLD_LOCAL | RTLD_NOW))
-		elf_each(is_libunwind, &found);
-	else if (error)
-		error();
-	return found;
-}
-
-/*
- * The loader's locks may have been held by a thread that the fork did not copy. And
- * two libcs in one process give out the same thread-specific keys: libunwind's would be
- * OpenSSL's.
- */
-static bool must_not_unwind(void)
-{
-	return mapping_identity()->threaded_parent || libssl_elsewhere;
-}
-
-static void warm_up(unwind_backtrace *backtrace)
-{
-	struct walk walk;
-
-	if (by_steps)
-		walk_take(&walk);
-	else
-		backtrace(walk.frames, 8);
+	return !mapping_identity()->threaded_parent;
 }
 
 void stack_prepare(void)
 {
 	static uint32_t tried;
-	unwind_backtrace *found;
 	int saved = errno;
 
-	if (!control->stacks || must_not_unwind() ||
+	if (!is_wanted() || __atomic_load_n(&tried, __ATOMIC_RELAXED) ||
 	    __atomic_exchange_n(&tried, 1, __ATOMIC_ACQ_REL))
 		return;
-	found = (unwind_backtrace *)load();
-	/* the first one takes a hundred microseconds, and memory */
-	if (found)
-		warm_up(found);
-	__atomic_store_n(&backtrace_function, found, __ATOMIC_RELEASE);
+	code_prepare();
+	readable_prepare();
+	code_refresh(may_lock());
 	errno = saved;
 }
 
@@ -109,9 +67,8 @@ static void copy_build_id(const struct elf_object *object, struct tlstall_module
 static bool module_known(const struct elf_object *object)
 {
 	uint32_t count = __atomic_load_n(&mapping.header->module_count, __ATOMIC_ACQUIRE);
-	uint32_t room = mapping.header->section[TLSTALL_SECTION_MODULES].count;
 
-	for (uint32_t i = 0; i < count && i < room; i++) {
+	for (uint32_t i = 0; i < count && i < mapping.module_room; i++) {
 		if (mapping.modules[i].start == object->start &&
 		    mapping.modules[i].end == object->end)
 			return true;
@@ -130,7 +87,7 @@ static bool note_module(const struct elf_object *object, void *context)
 	if (module_known(object))
 		return false;
 	index = __atomic_fetch_add(&h->module_count, 1, __ATOMIC_RELAXED);
-	if (index >= h->section[TLSTALL_SECTION_MODULES].count) {
+	if (index >= mapping.module_room) {
 		__atomic_fetch_add(&h->lost.modules, 1, __ATOMIC_RELAXED);
 		return true;
 	}
@@ -144,11 +101,28 @@ static bool note_module(const struct elf_object *object, void *context)
 	return false;
 }
 
-static void refresh_modules(void)
+/* What holds the frames alone: the loader's lock may never come free again. */
+static void note_modules_of(void *const *frames, int count)
+{
+	for (int i = 0; i < count; i++) {
+		struct elf_object object;
+
+		if (code_object((uintptr_t)frames[i] - 1, &object))
+			note_module(&object, NULL);
+	}
+}
+
+static void note_modules(void *const *frames, int count)
 {
 	static uint64_t seen;
-	uint64_t loads = elf_loads();
+	uint64_t loads;
 
+	if (!may_lock()) {
+		note_modules_of(frames, count);
+		return;
+	}
+	/* a file that took the place of a lost one knows none */
+	loads = elf_loads() + ((uint64_t)mapping.generation << 48);
 	if (__atomic_exchange_n(&seen, loads, __ATOMIC_ACQ_REL) != loads)
 		elf_each(note_module, NULL);
 }
@@ -156,75 +130,43 @@ static void refresh_modules(void)
 /* ---- stacks ------------------------------------------------------------------- */
 
 /* The frames of the shim itself come first: they say nothing. */
-static int skip_own(void *const *frames, int count)
+static int skip_own(const struct walk *walk)
 {
 	int skip = 0;
 
-	while (skip < count && elf_is_own((uintptr_t)frames[skip]))
+	while (skip < walk->count && elf_is_own((uintptr_t)walk->frames[skip]))
 		skip++;
 	return skip;
 }
 
-static uint32_t keep(void *const *frames, int count, int skip)
-{
-	return recorder_stack(frames + skip, count - skip, refresh_modules);
-}
-
-static __attribute__((noinline)) uint32_t take_by_steps(uintptr_t base)
+static __attribute__((noinline)) uint32_t take(uintptr_t base)
 {
 	struct walk walk;
+	uint32_t id;
 	int skip;
-	uint32_t id;
 
-	walk_take(&walk);
-	skip = skip_own(walk.frames, walk.count);
-	id = keep(walk.frames, walk.count, skip);
-	if (!walk_remember(base, &walk, skip, id))
-		__atomic_store_n(&by_steps, false, __ATOMIC_RELAXED);
-	return id;
-}
-
-static __attribute__((noinline)) uint32_t take_whole(unwind_backtrace *backtrace)
-{
-	void *frames[WALK_FRAMES];
-	int count = backtrace(frames, WALK_FRAMES);
-
-	return keep(frames, count, skip_own(frames, count));
-}
-
-static uint32_t take(unwind_backtrace *backtrace, uintptr_t base)
-{
-	uint32_t id = walk_known(base);
-
-	if (id)
-		return id;
-	if (!elf_walk_enter()) {
-		__atomic_fetch_add(&mapping.header->lost.stacks, 1, __ATOMIC_RELAXED);
-		return 0;
-	}
-	id = __atomic_load_n(&by_steps, __ATOMIC_RELAXED) ? take_by_steps(base)
-							  : take_whole(backtrace);
-	elf_walk_leave();
-	return id;
-}
-
-uint32_t stack_take(void)
-{
-	int saved = errno;
-	unwind_backtrace *backtrace;
-	uint32_t id;
-
-	if (!control->stacks)
-		return 0;
-	if (must_not_unwind()) {
-		__atomic_fetch_add(&mapping.header->lost.unwound_in_child, 1, __ATOMIC_RELAXED);
-		return 0;
-	}
 	stack_prepare();
-	backtrace = __atomic_load_n(&backtrace_function, __ATOMIC_ACQUIRE);
-	if (!backtrace)
+	code_refresh(may_lock());
+	walk_take(&walk, ask_may());
+	skip = skip_own(&walk);
+	id = recorder_stack(walk.frames + skip, walk.count - skip, note_modules);
+	walk_remember(base, &walk, id);
+	return id;
+}
+
+/* Called, not inlined: its frame is where words are compared from. */
+__attribute__((noinline)) uint32_t stack_take(void)
+{
+	uintptr_t base = (uintptr_t)__builtin_frame_address(0);
+	int saved = errno;
+	uint32_t id;
+
+	if (!is_wanted())
 		return 0;
-	id = take(backtrace, (uintptr_t)__builtin_frame_address(0));
+	/* the stacks that were known went with the file that was lost */
+	id = mapping.generation ? 0 : walk_known(base);
+	if (!id)
+		id = take(base);
 	errno = saved;
 	return id;
 }

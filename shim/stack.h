@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The call stack of this thread, by libunwind, which is loaded when first needed. */
+/* The call stack of this thread, from the unwind tables of the loaded objects. */
 #ifndef SHIM_STACK_H
 #define SHIM_STACK_H
 
 #include <stdint.h>
 
-/* Loads libunwind; early, while there is room on the stack, no chroot and no second thread. */
+/* Finds the loaded objects; early, while no second thread can hold the loader's lock. */
 void stack_prepare(void);
 /* Id of the stack in the trace, 0: none. Also keeps the module map up to date. */
 uint32_t stack_take(void);

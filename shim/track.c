@@ -2,92 +2,17 @@
 #include "track.h"
 
 #include <errno.h>
-#include <string.h>
-#include <sys/mman.h>
+#include <stdatomic.h>
 
 #include "attempt.h"
 #include "clock.h"
+#include "large.h"
 #include "mapping.h"
+#include "pool.h"
 
-struct track *track_table[TRACK_PLACES];
+LARGE struct track *track_table[TRACK_PLACES];
 /* No track hangs by ex_data until one does. */
 static bool any_attached;
-
-/* ---- memory: blocks of our own, so that the program's malloc sees nothing --- */
-
-#define BLOCK 128
-static struct track *free_list;
-static uint32_t free_lock;
-
-/*
- * Held for a few instructions only; whoever finds it taken takes another way. One that
- * another process holds was copied by a fork, with nobody left to give it up.
- */
-static bool try_lock(void)
-{
-	uint32_t own = mapping_identity()->process + 1u, holder = 0;
-
-	return __atomic_compare_exchange_n(&free_lock, &holder, own, false, __ATOMIC_ACQUIRE,
-					   __ATOMIC_RELAXED) ||
-	       (holder != own && __atomic_compare_exchange_n(&free_lock, &holder, own, false,
-							     __ATOMIC_ACQUIRE, __ATOMIC_RELAXED));
-}
-
-static void unlock(void)
-{
-	__atomic_store_n(&free_lock, 0, __ATOMIC_RELEASE);
-}
-
-static struct track *new_block(void)
-{
-	struct track *block = mmap(NULL, BLOCK * sizeof(*block), PROT_READ | PROT_WRITE,
-				   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	if (block == MAP_FAILED)
-		return NULL;
-	for (int i = 1; i + 1 < BLOCK; i++)
-		block[i].next_free = &block[i + 1];
-	if (try_lock()) {
-		block[BLOCK - 1].next_free = free_list;
-		free_list = &block[1];
-		unlock();
-	}
-	return block;
-}
-
-static struct track *allocate(const struct libssl *lib, const SSL *ssl)
-{
-	struct track *track = NULL;
-
-	for (int i = 0; i < 100 && !track; i++) {
-		if (!try_lock())
-			continue;
-		track = free_list;
-		if (track)
-			free_list = track->next_free;
-		unlock();
-		if (!track)
-			break;
-	}
-	if (!track)
-		track = new_block();
-	if (track)
-		*track = (struct track){.lib = lib, .ssl = ssl};
-	return track;
-}
-
-static void release(struct track *track)
-{
-	track->ssl = NULL;
-	for (int i = 0; i < 100; i++) {
-		if (!try_lock())
-			continue;
-		track->next_free = free_list;
-		free_list = track;
-		unlock();
-		return;
-	}
-}
 
 /* ---- where a track is found ------------------------------------------------- */
 
@@ -106,81 +31,106 @@ static void drop(struct track *track)
 	attempt_freed(track);
 	if (__atomic_load_n(place, __ATOMIC_RELAXED) == track)
 		__atomic_store_n(place, NULL, __ATOMIC_RELEASE);
-	release(track);
+	pool_give_back(track);
 }
 
-static bool attach(struct track *track, const SSL *ssl)
+/* Any object that the program's own allocator made may lie where other processes use it, too. */
+static bool is_near(const struct libssl *lib)
 {
-	if (!track->attached)
-		track->attached =
-			track->lib->SSL_set_ex_data((SSL *)ssl, track->lib->ssl_index, track);
-	if (track->attached)
-		__atomic_store_n(&any_attached, true, __ATOMIC_RELEASE);
-	return track->attached;
+	return !lib->program_memory;
+}
+
+static void note_attached(void)
+{
+	__atomic_store_n(&any_attached, true, __ATOMIC_RELEASE);
+}
+
+static bool may_be_attached(const struct libssl *lib)
+{
+	return lib->program_memory || __atomic_load_n(&any_attached, __ATOMIC_ACQUIRE);
+}
+
+static bool attach(const struct track *track, const SSL *ssl)
+{
+	const struct libssl *lib = track->lib;
+
+	if (!lib->SSL_set_ex_data((SSL *)ssl, lib->ssl_index, (void *)(uintptr_t)track->token))
+		return false;
+	note_attached();
+	return true;
 }
 
 /* ---- ex_data: tells of SSL_new, SSL_dup and SSL_free --------------------------- */
 
+/*
+ * OpenSSL's table of these functions may lie in shared memory like the rest, with what
+ * another process registered: its argument is the number of a copy, and not believed.
+ */
+static const struct libssl *registered(int index, const void *argp)
+{
+	uintptr_t id = (uintptr_t)argp - 1;
+	const struct libssl *lib =
+		id < LIBSSL_MAX ? __atomic_load_n(&libssl_copies[id], __ATOMIC_ACQUIRE) : NULL;
+
+	return lib && lib->ssl_index == index ? lib : NULL;
+}
+
 static void on_new(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int index, long argl, void *argp)
 {
-	struct track *track = mapping.header ? allocate(argp, parent) : NULL;
+	const struct libssl *lib = registered(index, argp);
+	struct track *track = mapping.header && lib && is_near(lib) ? pool_take(lib, parent) : NULL;
+	struct track *near;
 
-	(void)ptr, (void)ad, (void)index, (void)argl;
+	(void)ptr, (void)argl;
 	if (!track)
 		return;
 	track->created = clock_ticks();
 	if (put_near(track))
 		return;
-	track->attached = track->lib->CRYPTO_set_ex_data(ad, index, track);
-	if (track->attached)
-		__atomic_store_n(&any_attached, true, __ATOMIC_RELEASE);
+	/* of an object that went away, and we were not told */
+	near = track_near(parent);
+	if (near)
+		drop(near);
+	if (near && put_near(track))
+		return;
+	if (lib->CRYPTO_set_ex_data(ad, index, (void *)(uintptr_t)track->token))
+		note_attached();
 	else
-		release(track);
+		pool_give_back(track);
 }
 
-/*
- * The copy is another object with a handshake of its own, but with the program's callback
- * of the first; which SSL_dup may have set by our wrapper already. 1.1.1 has void * for
- * void **.
- */
+/* The copy is another object with a track of its own. 1.1.1 has void * for void **. */
 static int on_dup(CRYPTO_EX_DATA *to, const CRYPTO_EX_DATA *from, void **from_d, int index,
 		  long argl, void *argp)
 {
-	const struct libssl *lib = argp;
-	const struct track *original = *from_d;
-	struct track *copy = lib->CRYPTO_get_ex_data(to, index);
+	const struct libssl *lib = registered(index, argp);
 
 	(void)from, (void)argl;
-	*from_d = copy;
-	if (!original || !original->callback || (copy && copy->callback))
-		return 1;
-	if (!copy)
-		*from_d = copy = allocate(lib, NULL);
-	if (copy) {
-		copy->attached = copy->used = true;
-		copy->callback = original->callback;
-	}
+	*from_d = lib ? lib->CRYPTO_get_ex_data(to, index) : NULL;
 	return 1;
+}
+
+/* Another process has it in its books. */
+static __attribute__((noinline)) void freed_elsewhere(const struct libssl *lib, const SSL *ssl,
+						      CRYPTO_EX_DATA *ad)
+{
+	attempt_freed_elsewhere(ssl, lib->CRYPTO_get_ex_data(ad, lib->hint_index));
 }
 
 static void on_free(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int index, long argl, void *argp)
 {
-	struct track *near = track_near(parent), *far = ptr;
+	const struct libssl *lib = registered(index, argp);
+	struct track *near = track_near(parent), *far = ptr ? pool_track(ptr) : NULL;
 	int saved = errno;
 
-	(void)ad, (void)index, (void)argl, (void)argp;
+	(void)argl;
 	if (far && far != near)
 		drop(far);
 	if (near)
 		drop(near);
+	if (!far && !near && lib && lib->program_memory)
+		freed_elsewhere(lib, parent, ad);
 	errno = saved;
-}
-
-static void publish_index(int *to, int index)
-{
-	int none = -1;
-
-	__atomic_compare_exchange_n(to, &none, index, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
 }
 
 /*
@@ -189,54 +139,108 @@ static void publish_index(int *to, int index)
  */
 #define UNUSED_INDEXES 4
 
+static int plain_index(const struct libssl *lib, int class_index)
+{
+	return lib->CRYPTO_get_ex_new_index(class_index, 0, NULL, NULL, NULL, NULL);
+}
+
 static void leave_room(const struct libssl *lib, int class_index)
 {
 	for (int i = 0; i < UNUSED_INDEXES; i++)
-		lib->CRYPTO_get_ex_new_index(class_index, 0, NULL, NULL, NULL, NULL);
+		plain_index(lib, class_index);
 }
 
-bool track_register(const struct libssl *lib)
+static bool publish_index(_Atomic int *to, int index)
+{
+	int none = -1;
+
+	return atomic_compare_exchange_strong(to, &none, index);
+}
+
+/* The program gave OpenSSL functions of its own to allocate memory with. */
+static bool has_program_memory(const struct libssl *lib)
+{
+	void *(*allocate)(size_t size, const char *file, int line) = NULL;
+
+	lib->CRYPTO_get_mem_functions(&allocate, NULL, NULL);
+	return allocate != lib->CRYPTO_malloc;
+}
+
+/*
+ * Another thread does it: that takes a microsecond. Who does not see its end, as after a fork, goes
+ * ahead: whoever is second takes its functions back.
+ */
+static bool registered_by_another(struct libssl *copy)
+{
+	if (!atomic_exchange(&copy->registering, true))
+		return false;
+	for (int i = 0; i < 20000; i++) {
+		if (copy->ssl_index >= 0)
+			return true;
+	}
+	return false;
+}
+
+static void unregister(const struct libssl *lib, int index)
+{
+	if (lib->CRYPTO_free_ex_index)
+		lib->CRYPTO_free_ex_index(CRYPTO_EX_INDEX_SSL, index);
+}
+
+bool track_register_now(const struct libssl *lib)
 {
 	struct libssl *copy = (struct libssl *)lib;
-	int ssl, ctx;
+	int ssl, ctx, callback;
 
-	if (__atomic_load_n(&lib->ssl_index, __ATOMIC_ACQUIRE) >= 0)
-		return true;
 	if (lib->foreign)
 		return false;
+	if (registered_by_another(copy))
+		return true;
+	/* where that may be shared another process may have set a callback on an object */
+	copy->program_memory = has_program_memory(lib);
+	if (copy->program_memory)
+		copy->has_callbacks = true;
 	leave_room(lib, CRYPTO_EX_INDEX_SSL);
 	leave_room(lib, CRYPTO_EX_INDEX_SSL_CTX);
-	ctx = lib->CRYPTO_get_ex_new_index(CRYPTO_EX_INDEX_SSL_CTX, 0, NULL, NULL, NULL, NULL);
-	ssl = lib->CRYPTO_get_ex_new_index(CRYPTO_EX_INDEX_SSL, 0, copy, on_new, on_dup, on_free);
-	if (ssl < 0 || ctx < 0)
+	ctx = plain_index(lib, CRYPTO_EX_INDEX_SSL_CTX);
+	callback = plain_index(lib, CRYPTO_EX_INDEX_SSL);
+	if (lib->program_memory)
+		publish_index(&copy->hint_index, plain_index(lib, CRYPTO_EX_INDEX_SSL));
+	ssl = lib->CRYPTO_get_ex_new_index(CRYPTO_EX_INDEX_SSL, 0, (void *)(lib->id + 1ul), on_new,
+					   on_dup, on_free);
+	if (ssl < 0 || ctx < 0 || callback < 0)
 		return false;
 	publish_index(&copy->ctx_index, ctx);
-	publish_index(&copy->ssl_index, ssl);
+	publish_index(&copy->callback_index, callback);
+	if (!publish_index(&copy->ssl_index, ssl))
+		unregister(lib, ssl);
 	return true;
+}
+
+static __attribute__((noinline)) struct track *attached_to(const struct libssl *lib, const SSL *ssl)
+{
+	return lib->ssl_index >= 0 ? pool_track(lib->SSL_get_ex_data(ssl, lib->ssl_index)) : NULL;
 }
 
 struct track *track_far(const struct libssl *lib, const SSL *ssl)
 {
-	struct track *track;
+	struct track *track = may_be_attached(lib) ? attached_to(lib, ssl) : NULL;
 
-	if (!__atomic_load_n(&any_attached, __ATOMIC_ACQUIRE) || lib->ssl_index < 0)
-		return NULL;
-	track = lib->SSL_get_ex_data(ssl, lib->ssl_index);
 	return track && track->used ? track : NULL;
 }
 
-static struct track *make(const struct libssl *lib, const SSL *ssl)
+static inline __attribute__((always_inline)) struct track *make(const struct libssl *lib, const SSL *ssl)
 {
 	struct track *track = track_near(ssl);
 
-	if (!track && __atomic_load_n(&any_attached, __ATOMIC_ACQUIRE))
-		track = lib->SSL_get_ex_data(ssl, lib->ssl_index);
+	if (!track && may_be_attached(lib))
+		track = attached_to(lib, ssl);
 	if (track)
 		return track;
-	track = allocate(lib, ssl);
-	if (!track || put_near(track) || attach(track, ssl))
+	track = pool_take(lib, ssl);
+	if (!track || (is_near(lib) && put_near(track)) || attach(track, ssl))
 		return track;
-	release(track);
+	pool_give_back(track);
 	return NULL;
 }
 
@@ -253,36 +257,4 @@ struct track *track_make(const struct libssl *lib, const SSL *ssl)
 	if (track)
 		track->used = true;
 	return track;
-}
-
-void track_set_callback(struct track *track, const SSL *ssl, info_callback *callback)
-{
-	track->callback = callback;
-	if (callback)
-		attach(track, ssl);
-}
-
-/* A function pointer and void * are the same thing on every system with dlsym(). */
-union callback {
-	info_callback *function;
-	void *data;
-};
-
-info_callback *track_ctx_callback(const struct libssl *lib, const SSL_CTX *ctx)
-{
-	union callback callback = {NULL};
-
-	if (lib->ctx_index >= 0)
-		callback.data = lib->SSL_CTX_get_ex_data(ctx, lib->ctx_index);
-	return callback.function;
-}
-
-bool track_set_ctx_callback(const struct libssl *lib, SSL_CTX *ctx, info_callback *function)
-{
-	union callback callback = {function};
-
-	if (!track_register(lib))
-		return false;
-	((struct libssl *)lib)->has_callbacks = true;
-	return lib->SSL_CTX_set_ex_data(ctx, lib->ctx_index, callback.data);
 }

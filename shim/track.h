@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What we keep for each SSL object, from SSL_new to the last SSL_free. It is found
- * by the object's address in a small table; where another object has that place, it
- * hangs on the object by ex_data, which costs four times as much to ask, and OpenSSL
- * an allocation.
+ * What the shim keeps for each SSL object, from SSL_new to the last SSL_free. It is found by the
+ * object's address in a small table; if another object has that place, or the program's memory may
+ * be shared with other processes, by a token in the object's ex_data, which costs four times as
+ * much to read, and an allocation by OpenSSL.
  */
 #ifndef SHIM_TRACK_H
 #define SHIM_TRACK_H
@@ -18,17 +18,24 @@ enum phase {
 	PHASE_DONE,	/* finished; reads and writes pass through */
 };
 
+/* Read atomically in each call, as pointers are; marked for the thread sanitizer. */
+#ifdef __SANITIZE_THREAD__
+typedef const SSL *_Atomic tracked_object;
+#else
+typedef const SSL *tracked_object;
+#endif
+
 struct track {
-	const SSL *ssl; /* NULL: free, or a copy by SSL_dup that is not known by its address */
+	tracked_object ssl;	   /* NULL: free */
+	uint64_t token;		   /* 0: free */
+	uint32_t index, use;	   /* index in the pool, and how often it was taken */
 	const struct libssl *lib;
 	struct track *next_free;
 	bool used;			/* by more than SSL_new */
-	bool attached;			/* by ex_data */
 	struct tlstall_handshake *slot; /* NULL: none, or no room for it */
 	uint64_t number;		/* of that handshake */
 	uint64_t finished_number;	/* of the one finished before it */
 	uint64_t created;		/* SSL_new, in ticks */
-	info_callback *callback;	/* the program's own, set on the SSL */
 	uint8_t phase;			/* enum phase */
 	uint16_t process;		/* that began the handshake */
 	uint8_t in_function;		/* of the op that is being executed */
@@ -38,13 +45,22 @@ struct track {
 	int32_t op_ret;
 	bool op_known;
 	uint32_t op_error_head;	    /* error queue after the last op */
+	uint32_t fatal_tid;	    /* thread of the op that failed */
+	uint64_t fatal_cpu;	    /* what its CPU clock said */
 	uint64_t base_in, base_out; /* BIO counters at the handshake's start */
 	void *rbio, *wbio;	    /* as last looked at */
 	void *read_end, *write_end; /* their transports */
+	/* the BIOs and the socket, kept here because other processes may write to the file */
+	struct tlstall_transport read, write;
+	uint64_t socket_inode; /* 0: not known */
 };
 
-/* Registers our ex_data with that libssl; false: it cannot be tracked. */
-bool track_register(const struct libssl *lib);
+/* Registers the shim's ex_data with that libssl; false: it cannot be tracked. */
+bool track_register_now(const struct libssl *lib);
+static inline bool track_register(const struct libssl *lib)
+{
+	return __builtin_expect(lib->ssl_index >= 0, 1) || track_register_now(lib);
+}
 
 #define TRACK_PLACES 4096
 extern struct track *track_table[TRACK_PLACES] __attribute__((visibility("hidden")));
@@ -64,7 +80,7 @@ static inline struct track *track_near(const SSL *ssl)
 /* The one that hangs on the object by ex_data. */
 struct track *track_far(const struct libssl *lib, const SSL *ssl);
 
-/* NULL: nothing known of this object yet. Never allocates. */
+/* NULL: the object is not known yet. Never allocates. */
 static inline struct track *track_get(const struct libssl *lib, const SSL *ssl)
 {
 	struct track *track = track_near(ssl);
@@ -72,20 +88,13 @@ static inline struct track *track_get(const struct libssl *lib, const SSL *ssl)
 	return __builtin_expect(track && track->used, 1) ? track : track_far(lib, ssl);
 }
 
-/* The same, making one if need be; NULL without memory. */
+/* The same, but makes one if needed; NULL: out of memory. */
 struct track *track_make(const struct libssl *lib, const SSL *ssl);
 
-/* The program's own callback of an SSL; kept where SSL_dup finds it. */
-void track_set_callback(struct track *track, const SSL *ssl, info_callback *callback);
-
-/* Whether an op of ours is being executed on this object. */
+/* Whether a recorded op on this object is in progress. */
 static inline bool track_is_inside(const struct track *track)
 {
 	return track->in_frame;
 }
-
-/* The program's own callback of a SSL_CTX. */
-info_callback *track_ctx_callback(const struct libssl *lib, const SSL_CTX *ctx);
-bool track_set_ctx_callback(const struct libssl *lib, SSL_CTX *ctx, info_callback *callback);
 
 #endif

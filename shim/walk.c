@@ -1,173 +1,145 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "walk.h"
 
-#if defined(__x86_64__)
-#include <string.h>
-#include <ucontext.h>
+#include "large.h"
+#include "unwind.h"
 
-/* ---- libunwind's steps ---------------------------------------------------------- */
+/* ---- frame by frame ------------------------------------------------------------------ */
 
-enum { REGISTER_SP = 7, REGISTER_IP = 16 }; /* UNW_X86_64_RSP, UNW_X86_64_RIP */
-
-/* unw_cursor_t is 127 words */
-struct cursor {
-	uint64_t words[192];
-};
-
-static struct {
-	int (*getcontext)(ucontext_t *context);
-	int (*init_local)(struct cursor *cursor, ucontext_t *context);
-	int (*step)(struct cursor *cursor);
-	int (*get_reg)(struct cursor *cursor, int number, uint64_t *value);
-} unwinder;
-
-bool walk_load(const struct elf_object *libunwind)
+static bool next(struct walk *walk, struct unwind *at)
 {
-	*(void **)&unwinder.getcontext = elf_symbol(libunwind, "_Ux86_64_getcontext");
-	*(void **)&unwinder.init_local = elf_symbol(libunwind, "_ULx86_64_init_local");
-	*(void **)&unwinder.step = elf_symbol(libunwind, "_ULx86_64_step");
-	*(void **)&unwinder.get_reg = elf_symbol(libunwind, "_ULx86_64_get_reg");
-	return unwinder.getcontext && unwinder.init_local && unwinder.step && unwinder.get_reg;
-}
+	uintptr_t last = walk->count ? walk->places[walk->count - 1] : 0;
 
-/* As far as one frame reaches: not on another stack, where a signal was handled. */
-#define FRAME_MAX (1 << 20)
-
-/* libunwind has read it there, unless it had it from a signal's saved registers. */
-static bool lies_at(uintptr_t place, uint64_t ip, uintptr_t below)
-{
-	return place > below && place - below < FRAME_MAX && *(const uint64_t *)place == ip;
-}
-
-static bool next(struct cursor *cursor, struct walk *walk)
-{
-	uintptr_t last = walk->count ? walk->places[walk->count - 1] : (uintptr_t)cursor;
-	uint64_t ip, sp;
-
-	if (unwinder.step(cursor) <= 0 || unwinder.get_reg(cursor, REGISTER_IP, &ip) ||
-	    unwinder.get_reg(cursor, REGISTER_SP, &sp) || !ip)
+	if (!unwind_step(at, &walk->range))
 		return false;
-	walk->frames[walk->count] = (void *)ip;
-	walk->places[walk->count] = sp - sizeof(void *);
-	walk->plain = walk->plain && lies_at(sp - sizeof(void *), ip, last);
-	walk->count++;
+	if (!at->fixed)
+		walk->guessed = walk->count;
+	walk->plain = walk->plain && at->place > last;
+	walk->frames[walk->count] = (void *)at->ip;
+	walk->places[walk->count++] = at->place;
 	return true;
 }
 
-void walk_take(struct walk *walk)
+__attribute__((noinline)) void walk_take(struct walk *walk, bool ask)
 {
-	struct cursor cursor;
-	ucontext_t context;
+	struct unwind at;
 
+	unwind_begin(&at);
 	walk->count = 0;
+	walk->guessed = -1;
 	walk->plain = true;
-	if (unwinder.getcontext(&context) || unwinder.init_local(&cursor, &context))
-		return;
-	while (walk->count < WALK_FRAMES && next(&cursor, walk))
+	readable_begin(&walk->range, at.sp, ask);
+	while (walk->count < WALK_FRAMES && next(walk, &at))
 		;
 }
 
-/* ---- ways that were walked ------------------------------------------------------- */
+/* ---- ways that were walked ------------------------------------------------------------- */
 
 #define WAYS 64
 
-static struct way {
+LARGE static struct way {
 	uint32_t id; /* stored last */
 	uint32_t count;
-	uint32_t offsets[TLSTALL_STACK_FRAMES]; /* from the base */
-	uintptr_t frames[TLSTALL_STACK_FRAMES];
+	bool fixed;			/* each frame is as large each time */
+	uint32_t offsets[WALK_FRAMES];	/* from the base */
+	uintptr_t words[WALK_FRAMES];
 } ways[WAYS];
 static uint32_t claimed;
 
-/*
- * What this thread's last walk went over: all of that is its stack, and may be read. On
- * another stack, or deeper, we do not guess how far it goes.
- */
+/* What this thread has read of the stack that it was born with, which stays. */
 static __thread struct {
 	uintptr_t low, high;
-} walked;
+} own;
+
+/*
+ * Of a way whose frames are all of a fixed size each word that is equal says where the
+ * next one lies: no word is read that does not belong to a frame. Others are compared on
+ * this thread's own stack alone, as far as it has been read before: deeper, or on another,
+ * we do not guess how far it goes.
+ */
+static bool may_compare(const struct way *way, uintptr_t base)
+{
+	return way->fixed ||
+	       (base >= own.low && base + way->offsets[way->count - 1] < own.high);
+}
 
 __attribute__((no_sanitize("address", "thread"))) static bool leads_here(const struct way *way,
 									 uintptr_t base)
 {
-	if (base + way->offsets[way->count - 1] > walked.high)
-		return false;
-	for (uint32_t i = 0; i < way->count; i++) {
-		if (*(const uintptr_t *)(base + way->offsets[i]) != way->frames[i])
-			return false;
+	const uint32_t *offset = way->offsets;
+	const uintptr_t *word = way->words, *end = word + way->count;
+
+	while (*(const volatile uintptr_t *)(base + *offset++) == *word++) {
+		if (word == end)
+			return true;
 	}
-	return true;
+	return false;
 }
 
 uint32_t walk_known(uintptr_t base)
 {
 	uint32_t count = __atomic_load_n(&claimed, __ATOMIC_RELAXED);
 
-	if (base < walked.low || base > walked.high)
-		return 0;
 	for (uint32_t i = 0; i < count && i < WAYS; i++) {
 		uint32_t id = __atomic_load_n(&ways[i].id, __ATOMIC_ACQUIRE);
 
-		if (id && leads_here(&ways[i], base))
+		if (id && may_compare(&ways[i], base) && leads_here(&ways[i], base))
 			return id;
 	}
 	return 0;
 }
 
-static void note_range(uintptr_t base, uintptr_t high)
+static void note_own(uintptr_t base, struct walk *walk)
 {
-	if (walked.high != high || base < walked.low)
-		walked.low = base;
-	walked.high = high;
+	if (!readable_is_own_stack(&walk->range, base, walk->places[walk->count - 1]))
+		return;
+	if (own.high < walk->range.high)
+		own.high = walk->range.high;
+	if (!own.low || base < own.low)
+		own.low = base;
 }
 
-bool walk_remember(uintptr_t base, const struct walk *walk, int skip, uint32_t id)
+__attribute__((no_sanitize("address", "thread"))) static void fill(struct way *way, uintptr_t base,
+								   const struct walk *walk,
+								   int first)
 {
+	for (int i = first; i < walk->count; i++) {
+		way->offsets[way->count] = (uint32_t)(walk->places[i] - base);
+		way->words[way->count++] = *(const volatile uintptr_t *)walk->places[i];
+	}
+}
+
+/* The word above a frame's saved frame pointer is its return address. */
+static int first_above(uintptr_t base, const struct walk *walk)
+{
+	int first = 0;
+
+	while (first < walk->count && walk->places[first] != base + sizeof(uintptr_t))
+		first++;
+	return first;
+}
+
+/* A way whose words are not those that were walked, such as one over a signal, is not kept. */
+void walk_remember(uintptr_t base, struct walk *walk, uint32_t id)
+{
+	int first = first_above(base, walk);
 	struct way *way;
 	uint32_t index;
 
-	if (walk->plain && skip < walk->count)
-		note_range(base, walk->places[walk->count - 1]);
+	if (!id || !walk->plain || first == walk->count ||
+	    walk->places[walk->count - 1] - base > UINT32_MAX)
+		return;
+	note_own(base, walk);
+	if (walk->guessed > first && !own.high)
+		return;
 	/* another thread's first walk up a way that is known */
-	if (id && walk_known(base) == id)
-		return true;
-	if (__atomic_load_n(&claimed, __ATOMIC_RELAXED) >= WAYS)
-		return false;
+	if (walk_known(base) == id || __atomic_load_n(&claimed, __ATOMIC_RELAXED) >= WAYS)
+		return;
 	index = __atomic_fetch_add(&claimed, 1, __ATOMIC_RELAXED);
-	if (index >= WAYS || !walk->plain || skip >= walk->count || !id)
-		return index < WAYS;
+	if (index >= WAYS)
+		return;
 	way = &ways[index];
-	for (int i = skip; i < walk->count && way->count < TLSTALL_STACK_FRAMES; i++) {
-		way->offsets[way->count] = (uint32_t)(walk->places[i] - base);
-		way->frames[way->count++] = (uintptr_t)walk->frames[i];
-	}
+	way->fixed = walk->guessed <= first;
+	fill(way, base, walk, first);
 	__atomic_store_n(&way->id, id, __ATOMIC_RELEASE);
-	return true;
 }
-
-#else /* a return address may lie anywhere in its frame */
-
-bool walk_load(const struct elf_object *libunwind)
-{
-	(void)libunwind;
-	return false;
-}
-
-void walk_take(struct walk *walk)
-{
-	walk->count = 0;
-}
-
-uint32_t walk_known(uintptr_t base)
-{
-	(void)base;
-	return 0;
-}
-
-bool walk_remember(uintptr_t base, const struct walk *walk, int skip, uint32_t id)
-{
-	(void)base, (void)walk, (void)skip, (void)id;
-	return false;
-}
-
-#endif

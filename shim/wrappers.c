@@ -1,173 +1,64 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The exported functions, and nothing else. */
+/* The exported functions: most are made from functions.def, by their shape. */
+#include "wrappers.h"
+
+#include <string.h>
+
+#include "attempt.h"
 #include "call.h"
-#include "states.h"
+#include "chain.h"
+#include "chained.h"
+#include "get_error.h"
+#include "hook.h"
+#include "shapes.h"
 
 #define EXPORT __attribute__((visibility("default")))
 
+#define LIST(...) __VA_ARGS__
 /* Where the program called us from. */
 #define CALLER ((uintptr_t)__builtin_return_address(0))
 
 /*
- * What records: one function for each shape of real ones. Apart from the wrappers, so
- * that these need no frame of their own and jump to the real function.
+ * What records is apart from the exported function, so that this needs no frame of its own
+ * and jumps to the real one. OpenSSL's header declares it: another signature is an error.
  */
-#define RECORDED static __attribute__((noinline)) int
-
-RECORDED record_op(SSL *ssl, enum function_id id, uintptr_t from)
-{
-	const struct libssl *lib = libssl_of(ssl);
-	__typeof__(&SSL_connect) real = libssl_op(lib, id);
-	struct call call;
-
-	if (!call_begin(&call, lib, ssl, id, from))
-		return real(ssl);
-	return call_leave(&call, real(ssl));
-}
-
-RECORDED record_read(SSL *ssl, void *buf, int num, enum function_id id, uintptr_t from)
-{
-	const struct libssl *lib = libssl_of(ssl);
-	__typeof__(&SSL_read) real = libssl_read(lib, id);
-	struct call call;
-
-	if (!call_begin(&call, lib, ssl, id, from))
-		return real(ssl, buf, num);
-	return call_leave(&call, real(ssl, buf, num));
-}
-
-RECORDED record_write(SSL *ssl, const void *buf, int num, enum function_id id, uintptr_t from)
-{
-	const struct libssl *lib = libssl_of(ssl);
-	__typeof__(&SSL_write) real = libssl_write(lib, id);
-	struct call call;
-
-	if (!call_begin(&call, lib, ssl, id, from))
-		return real(ssl, buf, num);
-	return call_leave(&call, real(ssl, buf, num));
-}
-
-RECORDED record_read_ex(SSL *ssl, void *buf, size_t num, size_t *readbytes, enum function_id id,
-			uintptr_t from)
-{
-	const struct libssl *lib = libssl_of(ssl);
-	__typeof__(&SSL_read_ex) real = libssl_read_ex(lib, id);
-	struct call call;
-
-	if (!call_begin(&call, lib, ssl, id, from))
-		return real(ssl, buf, num, readbytes);
-	return call_leave(&call, real(ssl, buf, num, readbytes));
-}
-
-RECORDED record_write_ex(SSL *ssl, const void *buf, size_t num, size_t *written,
-			 enum function_id id, uintptr_t from)
-{
-	const struct libssl *lib = libssl_of(ssl);
-	__typeof__(&SSL_write_ex) real = libssl_write_ex(lib, id);
-	struct call call;
-
-	if (!call_begin(&call, lib, ssl, id, from))
-		return real(ssl, buf, num, written);
-	return call_leave(&call, real(ssl, buf, num, written));
-}
-
-EXPORT int SSL_connect(SSL *ssl)
-{
-	const struct libssl *lib = call_forward(ssl, FN_SSL_connect);
-
-	return lib ? lib->SSL_connect(ssl) : record_op(ssl, FN_SSL_connect, CALLER);
-}
-
-EXPORT int SSL_accept(SSL *ssl)
-{
-	const struct libssl *lib = call_forward(ssl, FN_SSL_accept);
-
-	return lib ? lib->SSL_accept(ssl) : record_op(ssl, FN_SSL_accept, CALLER);
-}
-
-EXPORT int SSL_do_handshake(SSL *ssl)
-{
-	const struct libssl *lib = call_forward(ssl, FN_SSL_do_handshake);
-
-	return lib ? lib->SSL_do_handshake(ssl) : record_op(ssl, FN_SSL_do_handshake, CALLER);
-}
-
-EXPORT int SSL_read(SSL *ssl, void *buf, int num)
-{
-	const struct libssl *lib = call_forward(ssl, FN_SSL_read);
-
-	return lib ? lib->SSL_read(ssl, buf, num) : record_read(ssl, buf, num, FN_SSL_read, CALLER);
-}
-
-EXPORT int SSL_read_ex(SSL *ssl, void *buf, size_t num, size_t *readbytes)
-{
-	const struct libssl *lib = call_forward(ssl, FN_SSL_read_ex);
-
-	return lib ? lib->SSL_read_ex(ssl, buf, num, readbytes)
-		   : record_read_ex(ssl, buf, num, readbytes, FN_SSL_read_ex, CALLER);
-}
-
-EXPORT int SSL_peek(SSL *ssl, void *buf, int num)
-{
-	const struct libssl *lib = call_forward(ssl, FN_SSL_peek);
-
-	return lib ? lib->SSL_peek(ssl, buf, num) : record_read(ssl, buf, num, FN_SSL_peek, CALLER);
-}
-
-EXPORT int SSL_peek_ex(SSL *ssl, void *buf, size_t num, size_t *readbytes)
-{
-	const struct libssl *lib = call_forward(ssl, FN_SSL_peek_ex);
-
-	return lib ? lib->SSL_peek_ex(ssl, buf, num, readbytes)
-		   : record_read_ex(ssl, buf, num, readbytes, FN_SSL_peek_ex, CALLER);
-}
-
-EXPORT int SSL_read_early_data(SSL *ssl, void *buf, size_t num, size_t *readbytes)
-{
-	const struct libssl *lib = call_forward(ssl, FN_SSL_read_early_data);
-
-	return lib ? lib->SSL_read_early_data(ssl, buf, num, readbytes)
-		   : record_read_ex(ssl, buf, num, readbytes, FN_SSL_read_early_data, CALLER);
-}
-
-EXPORT int SSL_write(SSL *ssl, const void *buf, int num)
-{
-	const struct libssl *lib = call_forward(ssl, FN_SSL_write);
-
-	return lib ? lib->SSL_write(ssl, buf, num)
-		   : record_write(ssl, buf, num, FN_SSL_write, CALLER);
-}
-
-EXPORT int SSL_write_ex(SSL *ssl, const void *buf, size_t num, size_t *written)
-{
-	const struct libssl *lib = call_forward(ssl, FN_SSL_write_ex);
-
-	return lib ? lib->SSL_write_ex(ssl, buf, num, written)
-		   : record_write_ex(ssl, buf, num, written, FN_SSL_write_ex, CALLER);
-}
-
-EXPORT int SSL_write_early_data(SSL *ssl, const void *buf, size_t num, size_t *written)
-{
-	const struct libssl *lib = call_forward(ssl, FN_SSL_write_early_data);
-
-	return lib ? lib->SSL_write_early_data(ssl, buf, num, written)
-		   : record_write_ex(ssl, buf, num, written, FN_SSL_write_early_data, CALLER);
-}
-
-EXPORT int SSL_shutdown(SSL *ssl)
-{
-	const struct libssl *lib = call_forward(ssl, FN_SSL_shutdown);
-
-	return lib ? lib->SSL_shutdown(ssl) : record_op(ssl, FN_SSL_shutdown, CALLER);
-}
+#define WRAPPER(name, parameters, arguments)                                                       \
+	static __attribute__((noinline)) int record_##name(LIST parameters, uintptr_t from)        \
+	{                                                                                          \
+		const struct libssl *lib = libssl_of(ssl);                                         \
+		struct call call;                                                                  \
+                                                                                                   \
+		if (!call_begin(&call, lib, ssl, FN_##name, from))                                 \
+			return lib->name arguments;                                                \
+		return call_leave(&call, lib->name arguments);                                     \
+	}                                                                                          \
+	EXPORT int name parameters                                                                 \
+	{                                                                                          \
+		const struct libssl *lib = call_forward(ssl, FN_##name);                           \
+                                                                                                   \
+		return lib ? lib->name arguments : record_##name(LIST arguments, CALLER);          \
+	}
+#define INTERPOSED(name, kind, shape, ...) SHAPE_##shape(WRAPPER, name)
+#include "functions.def"
 
 EXPORT int SSL_get_error(const SSL *ssl, int ret)
 {
 	const struct libssl *lib = libssl_first(ssl);
 
-	if (lib && control->mode != TLSTALL_MODE_ALL)
+	if (lib && control->mode < TLSTALL_MODE_ALL)
 		return lib->SSL_get_error(ssl, ret);
-	return call_get_error(ssl, ret);
+	return get_error_ask(ssl, ret);
+}
+
+/* DTLSv1_handle_timeout is a macro. */
+EXPORT long SSL_ctrl(SSL *ssl, int cmd, long larg, void *parg)
+{
+	const struct libssl *lib = libssl_of(ssl);
+	long ret = lib->SSL_ctrl(ssl, cmd, larg, parg);
+
+	if (cmd == DTLS_CTRL_HANDLE_TIMEOUT && !lib->foreign)
+		attempt_timer(track_get(lib, ssl), ret > 0);
+	return ret;
 }
 
 EXPORT SSL_CTX *SSL_CTX_new(const SSL_METHOD *method)
@@ -175,7 +66,7 @@ EXPORT SSL_CTX *SSL_CTX_new(const SSL_METHOD *method)
 	const struct libssl *lib = libssl_of_method(method);
 	SSL_CTX *ctx = lib->SSL_CTX_new(method);
 
-	states_hook_ctx(lib, ctx);
+	hook_ctx(lib, ctx);
 	return ctx;
 }
 
@@ -184,26 +75,93 @@ EXPORT SSL_CTX *SSL_CTX_new_ex(OSSL_LIB_CTX *libctx, const char *propq, const SS
 	const struct libssl *lib = libssl_of_method(method);
 	SSL_CTX *ctx = lib->SSL_CTX_new_ex(libctx, propq, method);
 
-	states_hook_ctx(lib, ctx);
+	hook_ctx(lib, ctx);
 	return ctx;
 }
 
 EXPORT void SSL_CTX_set_info_callback(SSL_CTX *ctx, info_callback *callback)
 {
-	states_set_ctx(libssl_of(ctx), ctx, callback);
+	hook_set_ctx(libssl_of(ctx), ctx, callback);
 }
 
 EXPORT info_callback *SSL_CTX_get_info_callback(SSL_CTX *ctx)
 {
-	return states_get_ctx(libssl_of(ctx), ctx);
+	return hook_get_ctx(libssl_of(ctx), ctx);
 }
 
 EXPORT void SSL_set_info_callback(SSL *ssl, info_callback *callback)
 {
-	states_set_ssl(libssl_of(ssl), ssl, callback);
+	hook_set_ssl(libssl_of(ssl), ssl, callback);
 }
 
 EXPORT info_callback *SSL_get_info_callback(const SSL *ssl)
 {
-	return states_get_ssl(libssl_of(ssl), ssl);
+	return hook_get_ssl(libssl_of(ssl), ssl);
+}
+
+/* ---- for calls that got past other libraries that wrap the same functions: see chain.h -- */
+
+#define OF_OBJECT libssl_of
+#define OF_METHOD libssl_of_method
+
+#define PASSING(type, name, by, object, parameters, arguments)                                     \
+	static type passing_##name parameters                                                      \
+	{                                                                                          \
+		if (OF_##by(object)->name == chained.name)                                         \
+			chain_pass(FN_##name);                                                     \
+		return name arguments;                                                             \
+	}
+#define PASSING_OP(name, parameters, arguments)                                                    \
+	PASSING(int, name, OBJECT, ssl, parameters, arguments)
+#define INTERPOSED(name, kind, shape, ...) SHAPE_##shape(PASSING_OP, name)
+#include "functions.def"
+SHAPES_OWN(PASSING)
+
+/* Apart from the addresses, which the loader writes. */
+static const char names[][28] = {
+#define INTERPOSED(name, ...) #name,
+#include "functions.def"
+};
+#define NAMES (sizeof(names) / sizeof(names[0]))
+
+static const struct {
+	void *exported, *passing;
+} table[NAMES] = {
+#define INTERPOSED(name, ...) {(void *)name, (void *)passing_##name},
+#include "functions.def"
+};
+static const uint16_t offsets[NAMES] = {
+#define INTERPOSED(name, ...) offsetof(struct functions, name),
+#include "functions.def"
+};
+
+static const void *next_of(size_t i)
+{
+	const void *next;
+
+	memcpy(&next, (const char *)&chain_next + offsets[i], sizeof(next));
+	return next;
+}
+
+void *wrapper_of(const char *name, const void *found)
+{
+	if (strncmp(name, "SSL_", 4) && strncmp(name, "DTLS", 4))
+		return NULL;
+	for (size_t i = 0; i < NAMES; i++) {
+		if (strcmp(names[i], name))
+			continue;
+		if (!found || !next_of(i) || found == next_of(i))
+			return table[i].exported;
+		return table[i].passing;
+	}
+	return NULL;
+}
+
+bool wrapper_follows(const char *name, const void *found)
+{
+	for (size_t i = 0; i < NAMES; i++) {
+		if (found == next_of(i) && !strcmp(names[i], name))
+			return true;
+	}
+	return false;
 }

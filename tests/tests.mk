@@ -7,11 +7,17 @@
 #   make fuzz      tests/fuzz/fuzz_*.c, FUZZ_SECONDS each
 #   make bench     what tlstall costs, see tests/bench/bench.mk
 #   make confusion what the diagnosis says of each reproduction, into doc/DIAGNOSIS.md
+#   make catalog   the table of causes in doc/DIAGNOSIS.md, from causes.def
+#   make soak      SOAK_MINUTES (10) of load: nothing may grow
+#   make check-suites  public test suites, test by test, into doc/TRANSPARENCY.md
+#   make check-harm  that the program notices nothing: a part of make check
 #   make e2e       real programs against real servers; PYTEST_ARGS are passed on
 #   make check KINDS=matrix   only some of: checks unit fuzz e2e, and matrix
+#   make check-deb     the Debian packages: built twice, lintian, installed in a clean root
+#   make check-dist    the archive of `make dist`, in roots of the oldest and a recent Debian
 #   make check-matrix   the end-to-end tests in roots of five Debian suites: OpenSSL 1.1.1 to 4.0
 
-.PHONY: check checks unit fuzz e2e check-matrix test-binaries programs
+.PHONY: soak check-deb check-dist check-suites check-harm check checks unit fuzz e2e check-matrix test-binaries programs sanitized
 
 KINDS        ?= checks unit fuzz e2e
 FUZZ_SECONDS ?= 5
@@ -20,10 +26,11 @@ export FUZZ_SECONDS PYTEST_ARGS
 
 UNIT_TESTS      := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
 SHIM_UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/shim/test_*.c))
+HARMS          := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/programs/harm/*.c))
 UNIT_FIXTURES   := $(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c))
 FUZZERS         := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
 PROGRAMS        := $(patsubst %.c,$(BUILD)/%,$(filter-out tests/programs/common.c,$(wildcard tests/programs/*.c)))
-STALLS          := $(patsubst %.c,$(BUILD)/%,$(filter-out tests/stalls/stall.c,$(wildcard tests/stalls/*.c)))
+STALLS          := $(patsubst %.c,$(BUILD)/%,$(filter-out tests/programs/stalls/stall.c,$(wildcard tests/programs/stalls/*.c)))
 
 # Each is one command from a fresh clone. The second make runs when the
 # packages are there: what pkg-config says is computed once.
@@ -36,7 +43,7 @@ demo:
 	@tests/demo.sh
 
 check:
-	@tests/deps.sh build demo test
+	@tests/deps.sh build demo test suites
 	@$(MAKE) --no-print-directory WERROR=1 all test-binaries
 	@tests/run-all $(KINDS)
 
@@ -47,49 +54,98 @@ check-matrix:
 	@tests/deps.sh build demo test
 	@tests/matrix/run $(SUITES)
 
-programs: $(PROGRAMS)
-test-binaries: $(UNIT_TESTS) $(SHIM_UNIT_TESTS) $(FUZZERS) $(PROGRAMS) $(STALLS) $(BUILD)/tests/bench/counted
+# The tests in which a program, with us and without, must not tell a difference.
+HARM_TESTS := $(notdir $(wildcard tests/e2e/test_harm_*.py)) test_programs.py test_clients.py test_servers.py test_processes.py test_preloads.py
+check-harm: all test-binaries
+	@TLSTALL_COUNTS=/dev/null PYTEST_ARGS="$(HARM_TESTS) $(PYTEST_ARGS)" tests/e2e/run
 
-TEST_HEADERS := $(wildcard include/tlstall/*.h tools/*.h tools/*/*.h tools/*/*.def shim/*.h shim/*.def tests/*/*.h)
-TEST_CFLAGS   = $(filter-out -MMD -MP,$(ALL_CFLAGS)) -Itools -Itests -fPIE $(shell pkg-config --cflags $(TOOL_PACKAGES))
+check-deb:
+	@tests/deps.sh build package
+	@tests/run-all deb
+
+check-dist:
+	@tests/deps.sh build matrix
+	@tests/run-all dist
+
+check-suites: all
+	@tests/deps.sh suites
+	@tests/suites/run --write doc/TRANSPARENCY.md
+
+soak: all $(BUILD)/tests/soak/soak $(BUILD)/tests/programs/bio_pair
+	@tests/soak/run
+
+programs: $(PROGRAMS)
+test-binaries: sanitized $(UNIT_TESTS) $(SHIM_UNIT_TESTS) $(FUZZERS) $(PROGRAMS) $(STALLS) $(HARMS) $(BUILD)/tests/bench/counted
+
+# The shim as gcc's sanitizers watch it, where their runtime is there.
+SANITIZED := address-undefined thread
+SANITIZER_CC := $(if $(findstring ccache,$(CC)),ccache )gcc
+sanitized: $(SANITIZED:%=$(BUILD)/sanitized/%)
+$(BUILD)/sanitized/%: FORCE
+	@case $$($(SANITIZER_CC) -print-file-name=lib$(if $(findstring thread,$*),tsan,asan).so) in \
+	/*) $(MAKE) --no-print-directory CC="$(SANITIZER_CC)" CFLAGS='-O1 -g' SANITIZE=$(subst -,$(comma),$*) BUILD=$@ $@/libtlstall.so ;; \
+	esac
+FORCE:
+
+# Each source is compiled by itself, with what it includes noted (-MMD): a test is
+# built anew when something that it reads has changed, and ccache can know it.
+TEST_CFLAGS = $(shell pkg-config --cflags $(TOOL_PACKAGES)) -Itools -Itests -fPIE
+$(BUILD)/tests/unit/shim/%.c.o: TEST_CFLAGS := -iquote shim -Itests
+$(BUILD)/tests/%.c.o: tests/%.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(TEST_CFLAGS) -c $< -o $@
 
 # All of the tool but its main(): a test links what it needs of it.
 $(BUILD)/tests/libtools.a: $(filter-out $(BUILD)/tools/main.c.o,$(TOOL_OBJECTS))
 $(BUILD)/tests/libshim.a: $(filter %.c.o,$(SHIM_OBJECTS))
 # What several of the unit tests build upon.
-$(BUILD)/tests/libfixtures.a: $(UNIT_FIXTURES:%.c=$(BUILD)/%.o)
+$(BUILD)/tests/libfixtures.a: $(UNIT_FIXTURES:%=$(BUILD)/%.o)
 $(BUILD)/tests/%.a:
 	@mkdir -p $(@D)
 	@rm -f $@
 	$(AR) rcs $@ $^
 
-$(BUILD)/tests/unit/%.o: tests/unit/%.c $(TEST_HEADERS)
-	@mkdir -p $(@D)
-	$(CC) $(TEST_CFLAGS) -c $< -o $@
+$(UNIT_TESTS): %: %.c.o $(BUILD)/tests/libfixtures.a $(BUILD)/tests/libtools.a
+	$(CC) $(ALL_CFLAGS) -pie $^ $(TOOL_LIBS) -lcmocka -o $@
 
-$(UNIT_TESTS): $(BUILD)/%: %.c $(BUILD)/tests/libfixtures.a $(BUILD)/tests/libtools.a $(TEST_HEADERS)
-	@mkdir -p $(@D)
-	$(CC) $(TEST_CFLAGS) -pie $< $(filter %.a,$^) $(TOOL_LIBS) -lcmocka -o $@
+$(SHIM_UNIT_TESTS): %: %.c.o $(BUILD)/tests/libshim.a
+	$(CC) $(ALL_CFLAGS) $^ -lcmocka -lpthread -ldl -lm -o $@
 
-$(SHIM_UNIT_TESTS): $(BUILD)/%: %.c $(BUILD)/tests/libshim.a $(TEST_HEADERS)
+# What is walked up in test_unwind, as different compilations leave it.
+CHAINS := O0 O1 O2 O3 Os O0_without O2_with O3_with O2_array
+CHAIN_OBJECTS := $(CHAINS:%=$(BUILD)/tests/unit/shim/chains_%.o)
+chain_flags = -$(firstword $(subst _, ,$(1))) $(if $(findstring _with,$(1)),-f$(if $(findstring _without,$(1)),,no-)omit-frame-pointer) $(if $(findstring _array,$(1)),-fstack-protector-all)
+$(CHAIN_OBJECTS): $(BUILD)/tests/unit/shim/chains_%.o: tests/unit/shim/chains.c
 	@mkdir -p $(@D)
-	$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) -iquote shim $< $(BUILD)/tests/libshim.a -lcmocka -o $@
+	$(CC) $(filter-out -D_FORTIFY_SOURCE=2,$(ALL_CFLAGS)) $(call chain_flags,$*) -DCHAINS=chains_$* -DFLAGS='"$(call chain_flags,$*)"' -c $< -o $@
+$(BUILD)/tests/unit/shim/test_unwind: $(CHAIN_OBJECTS)
 
-# gcc has no libFuzzer: driver.c mutates the seeds itself. The sources of what
-# is fuzzed are compiled again, with the sanitizers.
+$(BUILD)/tests/soak/soak $(PROGRAMS) $(HARMS): %: %.c.o $(BUILD)/tests/programs/common.c.o
+	$(CC) $(ALL_CFLAGS) $^ -lssl -lcrypto -lpthread -ldl -lm -o $@
+
+$(STALLS): %: %.c.o $(BUILD)/tests/programs/stalls/stall.c.o $(BUILD)/tests/programs/common.c.o
+	$(CC) $(ALL_CFLAGS) $^ -lssl -lcrypto -lpthread -o $@
+
+# gcc has no libFuzzer: driver.c mutates the seeds itself. What is fuzzed is
+# compiled a second time, with the sanitizers, into objects of its own.
 FUZZ_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
-FUZZ_SOURCES  := tests/fuzz/driver.c $(wildcard tools/trace/*.c tools/check/*.c)
-$(FUZZERS): $(BUILD)/%: %.c $(FUZZ_SOURCES) $(TEST_HEADERS)
+FUZZ_OBJECTS  := $(patsubst %,$(BUILD)/fuzz/%.o,tests/fuzz/driver.c tests/fuzz/everything.c tools/text/clean.c tools/text/json.c tools/text/print.c $(wildcard tools/trace/*.c tools/check/*.c))
+$(BUILD)/fuzz/%.c.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(TEST_CFLAGS) -O1 -U_FORTIFY_SOURCE $(FUZZ_SANITIZE) $< $(FUZZ_SOURCES) $(TOOL_LIBS) -o $@
+	$(CC) $(ALL_CFLAGS) $(TEST_CFLAGS) -O1 -U_FORTIFY_SOURCE $(FUZZ_SANITIZE) -c $< -o $@
 
-$(PROGRAMS): $(BUILD)/%: %.c tests/programs/common.c tests/programs/common.h
-	@mkdir -p $(@D)
-	$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) $< tests/programs/common.c -lssl -lcrypto -lpthread -o $@
+FUZZ_SHIM := $(patsubst %,$(BUILD)/fuzz/shim/%.c.o,cfi unwind expression readable elf elf_walk)
+$(FUZZ_SHIM) $(BUILD)/fuzz/tests/fuzz/fuzz_unwind.c.o: TEST_CFLAGS := -iquote shim
+$(BUILD)/tests/fuzz/fuzz_unwind: $(FUZZ_SHIM)
 
-$(STALLS): $(BUILD)/%: %.c tests/stalls/stall.c tests/stalls/stall.h tests/programs/common.c tests/programs/common.h
+$(FUZZERS): $(BUILD)/%: $(BUILD)/fuzz/%.c.o $(FUZZ_OBJECTS)
 	@mkdir -p $(@D)
-	$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) $< tests/stalls/stall.c tests/programs/common.c -lssl -lcrypto -lpthread -o $@
+	$(CC) $(ALL_CFLAGS) $(FUZZ_SANITIZE) $^ $(TOOL_LIBS) -o $@
+
+# The table of causes in doc/DIAGNOSIS.md; tests/checks/catalog.sh tells when it is old.
+.PHONY: catalog
+catalog:
+	@tests/checks/catalog.py write
 
 include tests/bench/bench.mk
 
@@ -98,5 +154,8 @@ include tests/bench/bench.mk
 CONFUSION := $(abspath $(BUILD))/confusion.jsonl
 confusion: all test-binaries
 	@rm -f $(CONFUSION)
-	@TLSTALL_CONFUSION=$(CONFUSION) TLSTALL_COUNTS=/dev/null PYTEST_ARGS="$(notdir $(wildcard tests/e2e/test_causes_*.py))" tests/e2e/run
+	@for mode in all watch; do TLSTALL_TEST_MODE=$$mode TLSTALL_CONFUSION=$(CONFUSION) TLSTALL_COUNTS=/dev/null \
+		PYTEST_ARGS="$(notdir $(wildcard tests/e2e/test_causes_*.py))" tests/e2e/run || exit; done
 	@tests/e2e/confusion.py $(CONFUSION) doc/DIAGNOSIS.md
+
+-include $(wildcard $(BUILD)/tests/*/*.d $(BUILD)/tests/*/*/*.d $(BUILD)/fuzz/*/*/*.d)

@@ -2,7 +2,6 @@
 /* tlstall check: would the TLS of a program or a process be seen, and if not why. */
 #include <errno.h>
 #include <getopt.h>
-#include <jansson.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -11,6 +10,10 @@
 
 #include "check/check.h"
 #include "command.h"
+#include "formats/format.h"
+#include "message.h"
+#include "text/print.h"
+#include "view/record.h"
 
 #define EXIT_SEEN 0
 #define EXIT_NOT_SEEN 1
@@ -21,9 +24,9 @@ static void print_findings(const struct check_findings *findings, const char *(*
 	for (size_t i = 0; i < findings->count; i++) {
 		const struct check_finding *finding = &findings->list[i];
 
-		printf("  %s: %s\n", name(finding->kind), finding->text);
+		print(stdout, "  %s: %s\n", name(finding->kind), finding->text);
 		if (finding->file)
-			printf("      %s\n", finding->file);
+			print(stdout, "      %s\n", finding->file);
 	}
 }
 
@@ -42,70 +45,64 @@ static const char *note_name(int kind)
 	return kind ? "" : "note";
 }
 
-static void print_text(const struct check_result *result)
+static void print_words(const struct check_result *result)
 {
-	printf("%s: %s\n", result->target, result->seen ? "seen" : "not seen");
+	print(stdout, "%s: %s\n", result->target, check_verdict(result));
 	print_findings(&result->reasons, reason_name);
 	print_findings(&result->ways, way_name);
 	print_findings(&result->notes, note_name);
 }
 
-/* Paths need not be UTF-8, JSON must be. */
-static json_t *any_string(const char *text)
-{
-	json_t *string = json_string(text);
-	char *copy = string ? NULL : strdup(text);
-
-	if (!copy)
-		return string;
-	for (char *c = copy; *c; c++)
-		if (*c & 0x80)
-			*c = '?';
-	string = json_string(copy);
-	free(copy);
-	return string;
-}
-
-static void set_string(json_t *object, const char *key, const char *text)
+static void set_string(struct json_line *record, const char *key, const char *text)
 {
 	if (text)
-		json_object_set_new(object, key, any_string(text));
+		member_text(record, key, text);
 }
 
-static json_t *findings_json(const struct check_findings *findings, const char *(*name)(int))
+static void set_findings(struct json_line *record, const char *key,
+			 const struct check_findings *findings, const char *(*name)(int))
 {
-	json_t *list = json_array();
-
+	member_array(record, key);
 	for (size_t i = 0; i < findings->count; i++) {
-		json_t *finding = json_object();
-
-		set_string(finding, "name", name(findings->list[i].kind));
-		set_string(finding, "text", findings->list[i].text);
-		set_string(finding, "file", findings->list[i].file);
-		json_array_append_new(list, finding);
+		member_object(record, NULL);
+		set_string(record, "name", name(findings->list[i].kind));
+		set_string(record, "text", findings->list[i].text);
+		set_string(record, "file", findings->list[i].file);
+		member_end(record);
 	}
-	return list;
+	member_end(record);
 }
 
-static void print_json(const struct check_result *result)
+static void record_check(struct json_line *record, const struct check_result *result)
 {
-	json_t *object = json_object();
-
-	set_string(object, "type", "check");
-	set_string(object, "schema", "tlstall/1");
-	set_string(object, "target", result->target);
+	record_begin(record, "check");
+	set_string(record, "target", result->target);
 	if (result->pid)
-		json_object_set_new(object, "pid", json_integer(result->pid));
-	set_string(object, "program", result->program);
-	json_object_set_new(object, "seen", json_boolean(result->seen));
-	set_string(object, "libssl", result->libssl);
-	set_string(object, "trace", result->trace);
-	json_object_set_new(object, "ways", findings_json(&result->ways, way_name));
-	json_object_set_new(object, "reasons", findings_json(&result->reasons, reason_name));
-	json_object_set_new(object, "notes", findings_json(&result->notes, note_name));
-	json_dumpf(object, stdout, JSON_COMPACT);
-	putchar('\n');
-	json_decref(object);
+		member_number(record, "pid", (uint64_t)result->pid);
+	set_string(record, "program", result->program);
+	member_flag(record, "seen", result->seen);
+	if (result->calls)
+		member_flag(record, "calls", true);
+	set_string(record, "libssl", result->libssl);
+	set_string(record, "trace", result->trace);
+	set_findings(record, "ways", &result->ways, way_name);
+	set_findings(record, "reasons", &result->reasons, reason_name);
+	set_findings(record, "notes", &result->notes, note_name);
+}
+
+static void print_result(const struct check_result *result, const struct format *format)
+{
+	struct json_line record = {0};
+	void *context;
+
+	if (!format->records) {
+		print_words(result);
+	} else if ((context = format->records->begin(stdout))) {
+		record_check(&record, result);
+		format->records->put(context, &record);
+		format->records->end(context);
+		json_line_free(&record);
+	}
 }
 
 /* All digits are a process; a program of such a name is asked for as ./123. */
@@ -122,7 +119,8 @@ static int check_target(const char *target, const struct check_options *options,
 	return check_pid(errno || pid > INT_MAX ? 0 : (pid_t)pid, options, result);
 }
 
-static int answer(const char *target, const struct check_options *options, bool json)
+static int answer(const char *target, const struct check_options *options,
+		  const struct format *format)
 {
 	struct check_result result;
 	int status = EXIT_ERROR;
@@ -130,10 +128,10 @@ static int answer(const char *target, const struct check_options *options, bool 
 	if (check_target(target, options, &result) < 0) {
 		complain("%s", result.error ? result.error : "out of memory");
 	} else {
-		json ? print_json(&result) : print_text(&result);
+		print_result(&result, format);
 		status = result.seen ? EXIT_SEEN : EXIT_NOT_SEEN;
 		if (fflush(stdout) != 0 || ferror(stdout)) {
-			complain("writing the answer failed: %s", strerror(errno));
+			complain("writing the result failed: %s", strerror(errno));
 			status = EXIT_ERROR;
 		}
 	}
@@ -148,7 +146,7 @@ static int run_check(int argc, char **argv)
 					      {"help", no_argument, NULL, 'h'},
 					      {0}};
 	struct check_options options = {0};
-	bool json = false;
+	const struct format *format = format_words();
 	int option;
 
 	opterr = 0;
@@ -161,10 +159,9 @@ static int run_check(int argc, char **argv)
 			options.shim = optarg;
 			break;
 		case 'f':
-			json = !strcmp(optarg, "jsonl");
-			if (!json && strcmp(optarg, "text"))
-				return usage_error(&command_check,
-						   "unknown format '%s' (text or jsonl)", optarg);
+			if (format_parse(&command_check, FORMAT_WORDS | FORMAT_RECORDS, optarg,
+					 &format))
+				return EXIT_USAGE;
 			break;
 		case ':':
 			return usage_error(&command_check, "%s needs a value", argv[optind - 1]);
@@ -173,21 +170,22 @@ static int run_check(int argc, char **argv)
 		}
 	}
 	if (argc - optind != 1)
-		return usage_error(&command_check, "exactly one program or process id is needed");
-	return answer(argv[optind], &options, json);
+		return usage_error(&command_check, "give exactly one program or process id");
+	return answer(argv[optind], &options, format);
 }
 
 const struct command command_check = {
 	.name = "check",
 	.arguments = "[OPTIONS] PROGRAM|PID",
-	.summary = "would the TLS of a program be seen, and if not why",
-	.help = "  --format text|jsonl  words (the default), or one JSON object\n"
-		"  --shim FILE          the shim to check for, instead of this installation's\n"
-		"  --help               this text\n"
+	.summary = "check whether a program's TLS can be traced, and if not, why",
+	.help = "  --format " FORMAT_NAMES "  text (the default), or one JSON object\n"
+		"  --shim FILE          check for this shim instead of the installed one\n"
+		"  -h, --help           print this help\n"
 		"\n"
-		"PROGRAM is looked up in PATH, scripts are followed to their interpreter. Only\n"
-		"files are read: nothing is run and no process is stopped.\n"
+		"PROGRAM is looked up in PATH; scripts are followed to their interpreter. Nothing "
+		"is\n"
+		"run and no process is stopped: check only reads files.\n"
 		"\n"
-		"Exit status: 0 seen, 1 not seen, 2 error.\n",
+		"Exit status: 0 can be traced, 1 cannot, 2 error.\n",
 	.run = run_check,
 };

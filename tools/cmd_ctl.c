@@ -12,7 +12,9 @@
 
 #include "command.h"
 #include "live/collect.h"
-#include "live/target.h"
+#include "kernel/kernel.h"
+#include "message.h"
+#include "text/print.h"
 
 /* A word that may stand on the command line: one 32-bit store into the file's header. */
 static const struct change {
@@ -22,7 +24,7 @@ static const struct change {
 } changes[] = {
 #define AT(field) offsetof(struct tlstall_header, control.field)
 	{"off", AT(mode), TLSTALL_MODE_OFF}, {"on", AT(mode), TLSTALL_MODE_ALL},
-	{"all", AT(mode), TLSTALL_MODE_ALL}, {"handshake", AT(mode), TLSTALL_MODE_HANDSHAKE},
+	{"all", AT(mode), TLSTALL_MODE_ALL}, {"watch", AT(mode), TLSTALL_MODE_WATCH}, {"handshake", AT(mode), TLSTALL_MODE_HANDSHAKE},
 	{"stacks=on", AT(stacks), 1},	     {"stacks=off", AT(stacks), 0},
 	{"socket=on", AT(socket), 1},	     {"socket=off", AT(socket), 0},
 #undef AT
@@ -43,7 +45,9 @@ static int apply(const char *path, char **words, int count)
 	int status = EXIT_SUCCESS;
 
 	if (fd < 0)
-		return fail("%s: %s", path, strerror(errno));
+		return fail("%s: %s%s", path, strerror(errno),
+			    errno == EACCES ? " (run this as the user of the process or as root)"
+					    : "");
 	for (int i = 0; i < count && !status; i++) {
 		const struct change *change = find_change(words[i]);
 
@@ -57,35 +61,27 @@ static int apply(const char *path, char **words, int count)
 
 static void show(const struct live_file *file)
 {
-	static const char *const modes[] = {"off", "handshake", "all"};
+	static const char *const modes[] = {"off", "handshake", "all", "watch"};
 	const struct tlstall_control *control = &trace_header(file->trace)->control;
+	bool known = control->mode < sizeof(modes) / sizeof(*modes);
 
-	printf("%s stacks=%s socket=%s\n", control->mode < 3 ? modes[control->mode] : "?",
-	       control->stacks ? "on" : "off", control->socket ? "on" : "off");
+	print(stdout, "%s stacks=%s socket=%s\n", known ? modes[control->mode] : "?",
+	      control->stacks ? "on" : "off", control->socket ? "on" : "off");
 }
 
-static int not_traced(pid_t pid)
-{
-	char places[1024];
-
-	if (kill(pid, 0) && errno == ESRCH)
-		return fail("there is no process %d", pid);
-	live_places(places, sizeof(places));
-	return fail(
-		"process %d is not traced (no trace of it in %s; it must be started with the shim)",
-		pid, places);
-}
-
-static int control(struct live *live, char **words, int count)
+static int change_all(struct live *live, char **words, int count)
 {
 	struct live_file *file;
+	char why[2048];
 	int status;
 
 	if (live_refresh(live))
 		return fail("out of memory");
 	file = live_find(live, live->pid);
-	if (!file)
-		return not_traced(live->pid);
+	if (!file) {
+		live_absence(live, live->pid, why, sizeof(why));
+		return fail("%s", why);
+	}
 	status = apply(file->path, words, count);
 	if (status)
 		return status;
@@ -108,31 +104,33 @@ static int run_ctl(int argc, char **argv)
 		return usage_error(&command_ctl, "unknown option '%s'", argv[optind - 1]);
 	}
 	if (argc == optind)
-		return usage_error(&command_ctl, "which process?");
-	live.pid = target_parse(argv[optind]);
+		return usage_error(&command_ctl, "no process id given");
+	live.pid = kernel_pid(argv[optind]);
 	if (!live.pid)
-		return usage_error(&command_ctl, "'%s' is no process id", argv[optind]);
+		return usage_error(&command_ctl, "'%s' is not a process id", argv[optind]);
 	for (int i = optind + 1; i < argc; i++) {
 		if (!find_change(argv[i]))
 			return usage_error(&command_ctl, "unknown setting '%s'", argv[i]);
 	}
-	status = control(&live, argv + optind + 1, argc - optind - 1);
+	status = change_all(&live, argv + optind + 1, argc - optind - 1);
 	live_close(&live);
 	return status;
 }
 
 const struct command command_ctl = {
 	.name = "ctl",
-	.arguments = "PID [on|off|handshake|all] [stacks=on|off] [socket=on|off]",
-	.summary = "change what a running, traced process records",
-	.help = "  off            record nothing: a call costs a load and a branch\n"
-		"  handshake      only the calls of unfinished handshakes\n"
-		"  all, on        every call\n"
-		"  stacks=on|off  the stack of each handshake's first op and of failing ones\n"
-		"  socket=on|off  TCP_INFO and queue sizes at chosen ops\n"
-		"  --help         this text\n"
+	.arguments = "PID [on|off|handshake|all|watch] [stacks=on|off] [socket=on|off]",
+	.summary = "change what a running traced process records",
+	.help = "  off            record nothing; a call costs a load and a branch\n"
+		"  handshake      record only the calls of unfinished handshakes\n"
+		"  all, on        record every call\n"
+		"  watch          record each handshake compactly, and in full if late or failed\n"
+		"  stacks=on|off  record the stacks of first and failing calls\n"
+		"  socket=on|off  ask the kernel for TCP_INFO and queue sizes at some calls\n"
+		"  -h, --help     print this help\n"
 		"\n"
-		"Prints the settings that hold then; without any it only prints. They hold for\n"
-		"the process and its forked children.\n",
+		"Prints the resulting settings; without arguments it changes nothing. Settings "
+		"apply\n"
+		"to the process and its forked children.\n",
 	.run = run_ctl,
 };

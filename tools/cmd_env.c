@@ -8,8 +8,11 @@
 
 #include "check/check.h"
 #include "command.h"
+#include "message.h"
 #include "nearest.h"
 #include "run/settings.h"
+#include "text/clean.h"
+#include "text/print.h"
 
 /* Long options: the settings in their order, then these. */
 enum { OPTION_FORMAT = TLSTALL_SETTING_COUNT, OPTION_SHIM, OPTION_HELP, OPTION_COUNT };
@@ -21,6 +24,12 @@ static const struct option longs[] = {
 	{"stacks", required_argument, NULL, TLSTALL_SETTING_STACKS},
 	{"socket", required_argument, NULL, TLSTALL_SETTING_SOCKET},
 	{"reach", required_argument, NULL, TLSTALL_SETTING_REACH},
+	{"keep", required_argument, NULL, TLSTALL_SETTING_KEEP},
+	{"late", required_argument, NULL, TLSTALL_SETTING_LATE},
+	{"sample", required_argument, NULL, TLSTALL_SETTING_SAMPLE},
+	{"remote", required_argument, NULL, TLSTALL_SETTING_REMOTE},
+	{"limit", required_argument, NULL, TLSTALL_SETTING_LIMIT},
+	{"privacy", required_argument, NULL, TLSTALL_SETTING_PRIVACY},
 	{"format", required_argument, NULL, OPTION_FORMAT},
 	{"shim", required_argument, NULL, OPTION_SHIM},
 	{"help", no_argument, NULL, OPTION_HELP},
@@ -30,71 +39,57 @@ _Static_assert(sizeof(longs) / sizeof(*longs) == OPTION_COUNT + 1, "an option fo
 
 struct request {
 	const char *values[OPTION_COUNT]; /* NULL: not given */
-	void (*put)(const char *name, const char *value);
+	const struct notation *notation;
 };
 
 /* ---- formats ---------------------------------------------------------------- */
 
-static void put_plain(const char *name, const char *value)
-{
-	printf("%s=%s\n", name, value);
-}
-
-static void put_quoted(const char *value, const char *special)
-{
-	for (; *value; value++) {
-		if (strchr(special, *value))
-			putchar('\\');
-		putchar(*value);
-	}
-}
-
-/* systemd expands %, and takes \ and " as shells do between double quotes. */
-static void put_systemd(const char *name, const char *value)
-{
-	printf("Environment=\"%s=", name);
-	for (; *value; value++) {
-		if (*value == '%')
-			putchar('%');
-		put_quoted((char[]){*value, '\0'}, "\\\"");
-	}
-	puts("\"");
-}
-
-static void put_docker(const char *name, const char *value)
-{
-	printf("--env \"%s=", name);
-	put_quoted(value, "\\\"$`");
-	puts("\" \\");
-}
-
-static void put_shell(const char *name, const char *value)
-{
-	printf("export %s=\"", name);
-	put_quoted(value, "\\\"$`");
-	puts("\"");
-}
-
-static const struct {
+/* NAME and VALUE as a unit file, a shell and so on want them. */
+struct notation {
 	const char *name;
-	void (*put)(const char *name, const char *value);
-} formats[] = {
-	{"plain", put_plain},
-	{"systemd", put_systemd},
-	{"docker", put_docker},
-	{"shell", put_shell},
+	const char *before, *between, *after;
+	const char *escaped; /* characters that a backslash takes the meaning from */
+	const char *doubled; /* ... those that are written twice for it */
 };
+
+static const struct notation notations[] = {
+	{"plain", "", "=", "", "", ""},
+	{"systemd", "Environment=\"", "=", "\"", "\\\"", "%"},
+	{"docker", "--env \"", "=", "\" \\", "\\\"$`", ""},
+	{"shell", "export ", "=\"", "\"", "\\\"$`", ""},
+};
+
+/* What cannot be shown cannot be written down either. */
+static int put(const struct notation *notation, const char *name, const char *value)
+{
+	char text[2 * PATH_MAX];
+	size_t used = 0;
+
+	if (!clean_is(value))
+		return fail("%s=%s cannot be printed (use only printable characters)", name, value);
+	for (; *value && used + 2 < sizeof(text); value++) {
+		if (strchr(notation->escaped, *value))
+			text[used++] = '\\';
+		else if (strchr(notation->doubled, *value))
+			text[used++] = *value;
+		text[used++] = *value;
+	}
+	text[used] = '\0';
+	print(stdout, "%s%s%s%s%s\n", notation->before, name, notation->between, text,
+	      notation->after);
+	return 0;
+}
 
 static int set_format(struct request *request, const char *name)
 {
-	for (size_t i = 0; i < sizeof(formats) / sizeof(*formats); i++) {
-		if (!strcmp(formats[i].name, name)) {
-			request->put = formats[i].put;
+	for (size_t i = 0; i < sizeof(notations) / sizeof(*notations); i++) {
+		if (!strcmp(notations[i].name, name)) {
+			request->notation = &notations[i];
 			return 0;
 		}
 	}
-	return usage_error(&command_env, "unknown format '%s' (plain, systemd, docker or shell)",
-			   name);
+	return usage_error(&command_env,
+			   "unknown format '%s' (expected plain, systemd, docker or shell)", name);
 }
 
 /* ---- options ------------------------------------------------------------------ */
@@ -125,7 +120,7 @@ static int take(struct request *request, int option, char **argv)
 		return set_format(request, optarg);
 	if (option < TLSTALL_SETTING_COUNT &&
 	    !setting_is_good((enum tlstall_setting)option, optarg))
-		return usage_error(&command_env, "--%s %s is not a setting (%s)",
+		return usage_error(&command_env, "invalid value for --%s: %s (expected %s)",
 				   longs[option].name, optarg,
 				   setting_values((enum tlstall_setting)option));
 	return 0;
@@ -141,34 +136,39 @@ static int parse(int argc, char **argv, struct request *request)
 	       (option = getopt_long(argc, argv, "+:", longs, NULL)) != -1)
 		status = take(request, option, argv);
 	if (!status && !request->values[OPTION_HELP] && argv[optind])
-		return usage_error(&command_env, "'%s' is no option", argv[optind]);
+		return usage_error(&command_env, "unexpected argument '%s'", argv[optind]);
 	return status;
 }
 
-static int print(const struct request *request)
+static int show(const struct request *request)
 {
 	const char *shim = request->values[OPTION_SHIM];
 	char path[PATH_MAX];
+	int status;
 
 	if (!shim)
 		shim = check_find_shim(path, sizeof(path));
 	if (!shim)
-		return fail("libtlstall.so is not beside this program nor in ../lib/tlstall");
-	request->put("LD_PRELOAD", shim);
-	for (unsigned i = 0; i < TLSTALL_SETTING_COUNT; i++)
+		return fail("libtlstall.so is neither next to this program nor where it was installed");
+	status = put(request->notation, "LD_PRELOAD", shim);
+	for (unsigned i = 0; i < TLSTALL_SETTING_COUNT && !status; i++)
 		if (request->values[i])
-			request->put(setting_name((enum tlstall_setting)i), request->values[i]);
+			status = put(request->notation, setting_name((enum tlstall_setting)i),
+				     request->values[i]);
+	if (status)
+		return status;
 	return fflush(stdout) ? fail("writing the environment failed") : 0;
 }
 
 static int run_env(int argc, char **argv)
 {
-	struct request request = {.put = put_plain};
+	/* what it prints is for production */
+	struct request request = {.notation = notations, .values[TLSTALL_SETTING_MODE] = "watch"};
 	int status = parse(argc, argv, &request);
 
 	if (status)
 		return status;
-	return request.values[OPTION_HELP] ? command_help(&command_env) : print(&request);
+	return request.values[OPTION_HELP] ? command_help(&command_env) : show(&request);
 }
 
 const struct command command_env = {
@@ -179,16 +179,22 @@ const struct command command_env = {
 		"                       NAME=value lines (the default, for env files and\n"
 		"                       docker --env-file), Environment= lines of a unit file,\n"
 		"                       options of docker run, or export commands\n"
-		"  --dir DIR            where traces are written: TLSTALL_DIR\n"
-		"  --mode MODE          all, handshake or off: TLSTALL_MODE\n"
-		"  --size BYTES         of one trace file, 256K to 4G: TLSTALL_SIZE\n"
-		"  --stacks on|off      call stacks: TLSTALL_STACKS\n"
-		"  --socket on|off      ask the kernel about sockets: TLSTALL_SOCKET\n"
-		"  --reach WAYS         dlsym,got or one of them or none: TLSTALL_REACH\n"
-		"  --shim FILE          the shim's path as the program will see it\n"
-		"  --help               this text\n"
+		"  --dir DIR            TLSTALL_DIR: where traces are written\n"
+		"  --mode MODE          TLSTALL_MODE: watch (default here), all,\n"
+		"                       handshake or off\n"
+		"  --size BYTES         TLSTALL_SIZE: size of one trace file, 256K to 4G\n"
+		"  --stacks on|off      TLSTALL_STACKS: record call stacks\n"
+		"  --socket auto|on|off TLSTALL_SOCKET: ask the kernel about sockets\n"
+		"  --reach WAYS         TLSTALL_REACH: dlsym,got,inside, some of them, or none\n"
+		"  --keep all|bad|none  TLSTALL_KEEP: which traces outlive their process\n"
+		"  --late MS            TLSTALL_LATE: when a call is late in mode watch\n"
+		"  --sample N           TLSTALL_SAMPLE: in mode watch, record one in N in full\n"
+		"  --remote on|off      TLSTALL_REMOTE: use network and FUSE file systems\n"
+		"  --limit BYTES        TLSTALL_LIMIT: of all traces of a user, 1M to 1024G\n"
+		"  --privacy WHAT       TLSTALL_PRIVACY: leave out peer, sni, stacks, or none\n"
+		"  --shim FILE          path of the shim as the program will see it\n"
+		"  --help               print this help\n"
 		"\n"
-		"Prints LD_PRELOAD and the settings that were given; tlstall-env(7) explains\n"
-		"them.\n",
+		"Prints LD_PRELOAD and the given settings; tlstall-env(7) explains them.\n",
 	.run = run_env,
 };

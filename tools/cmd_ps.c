@@ -2,8 +2,6 @@
 /* tlstall ps: the handshakes in flight on this host, once. */
 #include <errno.h>
 #include <getopt.h>
-#include <jansson.h>
-#include <libsmartcols.h>
 #include <locale.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -12,21 +10,27 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "formats/format.h"
 #include "live/collect.h"
 #include "live/fields.h"
-#include "live/target.h"
+#include "kernel/kernel.h"
+#include "message.h"
+#include "text/print.h"
+#include "text/table.h"
+#include "trace/directory.h"
 #include "view/record.h"
+#include "words/words.h"
 
 struct ps {
 	struct live live;
-	bool json;
+	const struct format *format;
 };
 
 /* ---- tables ------------------------------------------------------------------------ */
 
 static struct libscols_table *new_table(void)
 {
-	struct libscols_table *table = scols_new_table();
+	struct libscols_table *table = table_new();
 
 	/* a terminal's width is that of what we print on */
 	if (table && isatty(STDOUT_FILENO))
@@ -58,39 +62,34 @@ static void print_handshakes(const struct live *live)
 
 		for (unsigned i = 0; line && i < live_field_count; i++) {
 			live_fields[i].text(live->subjects[row], text);
-			scols_line_set_data(line, i, text);
+			table_cell(line, i, "%s", text);
 		}
 	}
 	print_table(table);
-}
-
-static void set_cell(struct libscols_line *line, unsigned column, const char *format, double value)
-{
-	char text[32];
-
-	snprintf(text, sizeof(text), format, value);
-	scols_line_set_data(line, column, text);
+	for (unsigned i = 0; i < live->subject_count; i++) {
+		if (live->subjects[i]->facts.looked) {
+			print(stdout, "+ seen from outside, without the shim: ages are minimums\n");
+			break;
+		}
+	}
 }
 
 static void add_process(struct libscols_table *table, const struct live_file *file)
 {
-	const struct tlstall_header *header = trace_header(file->trace);
 	const struct live_tally *tally = &file->tally;
 	struct libscols_line *line = scols_table_new_line(table, NULL);
-	char comm[sizeof(header->comm) + 1] = "";
 
 	if (!line)
 		return;
-	memcpy(comm, header->comm, sizeof(header->comm));
-	set_cell(line, 0, "%.0f", file->pid);
-	scols_line_set_data(line, 1, comm);
-	set_cell(line, 2, "%.0f", tally->in_flight);
-	set_cell(line, 3, "%.0f", tally->ok);
-	set_cell(line, 4, "%.0f", tally->failed);
-	set_cell(line, 5, "%.0f", tally->abandoned);
-	set_cell(line, 6, "%.1f", (double)tally->recent_ok / LIVE_RECENT_S);
-	set_cell(line, 7, "%.1f", (double)tally->recent_failed / LIVE_RECENT_S);
-	set_cell(line, 8, "%.1f", (double)tally->recent_abandoned / LIVE_RECENT_S);
+	table_cell(line, 0, "%s", file->pid);
+	table_cell(line, 1, "%s", file->comm);
+	table_cell(line, 2, "%u", tally->in_flight);
+	table_cell(line, 3, "%u", tally->ok);
+	table_cell(line, 4, "%u", tally->failed);
+	table_cell(line, 5, "%u", tally->abandoned);
+	table_cell(line, 6, "%.1f", (double)tally->recent_ok / LIVE_RECENT_S);
+	table_cell(line, 7, "%.1f", (double)tally->recent_failed / LIVE_RECENT_S);
+	table_cell(line, 8, "%.1f", (double)tally->recent_abandoned / LIVE_RECENT_S);
 }
 
 static void print_processes(const struct live *live)
@@ -115,37 +114,79 @@ static void print_processes(const struct live *live)
 	print_table(table);
 }
 
-/* ---- records ------------------------------------------------------------------------- */
-
-static void print_record(const struct subject *subject, struct symbols *symbols)
+/* Nothing removes them by itself. */
+static void print_room(void)
 {
-	json_t *record = record_handshake(subject, symbols);
+	char **directories = live_directories(), size[WORD_SIZE];
 
-	if (!record)
-		return;
-	json_dumpf(record, stdout, JSON_COMPACT);
-	putchar('\n');
-	json_decref(record);
+	for (char **directory = directories; directory && *directory; directory++) {
+		unsigned count;
+		uint64_t bytes = trace_directory_bytes(*directory, &count);
+
+		if (count)
+			print(stdout, "%u trace%s, %s in %s\n", count, count == 1 ? "" : "s",
+			      word_size(bytes, size), *directory);
+	}
+	trace_search_path_free(directories);
 }
 
+/* ---- records ------------------------------------------------------------------------- */
+
 /* Symbols take long to read: once for each trace, of which a host has few, handshakes many. */
-static void print_records(const struct live *live)
+struct symbol_cache {
+	const struct live *live;
+	struct symbols **of_files, **of_looked;
+};
+
+static struct symbols *symbols_for(const struct symbol_cache *cache, const struct subject *subject)
 {
-	struct symbols **symbols = calloc(live->file_count + 1, sizeof(struct symbols *));
+	const struct live *live = cache->live;
 
-	for (unsigned i = 0; i < live->subject_count; i++) {
-		struct trace *trace = live->subjects[i]->trace;
-		unsigned file = 0;
-
-		while (file < live->file_count && live->files[file]->trace != trace)
-			file++;
-		if (symbols && !symbols[file])
-			symbols[file] = symbols_of_trace(trace);
-		print_record(live->subjects[i], symbols ? symbols[file] : NULL);
+	for (unsigned i = 0; i < live->file_count; i++) {
+		if (live->files[i]->trace != subject->trace)
+			continue;
+		if (!cache->of_files[i])
+			cache->of_files[i] = symbols_of_trace(subject->trace);
+		return cache->of_files[i];
 	}
-	for (unsigned i = 0; symbols && i <= live->file_count; i++)
-		symbols_free(symbols[i]);
-	free(symbols);
+	for (unsigned i = 0; i < live->looked_count; i++) {
+		if (live->looked[i].trace != subject->trace)
+			continue;
+		if (!cache->of_looked[i])
+			cache->of_looked[i] = symbols_of_process(subject->pid_here);
+		return cache->of_looked[i];
+	}
+	return NULL;
+}
+
+static void print_records(const struct live *live, const struct format_records *records)
+{
+	void *context = records->begin(stdout);
+	struct json_line record = {0};
+	struct symbol_cache cache = {
+		.live = live,
+		.of_files = calloc(live->file_count + 1, sizeof(struct symbols *)),
+		.of_looked = calloc(live->looked_count + 1, sizeof(struct symbols *)),
+	};
+	bool named = cache.of_files && cache.of_looked;
+
+	for (unsigned i = 0; context && i < live->subject_count; i++) {
+		const struct subject *subject = live->subjects[i];
+		struct symbols *symbols = named ? symbols_for(&cache, subject) : NULL;
+
+		record_handshake(&record, subject);
+		record_stack(&record, subject, symbols);
+		records->put(context, &record);
+	}
+	for (unsigned i = 0; named && i < live->file_count; i++)
+		symbols_free(cache.of_files[i]);
+	for (unsigned i = 0; named && i < live->looked_count; i++)
+		symbols_free(cache.of_looked[i]);
+	free(cache.of_files);
+	free(cache.of_looked);
+	json_line_free(&record);
+	if (context)
+		records->end(context);
 }
 
 /* ---- the command ----------------------------------------------------------------------- */
@@ -164,13 +205,15 @@ static int complain_of_none(const struct live *live)
 	char places[1024];
 
 	live_places(places, sizeof(places));
-	if (live->pid)
-		return fail("process %d is not traced (no trace of it in %s)", live->pid, places);
+	if (live->pid) {
+		live_absence(live, live->pid, places, sizeof(places));
+		return fail("%s", places);
+	}
 	complain("no process is traced (no live trace in %s)", places);
 	return EXIT_SUCCESS;
 }
 
-static int print(struct ps *ps)
+static int show(struct ps *ps)
 {
 	struct live *live = &ps->live;
 
@@ -178,16 +221,19 @@ static int print(struct ps *ps)
 		return fail("out of memory");
 	if (live->problem[0])
 		complain("%s", live->problem);
-	if (live->pid ? !live_find(live, live->pid) && !live->subject_count : !any_process(live))
+	if (live->pid ? !live_find(live, live->pid) && !live->subject_count && !live->looked_count
+		      : !any_process(live))
 		return complain_of_none(live);
-	if (ps->json) {
-		print_records(live);
+	if (ps->format->records) {
+		print_records(live, ps->format->records);
 	} else {
+		if (!live->pid)
+			print_room();
 		print_handshakes(live);
 		print_processes(live);
 	}
 	if (fflush(stdout) || ferror(stdout))
-		return fail("writing failed: %s", strerror(errno));
+		return fail("writing the output failed: %s", strerror(errno));
 	return EXIT_SUCCESS;
 }
 
@@ -195,6 +241,7 @@ static int parse(int argc, char **argv, struct ps *ps, bool *help)
 {
 	static const struct option longs[] = {{"all", no_argument, NULL, 'a'},
 					      {"format", required_argument, NULL, 'f'},
+					      {"look", no_argument, NULL, 'l'},
 					      {"help", no_argument, NULL, 'h'},
 					      {0}};
 	int option;
@@ -206,26 +253,27 @@ static int parse(int argc, char **argv, struct ps *ps, bool *help)
 			*help = true;
 		else if (option == 'a')
 			ps->live.dead = true;
-		else if (option == 'f' && !strcmp(optarg, "jsonl"))
-			ps->json = true;
-		else if (option == 'f' && strcmp(optarg, "text"))
-			return usage_error(&command_ps, "unknown format '%s' (text or jsonl)",
-					   optarg);
+		else if (option == 'l')
+			ps->live.look = true;
+		else if (option == 'f' && format_parse(&command_ps, FORMAT_WORDS | FORMAT_RECORDS,
+						       optarg, &ps->format))
+			return EXIT_USAGE;
 		else if (option == ':')
 			return usage_error(&command_ps, "%s needs a value", argv[optind - 1]);
 		else if (option == '?')
 			return usage_error(&command_ps, "unknown option '%s'", argv[optind - 1]);
 	}
 	if (argc - optind > 1)
-		return usage_error(&command_ps, "one process at most");
-	if (argc > optind && !(ps->live.pid = target_parse(argv[optind])))
-		return usage_error(&command_ps, "'%s' is no process id", argv[optind]);
+		return usage_error(&command_ps, "give at most one process");
+	if (argc > optind && !(ps->live.pid = kernel_pid(argv[optind])))
+		return usage_error(&command_ps, "'%s' is not a process id", argv[optind]);
+	ps->live.look |= ps->live.pid != 0;
 	return 0;
 }
 
 static int run_ps(int argc, char **argv)
 {
-	struct ps ps = {.json = false};
+	struct ps ps = {.format = format_words()};
 	bool help = false;
 	int status = parse(argc, argv, &ps, &help);
 
@@ -234,7 +282,7 @@ static int run_ps(int argc, char **argv)
 	if (help)
 		return command_help(&command_ps);
 	setlocale(LC_CTYPE, "");
-	status = print(&ps);
+	status = show(&ps);
 	live_close(&ps.live);
 	return status;
 }
@@ -242,12 +290,16 @@ static int run_ps(int argc, char **argv)
 const struct command command_ps = {
 	.name = "ps",
 	.arguments = "[OPTIONS] [PID]",
-	.summary = "the handshakes in flight on this host, the oldest first, and why they last",
-	.help = "  -a, --all            those too that died unfinished with their process\n"
-		"  --format text|jsonl  a table (the default), or one JSON object a handshake\n"
-		"  --help               this text\n"
+	.summary = "list the handshakes in flight on this host, oldest first, and why they take so "
+		   "long",
+	.help = "  -a, --all            include handshakes left unfinished when their process "
+		"died\n"
+		"  --format " FORMAT_NAMES
+		"  a table (the default), or one JSON object per handshake\n"
+		"  --look               include processes without the shim (see tlstall look)\n"
+		"  -h, --help           print this help\n"
 		"\n"
-		"A second table counts the ended handshakes of each traced process and its\n"
-		"forked children; rates are of the last 10 seconds.\n",
+		"A second table counts the finished handshakes of each traced process and its\n"
+		"forked children. Rates are per second, over the last 10 seconds.\n",
 	.run = run_ps,
 };

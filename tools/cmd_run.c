@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,12 +13,15 @@
 
 #include "check/check.h"
 #include "command.h"
+#include "message.h"
+#include "run/attached.h"
 #include "run/follow.h"
 #include "run/heirs.h"
 #include "run/launch.h"
 #include "run/options.h"
 #include "run/output.h"
 #include "run/settings.h"
+#include "trace/directory.h"
 
 /* For handshakes of children that live on when the program has ended; to begin one they have less.
  */
@@ -35,18 +39,34 @@ struct run {
 	int64_t end_ms; /* CLOCK_MONOTONIC: when the program had ended; 0: not yet */
 };
 
+/* What keeps us from tracing keeps nobody's program from running. */
+__attribute__((format(printf, 1, 2))) static int untraced(const char *format, ...)
+{
+	va_list arguments;
+	char *why;
+
+	va_start(arguments, format);
+	if (vasprintf(&why, format, arguments) < 0)
+		why = NULL;
+	va_end(arguments);
+	complain("%s; the program runs untraced", why ? why : "out of memory");
+	free(why);
+	return -1;
+}
+
 static int find_shim(struct run *run)
 {
 	if (!check_find_shim(run->shim, sizeof(run->shim)))
-		return fail("libtlstall.so is not beside this program nor in ../lib/tlstall");
+		return untraced(
+			"libtlstall.so is neither next to this program nor where it was installed");
 	if (strpbrk(run->shim, ": "))
-		return fail("%s: LD_PRELOAD cannot name a path with a space or colon (move it)",
-			    run->shim);
+		return untraced("%s: LD_PRELOAD cannot name a path with a space or colon (move it)",
+				run->shim);
 	return 0;
 }
 
 /* Says why nothing can be seen, where that is certain. It is run all the same. */
-static void warn(const struct run *run)
+static void warn_of_unseen(const struct run *run)
 {
 	const struct check_options options = {.shim = run->shim};
 	struct check_result result;
@@ -68,22 +88,43 @@ static int make_private(struct run *run)
 		top = "/tmp";
 	snprintf(run->directory, sizeof(run->directory), "%.3000s/tlstall-run-XXXXXX", top);
 	if (!mkdtemp(run->directory))
-		return fail("making a directory for traces in %s: %s", top, strerror(errno));
+		return untraced("cannot create a trace directory in %s: %s", top, strerror(errno));
 	/* what root runs may become somebody else before it first shakes hands */
-	if (geteuid() == 0 && chmod(run->directory, 01733))
-		return fail("%s: %s", run->directory, strerror(errno));
+	if (geteuid() == 0 && chmod(run->directory, 01733)) {
+		untraced("%s: %s", run->directory, strerror(errno));
+		rmdir(run->directory);
+		return -1;
+	}
+	/* all that is in it will be removed: nobody need count it */
+	setenv("TLSTALL_LIMIT", "0", 1);
 	return 0;
 }
 
 static int use_given(struct run *run)
 {
 	const char *name = run->options.directory;
+	struct stat st;
 
 	if (mkdir(name, 0700) && errno != EEXIST)
-		return fail("making %s: %s", name, strerror(errno));
+		return untraced("cannot create directory %s: %s", name, strerror(errno));
+	if (!stat(name, &st) && !S_ISDIR(st.st_mode))
+		return untraced("cannot write traces to %s: %s", name, strerror(ENOTDIR));
 	if (!realpath(name, run->directory) || access(run->directory, W_OK | X_OK))
-		return fail("no traces can be kept in %s: %s", name, strerror(errno));
+		return untraced("cannot write traces to %s: %s", name, strerror(errno));
 	return 0;
+}
+
+/* All that tracing needs; -1: it cannot be, and why was said. */
+static int prepare_tracing(struct run *run)
+{
+	if (find_shim(run) || (run->options.directory ? use_given(run) : make_private(run)))
+		return -1;
+	if (!follow_open(&run->follow, run->directory, &run->output.sink))
+		return 0;
+	untraced("watching %s: %s", run->directory, strerror(errno));
+	if (!run->options.directory)
+		rmdir(run->directory);
+	return -1;
 }
 
 /* ---- the run ------------------------------------------------------------------ */
@@ -104,6 +145,21 @@ static bool heirs_go_on(struct run *run)
 	       (now <= run->end_ms + BEGIN_MS && heirs_live(run->directory));
 }
 
+/* The note of a program that could not use its directory for traces lies in another place. */
+static void tell_of_note(struct run *run)
+{
+	char **places = run->follow.seen || run->output.untraced ? NULL : trace_search_path();
+	char reason[32];
+
+	for (char **place = places; place && *place; place++) {
+		if (trace_note_of(*place, run->launch.pid, 0, reason, sizeof(reason))) {
+			run->output.sink.failed(&run->output, run->launch.pid, reason);
+			break;
+		}
+	}
+	trace_search_path_free(places);
+}
+
 static void watch(struct run *run)
 {
 	while (!run->launch.ended || heirs_go_on(run)) {
@@ -119,19 +175,16 @@ static void watch(struct run *run)
 		output_tick(&run->output);
 	}
 	follow_finish(&run->follow);
+	tell_of_note(run);
 	output_end(&run->output, run->follow.seen);
 }
 
-static int launch_and_watch(struct run *run)
+static int run_traced(struct run *run)
 {
-	int status = run->options.directory ? use_given(run) : make_private(run);
+	int status;
 
-	if (status)
-		return status;
-	if (follow_open(&run->follow, run->directory, &run->output.sink))
-		return fail("watching %s: %s", run->directory, strerror(errno));
 	run->follow.keep = run->options.directory;
-	run->follow.late = run->options.jsonl;
+	run->follow.late = run->output.records;
 	status = launch_start(&run->launch, run->options.program, run->shim, run->directory);
 	if (!status) {
 		watch(run);
@@ -144,18 +197,34 @@ static int launch_and_watch(struct run *run)
 	return status;
 }
 
+static int run_untraced(struct run *run)
+{
+	int status = launch_start(&run->launch, run->options.program, NULL, NULL);
+
+	while (!status && !run->launch.ended) {
+		struct pollfd event = {run->launch.signals, POLLIN, 0};
+
+		poll(&event, 1, -1);
+		launch_signals(&run->launch);
+	}
+	launch_close(&run->launch);
+	return status ? status : run->launch.status;
+}
+
 static int prepare_and_run(struct run *run)
 {
 	int status = settings_check_environment();
 
 	if (!status)
-		status = find_shim(run);
-	if (!status)
 		status = output_open(&run->output, &run->options);
 	if (status)
 		return status;
-	warn(run);
-	status = launch_and_watch(run);
+	if (prepare_tracing(run)) {
+		status = run_untraced(run);
+	} else {
+		warn_of_unseen(run);
+		status = run_traced(run);
+	}
 	output_close(&run->output);
 	return status;
 }
@@ -167,8 +236,10 @@ static int run_run(int argc, char **argv)
 
 	if (!run)
 		return fail("out of memory");
-	status = run_options_parse(&command_run, argc, argv, &run->options);
-	if (!status && run->options.program)
+	status = run_options_parse(&command_run, argc, argv, false, &run->options);
+	if (!status && run->options.pid)
+		status = attached_run(&run->options);
+	else if (!status && run->options.program)
 		status = prepare_and_run(run);
 	run_options_free(&run->options);
 	free(run);
@@ -177,8 +248,8 @@ static int run_run(int argc, char **argv)
 
 const struct command command_run = {
 	.name = "run",
-	.arguments = "[OPTIONS] [--] PROGRAM [ARG...]",
-	.summary = "run a program, show its TLS handshakes and why they stall",
+	.arguments = "[OPTIONS] [--] PROGRAM [ARG...] | -p PID",
+	.summary = "run a program and explain why its TLS handshakes stall",
 	.help = run_options_help,
 	.run = run_run,
 };

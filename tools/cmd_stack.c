@@ -11,9 +11,12 @@
 #include "command.h"
 #include "live/collect.h"
 #include "live/stack.h"
-#include "live/target.h"
+#include "kernel/kernel.h"
+#include "message.h"
+#include "text/print.h"
+#include "trace/host.h"
 #include "view/line.h"
-#include "view/words.h"
+#include "words/words.h"
 
 struct stack_run {
 	pid_t pid;
@@ -36,29 +39,56 @@ static void print_thread(struct stack_run *run, pid_t tid, const struct kernel_v
 		run->refused++;
 	}
 	stack_where(view, &unwound, where, sizeof(where));
-	printf("  thread %d %s\n", tid, where);
+	print(stdout, "  thread %d %s\n", tid, where);
 	stack_write(stdout, &unwound, run->symbols, "    ");
 }
 
 /* ---- handshakes ---------------------------------------------------------------------- */
 
+static void print_call(const struct facts *facts)
+{
+	bool inside = facts->in_op_ns > 0;
+	char word[WORD_SIZE];
+
+	print(stdout, ": %s %s", inside ? "inside" : "between calls; the last was",
+	      inside ? facts->in_call_function : facts->last_function);
+	print(stdout, inside ? " for %s" : ", %s ago",
+	      word_duration(inside ? facts->in_op_ns : facts->idle_ns, word));
+}
+
+/* Seen from outside: nobody knows when it began, nor which was the last call. */
+static void print_looked_call(const struct facts *facts)
+{
+	const char *function = facts->in_call_function;
+	char word[WORD_SIZE];
+
+	if (facts->entered)
+		print(stdout, ": inside %s", function && *function ? function : "OpenSSL");
+	else
+		print(stdout, ": between calls");
+	print(stdout, " for at least %s", word_duration(facts->since_progress_ns, word));
+}
+
 static void print_handshake(const struct subject *subject)
 {
 	const struct facts *facts = &subject->facts;
-	char peer[WORD_SIZE], word[WORD_SIZE];
+	char peer[WORD_SIZE], pid[SUBJECT_PID_SIZE];
 	const char *with = word_address(&subject->h.peer, peer);
-	bool inside = facts->in_op_ns > 0;
 
-	line_text(stdout, subject->process.comm);
-	printf("[%u], handshake %llu", subject->process.pid, (unsigned long long)subject->h.number);
+	print_text(stdout, subject->process.comm);
+	print(stdout, "[%s], ", subject_pid(subject, pid));
+	if (facts->looked)
+		print(stdout, "seen from outside%s", *with ? "," : "");
+	else
+		print(stdout, "handshake %llu", (unsigned long long)subject->h.number);
 	if (*with)
-		printf(" with %s", with);
-	printf(": %s %s", inside ? "inside" : "between calls; the last was",
-	       inside ? facts->in_call_function : facts->last_function);
-	printf(inside ? " for %s" : ", %s ago",
-	       word_duration(inside ? facts->in_op_ns : facts->idle_ns, word));
+		print(stdout, " with %s", with);
+	if (facts->looked)
+		print_looked_call(facts);
+	else
+		print_call(facts);
 	if (facts->state && *facts->state)
-		printf(" [%s]", facts->state);
+		print(stdout, " [%s]", facts->state);
 	putchar('\n');
 }
 
@@ -74,8 +104,11 @@ static unsigned print_handshakes(struct stack_run *run, bool inside)
 		if ((subject->facts.in_op_ns > 0) != inside)
 			continue;
 		print_handshake(subject);
-		kernel_look(run->pid, &subject->h, &view);
-		print_thread(run, (pid_t)subject->h.tid, &view);
+		if (subject->facts.looked)
+			view = subject->live;
+		else
+			kernel_look(run->pid, &subject->h, &view);
+		print_thread(run, host_thread(run->pid, (pid_t)subject->h.tid), &view);
 		printed++;
 	}
 	return printed;
@@ -85,7 +118,7 @@ static int print_in_flight(struct stack_run *run)
 {
 	char places[1024];
 
-	if (!live_find(&run->live, run->pid)) {
+	if (!live_find(&run->live, run->pid) && !run->live.looked_count) {
 		live_places(places, sizeof(places));
 		return fail(
 			"process %d is not traced (no trace of it in %s; --all shows its threads)",
@@ -110,15 +143,16 @@ static int print_all(struct stack_run *run)
 	tasks = opendir(path);
 	if (!tasks)
 		return fail("process %d has ended", run->pid);
-	printf("process %d\n", run->pid);
+	print(stdout, "process %d\n", run->pid);
 	while ((entry = readdir(tasks))) {
-		pid_t tid = target_parse(entry->d_name);
+		pid_t tid = kernel_pid(entry->d_name);
 
 		if (!tid)
 			continue;
 		thread_wait(run->pid, tid, -1, &view);
-		if (view.wait == WAIT_OTHER_FD)
-			view.wait = WAIT_UNKNOWN; /* there is no handshake whose it could be */
+		if (view.wait == TLSTALL_WAIT_OTHER_FD)
+			view.wait =
+				TLSTALL_WAIT_UNKNOWN; /* there is no handshake whose it could be */
 		print_thread(run, tid, &view);
 	}
 	closedir(tasks);
@@ -127,7 +161,7 @@ static int print_all(struct stack_run *run)
 
 /* ---- the command -------------------------------------------------------------------------- */
 
-static int print(struct stack_run *run)
+static int show(struct stack_run *run)
 {
 	int status;
 
@@ -135,10 +169,10 @@ static int print(struct stack_run *run)
 		return fail("out of memory");
 	status = run->all ? print_all(run) : print_in_flight(run);
 	if (!status && run->refused)
-		return fail("stopping %u of its threads failed: %s (is a debugger at it?)",
+		return fail("stopping %u of its threads failed: %s (is a debugger attached?)",
 			    run->refused, strerror(run->error));
 	if (!status && (fflush(stdout) || ferror(stdout)))
-		return fail("writing failed: %s", strerror(errno));
+		return fail("writing the output failed: %s", strerror(errno));
 	return status;
 }
 
@@ -154,7 +188,8 @@ static int open_and_print(struct stack_run *run)
 		return fail("reading the memory map of process %d: %s", run->pid, strerror(errno));
 	run->symbols = symbols_of_process(run->pid);
 	run->live.pid = run->pid;
-	status = print(run);
+	run->live.look = !run->all;
+	status = show(run);
 	unwind_close(run->unwinder);
 	symbols_free(run->symbols);
 	live_close(&run->live);
@@ -183,21 +218,21 @@ static int run_stack(int argc, char **argv)
 			return usage_error(&command_stack, "unknown option '%s'", argv[optind - 1]);
 	}
 	if (argc - optind != 1)
-		return usage_error(&command_stack, "which process?");
-	run.pid = target_parse(argv[optind]);
+		return usage_error(&command_stack, "no process id given");
+	run.pid = kernel_pid(argv[optind]);
 	if (!run.pid)
-		return usage_error(&command_stack, "'%s' is no process id", argv[optind]);
+		return usage_error(&command_stack, "'%s' is not a process id", argv[optind]);
 	return open_and_print(&run);
 }
 
 const struct command command_stack = {
 	.name = "stack",
 	.arguments = "[OPTIONS] PID",
-	.summary = "where in the code a process's handshakes are; it is not stopped",
-	.help = "  -a, --all  every thread of the process\n"
-		"  --ptrace   stop each thread for a moment: shows running threads too, and "
+	.summary = "show where in the code a process's handshakes are, without stopping it",
+	.help = "  -a, --all   show every thread of the process\n"
+		"  --ptrace    stop each thread for a moment: shows running threads too, and "
 		"stacks\n"
-		"             that cannot be had otherwise, but system calls may return EINTR\n"
-		"  --help     this text\n",
+		"              that cannot be read otherwise; system calls may return EINTR\n"
+		"  -h, --help  print this help\n",
 	.run = run_stack,
 };

@@ -10,7 +10,8 @@
 
 #include "command.h"
 #include "live/fields.h"
-#include "live/target.h"
+#include "kernel/kernel.h"
+#include "message.h"
 #include "top/top.h"
 
 static int find_field(const char *name)
@@ -42,15 +43,19 @@ static int take_option(struct top *top, int option, char **argv)
 	case 'a':
 		top->live.dead = true;
 		return 0;
+	case 'l':
+		top->live.look = true;
+		return 0;
 	case 'd':
 		if (parse_delay(optarg, &top->interval_ms))
-			return usage_error(&command_top, "'%s' is no delay (0.1 to 3600 seconds)",
+			return usage_error(&command_top,
+					   "invalid delay '%s' (expected 0.1 to 3600 seconds)",
 					   optarg);
 		return 0;
 	case 's':
 		field = find_field(optarg);
 		if (field < 0)
-			return usage_error(&command_top, "there is no column '%s'", optarg);
+			return usage_error(&command_top, "unknown column '%s'", optarg);
 		top->sort = (unsigned)field;
 		return 0;
 	case 'f':
@@ -65,10 +70,13 @@ static int take_option(struct top *top, int option, char **argv)
 
 static int run_top(int argc, char **argv)
 {
-	static const struct option longs[] = {
-		{"all", no_argument, NULL, 'a'},	{"delay", required_argument, NULL, 'd'},
-		{"sort", required_argument, NULL, 's'}, {"filter", required_argument, NULL, 'f'},
-		{"help", no_argument, NULL, 'h'},	{0}};
+	static const struct option longs[] = {{"all", no_argument, NULL, 'a'},
+					      {"delay", required_argument, NULL, 'd'},
+					      {"sort", required_argument, NULL, 's'},
+					      {"filter", required_argument, NULL, 'f'},
+					      {"look", no_argument, NULL, 'l'},
+					      {"help", no_argument, NULL, 'h'},
+					      {0}};
 	struct top top = {.interval_ms = 1000, .sort = (unsigned)find_field("AGE")};
 	int option, status;
 
@@ -82,9 +90,10 @@ static int run_top(int argc, char **argv)
 			return status;
 	}
 	if (argc - optind > 1)
-		return usage_error(&command_top, "one process at most");
-	if (argc > optind && !(top.live.pid = target_parse(argv[optind])))
-		return usage_error(&command_top, "'%s' is no process id", argv[optind]);
+		return usage_error(&command_top, "give at most one process");
+	if (argc > optind && !(top.live.pid = kernel_pid(argv[optind])))
+		return usage_error(&command_top, "'%s' is not a process id", argv[optind]);
+	top.live.look |= top.live.pid != 0;
 	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
 		return fail("top needs a terminal (tlstall ps prints the same once)");
 	setlocale(LC_CTYPE, "");
@@ -94,16 +103,17 @@ static int run_top(int argc, char **argv)
 const struct command command_top = {
 	.name = "top",
 	.arguments = "[OPTIONS] [PID]",
-	.summary = "the handshakes in flight, live: why each lasts and whose fault it is",
-	.help = "  -d, --delay SECONDS  between two looks, 1 by default\n"
-		"  -a, --all            those too that died unfinished with their process\n"
+	.summary = "watch the handshakes in flight: why each takes so long and whose fault it is",
+	.help = "  -d, --delay SECONDS  seconds between two refreshes (default 1)\n"
+		"  -a, --all            include handshakes left unfinished when their process "
+		"died\n"
+		"  --look               include processes without the shim (see tlstall look)\n"
 		"  --sort COLUMN        pid, command, peer, sni, state, age, retry, cause, fault\n"
-		"  --filter TEXT        only rows that show it\n"
-		"  --help               this text\n"
+		"  --filter TEXT        show only rows that contain TEXT\n"
+		"  -h, --help           print this help\n"
 		"\n"
-		"Keys: arrows move, Enter shows one handshake in detail, Esc goes back, s sorts "
-		"by\n"
-		"the next column, r reverses, / filters, d takes the dead in, p shows processes\n"
-		"with what ended, space pauses, q quits.\n",
+		"Keys: arrows move, Enter shows one handshake in detail, Esc goes back, s sorts\n"
+		"by the next column, r reverses the order, / filters, d includes dead processes,\n"
+		"p shows processes and their finished handshakes, space pauses, q quits.\n",
 	.run = run_top,
 };

@@ -16,16 +16,4 @@ struct command {
 #include "commands.def"
 #undef COMMAND
 
-/* Exit status for wrong usage. */
-#define EXIT_USAGE 2
-
-/* "tlstall: message" on stderr; `fail` also returns EXIT_FAILURE, `usage_error` EXIT_USAGE. */
-void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
-int fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
-int usage_error(const struct command *command, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
-
-/* Prints usage, summary and help of a subcommand on stdout; returns 0. */
-int command_help(const struct command *command);
-
 #endif

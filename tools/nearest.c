@@ -13,7 +13,7 @@ static unsigned least(unsigned a, unsigned b)
 
 /*
  * How many characters have to be inserted, removed, replaced or swapped with
- * their neighbour (optimal string alignment).
+ * their neighbor (optimal string alignment).
  */
 static unsigned distance(const char *a, size_t n, const char *b, size_t m)
 {

@@ -3,7 +3,7 @@
 #ifndef TOOLS_NEAREST_H
 #define TOOLS_NEAREST_H
 
-/* The one of the NULL-terminated `words` that is nearest to `word`; NULL: none is near. */
+/* The most similar of the NULL-terminated `words`; NULL: none is similar. */
 const char *nearest(const char *word, const char *const *words);
 
 #endif

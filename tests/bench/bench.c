@@ -109,6 +109,11 @@ uint64_t bench_trace_bytes(void)
 	       h->handshakes * sizeof(struct tlstall_handshake);
 }
 
+uint64_t bench_history_bytes(void)
+{
+	return bench_trace()->history_head * sizeof(struct tlstall_summary);
+}
+
 /* ---- time ------------------------------------------------------------------------ */
 
 static uint64_t nanoseconds(clockid_t id)

@@ -43,6 +43,7 @@ void bench_mode(enum tlstall_mode mode);
 void bench_hook(SSL_CTX *ctx, const struct functions *f);
 /* Bytes of events and handshakes that the trace has taken so far. */
 uint64_t bench_trace_bytes(void);
+uint64_t bench_history_bytes(void); /* of handshakes that were quick and well */
 
 uint64_t bench_now(void); /* CLOCK_MONOTONIC, nanoseconds */
 uint64_t bench_cpu(void); /* of this thread, nanoseconds */

@@ -1,45 +1,44 @@
 # SPDX-License-Identifier: Apache-2.0
 # Benchmarks; included by tests/tests.mk.
 #
-#   make bench           every figure, in less than ten minutes; BASE=FILE compares with an earlier run
+#   make bench           every figure, in less than eight minutes; BASE=FILE compares with an earlier
+#                        run, DOCUMENT=doc/PERFORMANCE.md writes the table of that page anew
 #   make bench-peers     the same program under what one would take instead
 #   make bench-expected  writes tests/checks/instructions.txt anew
 
 .PHONY: bench bench-peers bench-expected bench-binaries
 
-BENCH_PROGRAMS := $(addprefix $(BUILD)/tests/bench/,calls handshake threads inflight startup)
-BENCH_LOADS    := $(addprefix $(BUILD)/tests/bench/,counted allocations load)
+BENCH_PROGRAMS := $(addprefix $(BUILD)/tests/bench/,calls handshake threads inflight startup client)
+BENCH_LOADS    := $(addprefix $(BUILD)/tests/bench/,counted allocations connections load)
 
-bench-binaries: $(BENCH_PROGRAMS) $(BENCH_LOADS) $(BUILD)/tests/bench/count_malloc.so $(BUILD)/tests/bench/make_traces \
+bench-binaries: $(BENCH_PROGRAMS) $(BENCH_LOADS) $(BUILD)/tests/bench/count_malloc.so $(BUILD)/tests/bench/empty.so $(BUILD)/tests/bench/make_traces \
                 $(BUILD)/tests/bench/reader
 
-$(BENCH_PROGRAMS): $(BUILD)/tests/bench/%: tests/bench/%.c tests/bench/bench.c tests/bench/bench.h \
-                   tests/programs/common.c tests/programs/common.h $(wildcard include/tlstall/*.h)
-	@mkdir -p $(@D)
-	$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) -Itests $< tests/bench/bench.c tests/programs/common.c \
-	      -lssl -lcrypto -lpthread -lm -o $@
+$(BENCH_PROGRAMS): %: %.c.o $(BUILD)/tests/bench/bench.c.o $(BUILD)/tests/programs/common.c.o
+	$(CC) $(ALL_CFLAGS) $^ -lssl -lcrypto -lpthread -lm -o $@
 
-$(BENCH_LOADS): $(BUILD)/tests/bench/%: tests/bench/%.c tests/programs/common.c tests/programs/common.h
-	@mkdir -p $(@D)
-	$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) -Itests $< tests/programs/common.c -lssl -lcrypto -lpthread -o $@
+$(BENCH_LOADS): %: %.c.o $(BUILD)/tests/programs/common.c.o
+	$(CC) $(ALL_CFLAGS) $^ -lssl -lcrypto -lpthread -o $@
 
-$(BUILD)/tests/bench/count_malloc.so: tests/bench/count_malloc.c
-	@mkdir -p $(@D)
-	$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) -fPIC -shared $< -o $@
+$(BUILD)/tests/bench/count_malloc.c.o: TEST_CFLAGS := -fPIC
+$(BUILD)/tests/bench/count_malloc.so: $(BUILD)/tests/bench/count_malloc.c.o
+	$(CC) $(ALL_CFLAGS) -shared $< -o $@
 
-$(BUILD)/tests/bench/reader: tests/bench/reader.c $(BUILD)/tests/libtools.a
-	@mkdir -p $(@D)
-	$(CC) $(TEST_CFLAGS) -pie $^ $(TOOL_LIBS) -o $@
+$(BUILD)/tests/bench/empty.c.o: TEST_CFLAGS := -fPIC
+$(BUILD)/tests/bench/empty.so: $(BUILD)/tests/bench/empty.c.o
+	$(CC) $(ALL_CFLAGS) -nostdlib -shared $< -o $@
 
-$(BUILD)/tests/bench/make_traces: tests/bench/make_traces.c $(wildcard include/tlstall/*.h)
-	@mkdir -p $(@D)
-	$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) $< -o $@
+$(BUILD)/tests/bench/reader: %: %.c.o $(BUILD)/tests/libtools.a
+	$(CC) $(ALL_CFLAGS) -pie $^ $(TOOL_LIBS) -o $@
+
+$(BUILD)/tests/bench/make_traces: %: %.c.o
+	$(CC) $(ALL_CFLAGS) $< -o $@
 
 BASE ?=
 bench:
 	@tests/deps.sh build test
 	@$(MAKE) --no-print-directory all bench-binaries
-	@tests/bench/run $(if $(BASE),--base $(BASE))
+	@tests/bench/run $(if $(BASE),--base $(BASE)) $(if $(DOCUMENT),--document $(DOCUMENT))
 
 # As its users would: LTTng's needs its own library, and is left out without it.
 PEERS := $(BUILD)/tests/bench/peers

@@ -14,10 +14,11 @@ from common import ROOT
 from goals import FIGURES
 
 MEASURES = [
-    measures.calls, measures.calls_by_tsc, measures.instructions, measures.memory,
+    measures.calls, measures.calls_watch, measures.calls_by_tsc, measures.instructions, measures.memory,
     measures.threads, measures.reader, measures.run, measures.html, measures.report,
-    measures.handshake_memory, measures.handshake_tcp, measures.startup, measures.in_flight,
-    nginx.ab, nginx.wrk,
+    measures.handshake_memory, measures.handshake_tcp, measures.handshake_memory_watch,
+    measures.handshake_tcp_watch, measures.startup, measures.in_flight,
+    measures.one_handshake, measures.system_calls, nginx.ab, nginx.wrk, nginx.steady, nginx.first,
 ]
 
 
@@ -75,7 +76,7 @@ def table(rows):
     for figure in FIGURES:
         row = rows.get(figure.key)
         if row is None:
-            yield figure.title, figure.unit, "", "", "not available", goal(figure), ""
+            yield figure.title, figure.unit, "", "", "not taken", goal(figure), ""
             continue
         yield (figure.title, figure.unit, number(row.get("plain")), number(row.get("traced")),
                result(figure, row), goal(figure), figure.verdict(row))
@@ -88,6 +89,35 @@ def print_table(lines):
         cells = [text.ljust(w) if i < 2 else text.rjust(w)
                  for i, (text, w) in enumerate(zip(line, widths))]
         print("  ".join(cells).rstrip())
+
+
+# ---- the table of doc/PERFORMANCE.md -----------------------------------------------------
+
+BEGIN, END = "<!-- make bench: begin -->\n", "<!-- make bench: end -->\n"
+
+
+def floors(rows):
+    return [f"{key[7:]} {rows[key]['value']:.1f}" for key in rows if key.startswith("floor: ")]
+
+
+def markdown(here, rows):
+    yield f"{here['cpu']}, {here['cpus']} CPUs, Linux {here['kernel']}, {here['openssl']}, clock {here['clock']}."
+    yield f"Floors in ns: {', '.join(floors(rows))}."
+    yield ""
+    heads, *lines = table(rows)
+    for cells in heads, ["---", "---", *["---:"] * 4, "---"], *lines:
+        cells = [cell.replace("NOT MET", "**not met**") for cell in cells]
+        if cells[0].startswith("  "):
+            cells[0] = f"… {cells[0].strip()}"
+        yield f"| {' | '.join(cells)} |"
+
+
+def write_markdown(path, lines):
+    """Between the two marks of that file."""
+    text = path.read_text(encoding="utf-8")
+    before, rest = text.split(BEGIN)
+    path.write_text(before + BEGIN + "".join(f"{line}\n" for line in lines) + END + rest.split(END)[1],
+                    encoding="utf-8")
 
 
 # ---- comparison with an earlier run ----------------------------------------------------
@@ -114,6 +144,7 @@ def main():
     parser = argparse.ArgumentParser(prog="make bench")
     parser.add_argument("--base", help="JSON of an earlier run: show what changed")
     parser.add_argument("--json", default="build/bench.json")
+    parser.add_argument("--document", help="write the table into this file, between its marks")
     parser.add_argument("--only", help="only the measures whose name has this in it")
     options = parser.parse_args()
     base = json.load(open(options.base, encoding="utf-8"))["rows"] if options.base else None
@@ -125,12 +156,12 @@ def main():
 
     rows, missing = take(options.only, keep)
     print(", ".join(f"{k} {v}" for k, v in here.items()))
-    for key in rows:
-        if key.startswith("floor: "):
-            print(f"{key[7:]:24} {rows[key]['value']:8.1f} ns")
+    print(f"floors in ns: {', '.join(floors(rows))}")
     print_table(table(rows))
     for line in missing:
         print(f"not available: {line}")
+    if options.document:
+        write_markdown(ROOT / options.document, markdown(here, rows))
     if base:
         print_table(changes(rows, base))
     print(f"written to {options.json}")

@@ -65,7 +65,7 @@ def edges(path):
 
 def is_forward(function, callee):
     """A wrapper's call of the function it stands for, or the program's own callback."""
-    return (function.startswith(("record_", "call_get_error")) and callee.startswith("SSL_")
+    return (function.startswith(("record_", "get_error_ask")) and callee.startswith("SSL_")
             or function.split("'")[0] == callee.split("'")[0].split("@")[0])
 
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the shim adds to one call: dormant, SSL_get_error, a handshake call
- * that returns WANT, reads and writes after the handshake. calls [floors]
+ * that returns WANT, reads and writes after the handshake. With `watch`: the recorded ones
+ * in that mode, while the handshake is not late. calls [watch]
  */
 #include "bench.h"
 
@@ -98,16 +99,21 @@ static void one_call_each(void)
 	NEED(SSL_do_handshake(waiting.client) < 0);
 }
 
+static void recorded_rows(enum tlstall_mode in)
+{
+	mode = in;
+	run("SSL_get_error", get_error_of_want, QUICK);
+	run("SSL_do_handshake WANT", handshake_want, 200);
+	run("SSL_connect WANT", connect_want, 200);
+}
+
 static void rows(void)
 {
 	mode = TLSTALL_MODE_OFF;
 	run("dormant SSL_get_error", get_error_of_success, QUICK);
 	run("dormant SSL_do_handshake", handshake_of_finished, QUICK);
 	run("dormant SSL_read", read_nothing, QUICK);
-	mode = TLSTALL_MODE_ALL;
-	run("SSL_get_error", get_error_of_want, QUICK);
-	run("SSL_do_handshake WANT", handshake_want, 200);
-	run("SSL_connect WANT", connect_want, 200);
+	recorded_rows(TLSTALL_MODE_ALL);
 	mode = TLSTALL_MODE_HANDSHAKE;
 	run("SSL_read after", read_nothing, QUICK);
 	run("SSL_write after", write_to_nowhere, 200);
@@ -200,9 +206,19 @@ static void floors(void)
 	cost("floor: atomic add", part_atomic, 1000);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	bool watch = argc > 1 && !strcmp(argv[1], "watch");
+
 	bench_start();
+	if (watch) {
+		waiting = bio_pair(0);
+		bench_mode(TLSTALL_MODE_WATCH);
+		NEED(SSL_do_handshake(waiting.client) < 0);
+		finished = bio_pair(0);
+		recorded_rows(TLSTALL_MODE_WATCH);
+		return 0;
+	}
 	floors();
 	finished = bio_pair(0);
 	NEED(finish(&finished));

@@ -12,6 +12,7 @@ BUILD = ROOT / os.environ.get("TLSTALL_BUILD", "build")
 BIN = BUILD / "tests/bench"
 SHIM = ROOT / "libtlstall.so"
 TOOL = ROOT / "tlstall"
+EMPTY = BIN / "empty.so"
 
 
 class NotAvailable(Exception):

@@ -101,6 +101,7 @@ static const struct figure {
 	{"get_error", wait_for_peer, get_error},
 	{"want", wait_for_peer, want},
 	{"read_after", complete, read_after},
+	{"once", NULL, NULL},
 };
 
 /* callgrind's --toggle-collect */
@@ -120,6 +121,8 @@ int main(int argc, char **argv)
 			return fputs("usage: counted FIGURE\n", stderr), 2;
 	}
 	pair = bio_pair(0);
+	if (!figure->work)
+		return finish(&pair) ? 0 : 1;
 	for (int i = 0; i < 3; i++)
 		handshake();
 	if (figure->before)

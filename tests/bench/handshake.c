@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the shim adds to a whole handshake, both sides in one process:
- * handshake memory|tcp PAIRS. Without the shim means libssl's own functions
+ * handshake memory|tcp all|watch PAIRS. Without the shim means libssl's own functions
  * and no info callback, on the same contexts.
  */
 #include "bench.h"
 
 static struct pair pair;
 static bool over_tcp;
+static enum tlstall_mode mode;
 static int fds[2];
 
 static void make_ends(void)
@@ -31,7 +32,7 @@ static void prepare(const struct functions *f)
 {
 	bench_hook(pair.client_ctx, f);
 	bench_hook(pair.server_ctx, f);
-	bench_mode(f == &traced ? TLSTALL_MODE_ALL : TLSTALL_MODE_OFF);
+	bench_mode(f == &traced ? mode : TLSTALL_MODE_OFF);
 	make_ends();
 }
 
@@ -72,31 +73,34 @@ static void finish_ends(const struct functions *f)
 /* What a trace takes for the handshakes of one pair: half of it is one side's. */
 static void trace_bytes(void)
 {
-	uint64_t before;
+	uint64_t before, history;
 
 	prepare(&traced);
 	before = bench_trace_bytes();
+	history = bench_history_bytes();
 	shake(&traced, 1);
 	finish_ends(&traced);
 	bench_value(over_tcp ? "trace bytes of a pair, tcp" : "trace bytes of a pair, memory",
 		    (double)(bench_trace_bytes() - before));
+	bench_value("history bytes of a pair", (double)(bench_history_bytes() - history));
 }
 
 int main(int argc, char **argv)
 {
+	char figure[64];
 	struct bench bench = {
-		.figure = "handshake, memory",
+		.figure = figure,
 		.calls = 1,
 		.prepare = prepare,
 		.slice = shake,
 		.finish = finish_ends,
 	};
 
-	NEED(argc == 3);
+	NEED(argc == 4);
 	over_tcp = !strcmp(argv[1], "tcp");
-	if (over_tcp)
-		bench.figure = "handshake, tcp";
-	bench.pairs = (unsigned)atoi(argv[2]);
+	mode = !strcmp(argv[2], "watch") ? TLSTALL_MODE_WATCH : TLSTALL_MODE_ALL;
+	snprintf(figure, sizeof(figure), "handshake, %s, %s", argv[1], argv[2]);
+	bench.pairs = (unsigned)atoi(argv[3]);
 	bench_start();
 	pair.client_ctx = client_context(TLS_client_method());
 	pair.server_ctx = server_context(TLS_server_method());

@@ -5,7 +5,7 @@
  */
 #include "bench.h"
 
-#define WINDOW 10 /* calls in a slice: neighbours are cold when their turn comes */
+#define WINDOW 10 /* calls in a slice: neighbors are cold when their turn comes */
 
 static SSL_CTX *ctx;
 static SSL **ssls;

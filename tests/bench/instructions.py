@@ -24,13 +24,16 @@ FIGURES = {
     "get_error": ("get_error", {}),
     "want": ("want", {}),
     "handshake": ("handshake", {}),
+    "watch handshake": ("handshake", {"TLSTALL_MODE": "watch"}),
+    "watch want": ("want", {"TLSTALL_MODE": "watch"}),
+    "watch get_error": ("get_error", {"TLSTALL_MODE": "watch"}),
 }
 TOLERANCE = 1.02
 SKIP = 77
 
 
 def producer():
-    """Compiler with its major version, and the level of optimisation."""
+    """Compiler with its major version, and the level of optimization."""
     text = subprocess.run(["readelf", "--debug-dump=info", "--dwarf-depth=1", SHIM], text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True).stdout
     line = next((line for line in text.splitlines() if "DW_AT_producer" in line and "GNU AS" not in line), "")

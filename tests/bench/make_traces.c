@@ -305,7 +305,7 @@ static void set_times(struct tlstall_handshake *h, enum kind kind, uint64_t dura
 	if (kind == SPINNING) {
 		h->calls = 40000;
 		h->retries = h->want_read = h->longest_run = h->run = 39999;
-		h->run_gap_ns = (uint32_t)(gap / 40000);
+		h->run_start = h->start;
 		h->longest_gap = 50 * US;
 		h->longest_run_error = 2;
 	}

@@ -2,17 +2,23 @@
 """Each function takes some figures and gives them by key; NotAvailable leaves them out by name."""
 import json
 import os
+import statistics
 import subprocess
 import tempfile
 import time
 
 import callgrind
 import web
-from common import BIN, SHIM, TOOL, NotAvailable, directory, environment, figures, output, scaled
+from common import BIN, EMPTY, SHIM, TOOL, NotAvailable, directory, environment, figures, output, scaled
 
 
 def calls():
     return figures("calls")
+
+
+def calls_watch():
+    rows = figures("calls", "watch", TLSTALL_LATE=10000, TLSTALL_SAMPLE=0)
+    return {f"{key}, watch": row for key, row in rows.items() if key.startswith("SSL_")}
 
 
 # In a mount namespace of its own the kernel's clock seems to be the TSC.
@@ -32,63 +38,113 @@ def calls_by_tsc():
     return {f"{key}, TSC": row for key, row in rows.items() if not key.startswith("floor")}
 
 
-def handshake(transport, pairs):
-    rows = figures("handshake", transport, pairs)
-    both = rows[f"handshake, {transport}"]
+def handshake(transport, mode, pairs):
+    rows = figures("handshake", transport, mode, pairs)
+    both = rows[f"handshake, {transport}, {mode}"]
     side = scaled(both, 0.0005)  # one of two sides, in microseconds
     share = {k: 100 * both[k] / both["plain"] for k in ("low", "high")}
     share["value"] = 100 * both["difference"] / both["plain"]
-    return {f"handshake, {transport}": side, f"handshake share, {transport}": share,
-            "pair bytes": rows[f"trace bytes of a pair, {transport}"],
-            "record bytes": rows["record bytes"]}
+    which = transport if mode == "all" else f"{transport}, {mode}"
+    taken = {f"handshake, {which}": side, f"handshake share, {which}": share,
+             "pair bytes": rows[f"trace bytes of a pair, {transport}"],
+             "record bytes": rows["record bytes"]}
+    if mode == "watch":
+        taken["history bytes, watch"] = {"value": rows["history bytes of a pair"]["value"] / 2}
+    return taken
 
 
 def handshake_memory():
-    return handshake("memory", 6000)
+    return handshake("memory", "all", 6000)
+
+
+def handshake_memory_watch():
+    rows = handshake("memory", "watch", 6000)
+    return {name: row for name, row in rows.items() if name.endswith("watch")}
+
+
+def handshake_tcp_watch():
+    rows = handshake("tcp", "watch", 5000)
+    return {name: row for name, row in rows.items() if name.endswith("watch")}
 
 
 def handshake_tcp():
-    rows = handshake("tcp", 5000)
+    rows = handshake("tcp", "all", 5000)
     one, record = rows.pop("pair bytes")["value"] / 2, rows["record bytes"]["value"]
     # taken with two calls and one SSL_get_error a side; two more of each are asked for
     rows["trace bytes"] = {"value": one + 4 * record}
     return rows
 
 
+def counted(env):
+    """Of handshakes, both sides, over a BIO pair: all instructions of one, and those that are ours."""
+    with directory() as work:
+        if env:
+            env = environment(work, **env)
+        try:
+            path, times = callgrind.run(work, [BIN / "counted", "handshake"], env or environment())
+        except (RuntimeError, FileNotFoundError) as why:
+            raise NotAvailable(why) from why
+        own, asked = callgrind.cost(path)
+        return callgrind.total(path) / times, (sum(own.values()) + sum(asked.values())) / times
+
+
 def instructions():
-    totals = {}
-    with directory() as plain, directory() as traced:
-        for name, work, env in (("plain", plain, environment()), ("traced", traced, environment(traced))):
-            try:
-                totals[name], times = callgrind.run(work, [BIN / "counted", "handshake"], env)
-            except (RuntimeError, FileNotFoundError) as why:
-                raise NotAvailable(why) from why
-        whole = callgrind.total(totals["plain"]) / times
-        own, asked = callgrind.cost(totals["traced"])
-    ours = (sum(own.values()) + sum(asked.values())) / times
-    return {"instructions": {"plain": whole, "traced": whole + ours, "difference": ours},
-            "instructions share": {"value": 100 * ours / whole}}
+    whole, _ = counted(None)
+    rows = {}
+    for mode, suffix in (("all", ""), ("watch", ", watch")):
+        _, ours = counted({"TLSTALL_MODE": mode})
+        rows[f"instructions{suffix}"] = {"plain": whole, "traced": whole + ours, "difference": ours}
+        rows[f"instructions share{suffix}"] = {"value": 100 * ours / whole}
+    return rows
 
 
 def startup():
     rows = {}
     for key, *command in ("start true", "true"), ("start openssl", "openssl", "version"):
         with directory() as traces:
-            text = output(BIN / "startup", 1000 if key == "start true" else 400, SHIM, *command,
+            text = output(BIN / "startup", 1000 if key == "start true" else 400, EMPTY, SHIM, *command,
                           env=environment(TLSTALL_DIR=traces))
         rows[key] = json.loads(text)
     return rows
 
 
+def allocations(**settings):
+    """Of the same work without the shim, and with it: the medians of seven runs."""
+    preload = f"{BIN}/count_malloc.so"
+    both = environment(LD_PRELOAD=preload), environment(LD_PRELOAD=f"{preload} {SHIM}", **settings)
+    taken = [[json.loads(output(BIN / "allocations", env=env)) for env in both] for _ in range(7)]
+    rows = {}
+    for field in "allocations", "private_kb":
+        without, with_shim = (statistics.median(pair[i][field] for pair in taken) for i in (0, 1))
+        rows[field] = {"plain": without, "traced": with_shim, "difference": with_shim - without}
+    return rows
+
+
 def memory():
-    counter = BIN / "count_malloc.so"
     with directory() as traces:
-        without = json.loads(output(BIN / "allocations", env=environment(LD_PRELOAD=counter)))
-        with_shim = json.loads(output(BIN / "allocations", env=environment(
-            LD_PRELOAD=f"{counter} {SHIM}", TLSTALL_DIR=traces)))
-    return {key: {"plain": without[field], "traced": with_shim[field],
-                  "difference": with_shim[field] - without[field]}
-            for key, field in (("allocations", "allocations"), ("memory", "private_kb"))}
+        rows = allocations(TLSTALL_DIR=traces)
+        watch = allocations(TLSTALL_DIR=traces, TLSTALL_MODE="watch")
+    return {"allocations": rows["allocations"], "memory": rows["private_kb"],
+            "memory, watch": watch["private_kb"]}
+
+
+def system_calls_of(count, env):
+    with tempfile.NamedTemporaryFile("r") as counts:
+        output("strace", "-f", "-c", "-o", counts.name, BIN / "connections", count, env=env)
+        total = next(line for line in counts.read().splitlines() if line.endswith(" total"))
+    return int(total.split()[3])
+
+
+def system_calls():
+    """Of one side of a quick healthy handshake over TCP; to begin and to end is not in it."""
+    rows = {}
+    with directory() as traces:
+        for mode in "all", "watch":
+            env = environment(traces, TLSTALL_MODE=mode, TLSTALL_SAMPLE=0, TLSTALL_LATE=10000)
+            plain, traced = ((system_calls_of(220, e) - system_calls_of(20, e)) / 400
+                             for e in (environment(), env))
+            rows[f"system calls, {mode}"] = {"plain": plain, "traced": traced, "difference": traced - plain}
+    return rows
 
 
 def threads():
@@ -98,9 +154,27 @@ def threads():
 
 
 def in_flight():
-    rows = figures("inflight", 10, 1000, 10000, 100000, TLSTALL_SIZE="256M")
-    rows["in flight"] = {"value": rows["in flight 100000"]["difference"] /
-                         rows["in flight 10"]["difference"]}
+    rows = {}
+    for mode, suffix in ("all", ""), ("watch", ", watch"):
+        taken = figures("inflight", 10, 1000, 10000, 100000, TLSTALL_SIZE="256M", TLSTALL_MODE=mode,
+                        TLSTALL_SAMPLE=0, TLSTALL_LATE=10000)
+        few, many = taken["in flight 10"], taken["in flight 100000"]
+        growth = (many["difference"] / few["difference"]) / (many["plain"] / few["plain"])
+        rows.update({f"{key}{suffix}": row for key, row in taken.items()})
+        rows[f"in flight{suffix}"] = {"value": growth}
+    return rows
+
+
+# ---- what one good handshake leaves behind ------------------------------------------
+
+def one_handshake():
+    """The room that a trace takes after the exit of a process with one handshake of each side."""
+    rows = {}
+    for mode, key in ("watch", "trace size"), ("all", "trace size, all"):
+        with directory() as traces:
+            output(BIN / "counted", "once", env=environment(traces, TLSTALL_MODE=mode, TLSTALL_SAMPLE=0))
+            status = next(e.stat() for e in os.scandir(traces) if e.name.endswith(".tlstall"))
+        rows[key] = {"value": status.st_blocks * 512 / 1024}
     return rows
 
 
@@ -127,9 +201,9 @@ def usage(command, env=None):
     return time.monotonic() - start, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, text
 
 
-def under_load(seconds, *options):
+def under_load(seconds, *options, env=None):
     """What `tlstall run` takes of a CPU while its program shakes hands 5,000 times a second."""
-    took, cpu, _, text = usage([TOOL, "run", *options, "--", BIN / "load", 5000, seconds])
+    took, cpu, _, text = usage([TOOL, "run", *options, "--", BIN / "load", 5000, seconds], env)
     load = json.loads(text.splitlines()[-1])
     rate = load["handshakes"] / took
     if rate < 4500:
@@ -153,10 +227,15 @@ def run():
     with directory() as work:
         cpu, handshakes, rate = under_load(10, "--format", "jsonl", "-o", f"{work}/out")
         told, lost = count_told(f"{work}/out")
+        watch, handshakes_watch, _ = under_load(5, "--format", "jsonl", "-o", f"{work}/out",
+                                                env=environment(TLSTALL_MODE="watch"))
+        told_watch, lost_watch = count_told(f"{work}/out")
         text, _, _ = under_load(5, "-o", f"{work}/out")
         counts, _, _ = under_load(5, "-c", "-o", f"{work}/out")
     return {"run lost": {"value": lost + handshakes - told},
             "run cpu": {"value": cpu},
+            "run lost, watch": {"value": lost_watch + handshakes_watch - told_watch},
+            "run cpu, watch": {"value": watch},
             "run cpu text": {"value": text},
             "run cpu counts": {"value": counts},
             "run load": {"value": rate}}

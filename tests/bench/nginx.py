@@ -5,9 +5,10 @@ import re
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 
-from common import NotAvailable, directory, environment, output, paired, paired_share
+from common import BIN, EMPTY, NotAvailable, directory, environment, output, paired, paired_share
 
 CONFIGURATION = """
 daemon off; master_process off; error_log /dev/null; pid {work}/{name}.pid;
@@ -89,11 +90,14 @@ def slice_of(server, load, env):
     return (server.cpu() - before + cpu) / handshakes
 
 
+def make_certificate(work):
+    output("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+           "-subj", "/CN=localhost", "-keyout", f"{work}/key.pem", "-out", f"{work}/cert.pem")
+
+
 def measure(load, pairs):
     with directory() as work:
-        output("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-               "-nodes", "-subj", "/CN=localhost", "-keyout", f"{work}/key.pem",
-               "-out", f"{work}/cert.pem")
+        make_certificate(work)
         traces = f"{work}/traces"
         os.mkdir(traces)
         environments = environment(), environment(traces)
@@ -128,3 +132,97 @@ def ab():
 
 def wrk():
     return rows("wrk", by_wrk, 30)
+
+
+# ---- steady state: the client lives on, too --------------------------------------------
+
+class Side:
+    """A server with a client of its own, both with the shim or both without."""
+
+    def __init__(self, work, name, env):
+        self.server = Server(work, name, env)
+        self.client = subprocess.Popen([BIN / "client", str(self.server.port)], env=env, text=True,
+                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        os.sched_setaffinity(self.client.pid, {os.cpu_count() - 1})
+
+    def shake(self, times):
+        """CPU microseconds of both for each handshake."""
+        before = self.server.cpu()
+        self.client.stdin.write(f"{times}\n")
+        self.client.stdin.flush()
+        return (float(self.client.stdout.readline()) + self.server.cpu() - before) / times
+
+    def stop(self):
+        self.client.stdin.close()
+        self.client.wait()
+        self.client.stdout.close()
+        self.server.stop()
+
+
+def steady_pairs(work, env, rounds, pairs, times):
+    """New processes in each round: where their memory lies makes more difference than we do."""
+    taken = [], []
+    for _ in range(rounds):
+        sides = []
+        try:
+            for name, settings in (("plain", environment()), ("traced", env)):
+                sides.append(Side(work, name, settings))
+            for side in sides:
+                side.shake(times)
+            for i in range(pairs):
+                for which in (0, 1) if i % 2 else (1, 0):
+                    taken[which].append(sides[which].shake(times))
+        finally:
+            for side in sides:
+                side.stop()
+    return taken
+
+
+def steady():
+    rows = {}
+    with directory() as work:
+        make_certificate(work)
+        for mode in "all", "watch":
+            traces = f"{work}/{mode}"
+            os.mkdir(traces)
+            taken = steady_pairs(work, environment(traces, TLSTALL_MODE=mode), 4, 8, 250)
+            rows[f"nginx steady, {mode}"] = paired(*taken)
+            rows[f"nginx steady share, {mode}"] = paired_share(*taken)
+    return rows
+
+
+# ---- a process's first handshake --------------------------------------------------------
+
+def once(port, env):
+    process = subprocess.Popen([BIN / "client", str(port)], env=env, stdin=subprocess.PIPE,
+                               stdout=subprocess.DEVNULL)
+    process.stdin.write(b"1\n")
+    process.stdin.close()
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise NotAvailable(f"client: exit status {process.returncode}")
+    return 1e6 * (used.ru_utime + used.ru_stime)
+
+
+def first_in(where):
+    """CPU time of a client of one handshake, with the shim and with an empty library preloaded."""
+    with directory() as work, tempfile.TemporaryDirectory(prefix="tlstall-bench-", dir=where) as traces:
+        make_certificate(work)
+        environments = environment(LD_PRELOAD=EMPTY), environment(traces, TLSTALL_MODE="watch")
+        server = Server(work, "plain", environment())
+        try:
+            times = [], []
+            for i in range(151):
+                for which in (0, 1) if i % 2 else (1, 0):
+                    taken = once(server.port, environments[which])
+                    if i:
+                        times[which].append(taken)
+        finally:
+            server.stop()
+    return paired(*times)
+
+
+def first():
+    """The trace on tmpfs, as in a user's runtime directory, and where temporary files are."""
+    return {"first handshake": first_in("/dev/shm"), "first handshake, disk": first_in(None)}

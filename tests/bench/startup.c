@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the shim adds to the start and end of a program, in microseconds:
- * startup PAIRS SHIM PROGRAM [ARG...]. Alternates, with vfork, so that this
- * process's size does not matter.
+ * What the shim adds to the start and end of a program, in microseconds, beyond an empty
+ * library that is preloaded: startup PAIRS EMPTY SHIM PROGRAM [ARG...]. Alternates, with
+ * vfork, so that this process's size does not matter.
  */
 #include "bench.h"
 
@@ -29,11 +29,11 @@ static double run(void)
 	return (double)(bench_now() - start) / 1000;
 }
 
-static double run_with(const char *shim)
+static double run_with(const char *library)
 {
 	double time;
 
-	setenv("LD_PRELOAD", shim, 1);
+	setenv("LD_PRELOAD", library, 1);
 	time = run();
 	unsetenv("LD_PRELOAD");
 	return time;
@@ -41,21 +41,21 @@ static double run_with(const char *shim)
 
 int main(int argc, char **argv)
 {
-	unsigned pairs = argc > 3 ? (unsigned)atoi(argv[1]) : 0;
+	unsigned pairs = argc > 4 ? (unsigned)atoi(argv[1]) : 0;
 	double *without = calloc(pairs, sizeof(double)), *with = calloc(pairs, sizeof(double));
 	double *difference = calloc(pairs, sizeof(double));
 	struct bench_result result;
 
 	NEED(pairs && without && with && difference);
-	program = argv + 3;
+	program = argv + 4;
 	bench_pin((unsigned)sysconf(_SC_NPROCESSORS_ONLN) - 1);
-	run_with(argv[2]);
+	run_with(argv[3]);
 	for (unsigned i = 0; i < pairs; i++) {
 		if (i % 2)
-			with[i] = run_with(argv[2]);
-		without[i] = run();
+			with[i] = run_with(argv[3]);
+		without[i] = run_with(argv[2]);
 		if (i % 2 == 0)
-			with[i] = run_with(argv[2]);
+			with[i] = run_with(argv[3]);
 		difference[i] = with[i] - without[i];
 	}
 	result = bench_summary(without, with, difference, pairs);

@@ -2,7 +2,7 @@
 # Every header compiles alone, and the public ones in C++ too where there is a compiler.
 set -u
 status=0
-packages="jansson libdw libelf ncursesw smartcols"
+packages="jansson libdw libelf ncursesw smartcols sqlite3"
 # shellcheck disable=SC2046,SC2086
 for header in $(find include shim tools tests -name '*.h'); do
 	# the packages of `make bench-peers` are not installed for this

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-# shim/ and tools/ share include/ and nothing else; the tool's libraries know
-# no command, never print and never end the program.
+# shim/ and tools/ share include/ and nothing else. The rooms of the tool are those of the block
+# ```layers in doc/ARCHITECTURE.md: each may include of those on lower lines alone, and one that
+# is not marked "!" never prints on its own account and never ends the program.
 set -u
 status=0
 refuse()
@@ -12,22 +13,64 @@ refuse()
 }
 
 why="shim/ includes of tools/"
-refuse '#[[:space:]]*include.*(tools/|trace/|diagnosis/|symbols/|kernel/|view/|web/|command\.h)' shim/*.[chS]
+refuse '#[[:space:]]*include "([a-su-z]|t[a-km-z])[a-z]*/' shim/*.[chS]
 why="tools/ includes of shim/"
 refuse -r --include='*.[ch]' '#[[:space:]]*include.*(shim/|functions\.def)' tools
 why="include/ includes more than the standard headers"
 refuse -r --include='*.h' '#[[:space:]]*include[[:space:]]+("(\.\./)?(shim|tools)|<openssl)' include
-
-libraries=
-for library in trace diagnosis symbols kernel; do
-	[ -d tools/$library ] && libraries="$libraries tools/$library"
-done
-why="a library of the tool includes a command, or a room above it"
-refuse -r --include='*.[ch]' '#[[:space:]]*include "(command\.h|view/|web/|cmd_)' $libraries
-why="a library of the tool prints or exits"
-refuse -r --include='*.c' '(^|[^A-Za-z0-9_])(printf|puts|putchar|perror|exit|abort|_exit|err|errx|warn|warnx|complain|fail|v?fprintf *\( *std(err|out))\(' $libraries
-why="the trace library knows the diagnosis"
-refuse -r --include='*.[ch]' '#[[:space:]]*include "(diagnosis|kernel|symbols)/' tools/trace
 why="the shim prints or ends the program it lives in"
 refuse '(^|[^A-Za-z0-9_])(v?d?printf|v?fprintf|puts|perror|exit|_exit|abort|assert)[[:space:]]*\(' shim/*.c
+
+# "LEVEL ROOM", the highest first; ROOM ends in "!" where it may print
+rooms=$(sed -n '/^```layers$/,/^```$/p' doc/ARCHITECTURE.md | grep -v '^```' | sed 's/ -- .*//' |
+	awk '{ for (i = 1; i <= NF; i++) print NR, $i }')
+[ "$(echo "$rooms" | wc -l)" -gt 10 ] || { echo "doc/ARCHITECTURE.md has no layers"; status=1; }
+
+# shellcheck disable=SC2046
+echo "$rooms" | awk '
+	# a file in tools/: its folder, or itself, or one of the commands
+	function room_of(path,    part) {
+		if (path ~ /^(cmd_.*|main)\.[ch]$/)
+			return "commands"
+		if (path == "commands.def")
+			return "command"
+		split(path, part, /[\/.]/)
+		return part[1]
+	}
+	FILENAME == "-" {
+		room = $2
+		sub(/!$/, "", room)
+		level[room] = $1
+		next
+	}
+	FNR == 1 {
+		path = FILENAME
+		sub(/^tools\//, "", path)
+		here = room_of(path)
+		if (!(here in level)) {
+			print FILENAME ": its room is missing in the layers of doc/ARCHITECTURE.md"
+			bad = 1
+		}
+	}
+	/^#include "/ {
+		split($0, quoted, "\"")
+		there = room_of(quoted[2])
+		# of the room itself, of include/, or a table of the room
+		if (there == here || there == "tlstall" || (quoted[2] !~ /\// && !(there in level)))
+			next
+		if (!(there in level) || level[there] <= level[here]) {
+			print FILENAME ":" FNR ": " here " includes " quoted[2] ", which is not below it"
+			bad = 1
+		}
+	}
+	END { exit bad }
+' - $(git ls-files 'tools/*.[ch]') || status=1
+
+# shellcheck disable=SC2046
+for room in $(echo "$rooms" | sed 's/.* //' | grep -v '!$'); do
+	why="$room prints or ends the program; the layers of doc/ARCHITECTURE.md do not let it"
+	refuse '(^|[^A-Za-z0-9_])(std(out|err)|perror|complain|fail|usage_error)([^A-Za-z0-9_]|$)|(^|[^A-Za-z0-9_])(printf|puts|putchar|_?exit|abort|errx?|warnx?)[[:space:]]*\(' \
+		$(git ls-files "tools/$room/*.c" "tools/$room.c") /dev/null
+	[ -n "$(git ls-files "tools/$room/*.[ch]" "tools/$room.[ch]")" ] || { echo "no room tools/$room"; status=1; }
+done
 exit $status

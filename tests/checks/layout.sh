@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# What lies at the top of the tree; that no source grows too long, and each tells its licence.
+# What lies at the top of the tree; that no source grows too long, and each tells its license.
 set -u
 status=0
 complain()
@@ -8,7 +8,7 @@ complain()
 	status=1
 }
 
-expected="Makefile README.md LICENSE shim include tools tests doc"
+expected="Makefile README.md LICENSE shim include tools tests doc debian"
 tracked=$(git ls-files 2>/dev/null)
 [ -n "$tracked" ] || exit 77 # an archive without its history
 for name in $(echo "$tracked" | sed 's,/.*,,' | sort -u); do

@@ -3,7 +3,7 @@
 """confusion.py RESULTS DOCUMENT: puts the confusion table into the document.
 
 RESULTS is what the tests of causes appended to the file that TLSTALL_CONFUSION
-names: one reproduction a line. See `make confusion`.
+names: one reproduction a line, run in mode `all` and in mode `watch`. See `make confusion`.
 """
 import json
 import pathlib
@@ -11,9 +11,10 @@ import re
 import sys
 
 BEGIN, END = "<!-- confusion -->", "<!-- /confusion -->"
-HEAD = """| program | what is wrong | cause | fault | while it hangs | at the end |
-| --- | --- | --- | --- | --- | --- |
+HEAD = """| program | what is wrong | cause | fault | while it hangs | at the end | in mode `watch` |
+| --- | --- | --- | --- | --- | --- | --- |
 """
+MODES = ("all", "watch")
 
 
 def is_right(row, verdict):
@@ -33,25 +34,49 @@ def cell(row, verdict):
     return f"right, {confidence}" if is_right(row, verdict) else f"**{cause}, {fault}**"
 
 
-def line(row):
+def cells_of(row):
+    return [cell(row, row["live"]), cell(row, row["final"])]
+
+
+def compared(row, watched):
+    """What mode watch says of it, where that is not the same."""
+    if not watched:
+        return "(not run)"
+    names = ("hanging", "at the end")
+    others = [f"{name}: {there}" for name, here, there in zip(names, cells_of(row), cells_of(watched)) if here != there]
+    return "; ".join(others) or "the same"
+
+
+def line(row, watched):
     cause = row["cause"] + (f", then {row['also']}" if row["also"] else "")
-    cells = [row["program"], row["what"], cause, row["fault"], cell(row, row["live"]),
-             cell(row, row["final"])]
+    cells = [row["program"], row["what"], cause, row["fault"], *cells_of(row), compared(row, watched)]
     return "| " + " | ".join(cells) + " |\n"
 
 
-def summary(rows):
+def count(rows):
     unknown = [r for r in rows if any(v[0] == "UNKNOWN" for v in verdicts(r))]
     wrong = [r for r in rows if r not in unknown and not all(is_right(r, v) for v in verdicts(r))]
-    right = len(rows) - len(unknown) - len(wrong)
+    return f"{len(rows) - len(unknown) - len(wrong)} right, {len(wrong)} wrong, {len(unknown)} UNKNOWN"
+
+
+RANK = ("low", "medium", "high")
+
+
+def knows_less(row, watched):
+    return watched and any(here and there and RANK.index(there[2]) < RANK.index(here[2])
+                           for here, there in ((row[when], watched[when]) for when in ("live", "final")))
+
+
+def summary(rows, watched):
     causes = {r["cause"] for r in rows} | {r["also"] for r in rows if r["also"]}
-    return (f"{len(rows)} reproductions of {len(causes)} causes: {right} right, {len(wrong)} wrong, "
-            f"{len(unknown)} UNKNOWN.\n\n")
+    less = sum(bool(knows_less(r, watched.get(r["name"]))) for r in rows)
+    return (f"{len(rows)} reproductions of {len(causes)} causes: {count(rows)}. In mode `watch`, which asks the kernel "
+            f"only about handshakes that are late or fail: {count(list(watched.values()))}; {less} with lower confidence.\n\n")
 
 
-def table(rows):
+def table(rows, watched):
     rows = sorted(rows, key=lambda row: (row["cause"], row["program"], row["what"]))
-    return summary(rows) + HEAD + "".join(map(line, rows))
+    return summary(rows, watched) + HEAD + "".join(line(row, watched.get(row["name"])) for row in rows)
 
 
 def rows_of_document(text):
@@ -66,10 +91,13 @@ def main(arguments):
         print("usage: confusion.py RESULTS DOCUMENT", file=sys.stderr)
         return 2
     # the last run of each counts
-    rows = {row["name"]: row for row in map(json.loads, open(arguments[0]))}
+    rows = {mode: {} for mode in MODES}
+    for row in map(json.loads, open(arguments[0])):
+        rows[row["mode"]][row["name"]] = row
     document = pathlib.Path(arguments[1])
     before, rest = document.read_text().split(BEGIN)
-    document.write_text(f"{before}{BEGIN}\n{table(rows.values())}{END}{rest.split(END)[1]}")
+    made = table(rows["all"].values(), rows["watch"])
+    document.write_text(f"{before}{BEGIN}\n{made}{END}{rest.split(END)[1]}")
     return 0
 
 

@@ -62,11 +62,11 @@ class Namespace:
         result = subprocess.run([*self.within, *argv], input=stdin, text=True, capture_output=True)
         assert result.returncode == 0, (argv, stdin, result.stderr)
 
-    def drop(self, *rules):
-        """Loses what comes in and matches one of these nftables rules, without a word."""
-        lines = "\n".join(f"add rule inet test input {rule} drop" for rule in rules)
+    def drop(self, *rules, hook="input"):
+        """Loses what comes in (hook "output": leaves) and matches one of these nftables rules, without a word."""
+        lines = "\n".join(f"add rule inet test {hook} {rule} drop" for rule in rules)
         self.command("nft", "-f", "-", stdin="add table inet test\n"
-                     "add chain inet test input { type filter hook input priority 0; }\n"
+                     f"add chain inet test {hook} {{ type filter hook {hook} priority 0; }}\n"
                      f"{lines}\n")
 
     def close(self):

@@ -112,6 +112,15 @@ def read_record(connection):
     return header + read_exactly(connection, struct.unpack(">H", header[3:])[0])
 
 
+def client_hello():
+    """One to be sent by hand."""
+    context = ssl.create_default_context()
+    output = ssl.MemoryBIO()
+    with contextlib.suppress(ssl.SSLWantReadError):
+        context.wrap_bio(ssl.MemoryBIO(), output, server_hostname="localhost").do_handshake()
+    return output.read()
+
+
 def wait_for_eof(connection):
     while connection.recv(65536):
         pass
@@ -126,7 +135,7 @@ def postgres_preamble(connection):
     connection.sendall(b"S")
 
 
-# ---- behaviours ------------------------------------------------------------
+# ---- behaviors ------------------------------------------------------------
 
 def silent_after_accept(_peer, connection):
     """Reads nothing: what the client sends stays in the socket."""
@@ -224,16 +233,16 @@ def late(seconds):
     return forward
 
 
-BEHAVIOURS = {function.__name__.replace("_", "-"): function for function in (
+BEHAVIORS = {function.__name__.replace("_", "-"): function for function in (
     silent_after_accept, silent_after_hello, plain_text, reset_after_hello,
     close_after_hello, close_after_accept)}
 
 
 def main(arguments):
-    if len(arguments) != 1 or arguments[0] not in BEHAVIOURS:
-        print(f"usage: peer.py {re.sub(' ', '|', ' '.join(BEHAVIOURS))}", file=sys.stderr)
+    if len(arguments) != 1 or arguments[0] not in BEHAVIORS:
+        print(f"usage: peer.py {re.sub(' ', '|', ' '.join(BEHAVIORS))}", file=sys.stderr)
         return 2
-    with Peer(BEHAVIOURS[arguments[0]]) as peer:
+    with Peer(BEHAVIORS[arguments[0]]) as peer:
         print(peer.port, flush=True)
         try:
             threading.Event().wait()

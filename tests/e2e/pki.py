@@ -40,7 +40,8 @@ class Certificate:
 
 
 class Authority:
-    """ca: path of the CA's certificate; rsa, ecdsa, expired, wrong_host, client: Certificates."""
+    """ca: path of the CA's certificate; rsa, ecdsa, expired, future, small, wrong_host, client:
+    Certificates."""
 
     def __init__(self, directory):
         self.directory = pathlib.Path(directory)
@@ -56,6 +57,8 @@ class Authority:
         self.rsa = self._certificate("rsa", "RSA")
         self.ecdsa = self._certificate("ecdsa", "EC")
         self.expired = self._certificate("expired", "EC", end="200101000000Z")
+        self.future = self._certificate("future", "EC", begin="20480101000000Z")
+        self.small = self._certificate("small", "small RSA")
         self.wrong_host = self._certificate("wrong_host", "EC", extensions="wrong_host")
         self.client = self._certificate("client", "EC")
 
@@ -65,9 +68,16 @@ class Authority:
                        check=True, capture_output=True, cwd=self.directory)
 
     def _key(self, name, algorithm):
-        option = {"EC": "ec_paramgen_curve:P-256", "RSA": "rsa_keygen_bits:2048"}[algorithm]
-        self._openssl("genpkey", "-algorithm", algorithm, "-pkeyopt", option,
-                      "-out", f"{name}.key")
+        options = {"EC": ["ec_paramgen_curve:P-256"], "RSA": ["rsa_keygen_bits:2048"],
+                   # of four primes: two take half a minute where others want the CPU too
+                   "large RSA": ["rsa_keygen_bits:4096", "rsa_keygen_primes:4"],
+                   "small RSA": ["rsa_keygen_bits:1024"]}[algorithm]
+        self._openssl("genpkey", "-algorithm", algorithm.split()[-1],
+                      *(word for option in options for word in ("-pkeyopt", option)), "-out", f"{name}.key")
+
+    def large_key(self):
+        """Of RSA-4096: each signature takes some milliseconds."""
+        return self._certificate("large", "large RSA")
 
     def with_long_chain(self, certificate, length):
         """The same with so many certificates more, of about 800 B each, that nobody needs."""
@@ -81,14 +91,15 @@ class Authority:
         pathlib.Path(long.key).write_text(pathlib.Path(certificate.key).read_text())
         return long
 
-    def _certificate(self, name, algorithm, end="491231000000Z", extensions="right_host"):
+    def _certificate(self, name, algorithm, begin="190101000000Z", end="491231000000Z",
+                     extensions="right_host"):
         certificate = Certificate(self.directory, name)
         self._key(name, algorithm)
         self._openssl("req", "-new", "-key", certificate.key, "-subj", "/CN=localhost",
                       "-out", f"{name}.csr")
         self._openssl("ca", "-batch", "-notext", "-in", f"{name}.csr", "-out", certificate.cert,
                       "-cert", self.ca, "-keyfile", self.authority.key,
-                      "-startdate", "190101000000Z", "-enddate", end, "-extensions", extensions)
+                      "-startdate", begin, "-enddate", end, "-extensions", extensions)
         both = pathlib.Path(certificate.both)
         both.write_text(pathlib.Path(certificate.cert).read_text()
                         + pathlib.Path(certificate.key).read_text())

@@ -34,12 +34,12 @@ def await_that(condition, what, timeout=20):
 
 class Server:
     """A server process; with `trace` (True, or options), under `tlstall run`, and then .trace is
-    what was recorded. `within`: the network.Namespace that it runs in."""
+    what was recorded. `within`: the network.Namespace that it runs in. `env`: more of it."""
 
     stop_signal = signal.SIGTERM
 
     def __init__(self, argv, port, ready=None, trace=False, user=None, directory=None,
-                 stdin=subprocess.DEVNULL, within=None):
+                 stdin=subprocess.DEVNULL, within=None, env=None):
         self.port, self.trace, self.within = port, None, within
         self.directory = pathlib.Path(directory or tempfile.mkdtemp(prefix="tlstall-"))
         self.log = self.directory / "server.log"
@@ -54,7 +54,8 @@ class Server:
             argv = [*within.within, *argv]
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(argv, stdin=stdin, stdout=log, stderr=log,
-                                            env=tracing.environment(), cwd=self.directory,
+                                            env=tracing.environment(**(env or {})),
+                                            cwd=self.directory,
                                             start_new_session=True)
         try:
             await_that(lambda: self._is_ready(ready), lambda: f"{argv}:\n{self.output()}")
@@ -152,14 +153,14 @@ http {{
 
 
 def nginx(certificate=None, only=None, location='location / { return 200 "hello\\n"; }', more="",
-          port=None, **options):
+          listen="", port=None, **options):
     """certificate None: plain HTTP in front (the interesting TLS is then upstream)."""
     port = port or free_port()
     directory = pathlib.Path(tempfile.mkdtemp(prefix="tlstall-"))
     protocols = {TLS12: "TLSv1.2", TLS13: "TLSv1.3", None: "TLSv1.2 TLSv1.3"}[only]
     (directory / "nginx.conf").write_text(NGINX.format(
         directory=directory, port=port, location=location, more=more,
-        tls="ssl" if certificate else "", certificate=certificate and
+        tls=f"ssl {listen}" if certificate else "", certificate=certificate and
         f"ssl_certificate {certificate.cert}; ssl_certificate_key {certificate.key};"
         f"ssl_protocols {protocols};" or ""))
     # Workers of a root nginx become nobody: they need to search the directory.
@@ -196,19 +197,142 @@ connect = 127.0.0.1:{target}
 cert = {both}
 sslVersionMin = {minimum}
 sslVersionMax = {maximum}
+{settings}
 """
 
 
-def stunnel(certificate, target, only=None, **options):
+def stunnel(certificate, target, only=None, settings="", **options):
     """Terminates TLS in front of a plain server on port `target`."""
     port = free_port()
     directory = pathlib.Path(tempfile.mkdtemp(prefix="tlstall-"))
     config = directory / "stunnel.conf"
     config.write_text(STUNNEL.format(port=port, target=target, both=certificate.both,
                                      minimum=f"TLSv{only or TLS12}",
-                                     maximum=f"TLSv{only or TLS13}"))
+                                     maximum=f"TLSv{only or TLS13}", settings=settings))
     return Server(["/usr/bin/stunnel4", str(config)], port, ready="Configuration successful",
                   directory=directory, **options)
+
+
+KAMAILIO = """#!KAMAILIO
+debug=1
+log_stderror=yes
+fork=yes
+children=1
+tcp_children=2
+enable_tls=yes
+listen=tls:127.0.0.1:{port}
+mpath="{modules}/"
+loadmodule "tls.so"
+loadmodule "sl.so"
+modparam("tls", "config", "{directory}/tls.cfg")
+request_route {{ sl_send_reply("200", "OK"); }}
+"""
+KAMAILIO_TLS = """[server:default]
+method = TLSv1.2+
+verify_certificate = no
+require_certificate = no
+private_key = {key}
+certificate = {cert}
+"""
+
+
+def kamailio(certificate, **options):
+    """A SIP server whose processes share their SSL objects."""
+    port = free_port()
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="tlstall-"))
+    modules = glob.glob("/usr/lib/*/kamailio/modules")[0]
+    config = directory / "kamailio.cfg"
+    config.write_text(KAMAILIO.format(port=port, modules=modules, directory=directory))
+    (directory / "tls.cfg").write_text(KAMAILIO_TLS.format(key=certificate.key,
+                                                           cert=certificate.cert))
+    return Server(["/usr/sbin/kamailio", "-f", str(config), "-DD", "-E", "-m", "64", "-M", "8",
+                   "-w", str(directory)], port, directory=directory, **options)
+
+
+class Memcached(Server):
+    stop_signal = signal.SIGKILL  # else it takes all that wait to be accepted first
+
+
+def memcached(certificate, **options):
+    """Its main thread accepts and shakes hands, one after the other."""
+    port = free_port()
+    as_root = ["-u", "root"] if os.getuid() == 0 else []
+    files = f"ssl_chain_cert={certificate.cert},ssl_key={certificate.key}"
+    return Memcached(["/usr/bin/memcached", *as_root, "-Z", "-o", files, "-p", str(port),
+                      "-l", "127.0.0.1", "-t", "1"], port, **options)
+
+
+APACHE = """ServerRoot {directory}
+PidFile {directory}/apache.pid
+Listen 127.0.0.1:{port} https
+ServerName localhost
+ErrorLog /dev/stderr
+Mutex file:{directory}
+LoadModule mpm_event_module {modules}/mod_mpm_event.so
+LoadModule authz_core_module {modules}/mod_authz_core.so
+LoadModule ssl_module {modules}/mod_ssl.so
+User nobody
+Group nogroup
+DocumentRoot {directory}
+StartServers 1
+MinSpareThreads 2
+MaxSpareThreads 4
+ThreadsPerChild 4
+MaxRequestWorkers 4
+SSLEngine on
+SSLCertificateFile {certificate.cert}
+SSLCertificateKeyFile {certificate.key}
+"""
+
+
+def apache(certificate, **options):
+    """One process that stays root, one of threads that serves."""
+    port = free_port()
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="tlstall-"))
+    (directory / "apache.conf").write_text(APACHE.format(
+        directory=directory, port=port, modules="/usr/lib/apache2/modules", certificate=certificate))
+    directory.chmod(0o755)
+    return Server(["/usr/sbin/apache2", "-DFOREGROUND", "-f", str(directory / "apache.conf")], port,
+                  ready="resuming normal operations", directory=directory, **options)
+
+
+OPENVPN = """dev null
+proto tcp-{role}
+{where}
+tls-{role}
+ca {ca}
+cert {certificate.cert}
+key {certificate.key}
+{more}
+verb 3
+"""
+
+
+def openvpn(certificate, authority, of=None, **options):
+    """Without a tunnel device; its TLS runs through memory BIOs inside its own packets. `of`: the client of that
+    server."""
+    port = of.port if of else free_port()
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="tlstall-"))
+    (directory / "openvpn.conf").write_text(OPENVPN.format(
+        role="client" if of else "server", ca=authority.ca, certificate=certificate, more="" if of else "dh none",
+        where=f"remote 127.0.0.1 {port}\nnobind" if of else f"local 127.0.0.1\nport {port}"))
+    return Server(["/usr/sbin/openvpn", str(directory / "openvpn.conf")], port, directory=directory,
+                  ready="Initialization Sequence Completed" if of else "Listening for incoming TCP connection",
+                  **options)
+
+
+PUMA = """run lambda { |env| [200, {}, ["ok"]] }
+"""
+
+
+def puma(certificate, **options):
+    """A thread of its own, the reactor, has what has not said anything yet."""
+    port = free_port()
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="tlstall-"))
+    (directory / "app.ru").write_text(PUMA)
+    bind = f"ssl://127.0.0.1:{port}?key={certificate.key}&cert={certificate.cert}"
+    return Server(["/usr/bin/puma", "-q", "-t", "1:1", "-b", bind, str(directory / "app.ru")], port,
+                  directory=directory, ready="Use Ctrl-C to stop", **options)
 
 
 class Postgres(Server):

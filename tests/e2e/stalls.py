@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reproductions of the catalogue's causes: a real stall, looked at while it
+"""Reproductions of the catalog's causes: a real stall, looked at while it
 hangs and after its end, and a row of the confusion table for each.
 
 Whatever way a stall is Seen, while it hangs a person finds its cause in `tlstall
@@ -19,7 +19,7 @@ import servers
 import told
 import tracing
 
-STALLS = tracing.PROGRAMS.parent / "stalls"
+STALLS = tracing.PROGRAMS / "stalls"
 PYTHON = "/usr/bin/python3"
 CLIENTS = pathlib.Path(__file__).parent / "clients"
 # Long enough for a verdict, and for `run` to have looked at it twice.
@@ -44,7 +44,7 @@ class Seen:
 @contextlib.contextmanager
 def directory_for_traces():
     path = pathlib.Path(tempfile.mkdtemp(prefix="tlstall-"))
-    path.chmod(0o777)  # servers that run as another user write there
+    path.chmod(0o1777)  # servers that run as another user write there
     yield path
     shutil.rmtree(path, ignore_errors=True)
 
@@ -156,6 +156,7 @@ def hanging(argv, which=lambda record: True, seconds=LONG_ENOUGH, **options):
         live = traced.hangs(which, seconds)
         trace = traced.end()
         final = [r for r in trace.handshakes if same(live)(r)][-1]
+        assert live.ts_ns == final.ts_ns, (live, final)  # scripts join on it
         return Seen(live, final, trace, traced.text())
 
 
@@ -210,7 +211,7 @@ class Reproduction:
         verdicts = {when: record and [record.cause, record.fault, record.confidence,
                                       [other["cause"] for other in record.also or []]]
                     for when, record in (("live", seen.live), ("final", seen.final))}
-        return json.dumps({**dataclasses.asdict(self), **verdicts}) + "\n"
+        return json.dumps({**dataclasses.asdict(self), **verdicts, "mode": tracing.mode()}) + "\n"
 
 
 def note(line):

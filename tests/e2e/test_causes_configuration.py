@@ -43,13 +43,13 @@ def test_expired(authority, start):
                                  f"https://localhost:{port}/"]), "certificate verify failed")
 
 
-@reproduction("CERTIFICATE", "configuration", "openssl s_client", "no CA of the client's signed it")
+@reproduction("CERTIFICATE", "configuration", "openssl s_client", "the server's certificate is not signed by a CA that the client trusts")
 def test_unknown_ca(authority, start):
     port = start(servers.nginx(authority.ecdsa)).port
     return check_refusal(ending(s_client(port, "-verify_return_error")), "certificate verify failed")
 
 
-@reproduction("CERTIFICATE", "configuration", "python3", "it is another host's")
+@reproduction("CERTIFICATE", "configuration", "python3", "the server's certificate is for another host")
 def test_wrong_host(authority, start):
     port = start(servers.nginx(authority.wrong_host)).port
     return check_refusal(ending([*BLOCKING, port, authority.ca]), "certificate verify failed")

@@ -221,7 +221,7 @@ def test_s_client_half_a_flight(authority, start):
     return check_partial(hanging(s_client(half_a_flight(authority, start))), 700)
 
 
-@reproduction("RX_PARTIAL", "peer", "curl", "the server's flight comes in drops")
+@reproduction("RX_PARTIAL", "peer", "curl", "the server's flight trickles in")
 def test_dripping(authority, start):
     server = start(servers.nginx(authority.rsa))
     port = start(peer.Peer(peer.relay(server.port, peer.drips(100, 0.12, 1400)))).port
@@ -230,7 +230,7 @@ def test_dripping(authority, start):
     return seen
 
 
-@reproduction("RX_PARTIAL", "peer", "python3, blocking", "the server's flight comes in drops")
+@reproduction("RX_PARTIAL", "peer", "python3, blocking", "the server's flight trickles in")
 def test_python_dripping(authority, start):
     server = start(servers.nginx(authority.rsa))
     port = start(peer.Peer(peer.relay(server.port, peer.drips(100, 0.12, 1400)))).port
@@ -258,7 +258,7 @@ def narrow(argv, server, net):
         seen = stalls.Seen(live, trace.only(), trace, traced.text())
     assert seen.final.outcome == "ok" and seen.final.bytes_in > 9000, seen
     for record in seen.records():
-        said = re.search(r"came in (\d+) segments over .*: (\d+) B a second", "\n".join(record.evidence))
+        said = re.search(r"came in (\d+) segments over .*: (\d+) B per second", "\n".join(record.evidence))
         assert int(said[1]) >= 3 and 800 < int(said[2]) < 1600, record
     return seen
 
@@ -300,7 +300,7 @@ def test_narrow_server(long_chain, make_network):
                           seconds=SEGMENTS)
     for record in seen.records():
         assert record.bytes_out > 9000 and record.confidence == "high", record
-        assert "packets queue on the way" in "\n".join(record.evidence), record
+        assert "packets queue up on the path" in "\n".join(record.evidence), record
     return seen
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Stalls that the program makes: its event loop, its BIOs, its use of SSL_get_error."""
+import re
 import signal
 import time
 
@@ -27,33 +28,43 @@ def good(authority, start):
     return start(servers.nginx(authority.ecdsa)).port
 
 
+def unhurried(authority, start):
+    """A good server behind a relay: nothing of its answer is there before the client has asked for it."""
+    return start(peer.Peer(peer.relay(good(authority, start), peer.late(0.1)))).port
+
+
 # ---- event loops ----------------------------------------------------------------
 
 
 def check_ready(seen, at_least):
     for record in seen.records():
         assert record.time["gap_ready_ns"] > at_least, record
-        assert "lay unread in the socket" in "\n".join(record.evidence), record
+        assert "were unread in the socket" in "\n".join(record.evidence), record
     return seen
+
+
+def hanging_ready(argv, which=lambda record: True):
+    """... until data has lain ready for longer than is asked, however late the server was."""
+    return check_ready(hanging(argv, lambda r: which(r) and r.time["gap_ready_ns"] > 1.3e9), 1e9)
 
 
 @reproduction("APP_NOT_RESUMING", "program", "a C program", "after WANT_READ it does something else")
 def test_not_resuming(authority, start):
-    return check_ready(hanging(program("not_resuming", good(authority, start))), 1e9)
+    return hanging_ready(program("not_resuming", unhurried(authority, start)))
 
 
 @reproduction("APP_NOT_RESUMING", "program", "a C program", "it comes back 1.5 s late")
 def test_resuming_late(authority, start):
-    seen = ending(program("not_resuming", good(authority, start), "1500"), lambda r: r.calls > 1)
+    seen = ending(program("not_resuming", unhurried(authority, start), "1500"), lambda r: r.calls > 1)
     assert seen.final.outcome == "ok" and 1.2e9 < seen.final.time["gap_ready_ns"] < 2e9
     return check_ready(seen, 1.2e9)
 
 
-@reproduction("APP_NOT_RESUMING", "program", "python3, select()", "its loop is busy for 0.8 s each time")
+@reproduction("APP_NOT_RESUMING", "program", "python3, select()", "its loop is busy for 1.6 s each time")
 def test_python_busy(authority, start):
-    seen = ending([PYTHON, client("nonblocking.py"), good(authority, start), "busy"])
+    seen = ending([PYTHON, client("nonblocking.py"), unhurried(authority, start), "busier"])
     assert seen.final.outcome == "ok"
-    return check_ready(seen, 0.7e9)
+    return check_ready(seen, 1.2e9)
 
 
 @reproduction("APP_NOT_RESUMING", "program", "curl", "the program itself is stopped with SIGSTOP")
@@ -69,24 +80,24 @@ def test_stopped(authority, start):
 
 @reproduction("WRONG_INTEREST", "program", "a C program, epoll", "it waits for writable after WANT_READ")
 def test_wrong_interest(authority, start):
-    return check_ready(hanging(program("wrong_interest", good(authority, start))), 1e9)
+    return hanging_ready(program("wrong_interest", unhurried(authority, start)))
 
 
 @reproduction("WRONG_INTEREST", "program", "a C program, epoll",
               "the same, while it serves other connections")
 def test_wrong_interest_among_others(authority, start):
-    return check_ready(hanging(program("wrong_interest", good(authority, start), "others"),
-                               lambda r: r.calls == 1), 1e9)
+    return hanging_ready(program("wrong_interest", unhurried(authority, start), "others"), lambda r: r.calls == 1)
 
 
 def gil(authority, start, *arguments):
-    return [PYTHON, client("gil.py"), good(authority, start), *arguments]
+    # the answer comes when the other thread has surely got the lock
+    return [PYTHON, client("gil.py"), unhurried(authority, start), *arguments]
 
 
 @reproduction("APP_NOT_RESUMING", "program", "python3, a socket with a timeout",
               "another thread keeps the GIL in a regular expression")
 def test_gil_pattern(authority, start):
-    return check_ready(hanging(gil(authority, start, "timeout", "pattern")), 1e9)
+    return hanging_ready(gil(authority, start, "timeout", "pattern"))
 
 
 @reproduction("APP_NOT_RESUMING", "program", "python3, a socket with a timeout",
@@ -135,7 +146,7 @@ def test_wrk_spins(start):
 @reproduction("BIO_NOT_PUMPED", "program", "a C program, memory BIO", "what OpenSSL wrote is never sent")
 def test_memory_not_sent(start):
     seen = hanging(program("bio_not_flushed", silent(start, peer.silent_after_accept)))
-    assert "still lie in the BIO" in seen.evidence()
+    assert "are still in the BIO" in seen.evidence()
     return seen
 
 
@@ -153,7 +164,7 @@ def test_pair_full(start):
     return seen
 
 
-@reproduction("BIO_STARVED", "unknown", "a C program, BIO pair", "well pumped; the server is silent")
+@reproduction("BIO_STARVED", "unknown", "a C program, BIO pair", "it is emptied in time; the server is silent")
 def test_starved(start):
     seen = hanging(program("starved", silent(start)))
     assert "PEER_SILENT" in seen.final.not_told_from
@@ -173,24 +184,24 @@ def test_gil_memory(authority, start):
 # ---- SSL_get_error and what it says ----------------------------------------------------
 
 
-@reproduction("STALE_ERROR_QUEUE", "program", "a C program", "a file that is missing spoils the queue")
+@reproduction("STALE_ERROR_QUEUE", "program", "a C program", "a missing file leaves an entry in the error queue")
 def test_stale_queue(start):
     return ending(program("stale_queue", silent(start)))
 
 
-@reproduction("STALE_ERROR_QUEUE", "program", "perl, Net::SSLeay", "CA files that are missing spoil the queue")
+@reproduction("STALE_ERROR_QUEUE", "program", "perl, Net::SSLeay", "missing CA files leave entries in the error queue")
 def test_perl_stale_queue(start):
     return ending([PERL, client("queue.pl"), silent(start)])
 
 
-@reproduction("GET_ERROR_MISUSE", "program", "a C program", "it asks about 1 and takes it for done")
+@reproduction("GET_ERROR_MISUSE", "program", "a C program", "it passes 1 to SSL_get_error and takes the handshake for finished")
 def test_wrong_return(start):
     seen = hanging(program("misuse", "ok", silent(start)))
     assert "not the call's return" in seen.evidence()
     return seen
 
 
-@reproduction("GET_ERROR_MISUSE", "program", "a C program", "it asks after another object's call failed")
+@reproduction("GET_ERROR_MISUSE", "program", "a C program", "it calls SSL_get_error after a call on another object failed")
 def test_other_object(start):
     seen = ending(program("misuse", "other", silent(start), silent(start, peer.plain_text)),
                   lambda r: r.outcome == "abandoned")
@@ -266,7 +277,7 @@ def test_program_later(authority, start):
 @reproduction("LATE_START", "program", "python3", "2 s pass between the connection and the handshake")
 def test_late_start(authority, start):
     seen = ending([PYTHON, client("nonblocking.py"), good(authority, start), "late"])
-    assert seen.final.outcome == "ok" and "2.0 s passed" in seen.evidence()
+    assert seen.final.outcome == "ok" and re.search(r"\b2(\.0\d)? s passed", seen.evidence())
     return seen
 
 
@@ -288,5 +299,5 @@ def test_read_block(authority, start):
     seen = hanging([PYTHON, client("nonblocking.py"), good(authority, start), "read"],
                    lambda r: r.outcome == "ok", seconds=0)
     assert seen.final.outcome == "ok" and seen.final.version == "TLSv1.3"
-    assert "were consumed since, none lie unread" in seen.evidence()
+    assert "were read since, none are unread" in seen.evidence()
     return seen

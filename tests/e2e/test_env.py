@@ -23,8 +23,8 @@ def test_plain_lines_make_a_trace(directory, authority, start):
     assert len(list(directory.glob("*.tlstall"))) == 1
 
 
-def test_only_the_shim_without_options():
-    assert env().stdout == f"LD_PRELOAD={tracing.SHIM}\n"
+def test_for_production_without_options():
+    assert env().stdout == f"LD_PRELOAD={tracing.SHIM}\nTLSTALL_MODE=watch\n"
 
 
 @pytest.mark.parametrize("value", ["/plain", "/with space", "/a\"b\\c$d`e"])
@@ -38,7 +38,8 @@ def test_a_shell_reads_back_what_was_given(value):
 def test_systemd_lines_are_quoted():
     result = env("--shim", "/shim.so", "--format", "systemd", "--dir", '/a "b" 100%')
     assert result.stdout.splitlines() == [
-        'Environment="LD_PRELOAD=/shim.so"', 'Environment="TLSTALL_DIR=/a \\"b\\" 100%%"']
+        'Environment="LD_PRELOAD=/shim.so"', 'Environment="TLSTALL_DIR=/a \\"b\\" 100%%"',
+        'Environment="TLSTALL_MODE=watch"']
 
 
 @pytest.mark.parametrize("arguments, words", [

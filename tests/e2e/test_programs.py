@@ -10,7 +10,7 @@ import tracing
 coverage = pytest.mark.coverage
 
 ALL = sorted(path.stem for path in (tracing.ROOT / "tests/programs").glob("*.c")
-             if path.stem != "common")
+             if path.stem not in ("common", "foreign", "full", "filtered"))  # those have tests of their own
 
 
 def both(name):
@@ -291,3 +291,58 @@ def test_stacks_of_coroutines():
         of_main += "main" in names
     # every fifth round, one on the program's own stack
     assert of_main == 20
+
+
+def test_calls_after_a_fatal_error_are_counted():
+    _, trace = both("after_fatal")
+    (client,), _ = by_role(trace)
+    assert client.outcome == "failed" and client.error == "SSL_ERROR_SSL"
+    after = client.after_fatal
+    assert after["calls"] == 1000
+    assert 30_000_000 < after["cpu_ns"] <= after["duration_ns"] * 1.1
+
+
+def test_cpu_time_between_calls():
+    lines, trace = both("gaps")
+    clients, _ = by_role(trace)
+    gap = 60_000_000
+    seen = dict(zip(lines, clients))
+    assert gap / 2 < seen["computed"].longest_gap_cpu_ns < gap * 2
+    assert seen["slept"].longest_gap_cpu_ns < gap / 4
+    assert gap / 2 < seen["computed and gave up"].idle_cpu_ns < gap * 2
+    assert seen["slept and gave up"].idle_cpu_ns < gap / 4
+    assert seen["computed"].idle_cpu_ns is None
+
+
+def test_the_dtls_timer_is_seen():
+    _, trace = both("dtls_timer")
+    unanswered = [h for h in trace.handshakes if h.outcome == "abandoned"]
+    assert [h.timer_calls for h in unanswered] == [2]
+    assert "SSL_ctrl" not in trace.functions()
+
+
+def test_a_call_that_is_left_by_longjmp_is_over():
+    # The process ends by _exit: nothing else tells of it.
+    trace = tracing.traced([tracing.PROGRAMS / "left"]).trace
+    left = [h for h in trace.handshakes if h.left]
+    assert [(h.outcome, h.cause) for h in left] == [("in_flight", "ABANDONED")]
+    assert left[0].time["wait_in_call_ns"] + left[0].time["cpu_ns"] > 150_000_000
+    assert {h.outcome for h in trace.handshakes if not h.left} == {"ok"}
+
+
+def test_a_step_that_keeps_no_state():
+    lines, trace = both("stateless")
+    assert lines == ["first: 0", "second: 1", "done: 1", "another client's: 0"]
+    _, servers = by_role(trace)
+    assert [(h.outcome, h.cause) for h in servers] == [("ok", "NONE"), ("abandoned", "NONE")]
+    assert trace.ops(servers[0])[0].fn == "SSL_stateless"
+    assert errors(trace, servers[0])[:2] == ["WANT_READ", "NONE"]
+
+
+def test_how_old_the_connection_was():
+    _, trace = both("late_first")
+    late, after_text = by_role(trace)[0]
+    assert 100 <= late.connected_ms < 1000
+    # once something was sent nobody knows
+    assert after_text.connected_ms is None
+

@@ -89,8 +89,8 @@ def test_good_and_bad_curls(directory, server, silent, start):
     assert len([row for row in rows if " PLAINTEXT_PEER " in row and " configuration " in row]) == 1, result
     _, sessions = table(result.stdout, "Outcome by version, cipher and resumption")
     assert any(row.startswith("TLSv1.3") and " TLS_AES_" in row for row in sessions), result
-    assert "The worst of each" in result.stdout
-    assert "wrong version number" in result.stdout.split("The worst of each")[1]
+    assert "The worst of each group" in result.stdout
+    assert "wrong version number" in result.stdout.split("The worst of each group")[1]
 
 
 def test_groups_have_peer_and_code(directory, authority, start):
@@ -110,8 +110,8 @@ def test_what_failed_comes_first(directory, server, silent):
     record(directory, *curl_to(server.port), status=0)
     record(directory, *curl_to(silent.port, "-m", "1"), status=28)
     text = report(directory).stdout
-    order = [text.index(title) for title in ("What failed or stalled", "Time of the", "Outcome by version",
-                                             "\nRetries\n", "The worst of each")]
+    order = [text.index(title) for title in ("What failed or stalled", "Duration of the", "Outcome by version",
+                                             "\nRetries\n", "The worst of each group")]
     assert order == sorted(order), text
 
 
@@ -176,7 +176,7 @@ def test_more_handshakes_than_slots(directory, server):
            status=0, env={"TLSTALL_SIZE": "256K"})
     result = report(directory)
     [read] = re.findall(r"^(\d+) handshakes in 1 trace", result.stdout, re.M)
-    [(gone, all_of_them)] = re.findall(r"^note: .* (\d+) of (\d+) handshakes have left nothing", result.stdout, re.M)
+    [(gone, all_of_them)] = re.findall(r"^note: .* (\d+) of (\d+) handshakes left nothing", result.stdout, re.M)
     # ab ends at the last answer, whatever it has begun beyond it
     [(ok, given_up)] = re.findall(r"^(\d+) ok, 0 failed, (\d+) abandoned, 0 in flight",
                                   result.stdout, re.M)
@@ -196,7 +196,7 @@ def test_overwritten_details(maker, directory):
     path.write_bytes(data)
     result = report(path)
     assert f"{count} handshakes in 1 trace" in result.stdout, result
-    assert f"of {reused} handshakes only the end is kept" in result.stdout, result
+    assert f"only the end of {reused} handshakes is kept" in result.stdout, result
     assert "(details overwritten)" in "".join(table(result.stdout, "What failed or stalled")[1]), result
     found = {r["handshake"]: r for r in records(report("--format", "jsonl", path))}
     whole = {r["handshake"]: r for r in records(report("--format", "jsonl", maker.make(count)))}
@@ -246,8 +246,9 @@ def test_groups_add_up(maker):
     assert sum(int(row.split()[0]) for row in rows) == int(troubled)
     counts = [int(row.split()[0]) for row in rows]
     assert counts == sorted(counts, reverse=True)
-    [faults] = re.findall(r"^Whose fault: (.*)$", text, re.M)
+    [faults] = re.findall(r"^Whose fault: (.*\n(?:With low confidence: .*\n)?)", text, re.M)
     assert sum(int(n) for n in re.findall(r" (\d+) \(", faults)) == int(troubled), faults
+    assert all(re.search(rf"{fault} \d+ \([^)]*confidence\)", faults) for fault in ("peer", "program")), faults
     _, retries = table(text, "Retries")
     assert sum(int(row.split()[1]) for row in retries) == count, retries
 
@@ -256,7 +257,7 @@ def test_percentiles_of_the_good_ones(maker):
     """As the records have it."""
     path = maker.make(1000)
     times = sorted(r["duration_ns"] for r in records(report("--format", "jsonl", path)) if r["outcome"] == "ok")
-    [line] = re.findall(r"^Time of the (\d+) that are ok: p50 (.+), p90 (.+), p99 (.+), max (.+)$",
+    [line] = re.findall(r"^Duration of the (\d+) successful ones: p50 (.+), p90 (.+), p99 (.+), max (.+)$",
                         report(path).stdout, re.M)
     assert int(line[0]) == len(times)
     for words, per_hundred in zip(line[1:], (50, 90, 99, 100)):
@@ -270,6 +271,24 @@ def test_many_traces(maker, directory):
         shutil.copy(maker.make(100 + number), directory / f"{1000 + number}-1.tlstall")
     result = report(directory)
     assert f"{sum(100 + n for n in range(30))} handshakes in 30 traces" in result.stdout, result
+
+
+def opened(traces, output):
+    """How often a report of these opens files of a program's."""
+    result = tracing.run(["/usr/bin/strace", "-f", "-qq", "-e", "trace=open,openat", "-o", output,
+                          TLSTALL, "report", "--format", "jsonl", traces])
+    assert result.status == 0, result
+    return len(re.findall(r'"[^"]*/(?:lib\w+\.so|curl)[^"]*".* = \d', output.read_text()))
+
+
+def test_each_library_is_opened_once(directory, server):
+    """Not once for each of its traces."""
+    for number in range(4):
+        here = directory / f"{min(number, 1)}"
+        here.mkdir(exist_ok=True)
+        record(here, "/usr/bin/curl", "-sS", f"https://localhost:{server.port}/", status=60)
+    one, three = opened(directory / "0", directory / "out"), opened(directory / "1", directory / "out")
+    assert len(list((directory / "1").glob("*.tlstall"))) == 3 and 0 < three == one
 
 
 def test_hostile_texts(maker):
@@ -321,7 +340,7 @@ def test_cut_off(maker, directory):
     assert result.status == 0, result
     [read] = re.findall(r"^(\d+) handshakes in 1 trace", result.stdout, re.M)
     assert 0 < int(read) < 1000
-    assert re.search(r"^note: .*cut\.tlstall is damaged: read as far as it goes", result.stdout, re.M), result
+    assert re.search(r"^note: .*cut\.tlstall is damaged: read as far as possible", result.stdout, re.M), result
 
 
 @pytest.mark.parametrize("size", [0, 1, 8, 100, 2000, 2496, 3000, 40000])
@@ -362,7 +381,7 @@ def test_others_are_read_still(maker, directory):
 def test_empty_directory(directory):
     result = report(directory)
     assert result.status == 1 and result.stdout == ""
-    assert re.match(rf"tlstall: there is no trace in {directory}\b", result.stderr), result
+    assert re.match(rf"tlstall: no trace in {directory}\b", result.stderr), result
 
 
 def test_not_allowed_to_read(maker, directory):
@@ -407,7 +426,7 @@ def test_no_half_page_is_left(maker, directory):
     page = directory / "page.html"
     result = run(["/bin/sh", "-c", 'ulimit -f 64; trap "" XFSZ; exec "$@"', "sh", TLSTALL, "report", "--html", page,
                   maker.make(1000)])
-    assert result.status == 1 and re.match(rf"tlstall: writing the page to {page} failed: File too large", result.stderr)
+    assert result.status == 1 and re.match(rf"tlstall: writing the report to {page} failed: File too large", result.stderr)
     assert not page.exists()
 
 
@@ -430,5 +449,5 @@ def test_wrong_usage(arguments):
 def test_number_of_details(maker):
     path = maker.make(3300)
     assert report("-n", "0", path).stdout.count("handshake ") == 0
-    three = report("--details", "3", path).stdout.split("The worst of each")[1]
+    three = report("--details", "3", path).stdout.split("The worst of each group")[1]
     assert len(re.findall(r", handshake \d+$", three, re.M)) == 3, three

@@ -101,4 +101,4 @@ class Reports:
         assert (rows[-1]["cause"], rows[-1]["fault"]) == (record.cause, record.fault), (record, rows)
         table = self.text.split("\nWhat failed or stalled\n")[1].split("\n\n")[0]
         assert re.search(rf"^ *\d+ +{record.fault} +{record.cause} ", table, re.MULTILINE), self.text
-        assert f": {record.cause} (" in self.text.split("\nThe worst of each\n")[1], self.text
+        assert f": {record.cause} (" in self.text.split("\nThe worst of each group\n")[1], self.text

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/stat.h>
 #include <openssl/ec.h>
 
 void need_failed(const char *what, const char *file, int line)
@@ -190,4 +191,23 @@ const char *error_name(int error)
 	};
 
 	return error >= 0 && (size_t)error < sizeof(names) / sizeof(*names) ? names[error] : "?";
+}
+
+static const char *kind_of(mode_t mode)
+{
+	return S_ISSOCK(mode)	? "socket"
+	       : S_ISFIFO(mode) ? "pipe"
+	       : S_ISREG(mode)	? "file"
+	       : S_ISDIR(mode)	? "directory"
+	       : S_ISCHR(mode)	? "device"
+				: "other";
+}
+
+void print_descriptors(void)
+{
+	struct stat file;
+
+	for (int fd = 0; fd < 1024; fd++)
+		if (fstat(fd, &file) == 0)
+			printf("descriptor %d: %s\n", fd, kind_of(file.st_mode));
 }

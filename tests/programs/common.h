@@ -57,6 +57,8 @@ void tcp_sockets(int fds[2], bool nonblocking);
 bool finish(struct pair *pair);
 /* One step each: SSL_do_handshake and, when it fails, SSL_get_error. */
 int step(SSL *ssl);
+/* Those that are open, and what they are. */
+void print_descriptors(void);
 
 const char *error_name(int error);
 

@@ -23,7 +23,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "tlstall/trace.h"
+#include "tlstall/look.h"
 
 #define BUILD_US 1000ull
 #define BUILD_MS (1000 * BUILD_US)

@@ -36,22 +36,18 @@ enum {
 static inline struct facts waiting_client(uint64_t ns)
 {
 	struct facts f = {
-		.h = {.number = 1,
-		      .status = TLSTALL_SLOT_LIVE,
-		      .role = TLSTALL_ROLE_CLIENT,
-		      .start = 1 * S,
-		      .calls = 1,
-		      .want_read = 1,
-		      .get_errors = 1,
-		      .run = 1,
-		      .longest_run = 1,
-		      .last_ret = -1,
-		      .last_error = WANT_READ,
-		      .bytes_out = 517,
-		      .first_flight = 517,
-		      .pending_in = UINT32_MAX,
-		      .pending_out = UINT32_MAX,
-		      .read = {.type = 0x505, .fd = 5, .bio_class = TLSTALL_BIO_SOCKET}},
+		.role = TLSTALL_ROLE_CLIENT,
+		.calls = 1,
+		.want_read = 1,
+		.get_errors = 1,
+		.longest_run = 1,
+		.last_ret = -1,
+		.last_error = WANT_READ,
+		.bytes_out = 517,
+		.first_flight = 517,
+		.pending_in = UINT32_MAX,
+		.pending_out = UINT32_MAX,
+		.read = {.type = 0x505, .fd = 5, .bio_class = TLSTALL_BIO_SOCKET},
 		.age_ns = ns + 1 * MS,
 		.idle_ns = ns,
 		.since_progress_ns = ns,
@@ -62,12 +58,12 @@ static inline struct facts waiting_client(uint64_t ns)
 		.last_kind = TLSTALL_KIND_CONNECT,
 		.libssl_version = 0x300000d0,
 		.process_alive = true,
-		.wait = WAIT_NOT_LOOKED,
+		.wait = TLSTALL_WAIT_NOT_LOOKED,
 		.wait_fd = -1,
 	};
 
-	f.h.write = f.h.read;
-	f.h.cpu_ns = 1 * MS;
+	f.write = f.read;
+	f.cpu_ns = 1 * MS;
 	return f;
 }
 
@@ -76,13 +72,13 @@ static inline struct facts blocked_client(uint64_t ns)
 {
 	struct facts f = waiting_client(ns);
 
-	f.h.calls = f.h.want_read = f.h.run = f.h.longest_run = 0;
-	f.h.bytes_out = f.h.first_flight = 0;
-	f.h.last_error = NONE;
-	f.h.read.blocking = f.h.write.blocking = 1;
-	f.h.enter = f.h.start;
+	f.calls = f.want_read = f.longest_run = 0;
+	f.bytes_out = f.first_flight = 0;
+	f.last_error = NONE;
+	f.read.blocking = f.write.blocking = 1;
+	f.entered = true;
 	f.in_op_ns = f.age_ns = ns;
-	f.idle_ns = f.in_call_ns = f.longest_call_ns = f.h.cpu_ns = 0;
+	f.idle_ns = f.in_call_ns = f.longest_call_ns = f.cpu_ns = 0;
 	f.in_call_function = "SSL_connect";
 	f.in_call_kind = TLSTALL_KIND_CONNECT;
 	return f;
@@ -91,8 +87,8 @@ static inline struct facts blocked_client(uint64_t ns)
 /* A server that waits for its client's hello. */
 static inline struct facts as_server(struct facts f)
 {
-	f.h.role = TLSTALL_ROLE_SERVER;
-	f.h.bytes_out = f.h.first_flight = 0;
+	f.role = TLSTALL_ROLE_SERVER;
+	f.bytes_out = f.first_flight = 0;
 	f.state = "before SSL initialization";
 	f.last_function = f.last_function ? "SSL_accept" : NULL;
 	f.in_call_function = f.in_call_function ? "SSL_accept" : NULL;
@@ -104,14 +100,13 @@ static inline struct facts finished(uint64_t ns)
 {
 	struct facts f = waiting_client(0);
 
-	f.h.outcome = TLSTALL_OUTCOME_OK;
-	f.h.status = TLSTALL_SLOT_DONE;
-	f.h.end = f.h.start + ns;
-	f.h.calls = 2;
-	f.h.retries = 1;
-	f.h.bytes_in = 3000;
-	f.h.last_ret = 1;
-	f.h.last_error = NONE;
+	f.outcome = TLSTALL_OUTCOME_OK;
+	f.ended = true;
+	f.calls = 2;
+	f.retries = 1;
+	f.bytes_in = 3000;
+	f.last_ret = 1;
+	f.last_error = NONE;
 	f.age_ns = ns;
 	f.state = "SSL negotiation finished successfully";
 	return f;
@@ -125,8 +120,8 @@ static inline struct facts finished_after_gap(uint64_t gap, uint64_t ready)
 	f.longest_gap_ns = gap;
 	f.gap_waiting_ns = gap - ready;
 	f.gap_ready_ns = ready;
-	f.h.longest_gap_want = WANT_READ;
-	f.h.longest_gap_ready_ms = (uint32_t)(ready / MS);
+	f.longest_gap_want = WANT_READ;
+	f.longest_gap_ready_ms = (uint32_t)(ready / MS);
 	return f;
 }
 
@@ -134,9 +129,9 @@ static inline struct facts failed(uint8_t error, const char *reason)
 {
 	struct facts f = finished(5 * MS);
 
-	f.h.outcome = TLSTALL_OUTCOME_FAILED;
-	f.h.last_ret = -1;
-	f.h.last_error = error;
+	f.outcome = TLSTALL_OUTCOME_FAILED;
+	f.last_ret = -1;
+	f.last_error = error;
 	f.reason = reason;
 	f.state = "error";
 	f.failed_state = "SSLv3/TLS write client hello";
@@ -146,9 +141,9 @@ static inline struct facts failed(uint8_t error, const char *reason)
 /* Freed `after` ns after its last call. */
 static inline struct facts freed(struct facts f, uint64_t after)
 {
-	f.h.outcome = TLSTALL_OUTCOME_ABANDONED;
-	f.h.flags |= TLSTALL_HS_FREED;
-	f.h.end = f.h.start + f.age_ns;
+	f.outcome = TLSTALL_OUTCOME_ABANDONED;
+	f.flags |= TLSTALL_HS_FREED;
+	f.ended = true;
 	f.free_after_ns = after;
 	return f;
 }
@@ -171,15 +166,24 @@ static inline struct tlstall_socket quiet_socket(void)
 
 static inline void with_alert(struct facts *f, bool by_peer, uint8_t description)
 {
-	f->h.alerts[f->h.alert_count++] = (struct tlstall_alert){
+	f->alerts[f->alert_count++] = (struct tlstall_alert){
 		.at_us = 400, .by_peer = by_peer, .level = 2, .description = description};
+}
+
+/* As the tools do it: what follows from the facts, then the verdicts. */
+static inline unsigned judge_facts(const struct facts *f, struct verdict *v, unsigned room)
+{
+	struct facts settled = *f;
+
+	facts_settle(&settled);
+	return diagnose(&settled, v, room);
 }
 
 /* The first verdict; it must be well made whatever it is. */
 static inline struct verdict first_verdict(const struct facts *f)
 {
 	struct verdict v[4];
-	unsigned count = diagnose(f, v, 4);
+	unsigned count = judge_facts(f, v, 4);
 
 	assert_in_range(count, 1, 4);
 	for (unsigned i = 0; i < count; i++) {
@@ -196,7 +200,7 @@ static inline struct verdict first_verdict(const struct facts *f)
 static inline bool has_verdict(const struct facts *f, enum cause cause)
 {
 	struct verdict v[CAUSE_COUNT];
-	unsigned count = diagnose(f, v, CAUSE_COUNT);
+	unsigned count = judge_facts(f, v, CAUSE_COUNT);
 
 	for (unsigned i = 0; i < count; i++) {
 		if (v[i].cause == cause)

@@ -23,7 +23,7 @@ static void access_to_our_own(void **state)
 	assert_string_equal(why, "");
 	child_kill(&child);
 	assert_int_equal(kernel_access(child.pid, why, sizeof(why)), -1);
-	assert_non_null(strstr(why, "there is no process"));
+	assert_non_null(strstr(why, "no such process"));
 }
 
 static int other_user_is_named(pid_t pid)
@@ -32,10 +32,10 @@ static int other_user_is_named(pid_t pid)
 	struct kernel_view view;
 	char why[200];
 
-	if (kernel_access(pid, why, sizeof(why)) != -1 || !strstr(why, "of user root"))
+	if (kernel_access(pid, why, sizeof(why)) != -1 || !strstr(why, "belongs to user root"))
 		return 1;
 	kernel_look(pid, &h, &view);
-	return view.socket.ticks == 0 && view.wait == WAIT_UNKNOWN ? 0 : 2;
+	return view.socket.ticks == 0 && view.wait == TLSTALL_WAIT_UNKNOWN ? 0 : 2;
 }
 
 /* Process 1 is root's, and asleep. */

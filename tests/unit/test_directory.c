@@ -168,94 +168,30 @@ static void test_images(void **state)
 	trace_list_free(&list);
 }
 
+/* Processes of several namespaces may have the same id and start. */
+static void test_tags(void **state)
+{
+	struct trace_list list = {0};
+
+	touch(*state, "1-20-00000000000000ff.tlstall");
+	touch(*state, "1-20-00000000000000fe-1.tlstall");
+	touch(*state, "1-20-00000000000000fe.tlstall");
+	touch(*state, "1-0-0000000000000000.failed-EMFILE");
+	touch(*state, "1-20-00000000000000fF.tlstall");
+	touch(*state, "1-20-000000000000000fe.tlstall");
+	touch(*state, "1-20-00000000000000fe.making");
+	assert_int_equal(trace_list_add(&list, *state), 0);
+	assert_int_equal(list.count, 4);
+	assert_string_equal(list.entries[0].failed, "EMFILE");
+	assert_int_equal(list.entries[1].tag, 0xfe);
+	assert_int_equal(list.entries[1].image, 0);
+	assert_int_equal(list.entries[2].tag, 0xfe);
+	assert_int_equal(list.entries[2].image, 1);
+	assert_int_equal(list.entries[3].tag, 0xff);
+	trace_list_free(&list);
+}
+
 /* ---- alive ------------------------------------------------------------------------------ */
-
-/* Field 22, by another way than the code's: cut the name off, count words. */
-static uint64_t start_time_of(pid_t pid)
-{
-	char command[200];
-	unsigned long long value = 0;
-	FILE *pipe;
-
-	snprintf(command, sizeof(command), "sed 's/.*) //' /proc/%d/stat | cut -d' ' -f20", pid);
-	pipe = popen(command, "r");
-	assert_non_null(pipe);
-	assert_int_equal(fscanf(pipe, "%llu", &value), 1);
-	pclose(pipe);
-	return value;
-}
-
-static void test_alive(void **state)
-{
-	uint64_t start;
-
-	(void)state;
-	/* a name that looks like the fields behind it */
-	prctl(PR_SET_NAME, "a) Z 1 (b) 2 3");
-	start = start_time_of(getpid());
-	assert_true(trace_process_alive(getpid(), start));
-	assert_true(trace_process_alive(getpid(), 0));
-	/* an emulator's own start counts as the process's */
-	assert_true(trace_process_alive(getpid(), start + 100));
-	assert_false(trace_process_alive(getpid(), start + 1000));
-	assert_false(trace_process_alive(0, 0));
-	assert_false(trace_process_alive(-1, 0));
-	assert_false(trace_process_alive(INT32_MAX, 0));
-}
-
-static void test_zombie(void **state)
-{
-	struct child child = child_start(child_only_wait, NULL);
-	uint64_t start;
-
-	(void)state;
-	start = start_time_of(child.pid);
-	assert_true(trace_process_alive(child.pid, start));
-	kill(child.pid, SIGSTOP);
-	assert_int_equal(waitid(P_PID, (id_t)child.pid, NULL, WSTOPPED | WNOWAIT), 0);
-	assert_true(trace_process_alive(child.pid, start));
-	kill(child.pid, SIGKILL);
-	assert_int_equal(waitid(P_PID, (id_t)child.pid, NULL, WEXITED | WNOWAIT), 0);
-	assert_false(trace_process_alive(child.pid, start));
-	child_kill(&child);
-	assert_false(trace_process_alive(child.pid, start));
-}
-
-static void *sleep_for_ever(void *unused)
-{
-	for (;;)
-		pause();
-	return unused;
-}
-
-/* Its first thread has ended, which leaves a zombie of it, and another goes on. */
-static void test_first_thread_ended(void **state)
-{
-	pid_t child = fork();
-	pthread_t thread;
-	char path[64], text[512];
-	const char *end;
-
-	(void)state;
-	assert_int_not_equal(child, -1);
-	if (!child) {
-		pthread_create(&thread, NULL, sleep_for_ever, NULL);
-		pthread_exit(NULL);
-	}
-	snprintf(path, sizeof(path), "/proc/%d/stat", child);
-	do {
-		FILE *file = fopen(path, "r");
-
-		assert_non_null(file);
-		assert_non_null(fgets(text, sizeof(text), file));
-		fclose(file);
-		end = strrchr(text, ')');
-		assert_non_null(end);
-	} while (strncmp(end, ") Z", 3) != 0);
-	assert_true(trace_process_alive(child, 0));
-	kill(child, SIGKILL);
-	waitpid(child, NULL, 0);
-}
 
 int main(void)
 {
@@ -264,10 +200,8 @@ int main(void)
 		scratch_unit_test(test_search_path),
 		scratch_unit_test(test_list),
 		scratch_unit_test(test_images),
+		scratch_unit_test(test_tags),
 		scratch_unit_test(test_no_directory),
-		cmocka_unit_test(test_alive),
-		cmocka_unit_test(test_zombie),
-		cmocka_unit_test(test_first_thread_ended),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From a trace to facts: times, gaps, states, neighbours. */
+/* From a trace to facts: times, gaps, states, neighbors. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,6 +9,7 @@
 
 #include "build_trace.h"
 #include "diagnosis/facts.h"
+#include "unit/add_neighbors.h"
 
 /* A client that sent its hello 1 ms after its start and was left waiting; the process ends at 10 s.
  */
@@ -29,6 +30,7 @@ static void take(struct build *b, const struct tlstall_handshake *h, struct trac
 {
 	*trace = build_open(b);
 	facts_from_trace(*trace, h, f);
+	facts_settle(f);
 }
 
 static void drop(struct build *b, struct trace *trace)
@@ -132,12 +134,14 @@ static void test_gaps(void **state)
 	assert_int_equal(f.time.other_ns, 50 * BUILD_MS);
 	h->read.bio_class = TLSTALL_BIO_MEMORY;
 	facts_from_trace(trace, h, &f);
+	facts_settle(&f);
 	assert_int_equal(f.time.gap_waiting_ns, 47 * BUILD_MS);
 	assert_int_equal(f.time.other_ns, 10 * BUILD_MS);
 	/* its own lookup was what it waited for, in the longest of them */
 	h->longest_gap_want = BUILD_WANT_X509_LOOKUP;
 	h->longest_gap = 30 * BUILD_MS;
 	facts_from_trace(trace, h, &f);
+	facts_settle(&f);
 	assert_int_equal(f.time.gap_waiting_ns, 17 * BUILD_MS);
 	assert_int_equal(f.time.other_ns, 40 * BUILD_MS);
 	drop(&b, trace);
@@ -162,11 +166,13 @@ static void test_run(void **state)
 	/* read while it is written: not longer than nothing has moved */
 	h->progress = trace_horizon(trace, h->process) - BUILD_S;
 	facts_from_trace(trace, h, &f);
+	facts_settle(&f);
 	assert_int_equal(f.run_ns, BUILD_S);
 	/* an earlier run: by its share of the calls */
 	h->run = 1;
 	h->end = 3 * BUILD_S;
 	facts_from_trace(trace, h, &f);
+	facts_settle(&f);
 	assert_in_range(f.run_ns, 1799 * BUILD_MS, 1801 * BUILD_MS);
 	drop(&b, trace);
 }
@@ -198,7 +204,7 @@ static void test_hello_retry(void **state)
 	drop(&b, trace);
 }
 
-/* ---- neighbours ----------------------------------------------------------------- */
+/* ---- neighbors ----------------------------------------------------------------- */
 
 static void test_same_peer(void **state)
 {
@@ -218,13 +224,14 @@ static void test_same_peer(void **state)
 	other = build_handshake(&b, 0x7000, 1 * BUILD_S);
 	other->peer.port = 9000;
 	take(&b, h, &trace, &f);
-	facts_add_neighbours(trace, &f);
-	assert_int_equal(f.peers_ok, 2);
-	assert_int_equal(f.peers_stalled, 1);
+	add_neighbors(trace, h, &f);
+	assert_int_equal(f.others.peers_ok, 2);
+	assert_int_equal(f.others.peers_stalled, 1);
 	facts_from_trace(trace, other, &f);
-	facts_add_neighbours(trace, &f);
-	assert_int_equal(f.peers_ok, 0);
-	assert_int_equal(f.peers_stalled, 0);
+	facts_settle(&f);
+	add_neighbors(trace, other, &f);
+	assert_int_equal(f.others.peers_ok, 0);
+	assert_int_equal(f.others.peers_stalled, 0);
 	drop(&b, trace);
 }
 
@@ -249,16 +256,19 @@ static void test_ops_of_the_thread(void **state)
 	build_call(&b, other, "SSL_connect", 8 * BUILD_S, 10 * BUILD_US, -1, BUILD_WANT_READ)->tid =
 		77;
 	take(&b, h, &trace, &f);
-	facts_add_neighbours(trace, &f);
-	assert_int_equal(f.thread_other_ops, 5);
+	add_neighbors(trace, h, &f);
+	assert_int_equal(f.others.thread_other_ops, 5);
+	assert_int_equal(f.others.polls, 2); /* it was called again and again: no more is asked */
 
 	/* of a gap that is over */
 	h->longest_gap_start = 3 * BUILD_S - 1 * BUILD_MS;
 	h->longest_gap = 2 * BUILD_S;
 	build_end(&b, h, 6 * BUILD_S, TLSTALL_OUTCOME_OK);
 	facts_from_trace(trace, h, &f);
-	facts_add_neighbours(trace, &f);
-	assert_int_equal(f.thread_other_ops, 2);
+	facts_settle(&f);
+	add_neighbors(trace, h, &f);
+	assert_int_equal(f.others.thread_other_ops, 2);
+	assert_int_equal(f.others.polls, 1); /* of the first nobody knows what was before */
 	drop(&b, trace);
 }
 
@@ -272,8 +282,8 @@ static void test_empty(void **state)
 	(void)state;
 	build_trace(&b, NULL);
 	take(&b, &h, &trace, &f);
-	facts_add_neighbours(trace, &f);
-	assert_int_equal(f.peers_ok + f.peers_stalled + f.thread_other_ops, 0);
+	add_neighbors(trace, &h, &f);
+	assert_int_equal(f.others.peers_ok + f.others.peers_stalled + f.others.thread_other_ops, 0);
 	assert_int_equal(f.libssl_version, 0);
 	drop(&b, trace);
 }
@@ -314,7 +324,7 @@ static void test_moves_while_bytes_come(void **state)
 	(void)state;
 	build_trace(&b, NULL);
 	take(&b, stuck_client(&b), &trace, &f);
-	f.h.at_start = f.live = (struct tlstall_socket){.ticks = 1, .tcp_state = 1};
+	f.at_start = f.live = (struct tlstall_socket){.ticks = 1, .tcp_state = 1};
 	f.live.last_data_recv_ms = 400;
 	facts_settle(&f);
 	assert_true(f.since_progress_ns > 1 * BUILD_S);
@@ -324,11 +334,33 @@ static void test_moves_while_bytes_come(void **state)
 	drop(&b, trace);
 }
 
+/* The program began in 1970 by its host's clock; it has been set since. */
+static void test_clock_that_was_set(void **state)
+{
+	struct build b;
+	struct trace *trace;
+	struct facts f;
+	const int64_t years = 1500000000;
+
+	(void)state;
+	build_trace(&b, NULL);
+	take(&b, stuck_client(&b), &trace, &f);
+	assert_in_range(f.clock_step_s + 1, 0, 2);
+	trace_close(trace);
+	b.header->first.realtime_ns = 100 * BUILD_S;
+	b.header->last.realtime_ns = (uint64_t)years * BUILD_S + 100 * BUILD_S;
+	take(&b, stuck_client(&b), &trace, &f);
+	assert_in_range(f.realtime_s, 100, 200);
+	assert_in_range(f.clock_step_s, years - 100, years);
+	drop(&b, trace);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_stuck),
 		cmocka_unit_test(test_flights),
+		cmocka_unit_test(test_clock_that_was_set),
 		cmocka_unit_test(test_moves_while_bytes_come),
 		cmocka_unit_test(test_inside),
 		cmocka_unit_test(test_abandoned_and_freed),

@@ -53,6 +53,9 @@ static void build_good(struct build *b)
 					      .inq = UINT32_MAX,
 					      .outq = 597,
 					      .data_segs_in = 3};
+	h->flags |= TLSTALL_HS_GAP_CPU;
+	h->gap_cpu_ns = 17000000;
+	h->connected_ms = 12;
 	build_end(b, h, 22 * BUILD_MS, TLSTALL_OUTCOME_OK);
 }
 
@@ -89,6 +92,8 @@ static void build_failed(struct build *b)
 	build_end(b, h, 35 * BUILD_MS, TLSTALL_OUTCOME_FAILED);
 	build_get_error(b, h, 36 * BUILD_MS, 0, BUILD_SYSCALL)->misuse = TLSTALL_MISUSE_RET;
 	h->misuse = TLSTALL_MISUSE_RET;
+	h->fatal_calls = 15232;
+	h->fatal_last = 37 * BUILD_MS;
 }
 
 /* A client that spins: the rings have gone round, and it still hangs. */
@@ -120,6 +125,12 @@ static void build_golden(struct build *b)
 	b->header->exited = 0;
 	b->header->bad_settings = 1u << 2;
 	b->header->lost.strings = 3;
+	b->header->pid_namespace = 4026532999;
+	b->header->time_namespace = 4026533000;
+	b->header->boottime_offset_ns = -86400000000000;
+	b->header->tag = 0xfedcba9876543210;
+	b->header->keep = TLSTALL_KEEP_BAD;
+	b->header->lost_memory = 2;
 	build_module(b, "/usr/bin/curl", 0x555500000000, 0x555500100000);
 	b->modules[0].build_id_size = 3;
 	memcpy(b->modules[0].build_id, "\1\2\3", 3);
@@ -128,6 +139,7 @@ static void build_golden(struct build *b)
 	build_spinning(b);
 	b->processes[0].exited = 0;
 	b->processes[0].exit_ticks = 0;
+	b->processes[0].pid_namespace = 4026532999;
 	build_look(b, &(struct tlstall_look){
 			      .handshake = 3,
 			      .seen = 95 * BUILD_MS,
@@ -136,6 +148,16 @@ static void build_golden(struct build *b)
 			      .fd = 5,
 			      .wait = TLSTALL_WAIT_ON_SOCKET,
 			      .syscall = "read",
+			      .at = 94 * BUILD_MS,
+			      .threads = 3,
+			      .enter = 40 * BUILD_MS,
+			      .bytes_in = 51,
+			      .last_error = 2,
+			      .tcp = {.known = 1, .notsent = 517, .out_of_order = 2},
+			      .cpu_ns = 7 * BUILD_MS,
+			      .cpu_ran_ns = 5 * BUILD_MS,
+			      .cpu_over_ns = 50 * BUILD_MS,
+			      .stack = "read < BIO_read < SSL_connect",
 		      });
 }
 
@@ -201,7 +223,7 @@ static void check_good(struct trace *trace)
 	assert_int_equal(h.bytes_out, 597);
 	assert_int_equal(h.gap_waiting, 19900000);
 	assert_int_equal(h.version, 0x0304);
-	assert_int_equal(h.flags, 0x0300);
+	assert_int_equal(h.flags & 0xffff, 0x0300);
 	assert_string_equal(trace_string(trace, h.cipher), "TLS_AES_256_GCM_SHA384");
 	assert_string_equal(trace_string(trace, h.group), "X25519MLKEM768");
 	assert_string_equal(trace_string(trace, h.read.name), "socket");
@@ -317,6 +339,18 @@ static void check_look(struct trace *trace)
 	assert_string_equal(look.syscall, "read");
 }
 
+static void check_short_look(struct trace *trace)
+{
+	struct tlstall_handshake h;
+	struct tlstall_look look;
+
+	assert_int_equal(trace_handshake(trace, 2, &h), 0);
+	assert_int_equal(trace_look(trace, &h, &look), 0);
+	assert_int_equal(look.at, 0);
+	assert_int_equal(look.tcp.known, 0);
+	assert_string_equal(look.stack, "");
+}
+
 static void check_all(struct trace *trace, uint64_t seen)
 {
 	check_header(trace);
@@ -353,6 +387,61 @@ static void check_1_2(struct trace *trace)
 	assert_int_equal(h.at_start.data_segs_in, 3);
 }
 
+static void check_1_1_alone(struct trace *trace)
+{
+	check_1_1(trace);
+	check_short_look(trace);
+}
+
+static void check_1_2_alone(struct trace *trace)
+{
+	check_1_2(trace);
+	check_short_look(trace);
+}
+
+static void check_look_1_3(struct trace *trace)
+{
+	struct tlstall_handshake h;
+	struct tlstall_look look;
+
+	assert_int_equal(trace_handshake(trace, 2, &h), 0);
+	assert_int_equal(trace_look(trace, &h, &look), 0);
+	assert_int_equal(look.at, 94 * BUILD_MS);
+	assert_int_equal(look.threads, 3);
+	assert_int_equal(look.enter, 40 * BUILD_MS);
+	assert_int_equal(look.bytes_in, 51);
+	assert_int_equal(look.last_error, 2);
+	assert_int_equal(look.tcp.notsent, 517);
+	assert_int_equal(look.tcp.out_of_order, 2);
+	assert_int_equal(look.cpu_over_ns, 50 * BUILD_MS);
+	assert_string_equal(look.stack, "read < BIO_read < SSL_connect");
+}
+
+static void check_1_3(struct trace *trace)
+{
+	const struct tlstall_header *header = trace_header(trace);
+	struct tlstall_process process;
+	struct tlstall_handshake h;
+
+	check_1_2(trace);
+	assert_int_equal(header->pid_namespace, 4026532999);
+	assert_int_equal(header->time_namespace, 4026533000);
+	assert_int_equal(header->boottime_offset_ns, -86400000000000);
+	assert_int_equal(header->tag, 0xfedcba9876543210);
+	assert_int_equal(header->keep, TLSTALL_KEEP_BAD);
+	assert_int_equal(header->lost_memory, 2);
+	assert_int_equal(trace_process(trace, 0, &process), 0);
+	assert_int_equal(process.pid_namespace, 4026532999);
+	assert_int_equal(trace_handshake(trace, 0, &h), 0);
+	assert_true(h.flags & TLSTALL_HS_GAP_CPU);
+	assert_int_equal(h.gap_cpu_ns, 17000000);
+	assert_int_equal(h.connected_ms, 12);
+	assert_int_equal(trace_handshake(trace, 1, &h), 0);
+	assert_int_equal(h.fatal_calls, 15232);
+	assert_int_equal(h.fatal_last, 37 * BUILD_MS);
+	check_look_1_3(trace);
+}
+
 /* ---- tests --------------------------------------------------------------------------------- */
 
 static const struct {
@@ -360,8 +449,9 @@ static const struct {
 	void (*check)(struct trace *trace);
 } golden[] = {
 	{"tests/golden/1.0.tlstall", check_1_0},
-	{"tests/golden/1.1.tlstall", check_1_1},
-	{"tests/golden/1.2.tlstall", check_1_2},
+	{"tests/golden/1.1.tlstall", check_1_1_alone},
+	{"tests/golden/1.2.tlstall", check_1_2_alone},
+	{"tests/golden/1.3.tlstall", check_1_3},
 };
 
 static void test_read_for_ever(void **state)

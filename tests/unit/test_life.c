@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "trace/directory.h"
+#include "trace/host.h"
 #include "trace/reader.h"
 #include "unit/build_trace.h"
 #include "unit/children.h"
@@ -185,7 +185,7 @@ static void test_replaced_by_exec(void **state)
 	assert_int_equal(read(ends[0], &byte, 1), 0); /* closed by the exec */
 	build_local(&b, child, 1);
 	trace = build_open(&b);
-	assert_true(trace_process_alive(child, 0));
+	assert_true(host_find(&(struct host_process){.pid = child}) == child);
 	assert_false(trace_alive(trace, 0));
 	trace_close(trace);
 	/* where the path is not known whole nothing can be said */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What was seen of a program from outside is kept in its trace, and found there. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,7 +20,7 @@
 static const struct kernel_view view = {
 	.socket = {.ticks = 1, .inq = 7, .tcp_state = 1},
 	.peer = {.family = 2, .port = 443},
-	.wait = WAIT_ON_SOCKET,
+	.wait = TLSTALL_WAIT_ON_SOCKET,
 	.syscall = "read",
 	.fd = 5,
 };
@@ -81,7 +82,7 @@ static void test_kept_and_found(void **state)
 	assert_true(kernel_recall(trace, &h, &found));
 	assert_memory_equal(&found.socket, &view.socket, sizeof(view.socket));
 	assert_memory_equal(&found.peer, &view.peer, sizeof(view.peer));
-	assert_int_equal(found.wait, WAIT_ON_SOCKET);
+	assert_int_equal(found.wait, TLSTALL_WAIT_ON_SOCKET);
 	assert_int_equal(found.fd, 5);
 	assert_string_equal(found.syscall, "read");
 	assert_false(found.past);
@@ -89,6 +90,31 @@ static void test_kept_and_found(void **state)
 	assert_int_equal(trace_horizon(trace, 0), 5 * BUILD_S);
 	assert_int_equal(trace_handshake(trace, 0, &h), 0);
 	assert_true(kernel_recall(trace, &h, &found) && found.past);
+	trace_close(trace);
+	unlink(path);
+}
+
+static void test_what_is_private_is_not_kept(void **state)
+{
+	char path[] = "/tmp/tlstall-looks-XXXXXX";
+	const uint32_t privacy = TLSTALL_PRIVACY_PEER | TLSTALL_PRIVACY_STACKS;
+	struct kernel_view found;
+	struct tlstall_handshake h;
+	struct trace *trace;
+	int fd;
+
+	(void)state;
+	write_trace(path);
+	fd = open(path, O_RDWR);
+	assert_int_equal(pwrite(fd, &privacy, 4, offsetof(struct tlstall_header, privacy)), 4);
+	close(fd);
+	keep(path, 0);
+	assert_int_equal(trace_open_path(path, &trace), 0);
+	assert_int_equal(trace_handshake(trace, 1, &h), 0);
+	assert_true(kernel_recall(trace, &h, &found));
+	assert_int_equal(found.peer.family, 0);
+	assert_int_equal(found.peer.port, 0);
+	assert_memory_equal(&found.socket, &view.socket, sizeof(view.socket));
 	trace_close(trace);
 	unlink(path);
 }
@@ -178,7 +204,7 @@ static void test_out_of_bounds(void **state)
 	trace = build_open(&b);
 	assert_int_equal(trace_handshake(trace, 0, &h), 0);
 	assert_true(kernel_recall(trace, &h, &found));
-	assert_int_equal(found.wait, WAIT_UNKNOWN);
+	assert_int_equal(found.wait, TLSTALL_WAIT_UNKNOWN);
 	assert_int_equal(strlen(found.syscall), 23);
 	trace_close(trace);
 	b.header->section[TLSTALL_SECTION_LOOKS].offset = b.size;
@@ -192,7 +218,8 @@ static void test_out_of_bounds(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_kept_and_found), cmocka_unit_test(test_none_are_kept),
+		cmocka_unit_test(test_kept_and_found),
+		cmocka_unit_test(test_what_is_private_is_not_kept), cmocka_unit_test(test_none_are_kept),
 		cmocka_unit_test(test_not_kept),       cmocka_unit_test(test_damaged),
 		cmocka_unit_test(test_out_of_bounds),
 	};

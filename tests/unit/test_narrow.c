@@ -11,9 +11,9 @@ static struct facts slow_flight(void)
 	f.gap_waiting_ns = 5 * S - 2 * MS;
 	f.longest_gap_ns = 3 * S / 2;
 	f.flight_ns = 11 * S / 2;
-	f.h.calls = f.h.want_read = 5;
-	f.h.bytes_in = 4 * 1448;
-	f.h.at_start = f.live = quiet_socket();
+	f.calls = f.want_read = 5;
+	f.bytes_in = 4 * 1448;
+	f.at_start = f.live = quiet_socket();
 	f.live.bytes_received = 4 * 1448;
 	f.live.data_segs_in = 4;
 	f.state = "TLSv1.3 read encrypted extensions";
@@ -29,7 +29,7 @@ static void test_narrow_path(void **state)
 	assert_string_equal(cause_name(v.cause), "NARROW_PATH");
 	assert_int_equal(v.fault, FAULT_NETWORK);
 	assert_int_equal(v.confidence, CONFIDENCE_MEDIUM);
-	assert_true(says(&v, "5792 B came in 4 segments over 5.5 s: 1053 B a second"));
+	assert_true(says(&v, "5792 B came in 4 segments over 5.5 s: 1053 B per second"));
 	assert_true(doubts(&v, CAUSE_RX_PARTIAL));
 	assert_not_cause(&f, RX_PARTIAL);
 	assert_not_cause(&f, PEER_SILENT);
@@ -43,7 +43,7 @@ static void test_narrow_path(void **state)
 
 	/* too few to tell: the likelier is said, and what it may be */
 	f = slow_flight();
-	f.h.bytes_in = f.live.bytes_received = 2 * 1448;
+	f.bytes_in = f.live.bytes_received = 2 * 1448;
 	f.live.data_segs_in = 2;
 	v = first_verdict(&f);
 	assert_string_equal(cause_name(v.cause), "RX_PARTIAL");
@@ -52,7 +52,7 @@ static void test_narrow_path(void **state)
 
 	/* small ones: whoever writes them drips */
 	f = slow_flight();
-	f.h.bytes_in = f.live.bytes_received = 600;
+	f.bytes_in = f.live.bytes_received = 600;
 	assert_cause(&f, RX_PARTIAL);
 	assert_not_cause(&f, NARROW_PATH);
 }
@@ -63,20 +63,20 @@ static void test_narrow_path_afterwards(void **state)
 	struct verdict v;
 
 	(void)state;
-	f.h.outcome = TLSTALL_OUTCOME_OK;
-	f.h.end = f.h.start + f.age_ns;
-	f.h.last_error = NONE;
+	f.outcome = TLSTALL_OUTCOME_OK;
+	f.ended = true;
+	f.last_error = NONE;
 	f.idle_ns = 0;
-	f.h.at_end = f.live;
+	f.at_end = f.live;
 	f.live.ticks = 0;
 	assert_cause(&f, NARROW_PATH);
 	/* of a BIO of the program's own an earlier look tells it */
-	f.seen = f.h.at_end;
-	f.h.at_end.ticks = f.h.at_start.ticks = 0;
+	f.seen = f.at_end;
+	f.at_end.ticks = f.at_start.ticks = 0;
 	assert_cause(&f, NARROW_PATH);
 	/* one pause makes most of it */
 	f.longest_gap_ns = 5 * S;
-	f.h.longest_gap_want = WANT_READ;
+	f.longest_gap_want = WANT_READ;
 	v = first_verdict(&f);
 	assert_string_equal(cause_name(v.cause), "PEER_SILENT");
 	assert_true(doubts(&v, CAUSE_NARROW_PATH));
@@ -93,22 +93,22 @@ static struct facts held_client(uint16_t version, const char *state, uint32_t la
 {
 	struct facts f = finished(6 * S);
 
-	f.h.calls = 1;
-	f.h.version = version;
-	f.h.read.blocking = f.h.write.blocking = 1;
+	f.calls = 1;
+	f.version = version;
+	f.read.blocking = f.write.blocking = 1;
 	f.in_call_ns = f.longest_call_ns = 6 * S;
 	f.state_wait_ns = f.flight_ns = 11 * S / 2;
 	f.state_wait = state;
-	f.h.at_start = f.h.at_end = quiet_socket();
-	f.h.at_end.last_data_recv_ms = last_ms;
-	f.h.bytes_in = f.h.at_end.bytes_received = 10000;
-	f.h.at_end.data_segs_in = 8;
+	f.at_start = f.at_end = quiet_socket();
+	f.at_end.last_data_recv_ms = last_ms;
+	f.bytes_in = f.at_end.bytes_received = 10000;
+	f.at_end.data_segs_in = 8;
 	return f;
 }
 
 static void test_narrow_path_or_callback(void **state)
 {
-	struct facts f = held_client(0x0304, "SSLv3/TLS read server hello", 2);
+	struct facts f = held_client(0x0304, "SSLv3/TLS read server hello", 2), then;
 	struct verdict v = first_verdict(&f);
 
 	(void)state;
@@ -120,11 +120,14 @@ static void test_narrow_path_or_callback(void **state)
 	f = held_client(0x0304, "TLSv1.3 read encrypted extensions", 5400);
 	assert_cause(&f, CALLBACK_BLOCKED);
 	/* tickets came before the call returned: the last byte tells nothing */
-	f.h.at_end.last_data_recv_ms = 0;
-	f.h.at_end.bytes_received += 500;
+	f.at_end.last_data_recv_ms = 0;
+	f.at_end.bytes_received += 500;
 	assert_cause(&f, CALLBACK_BLOCKED);
 	/* a look meanwhile saw that it was a lock */
-	f.seen_wait = WAIT_FUTEX;
+	then = blocked_client(3 * S);
+	then.wait = TLSTALL_WAIT_FUTEX;
+	facts_settle(&then);
+	f.then = &then;
 	assert_cause(&f, LOCK_OR_ENTROPY);
 	assert_not_cause(&f, CALLBACK_BLOCKED);
 	/* in TLS 1.2 the server's last flight comes after the callbacks */
@@ -134,10 +137,10 @@ static void test_narrow_path_or_callback(void **state)
 	assert_cause(&f, NARROW_PATH);
 	/* small segments came, or a long pause was between few: that is the peer */
 	f = held_client(0x0304, "SSLv3/TLS read server hello", 2);
-	f.h.at_end.data_segs_in = 100;
+	f.at_end.data_segs_in = 100;
 	assert_cause(&f, RX_PARTIAL);
-	f.h.bytes_in = f.h.at_end.bytes_received = 2000;
-	f.h.at_end.data_segs_in = 2;
+	f.bytes_in = f.at_end.bytes_received = 2000;
+	f.at_end.data_segs_in = 2;
 	assert_cause(&f, PEER_SILENT);
 }
 
@@ -148,8 +151,8 @@ static void test_narrow_path_of_the_sender(void **state)
 	struct verdict v;
 
 	(void)state;
-	f.h.bytes_out = 10000;
-	f.h.at_start = f.live = quiet_socket();
+	f.bytes_out = 10000;
+	f.at_start = f.live = quiet_socket();
 	f.live.bytes_acked += 4000;
 	f.live.outq = 6000;
 	f.live.unacked = 5;
@@ -159,20 +162,20 @@ static void test_narrow_path_of_the_sender(void **state)
 	assert_string_equal(cause_name(v.cause), "NARROW_PATH");
 	assert_int_equal(v.fault, FAULT_NETWORK);
 	assert_int_equal(v.confidence, CONFIDENCE_HIGH);
-	assert_true(says(&v, "a round trip took 400 us at first and 900 ms then"));
+	assert_true(says(&v, "a round trip took 400 us at first and 0.9 s later"));
 	assert_not_cause(&f, PEER_SILENT);
 	/* nothing of it arrives */
-	f.live.bytes_acked = f.h.at_start.bytes_acked;
+	f.live.bytes_acked = f.at_start.bytes_acked;
 	f.live.last_ack_recv_ms = 5000;
 	f.live.retransmits = 3;
 	assert_cause(&f, TX_NOT_ACKED);
 
 	/* it is over: the client's answer was awaited */
 	f = as_server(finished_after_gap(6 * S, 0));
-	f.h.bytes_out = 10000;
-	f.h.at_start = f.h.at_gap = f.h.at_end = quiet_socket();
+	f.bytes_out = 10000;
+	f.at_start = f.at_gap = f.at_end = quiet_socket();
 	assert_cause(&f, PEER_SILENT);
-	f.h.at_end.rtt_us = 3000000;
+	f.at_end.rtt_us = 3000000;
 	assert_cause(&f, NARROW_PATH);
 	assert_not_cause(&f, PEER_SILENT);
 	assert_not_cause(&f, SLOW_BUT_FINE);

@@ -94,13 +94,13 @@ static void test_incompatible_feature(void **state)
 
 	(void)state;
 	build_trace(&b, NULL);
-	b.header->minor = 4;
+	b.header->minor = TLSTALL_MINOR + 2;
 	b.header->incompat = 0x20;
 	assert_refused(b.bytes, b.size, TRACE_ERROR_VERSION);
 	text = trace_strerror(NULL, TRACE_ERROR_VERSION);
 	assert_non_null(strstr(text, "0x20"));
-	assert_non_null(strstr(text, "1.4"));
-	assert_non_null(strstr(text, "1.2"));
+	assert_non_null(strstr(text, "1.5"));
+	assert_non_null(strstr(text, "1.3"));
 	build_free(&b);
 }
 

@@ -6,41 +6,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "command.h"
+#include "message.h"
 #include "run/filter.h"
 #include "run/fold.h"
 #include "run/launch.h"
 #include "run/merge.h"
 #include "run/options.h"
 #include "run/settings.h"
-#include "run/watches.h"
+#include "live/watches.h"
 #include "unit/build_trace.h"
 
 #include <cmocka.h>
-#undef fail /* it is a function of ours too */
-
-/* tools/main.c has them; it is not linked here. */
-int usage_error(const struct command *command, const char *format, ...)
-{
-	(void)command, (void)format;
-	return EXIT_USAGE;
-}
-
-int command_help(const struct command *command)
-{
-	(void)command;
-	return 0;
-}
-
-void complain(const char *format, ...)
-{
-	(void)format;
-}
-
-int fail(const char *format, ...)
-{
-	(void)format;
-	return EXIT_FAILURE;
-}
 
 /* ---- filter ----------------------------------------------------------------- */
 
@@ -97,7 +74,7 @@ static void test_filter_of_several_terms(void **state)
 
 static void test_filter_refuses(void **state)
 {
-	static const char *const wrong[] = {"colour=blue", "",
+	static const char *const wrong[] = {"color=blue", "",
 					    "error=",	   "error!=",
 					    "pid=",	   "pid=x",
 					    "pid=-1",	   "slow>",
@@ -355,8 +332,9 @@ static void test_a_slot_that_is_used_again(void **state)
 static void test_defaults_are_good_settings(void **state)
 {
 	(void)state;
-	for (unsigned i = 0; i < TLSTALL_SETTING_COUNT; i++)
-		assert_true(setting_is_good(i, setting_default(i)));
+#define GOOD(id, name, standard, values) assert_true(setting_is_good(TLSTALL_SETTING_##id, standard));
+	TLSTALL_SETTINGS(GOOD)
+#undef GOOD
 	assert_true(setting_is_good(TLSTALL_SETTING_SIZE, "262144"));
 	assert_true(setting_is_good(TLSTALL_SETTING_SIZE, "4G"));
 	assert_false(setting_is_good(TLSTALL_SETTING_SIZE, "5G"));
@@ -370,9 +348,16 @@ static void test_defaults_are_good_settings(void **state)
 
 static int parse(struct run_options *options, int argc, const char **argv)
 {
-	static const struct command command = {.name = "run"};
+	static const struct command command = {.name = "run", .arguments = ""};
 
-	return run_options_parse(&command, argc, (char **)argv, options);
+	return run_options_parse(&command, argc, (char **)argv, false, options);
+}
+
+static int parse_attach(struct run_options *options, int argc, const char **argv)
+{
+	static const struct command command = {.name = "attach", .arguments = ""};
+
+	return run_options_parse(&command, argc, (char **)argv, true, options);
 }
 
 static void test_options(void **state)
@@ -385,7 +370,7 @@ static void test_options(void **state)
 	(void)state;
 	assert_int_equal(parse(&options, 7, good), 0);
 	assert_string_equal(options.output, "f");
-	assert_true(options.jsonl && options.stacks && !options.quiet);
+	assert_true(options.format == &format_jsonl && options.stacks && !options.quiet);
 	assert_int_equal(options.style.time, LINE_TIME_MICROSECONDS);
 	assert_string_equal(options.program[0], "prog");
 	assert_string_equal(options.program[1], "-q");
@@ -394,6 +379,25 @@ static void test_options(void **state)
 	run_options_free(&options);
 	assert_int_equal(parse(&options, 2, none), EXIT_USAGE);
 	run_options_free(&options);
+}
+
+static void test_options_of_attach(void **state)
+{
+	const char *run[] = {"run", "--for", "2min", "-p", "17", NULL};
+	const char *both[] = {"run", "-p", "17", "prog", NULL};
+	const char *good[] = {"attach", "--force", "--for=500ms", "17", NULL};
+	const char *none[] = {"attach", "--for", "1", NULL};
+	const char *two[] = {"attach", "17", "18", NULL};
+	struct run_options options;
+
+	(void)state;
+	assert_int_equal(parse(&options, 5, run), 0);
+	assert_true(options.pid == 17 && options.for_ns == 120000000000ull && !options.program);
+	assert_int_equal(parse(&options, 4, both), EXIT_USAGE);
+	assert_int_equal(parse_attach(&options, 4, good), 0);
+	assert_true(options.pid == 17 && options.for_ns == 500000000 && options.force);
+	assert_int_equal(parse_attach(&options, 3, none), EXIT_USAGE);
+	assert_int_equal(parse_attach(&options, 3, two), EXIT_USAGE);
 }
 
 static void assert_preload(const char *existing, const char *expected)
@@ -431,6 +435,7 @@ int main(void)
 		cmocka_unit_test(test_a_slot_that_is_used_again),
 		cmocka_unit_test(test_defaults_are_good_settings),
 		cmocka_unit_test(test_options),
+		cmocka_unit_test(test_options_of_attach),
 		cmocka_unit_test(test_preload),
 	};
 

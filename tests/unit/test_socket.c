@@ -176,7 +176,7 @@ static void unsent_bytes(void **state)
 	for (int i = 0; i < 64; i++)
 		send(pair.one, block, sizeof(block), MSG_DONTWAIT);
 	assert_true(send(pair.one, block, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN);
-	/* acknowledgements may still be on their way */
+	/* acknowledgments may still be on their way */
 	do {
 		before = after;
 		look(&pair, &view);
@@ -331,6 +331,8 @@ static void only_connection(void **state)
 	kernel_look(child.pid, &pair.h, &view);
 	assert_int_equal(view.socket.inq, 500);
 	assert_int_equal(view.peer.family, AF_INET);
+	assert_int_equal(view.fitting, 1);
+	assert_true(view.guessed); /* what was read lies there still: it may be another's */
 	pair.h.bytes_in = 501;
 	kernel_look(child.pid, &pair.h, &view);
 	assert_int_equal(view.socket.ticks, 0);
@@ -340,6 +342,18 @@ static void only_connection(void **state)
 	pair.h.bytes_in = pair.h.bytes_out = 0;
 	kernel_look(child.pid, &pair.h, &view);
 	assert_int_equal(view.socket.ticks, 0);
+	assert_int_equal(view.fitting, 2);
+	/* one of them carried what it did to the byte */
+	pair.h.calls = 1;
+	pair.h.bytes_out = 300;
+	kernel_look(child.pid, &pair.h, &view);
+	assert_int_equal(view.socket.inq, 500);
+	assert_false(view.guessed);
+	assert_int_equal(view.fitting, 1);
+	/* but for what may have gone since */
+	pair.h.enter = 1;
+	kernel_look(child.pid, &pair.h, &view);
+	assert_true(view.guessed);
 	child_kill(&child);
 	close_pair(&pair);
 	close_pair(&second);
@@ -413,7 +427,7 @@ static int look_elsewhere(pid_t pid)
 	struct kernel_view view;
 
 	kernel_look(pid, &asked_elsewhere->pair.h, &view);
-	return view.socket.ticks == 0 && view.wait == WAIT_OTHER_FD ? 0 : 1;
+	return view.socket.ticks == 0 && view.wait == TLSTALL_WAIT_OTHER_FD ? 0 : 1;
 }
 
 static void network_that_we_may_not_enter(void **state)

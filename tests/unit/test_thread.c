@@ -86,7 +86,7 @@ static void in_loop(struct sleeper *sleeper)
 }
 
 /* Looks until the thread is where it is going; the last look after 10 s. */
-static void look_until(const struct tlstall_handshake *h, pid_t pid, enum wait_kind kind,
+static void look_until(const struct tlstall_handshake *h, pid_t pid, enum tlstall_wait kind,
 		       struct kernel_view *out)
 {
 	const struct timespec pause = {0, 1000000};
@@ -102,7 +102,7 @@ static void look_until(const struct tlstall_handshake *h, pid_t pid, enum wait_k
 enum { THE_PIPE, THE_EPOLL, ANOTHER };
 
 static struct kernel_view look_at_sleeper(void (*wait)(struct sleeper *), bool own,
-					  enum wait_kind kind)
+					  enum tlstall_wait kind)
 {
 	struct sleeper sleeper = {.wait = wait, .mutex = PTHREAD_MUTEX_INITIALIZER};
 	struct tlstall_handshake h = {0};
@@ -135,21 +135,21 @@ static void threads_that_wait(void **state)
 	static const struct {
 		void (*wait)(struct sleeper *);
 		bool own;
-		enum wait_kind kind;
+		enum tlstall_wait kind;
 		const char *syscall;
 		int fd;
 	} rows[] = {
-		{in_read, true, WAIT_ON_SOCKET, "read", THE_PIPE},
-		{in_read, false, WAIT_OTHER_FD, "read", THE_PIPE},
+		{in_read, true, TLSTALL_WAIT_ON_SOCKET, "read", THE_PIPE},
+		{in_read, false, TLSTALL_WAIT_OTHER_FD, "read", THE_PIPE},
 #ifdef SYS_poll
-		{in_poll_of_one, true, WAIT_ON_SOCKET, "poll", THE_PIPE},
-		{in_poll_of_one, false, WAIT_OTHER_FD, "poll", THE_PIPE},
-		{in_poll_of_two, true, WAIT_POLL, "poll", -1},
-		{in_epoll, true, WAIT_POLL, "epoll_wait", THE_EPOLL},
+		{in_poll_of_one, true, TLSTALL_WAIT_ON_SOCKET, "poll", THE_PIPE},
+		{in_poll_of_one, false, TLSTALL_WAIT_OTHER_FD, "poll", THE_PIPE},
+		{in_poll_of_two, true, TLSTALL_WAIT_POLL, "poll", -1},
+		{in_epoll, true, TLSTALL_WAIT_POLL, "epoll_wait", THE_EPOLL},
 #endif
-		{in_lock, true, WAIT_FUTEX, "futex", -1},
-		{in_sleep, true, WAIT_SLEEP, "clock_nanosleep", -1},
-		{in_loop, true, WAIT_RUNNING, "", -1},
+		{in_lock, true, TLSTALL_WAIT_FUTEX, "futex", -1},
+		{in_sleep, true, TLSTALL_WAIT_SLEEP, "clock_nanosleep", -1},
+		{in_loop, true, TLSTALL_WAIT_RUNNING, "", -1},
 	};
 
 	(void)state;
@@ -170,34 +170,36 @@ static void stopped_and_gone(void **state)
 
 	(void)state;
 	kill(child.pid, SIGSTOP);
-	look_until(&h, child.pid, WAIT_STOPPED, &view);
-	assert_int_equal(view.wait, WAIT_STOPPED);
+	look_until(&h, child.pid, TLSTALL_WAIT_STOPPED, &view);
+	assert_int_equal(view.wait, TLSTALL_WAIT_STOPPED);
 	kill(child.pid, SIGKILL);
-	look_until(&h, child.pid, WAIT_GONE, &view); /* a zombie */
-	assert_int_equal(view.wait, WAIT_GONE);
+	look_until(&h, child.pid, TLSTALL_WAIT_GONE, &view); /* a zombie */
+	assert_int_equal(view.wait, TLSTALL_WAIT_GONE);
 	child_kill(&child);
 	kernel_look(child.pid, &h, &view); /* no process at all */
-	assert_int_equal(view.wait, WAIT_GONE);
+	assert_int_equal(view.wait, TLSTALL_WAIT_GONE);
 	assert_int_equal(view.socket.ticks, 0);
 }
 
-static void facts_take_it_over(void **state)
+static void *do_nothing(void *tid)
 {
-	struct kernel_view view = {.socket = {.ticks = 1, .inq = 9},
-				   .wait = WAIT_OTHER_FD,
-				   .syscall = "read",
-				   .fd = 4};
-	struct facts facts = {.wait = WAIT_NOT_LOOKED};
+	__atomic_store_n((pid_t *)tid, gettid(), __ATOMIC_RELEASE);
+	return NULL;
+}
+
+static void a_thread_has_ended(void **state)
+{
+	struct tlstall_handshake h = {.read = {.fd = -1}};
+	struct kernel_view view;
+	pthread_t thread;
+	pid_t tid = 0;
 
 	(void)state;
-	kernel_add_facts(&view, &facts);
-	assert_int_equal(facts.live.inq, 9);
-	assert_int_equal(facts.wait, WAIT_OTHER_FD);
-	assert_string_equal(facts.wait_syscall, "read");
-	assert_int_equal(facts.wait_fd, 4);
-	view.syscall[0] = '\0';
-	kernel_add_facts(&view, &facts);
-	assert_null(facts.wait_syscall);
+	assert_int_equal(pthread_create(&thread, NULL, do_nothing, &tid), 0);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	h.tid = (uint32_t)tid;
+	look_until(&h, getpid(), TLSTALL_WAIT_ENDED, &view);
+	assert_int_equal(view.wait, TLSTALL_WAIT_ENDED);
 }
 
 int main(void)
@@ -205,7 +207,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(threads_that_wait),
 		cmocka_unit_test(stopped_and_gone),
-		cmocka_unit_test(facts_take_it_over),
+		cmocka_unit_test(a_thread_has_ended),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

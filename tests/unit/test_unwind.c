@@ -133,8 +133,11 @@ static void stack_of_a_running_thread(void **state)
 	} while (unwound.place.where == THREAD_SYSCALL); /* still in its write() */
 	assert_int_equal(unwound.place.where, THREAD_RUNNING);
 	assert_int_equal(unwound.count, 0);
-	assert_int_equal(unwind_thread(unwinder, child.pid, true, &unwound), 0);
-	assert_int_equal(frame_of(&unwound, "loop_for_ever"), 0);
+	/* on a busy machine it may be on its way out of write() for a while */
+	do {
+		assert_int_equal(unwind_thread(unwinder, child.pid, true, &unwound), 0);
+		assert_true(frame_of(&unwound, "loop_for_ever") >= 0);
+	} while (frame_of(&unwound, "loop_for_ever") > 0);
 	unwind_close(unwinder);
 	child_kill(&child);
 }

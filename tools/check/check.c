@@ -13,7 +13,7 @@
 
 char *check_find_shim(char *path, size_t size)
 {
-	static const char *const places[] = {"/" SHIM_NAME, "/../lib/tlstall/" SHIM_NAME};
+	static const char *const places[] = {"/" SHIM_NAME, "/../" TLSTALL_LIBDIR "/tlstall/" SHIM_NAME};
 	char self[PATH_MAX], candidate[2 * PATH_MAX], *real;
 	ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	bool found = false;
@@ -99,7 +99,7 @@ static void note_missing(struct inquiry *inquiry)
 	for (size_t i = 1; i < closure->count; i++)
 		if (!closure->list[i].path && !closure->list[i].same &&
 		    closure->list[i].parent >= 0)
-			add_note(inquiry->result, NULL, "%s, needed by %s, is not found",
+			add_note(inquiry->result, NULL, "%s, needed by %s, was not found",
 				 closure->list[i].name,
 				 library_name(&closure->list[closure->list[i].parent]));
 }
@@ -129,10 +129,10 @@ static void find_ways(struct inquiry *inquiry)
 	}
 	if (find_others(inquiry) || result->reasons.count > before)
 		return;
-	add_reason(result, CHECK_REASON_NO_TLS, NULL, "no TLS found in it or in what it needs");
+	add_reason(result, CHECK_REASON_NO_TLS, NULL, "no TLS found in it or its libraries");
 	if (inquiry->closure.list[0].object.imports & OBJECT_BIT(dlopen))
 		add_note(result, NULL,
-			 "can load libraries at run time (dlopen): which, is not known");
+			 "can load more libraries at run time (dlopen); which ones is unknown");
 }
 
 int examine(struct inquiry *inquiry)
@@ -151,6 +151,7 @@ int examine(struct inquiry *inquiry)
 	note_missing(inquiry);
 	find_ways(inquiry);
 	result->seen = result->ways.count && !inquiry->blocked;
+	result->calls = result->calls && !result->seen && !inquiry->blocked;
 	return 0;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Would the TLS of a program, or of a running process, be seen by the
- * preloaded shim, and if not why. Reads files and /proc; runs nothing, loads
- * nothing, prints nothing. Whatever it reads may be hostile.
+ * Whether the preloaded shim can trace the TLS of a program or of a running process, and if not,
+ * why. Reads files and /proc; runs, loads and prints nothing. Everything that it reads may be
+ * hostile.
  */
 #ifndef TOOLS_CHECK_CHECK_H
 #define TOOLS_CHECK_CHECK_H
@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-/* X(IDENTIFIER, "name in JSON"): how TLS calls come to the shim. Append only. */
+/* X(IDENTIFIER, "name in JSON"): how TLS calls reach the shim. Append only. */
 #define CHECK_WAYS(X) \
 	X(DIRECT, "direct")		/* the program itself imports SSL_* */ \
 	X(TRANSITIVE, "transitive")	/* a library that it needs imports SSL_* */ \
@@ -19,21 +19,23 @@
 	X(DLSYM, "dlsym")		/* SSL_* looked up by name at run time */ \
 	X(DEEPBIND, "deepbind")		/* a plugin loaded with RTLD_DEEPBIND: the shim patches its GOT */ \
 	X(LOADED, "loaded")		/* libssl is mapped into the process */ \
-	X(TRACED, "traced")		/* the shim is in the process already */
+	X(TRACED, "traced")		/* the shim is in the process already */ \
+	X(INSIDE, "inside")		/* the shim patches functions that have names in the program */
 
-/* X(IDENTIFIER, "name in JSON"): why they do not. Append only. */
+/* X(IDENTIFIER, "name in JSON"): why they do not reach it. Append only. */
 #define CHECK_REASONS(X) \
 	X(NO_TLS, "no-tls")			/* nothing of TLS found */ \
 	X(STATIC_OPENSSL, "static-openssl")	/* OpenSSL linked into the program or a library */ \
 	X(OTHER_TLS, "other-tls")		/* GnuTLS, NSS, Go ... */ \
 	X(SECURE, "secure-execution")		/* AT_SECURE: the loader ignores LD_PRELOAD */ \
 	X(STATIC, "static-executable")		/* no dynamic loader, so no LD_PRELOAD */ \
-	X(MUSL, "musl")				/* the shim is for glibc */ \
+	X(MUSL, "musl")				/* not given any more: the shim was for glibc alone */ \
 	X(OTHER_LIBC, "other-libc")		/* neither glibc's loader nor musl's */ \
 	X(ARCHITECTURE, "architecture")		/* not the shim's machine or word size */ \
 	X(STRIPPED, "environment-stripped")	/* LD_PRELOAD is taken out of the environment */ \
-	X(SHIM_UNREADABLE, "shim-unreadable")	/* not there, or not to be mapped, as seen by the program */ \
-	X(NOT_PRELOADED, "not-preloaded")	/* the process was started without the shim */
+	X(SHIM_UNREADABLE, "shim-unreadable")	/* missing or unmappable, as seen by the program */ \
+	X(NOT_PRELOADED, "not-preloaded")	/* the process was started without the shim */ \
+	X(UNTRACED, "untraced")			/* the shim could not make a trace */
 
 enum check_way {
 #define CHECK_ID(id, name) CHECK_WAY_##id,
@@ -70,9 +72,10 @@ struct check_options {
 
 struct check_result {
 	bool seen;
+	bool calls;	/* only its calls can be traced: its libssl is not a supported OpenSSL */
 	pid_t pid;	/* of a process; 0 for a program */
 	char *target;	/* as it was given */
-	char *program;	/* file of the program that was looked at, after #! and PATH */
+	char *program;	/* file of the program that was checked, after following #! and PATH */
 	char *libssl;	/* file of the libssl that would be used; NULL: not known */
 	char *trace;	/* trace file of a traced process; NULL: it has none yet */
 	struct check_findings ways, reasons;
@@ -92,14 +95,17 @@ int check_pid(pid_t pid, const struct check_options *options, struct check_resul
 void check_result_free(struct check_result *result);
 
 /*
- * The answer in one line without newline: "wget: not seen: uses GnuTLS
+ * The answer in one line without newline: "wget: cannot be traced: uses GnuTLS
  * (libgnutls.so.30)". Cut at `size` bytes, always terminated. Returns `text`.
  */
 char *check_summary(const struct check_result *result, char *text, size_t size);
 
+/* "can be traced", "cannot be traced" or "only its calls can be traced". */
+const char *check_verdict(const struct check_result *result);
+
 /*
- * The shim that belongs to this tool: beside the executable, else in
- * ../lib/tlstall of it. Returns `path` or NULL when there is none.
+ * The shim that belongs to this tool: beside the executable, else in tlstall/ of
+ * the library directory (LIBDIR in the Makefile). Returns `path` or NULL when there is none.
  */
 char *check_find_shim(char *path, size_t size);
 

@@ -275,10 +275,60 @@ static bool try_rpaths(const struct search *search, const struct library *owner)
 	return false;
 }
 
+/* ---- musl's loader ----------------------------------------------------------------- */
+
+static bool is_musl(const struct closure *closure)
+{
+	const char *loader = closure->list[0].object.interpreter;
+	const char *slash = loader ? strrchr(loader, '/') : NULL;
+
+	return slash && !strncmp(slash + 1, OBJECT_MUSL_LOADER, strlen(OBJECT_MUSL_LOADER));
+}
+
+/* Parts of libc by their names: whichever version of it is asked for, it is the loader itself. */
+static bool is_in_musl(const char *name)
+{
+	static const char *const parts[] = {"c.", "pthread.", "rt.", "m.", "dl.", "util.", "xnet."};
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		if (!strncmp(name, "lib", 3) && !strncmp(name + 3, parts[i], strlen(parts[i])))
+			return true;
+	}
+	return false;
+}
+
+/* A file next to the loader's directory, which few systems have, says where libraries are. */
+static bool try_musl_default(const struct search *search, const struct library *program)
+{
+	char path[64], list[PATH_LIMIT] = "";
+	int fd;
+
+	snprintf(path, sizeof(path), "/etc/ld-musl-%s.path", abi_of(search->wanted)->platform);
+	fd = root_open(&search->closure->root, path);
+	if (fd >= 0) {
+		if (read(fd, list, sizeof(list) - 1) > 0)
+			for (char *end = list; (end = strchr(end, '\n'));)
+				*end = ':';
+		close(fd);
+	}
+	return try_list(search, *list ? list : "/lib:/usr/local/lib:/usr/lib", program);
+}
+
+static bool search_as_musl(const struct search *search, const struct library *owner)
+{
+	return try_list(search, search->closure->library_path, owner) ||
+	       try_rpaths(search, owner) || try_list(search, owner->object.runpath, owner) ||
+	       try_musl_default(search, &search->closure->list[0]);
+}
+
+/* ---- all of it ----------------------------------------------------------------------- */
+
 static bool search_for(const struct search *search, const struct library *owner)
 {
 	if (strchr(search->name, '/'))
 		return try_file(search->closure, search->index, search->wanted, search->name);
+	if (is_musl(search->closure))
+		return search_as_musl(search, owner);
 	return try_rpaths(search, owner) ||
 	       try_list(search, search->closure->library_path, owner) ||
 	       try_list(search, owner->object.runpath, owner) ||
@@ -291,7 +341,8 @@ static void resolve_needs(struct closure *closure, size_t owner)
 		const char *name = closure->list[owner].object.needed[i];
 		struct search search = {.closure = closure, .index = closure->count, .name = name};
 
-		if (is_known(closure, name) || !new_entry(closure, name, (int)owner))
+		if (is_known(closure, name) || (is_musl(closure) && is_in_musl(name)) ||
+		    !new_entry(closure, name, (int)owner))
 			continue;
 		/* The list may have moved. */
 		search.wanted = &closure->list[owner].object;

@@ -14,7 +14,7 @@
 struct library {
 	char *name; /* as it was asked for */
 	char *path; /* file; NULL: not found */
-	bool same;  /* another entry is the same file: this one says nothing */
+	bool same;  /* another entry is the same file: ignore this one */
 	int parent; /* who needs it; -1: the program, or a plugin */
 	dev_t device;
 	ino_t inode;
@@ -44,7 +44,7 @@ void closure_free(struct closure *closure);
 /* Finds a library by name as a program's own need would be. Returns its path, to be freed, or NULL. */
 char *closure_find(struct closure *closure, const char *name);
 
-/* The name by which people know it: soname, else the end of its path. */
+/* Its usual name: soname, otherwise the last part of its path. */
 const char *library_name(const struct library *library);
 
 #endif

@@ -27,14 +27,6 @@ const char *check_reason_name(enum check_reason reason)
 	return (size_t)reason < sizeof(names) / sizeof(*names) ? names[reason] : "";
 }
 
-/* Names come from files: nothing of theirs is to move a terminal's cursor. */
-static void tame(char *text)
-{
-	for (; *text; text++)
-		if ((unsigned char)*text < ' ' || *text == 0x7f)
-			*text = '?';
-}
-
 static void add(struct check_findings *findings, int kind, const char *file, const char *format,
 		va_list arguments)
 {
@@ -43,7 +35,6 @@ static void add(struct check_findings *findings, int kind, const char *file, con
 
 	if (vasprintf(&text, format, arguments) < 0)
 		return;
-	tame(text);
 	for (size_t i = 0; i < findings->count; i++)
 		if (findings->list[i].kind == kind && !strcmp(findings->list[i].text, text))
 			goto drop;
@@ -95,8 +86,6 @@ int set_error(struct check_result *result, int error, const char *format, ...)
 	if (vasprintf(&result->error, format, arguments) < 0)
 		result->error = NULL;
 	va_end(arguments);
-	if (result->error)
-		tame(result->error);
 	return error;
 }
 
@@ -122,6 +111,13 @@ void check_result_free(struct check_result *result)
 	*result = (struct check_result){0};
 }
 
+const char *check_verdict(const struct check_result *result)
+{
+	return result->seen    ? "can be traced"
+	       : result->calls ? "only its calls can be traced"
+			       : "cannot be traced";
+}
+
 char *check_summary(const struct check_result *result, char *text, size_t size)
 {
 	const struct check_findings *why = result->seen ? &result->ways : &result->reasons;
@@ -130,7 +126,7 @@ char *check_summary(const struct check_result *result, char *text, size_t size)
 	if (result->error)
 		snprintf(text, size, "%s", result->error);
 	else
-		snprintf(text, size, "%s: %sseen%s%s", target, result->seen ? "" : "not ",
+		snprintf(text, size, "%s: %s%s%s", target, check_verdict(result),
 			 why->count ? ": " : "", why->count ? why->list[0].text : "");
 	return text;
 }

@@ -52,7 +52,7 @@ static bool look_at_plugin(struct inquiry *inquiry, const struct host *host, con
 		return false;
 	name = library_name(&closure->list[index]);
 	if (host->way == CHECK_WAY_DLSYM) {
-		add_way(inquiry->result, host->way, path, "%s's plugin %s looks libssl up by name",
+		add_way(inquiry->result, host->way, path, "%s's plugin %s looks up libssl by name",
 			host->name, name);
 		return true;
 	}
@@ -62,8 +62,8 @@ static bool look_at_plugin(struct inquiry *inquiry, const struct host *host, con
 		       false;
 	if (host->way == CHECK_WAY_DEEPBIND)
 		add_way(inquiry->result, host->way, path,
-			"%s loads %s with RTLD_DEEPBIND, where the shim patches its calls",
-			host->name, name);
+			"%s loads %s with RTLD_DEEPBIND; the shim patches its calls", host->name,
+			name);
 	return true;
 }
 

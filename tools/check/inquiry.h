@@ -18,18 +18,20 @@ struct inquiry {
 	struct object shim_object; /* or this tool's, where there is no shim */
 	uid_t uid, gid; /* who runs the program */
 	bool running;	/* a process, not a file */
-	bool blocked;	/* a reason was found that holds however the program does its TLS */
+	bool blocked;	/* a reason was found that applies however the program does TLS */
 	int fd;		/* the program's file */
 };
 
 /* target.c: finds the program's file through PATH and #!; opens it in inquiry->fd. */
 int find_program(struct inquiry *inquiry, const char *name);
 
-/* obstacles.c: what keeps the shim out whatever the program does; sets blocked. */
+/* obstacles.c: what keeps the shim out in any case; sets blocked. */
 void find_obstacles(struct inquiry *inquiry);
 
-/* users.c: who calls libssl in the closure from the entry `first` on; true when somebody is seen. */
+/* users.c: which objects of the closure, from the entry `first` on, call libssl; true if any do. */
 bool find_users(struct inquiry *inquiry, size_t first);
+/* Whether a libssl is an OpenSSL that the shim knows. */
+bool is_openssl_file(struct inquiry *inquiry, const char *path);
 /* TLS that is not a shared OpenSSL, by the names of libraries; true when there is some. */
 #define OTHER_DECIDES 1u /* it is the answer, not a note */
 #define OTHER_NEAR    2u /* only what the entry `first` itself needs */
@@ -41,6 +43,10 @@ bool find_plugins(struct inquiry *inquiry);
 
 /* inside.c: TLS that is linked in, or looked up by name; true when something was found. */
 bool find_inside(struct inquiry *inquiry);
+
+/* lacks.c: what the trace of a process that has the shim lacks. `socket` and `preload`: its variables. */
+void note_filter(struct check_result *result, long mode, const char *socket);
+void note_preloads(struct check_result *result, const struct root *root, const char *preload);
 
 /* check.c: all of the above for the program in inquiry->fd. */
 int examine(struct inquiry *inquiry);

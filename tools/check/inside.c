@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* TLS that is linked into the program or a library of its, or found by name at run time: by
  * strings. */
+#include <elf.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -8,6 +9,7 @@
 #include "check/findings.h"
 #include "check/inquiry.h"
 #include "check/textscan.h"
+#include "tlstall/inside.h"
 
 /* Bytes that are read in all: some tens of milliseconds. */
 #define PROGRAM_BYTES (192u << 20)
@@ -76,34 +78,84 @@ static void name_libssl(struct inquiry *inquiry)
 		inquiry->result->libssl = closure_find(&inquiry->closure, names[i]);
 }
 
-/* What the strings of one file say. */
-static bool judge(struct inquiry *inquiry, size_t index, const struct textscan *scan)
+/* ---- OpenSSL itself ---------------------------------------------------------------- */
+
+#define SHIM_NEEDS (OBJECT_BIT(SSL_connect) | OBJECT_BIT(SSL_stateless) | OBJECT_BIT(CRYPTO_get_ex_new_index))
+
+/* The functions that the shim will find, by the rules of tlstall/inside.h. */
+static uint32_t reached(const struct object *object, int fd)
 {
-	struct check_result *result = inquiry->result;
+	if (object->code < TLSTALL_INSIDE_CODE)
+		return 0;
+	if ((object->exports & SHIM_NEEDS) == SHIM_NEEDS)
+		return object->exports;
+	if (!(object->imports & OBJECT_BIT(secure_getenv)) || object->imports & OBJECT_LIBSSL_BITS)
+		return 0;
+	return object_names(fd);
+}
+
+static const char *why_not(const struct inquiry *inquiry, uint32_t functions)
+{
+	if (!(functions & OBJECT_BIT(SSL_connect)))
+		return "its functions have no names there (stripped), and cannot be reached";
+	if ((functions & SHIM_NEEDS) != SHIM_NEEDS)
+		return "it lacks functions by which its handshakes are followed: the linker left them out";
+	return inquiry->shim_object.machine != EM_X86_64
+		       ? "which is not reached on this architecture"
+		       : NULL;
+}
+
+static void judge_openssl(struct inquiry *inquiry, const struct library *library, const char *where,
+			  const char *version, int fd)
+{
+	uint32_t functions = reached(&library->object, fd);
+	const char *no = why_not(inquiry, functions);
+
+	if (!*version)
+		version = "OpenSSL";
+	if (no)
+		add_reason(inquiry->result, CHECK_REASON_STATIC_OPENSSL, library->path,
+			   "%s is linked statically into %s: %s", version, where, no);
+	else
+		add_way(inquiry->result, CHECK_WAY_INSIDE, library->path,
+			"%s is inside %s, and its functions have names there", version, where);
+}
+
+/* ---- what the strings of one file say ------------------------------------------------ */
+
+static void judge_lookup(struct inquiry *inquiry, size_t index, const char *where)
+{
 	const struct library *library = &inquiry->closure.list[index];
-	const char *tls = linked_tls(scan), *where = index ? library_name(library) : "it";
 	char path[PATH_MAX];
 
-	if (!tls && is_openssl(&library->object, scan)) {
-		add_reason(result, CHECK_REASON_STATIC_OPENSSL, library->path,
-			   "%s is linked statically into %s",
-			   *scan->openssl ? scan->openssl : "OpenSSL", where);
+	/* Looking for libssl moves the list. */
+	strncpy(path, library->path, sizeof(path) - 1);
+	path[sizeof(path) - 1] = 0;
+	add_way(inquiry->result, CHECK_WAY_DLSYM, path,
+		"%s%slooks up SSL_connect or similar by name (dlsym)", index ? where : "",
+		index ? ", which it needs, " : "");
+	name_libssl(inquiry);
+}
+
+static bool judge(struct inquiry *inquiry, size_t index, const struct textscan *scan, int fd)
+{
+	const struct library *library = &inquiry->closure.list[index];
+	const char *tls = linked_tls(scan), *where = index ? library_name(library) : "it";
+
+	/* node has the word BoringSSL, too */
+	if ((!tls || library->object.exports & OBJECT_BIT(SSL_stateless)) &&
+	    is_openssl(&library->object, scan)) {
+		judge_openssl(inquiry, library, where, scan->openssl, fd);
 		return true;
 	}
 	if (tls) {
-		add_reason(result, CHECK_REASON_OTHER_TLS, library->path, "%s is linked into %s",
-			   tls, where);
+		add_reason(inquiry->result, CHECK_REASON_OTHER_TLS, library->path,
+			   "%s is linked into %s", tls, where);
 		return true;
 	}
 	if (!(scan->found & NAMES) || !can_look_up(&inquiry->closure))
 		return false;
-	/* Looking for libssl moves the list. */
-	strncpy(path, library->path, sizeof(path) - 1);
-	path[sizeof(path) - 1] = 0;
-	add_way(result, CHECK_WAY_DLSYM, path,
-		"%s%slooks SSL_connect or its like up by name (dlsym)", index ? where : "",
-		index ? ", which it needs, " : "");
-	name_libssl(inquiry);
+	judge_lookup(inquiry, index, where);
 	return true;
 }
 
@@ -113,16 +165,18 @@ static bool look_inside(struct inquiry *inquiry, size_t index, uint64_t *budget)
 	struct textscan scan = {.bytes_left = *budget};
 	bool exports = library->object.exports & OBJECT_BIT(SSL_do_handshake);
 	int fd = index ? root_open(&inquiry->closure.root, library->path) : inquiry->fd;
+	bool found;
 
 	if (fd < 0)
 		return false;
 	/* Whoever exports OpenSSL need only say which. */
 	scan.enough = TEXT_BIT(LIBSSL_SOURCE) | (exports ? TEXT_BIT(OPENSSL_VERSION) : 0);
 	textscan_file(fd, &library->object, &scan);
+	*budget = scan.bytes_left;
+	found = judge(inquiry, index, &scan, fd);
 	if (index)
 		close(fd);
-	*budget = scan.bytes_left;
-	return judge(inquiry, index, &scan);
+	return found;
 }
 
 bool find_inside(struct inquiry *inquiry)
@@ -133,7 +187,7 @@ bool find_inside(struct inquiry *inquiry)
 
 	if (!found && inquiry->closure.list[0].object.go) {
 		add_reason(inquiry->result, CHECK_REASON_OTHER_TLS, inquiry->result->program,
-			   "is a Go program: its TLS, if it has any, is Go's own crypto/tls");
+			   "is a Go program: its TLS, if any, is Go's own crypto/tls");
 		return true;
 	}
 	budget = LIBRARIES_BYTES;

@@ -40,7 +40,7 @@ const char *object_symbol_name(enum object_symbol symbol)
 {
 	static const char *const names[] = {
 #define OBJECT_NAME(name) #name,
-		OBJECT_FUNCTIONS(OBJECT_NAME) OBJECT_LOADERS(OBJECT_NAME)
+		OBJECT_FUNCTIONS(OBJECT_NAME) OBJECT_LOADERS(OBJECT_NAME) OBJECT_MARKS(OBJECT_NAME)
 #undef OBJECT_NAME
 	};
 	return symbol < OBJECT_SYMBOL_COUNT ? names[symbol] : "";
@@ -124,6 +124,13 @@ static void read_notes(struct reading *r, const GElf_Phdr *p)
 	while (data && (at = gelf_getnote(data, at, &note, &name, &description)) > 0)
 		if (note.n_namesz == 4 && !memcmp((char *)data->d_buf + name, "Go", 3))
 			r->object->go = true;
+}
+
+static void note_code(struct reading *r, const GElf_Phdr *p)
+{
+	if (p->p_type == PT_LOAD && (p->p_flags & (PF_R | PF_W | PF_X)) == (PF_R | PF_X) &&
+	    p->p_memsz > r->object->code)
+		r->object->code = p->p_memsz;
 }
 
 /* Constants are where nothing may be written; code only where there is no better place. */
@@ -307,26 +314,28 @@ static uint64_t count_symbols(struct reading *r, uint64_t entry)
 	return count < SYMBOLS_MAX ? count : SYMBOLS_MAX;
 }
 
+uint32_t object_symbol_bit(const char *name)
+{
+	for (int i = 0; i < OBJECT_SYMBOL_COUNT; i++)
+		if (!strcmp(name, object_symbol_name(i)))
+			return 1u << i;
+	return 0;
+}
+
 static void note_symbol(struct reading *r, const GElf_Sym *symbol)
 {
 	const char *name;
+	uint32_t bit;
 
 	/* The first letter decides for nearly all. */
-	if (symbol->st_name >= r->strtab_size ||
-	    (r->strings[symbol->st_name] != 'S' && r->strings[symbol->st_name] != 'd'))
+	if (symbol->st_name >= r->strtab_size || !strchr("SdCs", r->strings[symbol->st_name]))
 		return;
 	name = string_at(r, symbol->st_name);
-	if (!name)
-		return;
-	for (int i = 0; i < OBJECT_SYMBOL_COUNT; i++) {
-		if (strcmp(name, object_symbol_name(i)))
-			continue;
-		if (symbol->st_shndx == SHN_UNDEF)
-			r->object->imports |= 1u << i;
-		else
-			r->object->exports |= 1u << i;
-		return;
-	}
+	bit = name ? object_symbol_bit(name) : 0;
+	if (symbol->st_shndx == SHN_UNDEF)
+		r->object->imports |= bit;
+	else
+		r->object->exports |= bit;
 }
 
 static void read_symbols(struct reading *r)
@@ -352,6 +361,7 @@ static int read_segments(struct reading *r)
 	for (size_t i = 0; i < r->phdr_count && ret == 0; i++) {
 		const GElf_Phdr *p = &r->phdrs[i];
 
+		note_code(r, p);
 		if (p->p_type == PT_INTERP)
 			ret = read_interpreter(r, p);
 		else if (p->p_type == PT_NOTE && notes++ < NOTE_SEGMENTS_MAX)

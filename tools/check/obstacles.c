@@ -60,7 +60,7 @@ static void look_at_machine(struct inquiry *inquiry, const struct object *progra
 	if (!shim->class || (program->class == shim->class && program->machine == shim->machine &&
 			     program->data == shim->data))
 		return;
-	block(inquiry, CHECK_REASON_ARCHITECTURE, "is for %s, the shim for %s",
+	block(inquiry, CHECK_REASON_ARCHITECTURE, "is built for %s, the shim for %s",
 	      machine_name(program, one), machine_name(shim, other));
 }
 
@@ -74,16 +74,16 @@ static void look_at_loader(struct inquiry *inquiry, const struct object *program
 		return;
 	}
 	name = strrchr(loader, '/') ? strrchr(loader, '/') + 1 : loader;
-	if (!strncmp(name, "ld-musl", 7))
-		block(inquiry, CHECK_REASON_MUSL, "runs on musl (%s); the shim is for glibc",
-		      loader);
+	if (!strncmp(name, OBJECT_MUSL_LOADER, strlen(OBJECT_MUSL_LOADER)))
+		add_note(inquiry->result, inquiry->result->program,
+			 "runs on musl (%s): a stack may end where musl's own code begins", loader);
 	else if (strncmp(name, "ld-linux", 8) && strncmp(name, "ld64.so", 7) &&
 		 strncmp(name, "ld.so", 5) && strncmp(name, "ld-2.", 5))
-		block(inquiry, CHECK_REASON_OTHER_LIBC, "is loaded by %s; the shim is for glibc",
+		block(inquiry, CHECK_REASON_OTHER_LIBC, "is loaded by %s; the shim is for glibc and musl",
 		      loader);
 }
 
-/* Set-id bits count where the id really changes, and where the mount honours them. */
+/* Set-id bits count where the id really changes, and where the mount honors them. */
 static void look_at_privileges(struct inquiry *inquiry)
 {
 	struct check_result *result = inquiry->result;
@@ -104,16 +104,16 @@ static void look_at_privileges(struct inquiry *inquiry)
 				    : "setgid");
 	else if (user || group)
 		add_note(result, result->program,
-			 "is setuid or setgid: run by other users it would not be seen");
+			 "is setuid or setgid: cannot be traced when other users run it");
 	if (fgetxattr(inquiry->fd, "security.capability", NULL, 0) <= 0)
 		return;
 	if (inquiry->uid)
 		block(inquiry, CHECK_REASON_SECURE,
 		      "has file capabilities: the loader ignores LD_PRELOAD for such programs");
 	else
-		add_note(
-			result, result->program,
-			"has file capabilities: run by users other than root it would not be seen");
+		add_note(result, result->program,
+			 "has file capabilities: cannot be traced when a user other than root runs "
+			 "it");
 }
 
 static void look_at_shim(struct inquiry *inquiry)
@@ -147,8 +147,8 @@ static void look_at_strippers(struct inquiry *inquiry)
 
 		if (length >= end && !strcmp(program + length - end, strippers[i].end))
 			block(inquiry, CHECK_REASON_STRIPPED,
-			      "starts its helpers, which do the TLS, without LD_PRELOAD: "
-			      "list LD_PRELOAD and TLSTALL_DIR under %s",
+			      "starts the helpers that do its TLS without LD_PRELOAD: "
+			      "add LD_PRELOAD and TLSTALL_DIR to %s",
 			      strippers[i].advice);
 	}
 }

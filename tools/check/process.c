@@ -13,10 +13,14 @@
 #include "check/findings.h"
 #include "check/inquiry.h"
 #include "tlstall/environment.h"
+#include "trace/directory.h"
+#include "trace/host.h"
 
 #define SHIM_NAME "libtlstall.so"
 #define FILE_MAX (16u << 20) /* bytes of one file of /proc */
 #define ANCESTORS 16
+
+#define SHARED_MAPPINGS 64
 
 struct process {
 	struct inquiry *inquiry;
@@ -24,6 +28,8 @@ struct process {
 	bool shim, secure;
 	char *environment; /* NULL: not readable */
 	size_t environment_size;
+	uint64_t shared[SHARED_MAPPINGS]; /* inodes of mappings that are shared */
+	unsigned shared_count;
 };
 
 /* All of /proc/PID/NAME with a final 0, to be freed; NULL with errno set. */
@@ -91,10 +97,21 @@ static void note_mapping(struct process *process, const char *path)
 		return;
 	if (!strcmp(path, process->inquiry->shim) || !strcmp(name, SHIM_NAME))
 		process->shim = true;
-	else if (ends_with(name, TLSTALL_TRACE_SUFFIX) && !result->trace)
-		result->trace = strdup(path);
-	else if (!strncmp(name, "libssl.so", 9) && !result->libssl)
+	/* packages that bring their own put a hash into its name: libssl-81ffa89e.so.1.1 */
+	else if ((!strncmp(name, "libssl.so", 9) || !strncmp(name, "libssl-", 7)) && !result->libssl)
 		result->libssl = strdup(path);
+}
+
+/* A trace is made without a name, and the kernel goes on to show it so: it is known by its inode.
+ */
+static void note_shared(struct process *process, const char *line)
+{
+	unsigned long long inode;
+	char shared;
+
+	if (process->shared_count < SHARED_MAPPINGS &&
+	    sscanf(line, "%*s %*3c%c %*s %*s %llu", &shared, &inode) == 2 && shared == 's')
+		process->shared[process->shared_count++] = inode;
 }
 
 static int read_maps(struct process *process)
@@ -107,6 +124,7 @@ static int read_maps(struct process *process)
 	for (char *line = maps; line && *line; line = next) {
 		next = strchr(line, '\n');
 		next = next ? next + 1 : NULL;
+		note_shared(process, line);
 		note_mapping(process, mapped_path(line));
 	}
 	free(maps);
@@ -247,7 +265,7 @@ static void explain_environment(const struct process *process)
 			   "LD_PRELOAD names the shim, but the loader did not load it");
 	else if (ancestor)
 		add_reason(result, CHECK_REASON_STRIPPED, NULL,
-			   "its ancestor %d has the shim, but LD_PRELOAD was taken out of its "
+			   "its ancestor %d has the shim, but LD_PRELOAD was removed from its "
 			   "environment",
 			   ancestor);
 	else
@@ -291,7 +309,8 @@ static int open_executable(struct process *process)
 	target[length] = 0;
 	if (ends_with(target, " (deleted)")) {
 		target[length - (ssize_t)strlen(" (deleted)")] = 0;
-		add_note(result, target, "its program was replaced or removed since it started");
+		add_note(result, target,
+			 "its program file was replaced or removed after it started");
 	}
 	result->program = strdup(target);
 	process->inquiry->fd = open(link, O_RDONLY | O_CLOEXEC);
@@ -306,14 +325,92 @@ static int not_accessible(struct process *process, int error)
 
 	snprintf(path, sizeof(path), "/proc/%d", process->pid);
 	if (error == -EACCES || error == -EPERM)
-		return set_error(result, error,
-				 "may not look at process %d (ask as its user or root)",
-				 process->pid);
+		return set_error(
+			result, error,
+			"no permission to inspect process %d (run this as its user or as root)",
+			process->pid);
 	if (stat(path, &status) == 0)
 		return set_error(result, -ESRCH,
-				 "process %d has no program: it has ended, or is the kernel's",
+				 "process %d has no program: it has ended or is a kernel thread",
 				 process->pid);
 	return set_error(result, -ESRCH, "no process %d", process->pid);
+}
+
+/* Where that process would leave its files, seen from here. */
+static bool place_of(const struct process *process, unsigned place, char path[PATH_MAX])
+{
+	const char *directory = variable(process, place ? "XDG_RUNTIME_DIR" : "TLSTALL_DIR");
+	char fallback[64];
+
+	if (place == 2) {
+		snprintf(fallback, sizeof(fallback), "/tmp/tlstall-%ld",
+			 status_field(process->pid, "Uid: %*d %ld"));
+		directory = fallback;
+	}
+	if (!directory || directory[0] != '/')
+		return false;
+	snprintf(path, PATH_MAX, "%s%s%s",
+		 process->inquiry->closure.root.fd < 0 ? "" : process->inquiry->closure.root.path,
+		 directory, place == 1 ? "/tlstall" : "");
+	return true;
+}
+#define PLACES 3
+
+static bool is_mapped(const struct process *process, const char *path)
+{
+	struct stat status;
+
+	if (stat(path, &status))
+		return false;
+	for (unsigned i = 0; i < process->shared_count; i++)
+		if (process->shared[i] == status.st_ino)
+			return true;
+	return false;
+}
+
+static void find_trace_in(const struct process *process, const char *directory)
+{
+	struct check_result *result = process->inquiry->result;
+	struct trace_list list = {0};
+
+	if (result->trace)
+		return;
+	trace_list_add(&list, directory);
+	for (unsigned i = 0; i < list.count && !result->trace; i++)
+		if (!list.entries[i].failed && is_mapped(process, list.entries[i].path))
+			result->trace = strdup(list.entries[i].path);
+	trace_list_free(&list);
+}
+
+/* Some programs overwrite their environment: then where this user's traces are. */
+static void find_trace(const struct process *process)
+{
+	char path[PATH_MAX], **places = trace_search_path();
+
+	for (unsigned place = 0; place < PLACES; place++)
+		if (place_of(process, place, path))
+			find_trace_in(process, path);
+	for (char **place = places; place && *place; place++)
+		find_trace_in(process, *place);
+	trace_search_path_free(places);
+}
+
+/* Why it has no trace, by the note that it left. */
+static bool explain_note(const struct process *process)
+{
+	char path[PATH_MAX], reason[32];
+
+	for (unsigned place = 0; place < PLACES; place++) {
+		if (!place_of(process, place, path) ||
+		    !trace_note_of(path, host_own_id(process->pid), process->pid, reason,
+				   sizeof(reason)))
+			continue;
+		add_reason(process->inquiry->result, CHECK_REASON_UNTRACED, NULL,
+			   "has the shim but runs untraced: %s (%s)", trace_note_words(reason),
+			   reason);
+		return true;
+	}
+	return false;
 }
 
 static void conclude(struct process *process)
@@ -322,6 +419,14 @@ static void conclude(struct process *process)
 
 	if (!process->shim) {
 		explain_absence(process);
+		result->seen = result->calls = false;
+		return;
+	}
+	note_filter(result, status_field(process->pid, "Seccomp: %ld"),
+		    variable(process, "TLSTALL_SOCKET"));
+	note_preloads(result, &process->inquiry->closure.root, variable(process, "LD_PRELOAD"));
+	find_trace(process);
+	if (!result->trace && explain_note(process)) {
 		result->seen = false;
 		return;
 	}
@@ -350,7 +455,7 @@ static int look_at(struct process *process)
 	open_root(process);
 	process->environment = read_proc(process->pid, "environ", &process->environment_size);
 	inquiry->closure.library_path = variable(process, "LD_LIBRARY_PATH");
-	if (result->libssl)
+	if (result->libssl && is_openssl_file(inquiry, result->libssl))
 		add_way(result, CHECK_WAY_LOADED, result->libssl, "has %s loaded",
 			base_name(result->libssl));
 	ret = examine(inquiry);

@@ -47,7 +47,8 @@ static int open_error(struct inquiry *inquiry, const char *path, int error)
 	case EACCES:
 	case EPERM:
 		return set_error(inquiry->result, error,
-				 "may not read %s (ask as its owner or root)", path);
+				 "no permission to read %s (run this as its owner or as root)",
+				 path);
 	}
 	return set_error(inquiry->result, error, "%s: %s", path, strerror(-error));
 }
@@ -103,7 +104,7 @@ static int open_program(struct inquiry *inquiry, const char *name, const char *s
 	char found[PATH_MAX], *real;
 
 	if (!*name)
-		return set_error(inquiry->result, -ENOENT, "no program is named");
+		return set_error(inquiry->result, -ENOENT, "no program given");
 	if (!find_in_path(name, inquiry->path, found)) {
 		if (script)
 			return set_error(inquiry->result, -ENOENT,
@@ -132,14 +133,14 @@ int find_program(struct inquiry *inquiry, const char *name)
 		snprintf(script, sizeof(script), "%s", inquiry->result->program);
 		if (depth == SCRIPTS_MAX)
 			return set_error(inquiry->result, -ELOOP,
-					 "%s: its #! interpreters are scripts without end", name);
+					 "%s: too many nested #! interpreters", name);
 		close(inquiry->fd);
 		inquiry->fd = -1;
 		ret = open_program(inquiry, interpreter, script);
 		if (ret == 0)
 			add_note(inquiry->result, script,
-				 "is a script that %s runs; what it starts is traced too: check "
-				 "that as well",
+				 "is a script that %s runs; programs it starts are traced too: "
+				 "check them as well",
 				 inquiry->result->program);
 	}
 	return ret;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the constant strings of a program tell of the TLS that is linked into
- * it, or looked up by it at run time. One quick pass over many megabytes.
+ * What the constant strings of a program show about the TLS that is linked into it, or that it
+ * looks up at run time. One fast pass over many megabytes.
  */
 #ifndef TOOLS_CHECK_TEXTSCAN_H
 #define TOOLS_CHECK_TEXTSCAN_H

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "check/findings.h"
 #include "check/inquiry.h"
@@ -13,6 +14,8 @@ enum provider {
 	PROVIDER_OPENSSL,
 	PROVIDER_OLD, /* OpenSSL before 1.1 */
 	PROVIDER_LIBRESSL,
+	PROVIDER_BORINGSSL,
+	PROVIDER_AWS_LC,
 	PROVIDER_GNUTLS, /* its imitation of OpenSSL */
 	PROVIDER_INSIDE, /* the program, or a library that is no libssl */
 };
@@ -20,6 +23,27 @@ enum provider {
 static bool starts(const char *text, const char *with)
 {
 	return !strncmp(text, with, strlen(with));
+}
+
+/* By functions that no other make has, then by name. */
+static enum provider classify_libssl(const struct library *library, const char *name)
+{
+	static const struct {
+		uint32_t mark;
+		enum provider provider;
+	} marks[] = {
+		{OBJECT_BIT(SSL_to_bytes), PROVIDER_AWS_LC},
+		{OBJECT_BIT(SSL_CTX_set_grease_enabled), PROVIDER_BORINGSSL},
+		{OBJECT_BIT(SSL_CTX_load_verify_mem), PROVIDER_LIBRESSL},
+	};
+
+	for (size_t i = 0; i < sizeof(marks) / sizeof(*marks); i++)
+		if (library->object.exports & marks[i].mark)
+			return marks[i].provider;
+	if (starts(name, "libssl.so.1.0") || starts(name, "libssl.so.0"))
+		return PROVIDER_OLD;
+	return starts(name, "libssl.so.") && strtol(name + 10, NULL, 10) >= 10 ? PROVIDER_LIBRESSL
+									       : PROVIDER_OPENSSL;
 }
 
 static enum provider classify(const struct library *library)
@@ -30,10 +54,21 @@ static enum provider classify(const struct library *library)
 		return PROVIDER_GNUTLS;
 	if (!starts(name, "libssl.so") && !starts(name, "libssl-"))
 		return PROVIDER_INSIDE;
-	if (starts(name, "libssl.so.1.0") || starts(name, "libssl.so.0"))
-		return PROVIDER_OLD;
-	return starts(name, "libssl.so.") && strtol(name + 10, NULL, 10) >= 10 ? PROVIDER_LIBRESSL
-									       : PROVIDER_OPENSSL;
+	return classify_libssl(library, name);
+}
+
+bool is_openssl_file(struct inquiry *inquiry, const char *path)
+{
+	struct library library = {.path = (char *)path};
+	int fd = root_open(&inquiry->closure.root, path);
+	/* what cannot be read is believed by its name */
+	bool is = fd < 0 || object_read(fd, &library.object) ||
+		  classify_libssl(&library, library_name(&library)) == PROVIDER_OPENSSL;
+
+	if (fd >= 0)
+		close(fd);
+	object_free(&library.object);
+	return is;
 }
 
 static bool provides(const struct library *library)
@@ -85,28 +120,25 @@ static const char *function_names(uint32_t imports, char text[static 128])
 	return text;
 }
 
+/* The shim passes their calls on and records these: of their objects it knows nothing. */
 static void explain_provider(struct inquiry *inquiry, const struct library *user,
 			     const struct library *provider)
 {
-	struct check_result *result = inquiry->result;
-	const char *who = library_name(user), *name = library_name(provider);
+	static const char *const makes[] = {
+		[PROVIDER_OLD] = "an OpenSSL older than 1.1",
+		[PROVIDER_LIBRESSL] = "LibreSSL",
+		[PROVIDER_BORINGSSL] = "BoringSSL",
+		[PROVIDER_AWS_LC] = "AWS-LC",
+		[PROVIDER_GNUTLS] = "GnuTLS through its OpenSSL wrapper",
+		[PROVIDER_INSIDE] = NULL, /* inside.c */
+	};
+	const char *make = makes[classify(provider)];
 
-	switch (classify(provider)) {
-	case PROVIDER_OLD:
-		add_reason(result, CHECK_REASON_OTHER_TLS, provider->path,
-			   "%s calls %s, an OpenSSL older than 1.1", who, name);
-		break;
-	case PROVIDER_LIBRESSL:
-		add_reason(result, CHECK_REASON_OTHER_TLS, provider->path, "%s uses LibreSSL (%s)",
-			   who, name);
-		break;
-	case PROVIDER_GNUTLS:
-		add_reason(result, CHECK_REASON_OTHER_TLS, provider->path,
-			   "%s uses GnuTLS in OpenSSL's clothes (%s)", who, name);
-		break;
-	default:
-		break; /* inside.c */
-	}
+	if (!make)
+		return;
+	add_reason(inquiry->result, CHECK_REASON_OTHER_TLS, provider->path, "%s uses %s (%s)",
+		   library_name(user), make, library_name(provider));
+	inquiry->result->calls = true;
 }
 
 static void name_libssl(struct check_result *result, const struct library *provider)
@@ -134,7 +166,7 @@ static void add_user(struct inquiry *inquiry, size_t index, const struct library
 	name_libssl(inquiry->result, provider);
 	if (head)
 		add_way(inquiry->result, CHECK_WAY_PLUGIN, closure->list[head].path,
-			"its plugin %s, when it loads it, calls %s of %s%s%s",
+			"its plugin %s, when loaded, calls %s of %s%s%s",
 			library_name(&closure->list[head]), functions, library_name(provider),
 			index == head ? "" : " through ", index == head ? "" : library_name(user));
 	else if (!index)
@@ -221,8 +253,8 @@ bool find_other_tls(struct inquiry *inquiry, size_t first, unsigned how)
 				   "uses %s (%s%s)", tls, library_name(library), by);
 		else
 			add_note(inquiry->result, library->path,
-				 "has %s too, which is not seen (%s%s)", tls, library_name(library),
-				 by);
+				 "also has %s, which cannot be traced (%s%s)", tls,
+				 library_name(library), by);
 	}
 	return found;
 }

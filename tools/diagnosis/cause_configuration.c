@@ -3,253 +3,224 @@
 #include <string.h>
 
 #include "judge.h"
+#include "diagnosis/reasons.h"
+#include "words/words.h"
+
+#define ALERT_HANDSHAKE_FAILURE 40
+#define ALERT_INTERNAL_ERROR 80
+
+#define SSL3 0x0300
+#define TLS1_2 0x0303
+#define TLS1_3 0x0304
+
+static void say_refusal(const struct facts *f, struct verdict *v)
+{
+	if (f->reason && *f->reason)
+		say(v, "OpenSSL's reason: \"%s\", after %s", f->reason, span(f->age_ns).s);
+	say(v, "%s had been read and %s written", size(f->bytes_in).s, size(f->bytes_out).s);
+	say_alerts(f, v);
+	say_neighbors(f, v);
+}
+
+void tell_refusal(const struct facts *f, const struct refusal *r, struct verdict *v)
+{
+	v->cost_ns = f->age_ns;
+	v->confidence = r->meaning.weight == SAYS ? CONFIDENCE_HIGH : CONFIDENCE_MEDIUM;
+	if (r->meaning.advice)
+		v->advice = r->meaning.advice;
+	say_refusal(f, v);
+}
+
+static bool judge_refusal(const struct facts *f, struct verdict *v)
+{
+	struct refusal r = refusal_of(f);
+
+	if (r.meaning.cause != v->cause)
+		return false;
+	tell_refusal(f, &r, v);
+	return true;
+}
+
+bool judge_ALPN_MISMATCH(const struct facts *f, struct verdict *v)
+{
+	return judge_refusal(f, v);
+}
+
+bool judge_LEGACY_RENEGOTIATION(const struct facts *f, struct verdict *v)
+{
+	return judge_refusal(f, v);
+}
+
+bool judge_PSK_MISMATCH(const struct facts *f, struct verdict *v)
+{
+	return judge_refusal(f, v);
+}
 
 /*
- * OpenSSL's reasons, by a part of their text: it has changed less between 1.1.1
- * and 4.0 than the numbers of its libraries. The first that fits counts. What
- * the peer's alert says is in the table below; here a reason that names an
- * alert is of no use.
+ * Below TLS 1.2 signatures are made with MD5 and SHA-1, which OpenSSL 3 takes at security level 0
+ * only: whoever refuses them tells of the signature, and the other side of an internal error.
  */
-static const struct {
-	const char *part;
-	enum cause cause;
-} reasons[] = {
-	{"no application protocol", CAUSE_ALPN_MISMATCH},
-	{"unsupported protocol", CAUSE_PROTOCOL_MISMATCH},
-	{"no protocols available", CAUSE_PROTOCOL_MISMATCH},
-	{"wrong ssl version", CAUSE_PROTOCOL_MISMATCH},
-	{"unknown ssl version", CAUSE_PROTOCOL_MISMATCH},
-	{"unsupported ssl version", CAUSE_PROTOCOL_MISMATCH},
-	{"version too low", CAUSE_PROTOCOL_MISMATCH},
-	{"version too high", CAUSE_PROTOCOL_MISMATCH},
-	{"inappropriate fallback", CAUSE_PROTOCOL_MISMATCH},
-	{"unsafe legacy renegotiation disabled", CAUSE_PROTOCOL_MISMATCH},
-	{"no shared cipher", CAUSE_CIPHER_MISMATCH},
-	{"no ciphers", CAUSE_CIPHER_MISMATCH},
-	{"no suitable", CAUSE_CIPHER_MISMATCH},
-	{"no shared", CAUSE_CIPHER_MISMATCH},
-	{"wrong cipher", CAUSE_CIPHER_MISMATCH},
-	{"unknown cipher", CAUSE_CIPHER_MISMATCH},
-	{"cipher or hash unavailable", CAUSE_CIPHER_MISMATCH},
-	{"dh key too small", CAUSE_CIPHER_MISMATCH},
-	{"wrong curve", CAUSE_CIPHER_MISMATCH},
-	{"unsupported elliptic curve", CAUSE_CIPHER_MISMATCH},
-	{"wrong signature type", CAUSE_CIPHER_MISMATCH},
-	{"bad key share", CAUSE_CIPHER_MISMATCH},
-	{"certificate", CAUSE_CERTIFICATE},
-	{"ee key too small", CAUSE_CERTIFICATE},
-	{"ca key too small", CAUSE_CERTIFICATE},
-	{"ca md too weak", CAUSE_CERTIFICATE},
-	{"wrong version number", CAUSE_PLAINTEXT_PEER},
-	{"http request", CAUSE_PLAINTEXT_PEER},
-	{"https proxy request", CAUSE_PLAINTEXT_PEER},
-	{"packet length too long", CAUSE_PLAINTEXT_PEER},
-	{"connection type not set", CAUSE_WRONG_ROLE},
-	{"called a function you should not call", CAUSE_WRONG_ROLE},
-};
-
-/* Alerts by number; a cause of UNKNOWN: it may mean many things. */
-static const struct {
-	uint8_t description;
-	const char *word;
-	enum cause cause;
-} alerts[] = {
-	{0, "close notify", CAUSE_UNKNOWN},
-	{10, "unexpected message", CAUSE_UNKNOWN},
-	{20, "bad record MAC", CAUSE_UNKNOWN},
-	{22, "record overflow", CAUSE_UNKNOWN},
-	{40, "handshake failure", CAUSE_CIPHER_MISMATCH},
-	{41, "no certificate", CAUSE_CERTIFICATE},
-	{42, "bad certificate", CAUSE_CERTIFICATE},
-	{43, "unsupported certificate", CAUSE_CERTIFICATE},
-	{44, "certificate revoked", CAUSE_CERTIFICATE},
-	{45, "certificate expired", CAUSE_CERTIFICATE},
-	{46, "certificate unknown", CAUSE_CERTIFICATE},
-	{47, "illegal parameter", CAUSE_UNKNOWN},
-	{48, "unknown CA", CAUSE_CERTIFICATE},
-	{49, "access denied", CAUSE_CERTIFICATE},
-	{50, "decode error", CAUSE_UNKNOWN},
-	{51, "decrypt error", CAUSE_UNKNOWN},
-	{70, "protocol version", CAUSE_PROTOCOL_MISMATCH},
-	{71, "insufficient security", CAUSE_CIPHER_MISMATCH},
-	{80, "internal error", CAUSE_UNKNOWN},
-	{86, "inappropriate fallback", CAUSE_PROTOCOL_MISMATCH},
-	{90, "user cancelled", CAUSE_UNKNOWN},
-	{100, "no renegotiation", CAUSE_RENEGOTIATION_STALL},
-	{109, "missing extension", CAUSE_UNKNOWN},
-	{110, "unsupported extension", CAUSE_UNKNOWN},
-	{112, "unrecognised name", CAUSE_CERTIFICATE},
-	{113, "bad certificate status response", CAUSE_CERTIFICATE},
-	{115, "unknown PSK identity", CAUSE_UNKNOWN},
-	{116, "certificate required", CAUSE_CERTIFICATE},
-	{120, "no application protocol", CAUSE_ALPN_MISMATCH},
-};
-
-const char *alert_word(uint8_t description)
+static bool is_too_old(const struct facts *f, const struct refusal *r)
 {
-	for (size_t i = 0; i < sizeof(alerts) / sizeof(alerts[0]); i++) {
-		if (alerts[i].description == description)
-			return alerts[i].word;
-	}
-	return "unknown to us";
-}
+	bool old = f->version >= SSL3 && f->version < TLS1_2;
 
-/* The last fatal alert, NULL: none. */
-static const struct tlstall_alert *fatal_alert(const struct tlstall_handshake *h)
-{
-	for (unsigned i = h->alert_count; i-- > 0;) {
-		if (i < sizeof(h->alerts) / sizeof(h->alerts[0]) && h->alerts[i].level == 2)
-			return &h->alerts[i];
-	}
-	return NULL;
-}
-
-static enum cause of_alert(const struct tlstall_alert *alert)
-{
-	for (size_t i = 0; alert && i < sizeof(alerts) / sizeof(alerts[0]); i++) {
-		if (alerts[i].description == alert->description)
-			return alerts[i].cause;
-	}
-	return CAUSE_UNKNOWN;
-}
-
-static enum cause of_reason(const char *reason)
-{
-	if (!reason || strstr(reason, " alert "))
-		return CAUSE_UNKNOWN;
-	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
-		if (strstr(reason, reasons[i].part))
-			return reasons[i].cause;
-	}
-	return CAUSE_UNKNOWN;
-}
-
-/* A TLS 1.3 client learns that its certificate was refused in its first read. */
-static bool refused_later(const struct sight *s)
-{
-	return s->ok && (s->h->flags & TLSTALL_HS_FIRST_READ) &&
-	       s->h->first_read_error == ERROR_SSL;
-}
-
-/* Our own reason says more than the alert that we sent; of the peer's we have the alert only. */
-static enum cause refusal(const struct sight *s)
-{
-	const struct tlstall_alert *alert = fatal_alert(s->h);
-	enum cause cause;
-
-	if (!s->failed && !refused_later(s))
-		return CAUSE_UNKNOWN;
-	if (alert && alert->by_peer)
-		return of_alert(alert);
-	cause = of_reason(s->f->reason);
-	return cause != CAUSE_UNKNOWN ? cause : of_alert(alert);
-}
-
-static void say_refusal(const struct sight *s, struct verdict *v)
-{
-	const char *state = s->f->failed_state;
-
-	if (s->f->reason && *s->f->reason)
-		say(v, "OpenSSL's reason: \"%s\", after %s", s->f->reason, span(s->f->age_ns).s);
-	if (state && *state)
-		say(v, "failed in state \"%s\", with %s read and %s written", state,
-		    size(s->h->bytes_in).s, size(s->h->bytes_out).s);
-	say_alerts(s, v);
-	say_neighbours(s, v);
-}
-
-static bool judge_refusal(const struct sight *s, struct verdict *v)
-{
-	if (refusal(s) != v->cause)
+	if (!old || !f->failed)
 		return false;
-	v->cost_ns = s->f->age_ns;
-	v->confidence = CONFIDENCE_HIGH;
-	say_refusal(s, v);
+	if (r->by_peer)
+		return r->alert && (r->alert->description == ALERT_HANDSHAKE_FAILURE ||
+				    r->alert->description == ALERT_INTERNAL_ERROR);
+	return r->meaning.cause == CAUSE_CIPHER_MISMATCH && f->reason && strstr(f->reason, "sig");
+}
+
+/*
+ * The peer is told of the highest version. Who has TLS 1.2 or 1.3 does not refuse a client that
+ * goes up to 1.3, unless that has 1.3 alone; but whoever finds other bytes before the ClientHello
+ * says the same.
+ */
+static bool is_no_matter_of_ours(const struct facts *f, const struct refusal *r)
+{
+	return r->by_peer && f->role == TLSTALL_ROLE_CLIENT && f->version == TLS1_3 && !f->ok;
+}
+
+static void doubt_the_version(const struct facts *f, struct verdict *v)
+{
+	char buffer[WORD_SIZE];
+
+	v->confidence = CONFIDENCE_MEDIUM;
+	say(v,
+	    "we offered %s: unless we offer only that, the peer found something else before our "
+	    "ClientHello; a device on the path may send a PROXY header",
+	    word_version(f->version, buffer));
+	doubt(v, CAUSE_PROXY_HEADER);
+}
+
+bool judge_PROTOCOL_MISMATCH(const struct facts *f, struct verdict *v)
+{
+	struct refusal r = refusal_of(f);
+	char buffer[WORD_SIZE];
+
+	if (!is_too_old(f, &r)) {
+		if (!judge_refusal(f, v))
+			return false;
+		if (is_no_matter_of_ours(f, &r))
+			doubt_the_version(f, v);
+		return true;
+	}
+	tell_refusal(f, &r, v);
+	say(v, "the version is %s: its signatures are not allowed at security level 1 and above",
+	    word_version(f->version, buffer));
+	v->confidence = r.by_peer ? CONFIDENCE_LOW : CONFIDENCE_MEDIUM;
+	v->advice = meaning_of_reason("unsupported protocol").advice;
+	doubt(v, CAUSE_CIPHER_MISMATCH);
 	return true;
 }
 
-bool judge_CERTIFICATE(const struct sight *s, struct verdict *v)
+/* It may mean anything that the peer found missing, and often it is the server's name. */
+static bool is_bare_failure(const struct refusal *r)
 {
-	const struct tlstall_alert *alert = fatal_alert(s->h);
+	return r->by_peer && r->alert && r->alert->description == ALERT_HANDSHAKE_FAILURE;
+}
 
-	if (!judge_refusal(s, v))
+bool judge_CIPHER_MISMATCH(const struct facts *f, struct verdict *v)
+{
+	struct refusal r = refusal_of(f);
+
+	if (!judge_refusal(f, v))
 		return false;
-	if (s->h->verify_result)
-		say(v, "verify result %d", s->h->verify_result);
-	if (alert && alert->by_peer)
-		v->advice = "The peer refused our certificate, or misses one: its log says why. "
-			    "See what we send and whether its list of CAs has our issuer.";
+	if (!is_bare_failure(&r))
+		return true;
+	doubt(v, CAUSE_CERTIFICATE);
+	doubt(v, CAUSE_PROTOCOL_MISMATCH);
+	if (f->role == TLSTALL_ROLE_CLIENT && f->sni[0]) {
+		say(v, "the ClientHello asked for the server name (SNI) \"%s\"", f->sni);
+		doubt(v, CAUSE_SERVER_NAME);
+	}
 	return true;
 }
 
-bool judge_ALPN_MISMATCH(const struct sight *s, struct verdict *v)
-{
-	return judge_refusal(s, v);
-}
+/* ---- the server's name ------------------------------------------------------------- */
 
-bool judge_CIPHER_MISMATCH(const struct sight *s, struct verdict *v)
-{
-	const struct tlstall_alert *alert = fatal_alert(s->h);
+#define HOSTNAME_MISMATCH 62
 
-	if (!judge_refusal(s, v))
+/* Of a ClientHello without a name, and of one with a name that is not known. */
+static const char *const name_advice[2][2] = {
+	/* clients */
+	{"Name the server: connect by name, not by address (curl --resolve "
+	 "NAME:443:ADDRESS, s_client -servername NAME); in a program "
+	 "SSL_set_tlsext_host_name(); in nginx as a proxy proxy_ssl_server_name on.",
+	 "The server does not serve that name: compare openssl s_client -connect HOST:PORT "
+	 "-servername NAME with the names that it has; check spelling and aliases."},
+	/* servers */
+	{"Have the client send the server name (SNI): it connected by address, or its program sets "
+	 "no name; or configure a default server here.",
+	 "Serve that name here, configure a default server (nginx: server_name, "
+	 "ssl_reject_handshake), or have the client ask for a name that is served."},
+};
+
+/*
+ * Alert 112 says so. Alert 40 to a ClientHello without a name is often the same, and so is
+ * a certificate for another name: servers show their default one.
+ */
+bool judge_SERVER_NAME(const struct facts *f, struct verdict *v)
+{
+	struct refusal r = refusal_of(f);
+	bool nameless = f->role == TLSTALL_ROLE_CLIENT && !f->sni[0];
+	bool other = nameless && f->failed && !r.by_peer && f->verify_result == HOSTNAME_MISMATCH;
+
+	if (r.meaning.cause != CAUSE_SERVER_NAME && !other && !(nameless && is_bare_failure(&r)))
 		return false;
-	if (alert && alert->by_peer && alert->description == 40) {
+	tell_refusal(f, &r, v);
+	if (r.meaning.cause != CAUSE_SERVER_NAME) {
 		v->confidence = CONFIDENCE_MEDIUM;
-		doubt(v, CAUSE_CERTIFICATE);
-		doubt(v, CAUSE_PROTOCOL_MISMATCH);
+		doubt(v, other ? CAUSE_CERTIFICATE : CAUSE_CIPHER_MISMATCH);
 	}
+	if (f->sni[0])
+		say(v, "the ClientHello asked for the server name (SNI) \"%s\"", f->sni);
+	else
+		say(v, "the ClientHello named no server (no SNI)");
+	v->advice = name_advice[f->role == TLSTALL_ROLE_SERVER][f->sni[0] != 0];
 	return true;
 }
 
-bool judge_PROTOCOL_MISMATCH(const struct sight *s, struct verdict *v)
-{
-	return judge_refusal(s, v);
-}
-
-bool judge_PLAINTEXT_PEER(const struct sight *s, struct verdict *v)
-{
-	if (!judge_refusal(s, v))
-		return false;
-	if (s->h->state_count > 4) {
-		v->confidence = CONFIDENCE_LOW;
-		doubt(v, CAUSE_PROTOCOL_MISMATCH);
-	}
-	return true;
-}
+/* ---- roles --------------------------------------------------------------------------- */
 
 /* The side that accepted has the well-known port: a hint, no more. */
-static bool ports_say_swapped(const struct tlstall_handshake *h)
+static bool ports_say_swapped(const struct facts *f)
 {
 	const uint16_t ephemeral = 32768;
 
-	if (!h->local.port || !h->peer.port)
+	if (!f->local.port || !f->peer.port)
 		return false;
-	if (h->role == TLSTALL_ROLE_CLIENT)
-		return h->local.port < ephemeral && h->peer.port >= ephemeral;
-	return h->role == TLSTALL_ROLE_SERVER && h->local.port >= ephemeral &&
-	       h->peer.port < ephemeral;
+	if (f->role == TLSTALL_ROLE_CLIENT)
+		return f->local.port < ephemeral && f->peer.port >= ephemeral;
+	return f->role == TLSTALL_ROLE_SERVER && f->local.port >= ephemeral &&
+	       f->peer.port < ephemeral;
 }
 
-bool judge_WRONG_ROLE(const struct sight *s, struct verdict *v)
-{
-	const char *reason = s->f->reason, *state = s->f->failed_state;
-	bool first = state && (strstr(state, "client hello") || strstr(state, "before"));
-	bool met = s->failed && reason && strstr(reason, "unexpected message") && first;
-	bool waits = awaits_peer(s) && !s->h->bytes_in && ports_say_swapped(s->h);
+/* The smallest ClientHello: what the other side sends if it is a client, too. */
+#define CLIENT_HELLO_LEAST 50
 
-	if (judge_refusal(s, v))
+bool judge_WRONG_ROLE(const struct facts *f, struct verdict *v)
+{
+	const char *reason = f->reason, *state = f->failed_state;
+	bool first = state && (strstr(state, "client hello") || strstr(state, "before"));
+	bool met = f->failed && reason && strstr(reason, "unexpected message") && first &&
+		   f->bytes_in >= CLIENT_HELLO_LEAST;
+	bool waits = awaits_peer(f) && !f->bytes_in && ports_say_swapped(f);
+
+	if (judge_refusal(f, v))
 		return true;
 	if (!met && !waits)
 		return false;
-	v->cost_ns = s->f->age_ns;
+	v->cost_ns = f->age_ns;
 	if (met)
-		say_refusal(s, v);
+		say_refusal(f, v);
 	else
 		v->confidence = CONFIDENCE_LOW;
-	if (ports_say_swapped(s->h))
+	if (ports_say_swapped(f))
 		say(v, "TLS %s, but by its ports (%u here, %u there) the TCP %s",
-		    s->h->role == TLSTALL_ROLE_CLIENT ? "client" : "server", s->h->local.port,
-		    s->h->peer.port, s->h->role == TLSTALL_ROLE_CLIENT ? "server" : "client");
+		    f->role == TLSTALL_ROLE_CLIENT ? "client" : "server", f->local.port,
+		    f->peer.port, f->role == TLSTALL_ROLE_CLIENT ? "server" : "client");
 	else
 		doubt(v, CAUSE_UNKNOWN);
 	if (waits)

@@ -2,169 +2,230 @@
 /* Inside a call, and not for the peer: callbacks, locks, the CPU. */
 #include <string.h>
 
+#include "diagnosis/stack.h"
 #include "judge.h"
 
-static bool stuck_inside(const struct sight *s, enum wait_kind kind)
+static bool stuck_inside(const struct facts *f, enum tlstall_wait kind)
 {
-	return s->stuck && s->in_op && s->f->wait == kind;
+	return f->stuck && f->in_op && f->wait == kind;
 }
 
-static bool stack_names(const struct sight *s, const char *word)
+static bool stack_names(const struct facts *f, const char *word)
 {
-	return s->f->stack_symbols && strstr(s->f->stack_symbols, word);
+	return f->stack_symbols && strstr(f->stack_symbols, word);
 }
 
-static void doubt_others(const struct sight *s, struct verdict *v)
+static void doubt_others(const struct facts *f, struct verdict *v)
 {
 	doubt(v, CAUSE_LOCK_OR_ENTROPY);
-	if (s->may_block) {
+	if (f->may_block) {
 		doubt(v, CAUSE_RX_PARTIAL);
 		doubt(v, CAUSE_PEER_SILENT);
 	}
 }
 
-static bool judge_callback_now(const struct sight *s, struct verdict *v)
+/* On something that is not the handshake's: another descriptor, a file, time. */
+static bool waits_elsewhere(const struct facts *f)
 {
-	bool seen = stuck_inside(s, WAIT_OTHER_FD) || stuck_inside(s, WAIT_SLEEP) ||
-		    (stuck_inside(s, WAIT_POLL) && (s->built_in || s->memory));
-	bool dark = s->stuck && s->in_op && !s->may_block &&
-		    (s->f->wait == WAIT_NOT_LOOKED || s->f->wait == WAIT_UNKNOWN ||
-		     s->f->wait == WAIT_GONE);
+	enum stack_says says = stack_says(f->stack_symbols);
+
+	if (says == STACK_IN_BIO || says == STACK_IN_KEY || may_be_own_socket(f))
+		return false;
+	if (stuck_inside(f, TLSTALL_WAIT_OTHER_FD) || stuck_inside(f, TLSTALL_WAIT_SLEEP))
+		return true;
+	return stuck_inside(f, TLSTALL_WAIT_POLL) &&
+	       (f->built_in || f->memory || says == STACK_IN_CALLBACK);
+}
+
+static void say_stack(const struct facts *f, struct verdict *v)
+{
+	if (f->stack_symbols && *f->stack_symbols)
+		say(v, "stack: %.180s", f->stack_symbols);
+}
+
+static bool judge_callback_now(const struct facts *f, struct verdict *v)
+{
+	bool seen = waits_elsewhere(f);
+	bool dark = f->stuck && f->in_op && !f->may_block &&
+		    (f->wait == TLSTALL_WAIT_NOT_LOOKED || f->wait == TLSTALL_WAIT_UNKNOWN ||
+		     f->wait == TLSTALL_WAIT_GONE);
 
 	if (!seen && !dark)
 		return false;
-	v->cost_ns = s->f->in_op_ns;
-	v->confidence = seen ? CONFIDENCE_HIGH : CONFIDENCE_MEDIUM;
-	say_calls(s, v);
+	v->cost_ns = f->in_op_ns;
+	if (seen && (f->built_in || f->memory))
+		v->confidence = CONFIDENCE_HIGH;
+	say_calls(f, v);
 	if (seen)
-		say(v, "that is not the handshake's own socket");
+		say(v, "this is not the handshake's own socket");
 	else
 		say(v, "its BIO cannot block: the call does not wait for the peer");
-	if (s->f->stack_symbols)
-		say(v, "stack: %.150s", s->f->stack_symbols);
+	say_stack(f, v);
 	if (dark)
-		doubt_others(s, v);
+		doubt_others(f, v);
 	return true;
 }
 
 /* So much computing that the rest was waiting for the CPU: a callback's wait costs none. */
-static bool is_starved_of_cpu(const struct sight *s)
+static bool is_starved_of_cpu(const struct facts *f)
 {
-	uint64_t cpu = s->time.cpu_ns;
+	uint64_t cpu = f->time.cpu_ns;
 
-	return !s->may_block && cpu >= STALL_NS && cpu >= s->time.wait_in_call_ns / 10;
+	return !f->may_block && cpu >= STALL_NS && cpu >= f->time.wait_in_call_ns / 10;
 }
 
 /* Off the CPU inside calls, and not for the peer: for how long; 0: no word is due. */
-static uint64_t off_cpu_ns(const struct sight *s)
+static uint64_t off_cpu_ns(const struct facts *f)
 {
-	uint64_t waited = s->time.wait_in_call_ns, held = held_ns(s);
+	uint64_t waited = f->time.wait_in_call_ns, held = held_ns(f);
 
-	if (s->stuck || has_spun(s) || is_starved_of_cpu(s))
+	if (f->stuck || has_spun(f) || is_starved_of_cpu(f))
 		return 0;
-	if (!s->may_block)
+	if (!f->may_block)
 		return waited >= NOTABLE_NS ? waited : 0;
-	if (!s->slow || held < NOTABLE_NS || waited < held / 2 || !can_be_callback(s))
+	if (!f->slow || held < NOTABLE_NS || waited < held / 2 || !can_be_callback(f))
 		return 0;
 	return held;
 }
 
-static void say_off_cpu(const struct sight *s, struct verdict *v)
+static void say_off_cpu(const struct facts *f, struct verdict *v)
 {
-	if (!s->may_block)
-		say(v, "calls took %s off the CPU although their BIO cannot block, the longest %s",
-		    span(v->cost_ns).s, span(s->f->longest_call_ns).s);
+	if (!f->may_block)
+		say(v,
+		    "calls spent %s off the CPU although their BIO cannot block; the longest took "
+		    "%s",
+		    span(v->cost_ns).s, span(f->longest_call_ns).s);
 	else
-		say(v, "the call stayed %s between two messages of one flight", span(v->cost_ns).s);
-	if (s->may_block && data_was_there(s))
+		say(v, "the call spent %s between two messages of one flight", span(v->cost_ns).s);
+	if (f->may_block && data_was_there(f))
 		say(v, "the peer's last byte had come %s before the end",
-		    span(s->h->at_end.last_data_recv_ms * MS).s);
-	if (s->f->state_wait && *s->f->state_wait)
-		say(v, "it was after state \"%s\"", s->f->state_wait);
+		    span(f->at_end.last_data_recv_ms * MS).s);
+	if (f->state_wait && *f->state_wait)
+		say(v, "this was after state \"%s\"", f->state_wait);
 }
 
 /* The look that was taken meanwhile found it there. */
-static bool was_locked(const struct sight *s)
+static bool was_locked(const struct facts *f)
 {
-	return s->f->seen_wait == WAIT_FUTEX || s->f->seen_wait == WAIT_RANDOM;
+	return f->then && f->then->in_op_ns &&
+	       (f->then->wait == TLSTALL_WAIT_FUTEX || f->then->wait == TLSTALL_WAIT_RANDOM);
 }
 
-static bool judge_callback_then(const struct sight *s, struct verdict *v)
+static bool judge_callback_then(const struct facts *f, struct verdict *v)
 {
-	v->cost_ns = off_cpu_ns(s);
-	if (!v->cost_ns || was_locked(s))
+	v->cost_ns = off_cpu_ns(f);
+	if (!v->cost_ns || was_locked(f))
 		return false;
-	if (s->may_block && !data_was_there(s))
+	if (f->may_block && !data_was_there(f))
 		v->confidence = CONFIDENCE_LOW;
-	say_off_cpu(s, v);
-	doubt_others(s, v);
-	v->advice =
-		"See what the certificate, verify and client hello callbacks do: OCSP, DNS, a key "
-		"server; while it hangs tlstall stack PID shows it.";
+	say_off_cpu(f, v);
+	doubt_others(f, v);
+	v->advice = "Check what the certificate, verify and client hello callbacks do (OCSP, DNS, "
+		    "a key server); while it hangs, tlstall stack PID shows it.";
 	return true;
 }
 
-bool judge_CALLBACK_BLOCKED(const struct sight *s, struct verdict *v)
+bool judge_CALLBACK_BLOCKED(const struct facts *f, struct verdict *v)
 {
-	return judge_callback_now(s, v) || judge_callback_then(s, v);
+	return judge_callback_now(f, v) || judge_callback_then(f, v);
 }
 
-static bool judge_lock_then(const struct sight *s, struct verdict *v)
+/* After these states OpenSSL signs, and does nothing else. */
+static bool was_signing(const struct facts *f)
 {
-	v->cost_ns = off_cpu_ns(s);
-	if (!v->cost_ns || !was_locked(s))
+	const char *state = f->state_wait;
+
+	return state &&
+	       (strstr(state, "write certificate") || strstr(state, "write client certificate"));
+}
+
+bool judge_KEY_OPERATION_SLOW(const struct facts *f, struct verdict *v)
+{
+	bool now = f->stuck && f->in_op && stack_says(f->stack_symbols) == STACK_IN_KEY;
+
+	v->cost_ns = now ? f->in_op_ns : was_signing(f) ? off_cpu_ns(f) : 0;
+	if (!v->cost_ns)
 		return false;
-	say_off_cpu(s, v);
-	say(v, "looked at meanwhile, the thread waited for %s",
-	    s->f->seen_wait == WAIT_FUTEX ? "a lock" : "the kernel's random numbers");
-	doubt(v, CAUSE_CALLBACK_BLOCKED);
+	if (now) {
+		v->confidence = CONFIDENCE_HIGH;
+		say_calls(f, v);
+		say(v, "the thread is in an operation with the private key, off the CPU");
+		say_stack(f, v);
+		return true;
+	}
+	say(v, "the call spent %s off the CPU where OpenSSL signs with the private key",
+	    span(v->cost_ns).s);
+	say(v, "this was after state \"%s\"", f->state_wait);
+	doubt(v, CAUSE_LOCK_OR_ENTROPY);
 	return true;
 }
 
-bool judge_LOCK_OR_ENTROPY(const struct sight *s, struct verdict *v)
+bool judge_LOCK_HELD_AT_FORK(const struct facts *f, struct verdict *v)
 {
-	bool lock = stuck_inside(s, WAIT_FUTEX), random = stuck_inside(s, WAIT_RANDOM);
+	/* it can be given back by a thread of this process alone, and there is none */
+	if (!stuck_inside(f, TLSTALL_WAIT_FUTEX) || !f->forked || !f->private_lock ||
+	    f->threads != 1)
+		return false;
+	v->cost_ns = f->in_op_ns;
+	v->confidence = CONFIDENCE_HIGH;
+	say_calls(f, v);
+	say(v, "the process is a child of fork() without exec, and this is its only thread");
+	say(v,
+	    "the lock was held by another thread of the parent at the fork: nobody can release it");
+	say_stack(f, v);
+	return true;
+}
+
+bool judge_LOCK_OR_ENTROPY(const struct facts *f, struct verdict *v)
+{
+	bool lock = stuck_inside(f, TLSTALL_WAIT_FUTEX),
+	     random = stuck_inside(f, TLSTALL_WAIT_RANDOM);
 
 	if (!lock && !random)
-		return judge_lock_then(s, v);
-	v->cost_ns = s->f->in_op_ns;
+		return false;
+	v->cost_ns = f->in_op_ns;
 	v->confidence = CONFIDENCE_HIGH;
-	say_calls(s, v);
+	say_calls(f, v);
 	say(v, lock ? "the thread waits for a lock, not for the socket"
 		    : "the thread waits for the kernel's random numbers");
-	if (s->f->stack_symbols)
-		say(v, "stack: %.150s", s->f->stack_symbols);
-	if (lock && stack_names(s, "callback"))
+	say_stack(f, v);
+	if (lock && stack_names(f, "callback"))
 		doubt(v, CAUSE_CALLBACK_BLOCKED);
 	return true;
 }
 
-bool judge_CPU_HEAVY(const struct sight *s, struct verdict *v)
+bool judge_CPU_HEAVY(const struct facts *f, struct verdict *v)
 {
-	bool runs = stuck_inside(s, WAIT_RUNNING);
-	uint64_t cpu = s->time.cpu_ns;
-	bool starved = is_starved_of_cpu(s) && s->time.wait_in_call_ns >= NOTABLE_NS;
-	bool ran = cpu >= STALL_NS && (cpu >= s->f->age_ns / 4 || starved) && !has_spun(s);
+	bool runs = stuck_inside(f, TLSTALL_WAIT_RUNNING);
+	uint64_t cpu = f->time.cpu_ns;
+	bool starved = is_starved_of_cpu(f) && f->time.wait_in_call_ns >= NOTABLE_NS;
+	bool ran = cpu >= STALL_NS && (cpu >= f->age_ns / 4 || starved) && !has_spun(f);
 
 	if (!runs && !ran)
 		return false;
-	v->cost_ns = runs ? s->f->in_op_ns : cpu;
+	v->cost_ns = runs ? f->in_op_ns : cpu;
 	v->confidence = runs ? CONFIDENCE_MEDIUM : CONFIDENCE_HIGH;
 	if (runs)
-		say_calls(s, v);
+		say_calls(f, v);
 	if (ran)
 		say(v, "%s of %s went into computing inside OpenSSL", span(cpu).s,
-		    span(s->f->age_ns).s);
-	if (s->f->longest_call_ns)
-		say(v, "the longest call took %s", span(s->f->longest_call_ns).s);
+		    span(f->age_ns).s);
+	if (f->longest_call_ns)
+		say(v, "the longest call took %s", span(f->longest_call_ns).s);
+	say_signature(f, v);
 	if (starved) {
-		v->cost_ns += s->time.wait_in_call_ns;
+		v->cost_ns += f->time.wait_in_call_ns;
 		v->confidence = CONFIDENCE_MEDIUM;
-		say(v, "%s more inside, in calls that cannot block: others want the CPU too",
-		    span(s->time.wait_in_call_ns).s);
+		say(v,
+		    "%s more were spent inside calls that cannot block: other threads compete for "
+		    "the CPU",
+		    span(f->time.wait_in_call_ns).s);
 		doubt(v, CAUSE_CALLBACK_BLOCKED);
 	}
-	if (runs && s->f->stack_symbols)
-		say(v, "stack: %.150s", s->f->stack_symbols);
+	if (runs) {
+		say_stack(f, v);
+		/* what runs cannot be told: OpenSSL, or a callback that it called */
+		doubt(v, CAUSE_CALLBACK_BLOCKED);
+	}
 	return true;
 }

@@ -1,183 +1,339 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Event loops: late, deaf, spinning, or not moving the bytes. */
+#include <netinet/tcp.h>
+
 #include "judge.h"
 
-uint64_t ready_ns(const struct sight *s)
+/* Data, or room, was there in the gap that is open or was the longest. */
+static uint64_t ready_ns(const struct facts *f)
 {
-	return s->time.gap_ready_ns;
+	return f->time.gap_ready_ns;
 }
 
 /* Ready for long enough, and a fair part of the whole. */
-static bool was_late(const struct sight *s)
+static bool was_late(const struct facts *f)
 {
-	uint64_t ready = ready_ns(s);
+	uint64_t ready = ready_ns(f);
 
-	if (s->stuck && open_gap_ready(s->f) >= STALL_NS)
+	if (f->stuck && open_gap_ready(f) >= STALL_NS)
 		return true;
-	return ready >= NOTABLE_NS && ready >= s->f->age_ns / 10;
+	return ready >= NOTABLE_NS && ready >= f->age_ns / 10;
 }
 
-static bool is_stopped(const struct sight *s)
+static bool is_stopped(const struct facts *f)
 {
-	return s->stuck && s->f->wait == WAIT_STOPPED;
+	return f->stuck && f->wait == TLSTALL_WAIT_STOPPED;
 }
 
-/* The loop is alive: it polls while this socket is ready, or serves others meanwhile. */
-static bool loop_goes_on(const struct sight *s)
+/*
+ * The loop is alive: it polls while this socket is ready, or is seen to come round and serve others
+ * all the time. A thread that served nobody for most of it, and then all at once, was busy
+ * elsewhere; one that serves each of many once has not come round yet.
+ */
+static bool loop_goes_on(const struct facts *f)
 {
-	return s->f->thread_other_ops ||
-	       (!s->in_op && s->f->wait == WAIT_POLL && open_gap_ready(s->f));
+	bool polls = f->wait == TLSTALL_WAIT_POLL || f->wait == TLSTALL_WAIT_ON_SOCKET;
+
+	if (!f->in_op && polls && open_gap_ready(f))
+		return true;
+	return f->others.polls > 1 && f->others.hole_ns < ready_ns(f) / 2;
 }
 
-static void say_ready(const struct sight *s, struct verdict *v)
+static void say_hole(const struct facts *f, struct verdict *v)
 {
-	const struct tlstall_handshake *h = s->h;
-	const struct tlstall_socket *n = open_gap_ready(s->f) ? s->socket : &h->at_gap;
-	uint8_t want = n == &h->at_gap ? h->longest_gap_want : h->last_error;
+	if (!f->others.thread_other_ops && !f->others.hole_waiters)
+		return;
+	say(v, "the thread made no call for %s", span(f->others.hole_ns).s);
+	if (f->others.hole_waiters)
+		say(v, "%u other handshakes of this thread waited meanwhile",
+		    f->others.hole_waiters);
+}
 
-	if (want == ERROR_WANT_WRITE)
+static void say_ready(const struct facts *f, struct verdict *v)
+{
+	const struct tlstall_socket *n = open_gap_ready(f) ? socket_now(f) : &f->at_gap;
+	uint8_t want = n == &f->at_gap ? f->longest_gap_want : f->last_error;
+
+	if (want == TLSTALL_ERROR_WANT_WRITE)
 		say(v,
-		    "after WANT_WRITE all had been sent and acknowledged: there was room to "
-		    "write for %s",
-		    span(ready_ns(s)).s);
+		    "after WANT_WRITE everything had been sent and acknowledged: the socket was "
+		    "writable for %s",
+		    span(ready_ns(f)).s);
 	else if (n->ticks && n->inq && n->inq != UINT32_MAX)
-		say(v, "after %s %s lay unread in the socket, for %s in all", error_word(want).s,
-		    size(n->inq).s, span(ready_ns(s)).s);
+		say(v, "after %s, %s were unread in the socket, for %s in all",
+		    word_error_short(want), size(n->inq).s, span(ready_ns(f)).s);
 	else
-		say(v, "the socket was ready for %s in all", span(ready_ns(s)).s);
-	if (n == &h->at_gap)
-		say(v, "the longest gap between two calls took %s", span(s->f->longest_gap_ns).s);
+		say(v, "the socket was ready for %s in all", span(ready_ns(f)).s);
+	if (n == &f->at_gap)
+		say(v, "the longest gap between two calls took %s", span(f->longest_gap_ns).s);
 	else
-		say_calls(s, v);
+		say_calls(f, v);
 }
 
-bool judge_WRONG_INTEREST(const struct sight *s, struct verdict *v)
+bool judge_WRONG_INTEREST(const struct facts *f, struct verdict *v)
 {
-	if (!was_late(s) || !loop_goes_on(s))
+	if (!was_late(f) || !loop_goes_on(f))
 		return false;
-	v->cost_ns = ready_ns(s);
-	say_ready(s, v);
-	if (s->f->thread_other_ops)
-		say(v, "meanwhile the thread made %u calls on other SSL objects",
-		    s->f->thread_other_ops);
-	if (s->f->wait == WAIT_POLL) {
+	v->cost_ns = ready_ns(f);
+	say_ready(f, v);
+	if (f->others.thread_other_ops)
+		say(v, "meanwhile, the thread made %u calls on other SSL objects",
+		    f->others.thread_other_ops);
+	if (f->wait == TLSTALL_WAIT_POLL || f->wait == TLSTALL_WAIT_ON_SOCKET) {
 		v->confidence = CONFIDENCE_HIGH;
-		say(v, "the thread waits in %s and is not woken by it",
-		    s->f->wait_syscall && *s->f->wait_syscall ? s->f->wait_syscall : "poll");
+		say(v, "the thread waits in %s, which does not wake up for this socket",
+		    f->wait_syscall && *f->wait_syscall ? f->wait_syscall : "poll");
 	}
 	doubt(v, CAUSE_APP_NOT_RESUMING);
 	return true;
 }
 
-bool judge_APP_NOT_RESUMING(const struct sight *s, struct verdict *v)
+/* For how long the thread ran while this handshake waited, by whoever measured for longest. */
+struct use {
+	uint64_t ns, over_ns;
+	bool polls; /* much of it in system calls */
+};
+
+static struct use cpu_between_calls(const struct facts *f)
 {
-	if (is_stopped(s)) {
-		v->cost_ns = s->f->since_progress_ns;
-		v->advice = "Let it go on: kill -CONT PID, or detach the debugger.";
+	struct use use = {f->burnt_ns, f->burnt_over_ns,
+			  f->burnt_ran_ns && f->burnt_system_ns >= f->burnt_ran_ns / 5};
+
+	/* what it does after the end is another matter */
+	if (f->ok || f->failed)
+		use = (struct use){0};
+	if (f->gap_cpu_known && f->longest_gap_ns > use.over_ns)
+		use = (struct use){f->gap_cpu_ns, f->longest_gap_ns, false};
+	if (f->idle_cpu_known && f->idle_ns > use.over_ns)
+		use = (struct use){f->idle_cpu_ns, f->idle_ns, false};
+	return use;
+}
+
+/* Most of a core went, and nobody was served. */
+static bool runs_between_calls(const struct facts *f, const struct use *use)
+{
+	if (f->in_op || use->over_ns < STALL_NS || use->ns < use->over_ns / 10 * 7)
+		return false;
+	return !f->others.thread_other_ops || f->others.hole_ns >= use->over_ns / 2;
+}
+
+/* Its own socket it does not ask meanwhile. */
+static bool computes(const struct facts *f, const struct use *use)
+{
+	return f->memory && use->over_ns >= NOTABLE_NS && !use->polls && runs_between_calls(f, use);
+}
+
+static bool judge_computing(const struct facts *f, struct verdict *v)
+{
+	struct use use = cpu_between_calls(f);
+
+	if (!computes(f, &use) || !f->slow)
+		return false;
+	v->cost_ns = f->stuck ? f->since_progress_ns : f->longest_gap_ns;
+	say(v, "between two calls the thread computed: it ran, or waited for a CPU, for %s of %s",
+	    span(use.ns).s, span(use.over_ns).s);
+	say(v, "meanwhile it did not read what the peer may have sent");
+	say_calls(f, v);
+	doubt(v, CAUSE_PEER_SILENT);
+	return true;
+}
+
+bool judge_APP_NOT_RESUMING(const struct facts *f, struct verdict *v)
+{
+	if (is_stopped(f)) {
+		v->cost_ns = f->since_progress_ns;
+		v->advice = "Continue it: kill -CONT PID, or detach the debugger.";
 		say(v, "the process is stopped (a signal or a debugger)");
-		say_calls(s, v);
-		say_socket(s, v);
-		if (!open_gap_ready(s->f))
+		say_calls(f, v);
+		say_socket(f, v);
+		if (!open_gap_ready(f))
 			doubt(v, CAUSE_PEER_SILENT);
 		return true;
 	}
-	if (!was_late(s) || loop_goes_on(s))
+	if (!was_late(f))
+		return judge_computing(f, v);
+	if (loop_goes_on(f))
 		return false;
-	v->cost_ns = ready_ns(s);
+	v->cost_ns = ready_ns(f);
 	v->confidence = CONFIDENCE_HIGH;
-	say_ready(s, v);
-	if (s->f->live.ticks && s->f->wait_syscall && *s->f->wait_syscall)
-		say(v, "the thread is in %s", s->f->wait_syscall);
+	say_ready(f, v);
+	say_hole(f, v);
+	if (f->live.ticks && f->wait_syscall && *f->wait_syscall)
+		say(v, "the thread is in %s", f->wait_syscall);
 	else
 		doubt(v, CAUSE_WRONG_INTEREST);
 	return true;
 }
 
-bool judge_BUSY_SPIN(const struct sight *s, struct verdict *v)
+static bool judge_spin_between_calls(const struct facts *f, struct verdict *v)
 {
-	const struct tlstall_handshake *h = s->h;
+	struct use use = cpu_between_calls(f);
 
-	if (!has_spun(s) || !is_io_want(h->longest_run_error))
+	if (f->memory || ready_ns(f) >= STALL_NS || !runs_between_calls(f, &use))
 		return false;
-	v->cost_ns = s->f->run_ns;
-	v->confidence = CONFIDENCE_HIGH;
-	say(v, "%u calls in a row ended with %s and nothing moved, %s in all, one every %s",
-	    h->longest_run, error_word(h->longest_run_error).s, span(s->f->run_ns).s,
-	    span(s->f->run_ns / h->longest_run).s);
-	say(v, "%s of CPU went into OpenSSL alone", span(s->time.cpu_ns).s);
+	v->cost_ns = use.ns;
+	v->confidence = use.polls ? CONFIDENCE_MEDIUM : CONFIDENCE_LOW;
+	say(v,
+	    "between two calls the thread ran, or waited for a CPU, for %s of %s; its socket was "
+	    "not ready",
+	    span(use.ns).s, span(use.over_ns).s);
+	if (use.polls)
+		say(v,
+		    "%s of the %s that it ran went into system calls: a poll() that returns at "
+		    "once",
+		    span(f->burnt_system_ns).s, span(f->burnt_ran_ns).s);
+	v->advice = "After WANT_READ, have poll() wait only for readable: a socket is nearly "
+		    "always writable, so the loop never sleeps.";
 	return true;
 }
 
-bool judge_BIO_NOT_PUMPED(const struct sight *s, struct verdict *v)
+bool judge_BUSY_SPIN(const struct facts *f, struct verdict *v)
 {
-	const struct tlstall_handshake *h = s->h;
-
-	if (!is_not_pumped(s))
-		return false;
-	v->cost_ns = s->f->since_progress_ns;
+	if (!has_spun(f) || !is_io_want(f->longest_run_error))
+		return judge_spin_between_calls(f, v);
+	v->cost_ns = f->run_ns;
 	v->confidence = CONFIDENCE_HIGH;
-	if (h->last_error == ERROR_WANT_WRITE)
+	say(v, "%u calls in a row ended with %s and moved nothing, for %s, one every %s",
+	    f->longest_run, word_error_short(f->longest_run_error), span(f->run_ns).s,
+	    span(f->run_ns / f->longest_run).s);
+	say(v, "OpenSSL alone used %s of CPU time", span(f->time.cpu_ns).s);
+	return true;
+}
+
+bool judge_BIO_NOT_PUMPED(const struct facts *f, struct verdict *v)
+{
+	if (!is_not_pumped(f))
+		return false;
+	v->cost_ns = f->since_progress_ns;
+	v->confidence = is_seen_not_pumped(f) ? CONFIDENCE_HIGH : CONFIDENCE_LOW;
+	if (f->last_error == TLSTALL_ERROR_WANT_WRITE)
 		say(v, "the BIO is full: %s wait to be taken out, and OpenSSL has more to write",
-		    size(h->pending_out).s);
+		    size(f->pending_out).s);
 	else
-		say(v, "%s of %s that OpenSSL wrote still lie in the BIO after %u calls",
-		    size(h->pending_out).s, size(h->bytes_out).s, h->calls);
-	say_calls(s, v);
+		say(v, "%s of %s that OpenSSL wrote are still in the BIO after %u calls",
+		    size(f->pending_out).s, size(f->bytes_out).s, f->calls);
+	say_only(f, v);
+	if (v->confidence == CONFIDENCE_LOW)
+		doubt(v, CAUSE_BIO_STARVED);
+	say_calls(f, v);
 	return true;
 }
 
-bool judge_LATE_START(const struct sight *s, struct verdict *v)
-{
-	const struct tlstall_handshake *h = s->h;
-	const struct tlstall_socket *start = &h->at_start;
-	uint64_t lain = start->ticks ? start->last_data_recv_ms * MS : 0;
-	bool server = h->role == TLSTALL_ROLE_SERVER;
-	bool waited = server && h->bytes_in && h->calls && lain >= SLOW_HANDSHAKE_NS &&
-		      s->f->longest_call_ns < lain;
-	bool late = s->f->before_start_ns >= 3 * SLOW_HANDSHAKE_NS / 2 && !s->f->finished_before;
+/* A client that gave up because of it: less of a delay is to blame then. */
+#define LATE_FOR_PEER_NS (100 * MS)
 
-	if (!waited && !late)
-		return false;
+/* The client had hung up before the first call was made. */
+static bool had_left(const struct facts *f)
+{
+	uint8_t state = f->at_start.ticks ? f->at_start.tcp_state : 0;
+
+	return state == TCP_CLOSE_WAIT || state == TCP_CLOSE || state == TCP_LAST_ACK;
+}
+
+/* How long the ClientHello had lain there when the server called first; 0: it had not come. */
+static uint64_t hello_lay_ns(const struct facts *f)
+{
+	const struct tlstall_socket *start = &f->at_start;
+	uint64_t ns = start->last_data_recv_ms * MS;
+	/* the end of a stream counts as a byte */
+	bool came = start->ticks && start->bytes_received > had_left(f);
+
+	if (f->role != TLSTALL_ROLE_SERVER || !came || f->longest_call_ns >= ns)
+		return 0;
+	if (ns >= SLOW_HANDSHAKE_NS)
+		return ns;
+	return is_hang_up(f) && ns >= LATE_FOR_PEER_NS && ns >= f->age_ns ? ns : 0;
+}
+
+/* From the connection, or SSL_new, to the first call. A server may wait there for its client. */
+static uint64_t slept_ns(const struct facts *f)
+{
+	const struct tlstall_socket *start = &f->at_start;
+	bool untouched = start->ticks && start->tcp_state == TCP_ESTABLISHED &&
+			 !start->bytes_received && start->bytes_acked <= 1;
+	uint64_t connected = untouched ? start->last_ack_recv_ms * MS : 0;
+
+	if (f->connected_ms * MS > connected)
+		connected = f->connected_ms * MS;
+
+	if (f->role == TLSTALL_ROLE_SERVER &&
+	    (!f->first_read_ns || f->first_read_ns > f->longest_call_ns + MS))
+		return 0;
 	/* SYNs that were lost are not the program's fault */
-	if (!waited && start->ticks && start->total_retrans)
+	if (f->finished_before || (start->ticks && start->total_retrans))
+		return 0;
+	if (f->role == TLSTALL_ROLE_CLIENT && connected > f->before_start_ns)
+		return connected;
+	return f->before_start_ns;
+}
+
+bool judge_LATE_START(const struct facts *f, struct verdict *v)
+{
+	uint64_t lay = hello_lay_ns(f), slept = slept_ns(f);
+
+	if (!lay && slept < 3 * SLOW_HANDSHAKE_NS / 2)
 		return false;
-	v->cost_ns = waited ? lain : s->f->before_start_ns;
-	/* time before the handshake does not explain why it ended badly */
-	if (!s->ok && v->cost_ns > s->f->age_ns)
-		v->cost_ns = s->f->age_ns;
-	if (late)
-		say(v, "%s passed between SSL_new and the first call",
-		    span(s->f->before_start_ns).s);
-	if (waited) {
-		v->confidence = CONFIDENCE_HIGH;
-		say(v, "the ClientHello had come %s before it was read", span(lain).s);
+	v->cost_ns = lay ? lay : slept;
+	if (lay) {
+		v->confidence = had_left(f) || lay >= SLOW_HANDSHAKE_NS ? CONFIDENCE_HIGH
+									: CONFIDENCE_MEDIUM;
+		say(v, "the ClientHello had arrived %s before it was read", span(lay).s);
+		if (had_left(f))
+			say(v, "the client had already left when the first call was made");
+		return true;
 	}
-	if (late && !waited) {
-		v->confidence = CONFIDENCE_LOW;
-		doubt(v, CAUSE_TCP_NOT_CONNECTED);
-	}
+	v->confidence = CONFIDENCE_LOW;
+	if (slept > f->before_start_ns)
+		say(v, "the connection had been unused for %s at the first call", span(slept).s);
+	if (f->before_start_ns >= STALL_NS)
+		say(v, "%s passed between SSL_new and the first call", span(f->before_start_ns).s);
+	doubt(v, CAUSE_TCP_NOT_CONNECTED);
 	return true;
 }
 
-bool judge_ASYNC_PENDING(const struct sight *s, struct verdict *v)
+bool judge_ASYNC_PENDING(const struct facts *f, struct verdict *v)
 {
-	const struct tlstall_handshake *h = s->h;
-	bool open = s->stuck && !s->in_op && is_async_want(h->last_error);
-	bool was = is_async_want(h->longest_gap_want) && s->f->longest_gap_ns >= NOTABLE_NS;
-	bool spun = has_spun(s) && is_async_want(h->longest_run_error);
+	bool open = f->stuck && !f->in_op && is_async_want(f->last_error);
+	bool was = is_async_want(f->longest_gap_want) && f->longest_gap_ns >= NOTABLE_NS;
+	bool spun = has_spun(f) && is_async_want(f->longest_run_error);
 
 	if (!open && !was && !spun)
 		return false;
 	v->confidence = CONFIDENCE_HIGH;
-	v->cost_ns = open ? s->f->since_progress_ns : was ? s->f->longest_gap_ns : s->f->run_ns;
+	v->cost_ns = open ? f->since_progress_ns : was ? f->longest_gap_ns : f->run_ns;
 	if (spun)
-		say(v, "asked again %u times in %s, and %s each time", h->longest_run,
-		    span(s->f->run_ns).s, error_word(h->longest_run_error).s);
+		say(v, "called again %u times in %s, each time with %s", f->longest_run,
+		    span(f->run_ns).s, word_error_short(f->longest_run_error));
 	else if (open)
-		say(v, "%s since %s", error_word(h->last_error).s, span(s->f->idle_ns).s);
+		say(v, "%s for %s", word_error_short(f->last_error), span(f->idle_ns).s);
 	else
-		say(v, "%s, and the next call came %s later", error_word(h->longest_gap_want).s,
-		    span(s->f->longest_gap_ns).s);
-	say_calls(s, v);
+		say(v, "%s, and the next call came %s later", word_error_short(f->longest_gap_want),
+		    span(f->longest_gap_ns).s);
+	say_calls(f, v);
+	return true;
+}
+
+/* Late, and for want of the thread's time: it was inside OpenSSL nearly all of it. */
+bool judge_OVERLOAD(const struct facts *f, struct verdict *v)
+{
+	const struct neighborhood *n = &f->others;
+	uint64_t late = hello_lay_ns(f);
+	unsigned share;
+
+	if (was_late(f) && ready_ns(f) > late)
+		late = ready_ns(f);
+	if (f->role != TLSTALL_ROLE_SERVER || f->read.blocking == 1 || !late ||
+	    n->window_ns < LATE_FOR_PEER_NS || n->window_handshakes < 4)
+		return false;
+	share = (unsigned)(n->busy_ns * 100 / n->window_ns);
+	if (share < 60)
+		return false;
+	v->cost_ns = late;
+	say(v, "in the preceding %s, the thread was inside OpenSSL for %u %% of the time",
+	    span(n->window_ns).s, share > 100 ? 100 : share);
+	say(v, "it made %.0f handshakes per second, %s each",
+	    (double)n->window_handshakes * 1e9 / (double)n->window_ns,
+	    span(n->busy_ns / n->window_handshakes).s);
+	say_signature(f, v);
 	return true;
 }

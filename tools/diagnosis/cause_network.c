@@ -15,158 +15,233 @@ static bool is_connect_error(uint8_t number)
 	       number == ENETUNREACH || number == EHOSTDOWN;
 }
 
-static bool in_syn_sent(const struct sight *s)
+static bool in_syn_sent(const struct facts *f)
 {
-	if (s->f->live.ticks)
-		return s->f->live.tcp_state == TCP_SYN_SENT;
-	return s->h->at_start.ticks && s->h->at_start.tcp_state == TCP_SYN_SENT;
+	if (f->live.ticks)
+		return f->live.tcp_state == TCP_SYN_SENT;
+	return f->at_start.ticks && f->at_start.tcp_state == TCP_SYN_SENT;
 }
 
-bool judge_TCP_NOT_CONNECTED(const struct sight *s, struct verdict *v)
+bool judge_TCP_NOT_CONNECTED(const struct facts *f, struct verdict *v)
 {
-	bool error = s->failed && s->h->last_error == ERROR_SYSCALL && !s->h->bytes_in &&
-		     (is_connect_error(s->h->last_errno) ||
-		      (s->h->last_errno == ETIMEDOUT && in_syn_sent(s)));
-	bool syn = in_syn_sent(s) && !s->h->bytes_in && s->stuck;
-	bool want =
-		s->stuck && !s->in_op &&
-		(s->h->last_error == ERROR_WANT_CONNECT || s->h->last_error == ERROR_WANT_ACCEPT);
+	bool error =
+		f->failed && f->last_error == TLSTALL_ERROR_SYSCALL && !f->bytes_in &&
+		(is_connect_error(f->last_errno) || (f->last_errno == ETIMEDOUT && in_syn_sent(f)));
+	bool syn = in_syn_sent(f) && !f->bytes_in && f->stuck;
+	bool want = f->stuck && !f->in_op &&
+		    (f->last_error == TLSTALL_ERROR_WANT_CONNECT ||
+		     f->last_error == TLSTALL_ERROR_WANT_ACCEPT);
 
 	if (!error && !syn && !want)
 		return false;
-	v->cost_ns = error ? s->f->age_ns : s->f->since_progress_ns;
+	v->cost_ns = error ? f->age_ns : f->since_progress_ns;
 	v->confidence = CONFIDENCE_HIGH;
-	if (in_syn_sent(s))
+	if (in_syn_sent(f))
 		say(v, "at the first %s the socket was in SYN_SENT: connect() had not finished",
-		    s->f->last_function && *s->f->last_function ? s->f->last_function : "call");
+		    f->last_function && *f->last_function ? f->last_function : "call");
 	if (error)
 		say(v, "the call ended with errno %u (%s) after %s, nothing was read",
-		    s->h->last_errno, strerror(s->h->last_errno), span(s->f->age_ns).s);
-	if (error && s->h->last_errno == ENOTCONN)
+		    f->last_errno, strerror(f->last_errno), span(f->age_ns).s);
+	if (error && f->last_errno == ENOTCONN)
 		v->fault = FAULT_PROGRAM;
-	say_calls(s, v);
+	say_calls(f, v);
 	return true;
 }
 
-static void say_loss(const struct sight *s, struct verdict *v)
+/* Written, not sent, and nothing under way: here, before any network. */
+static bool is_kept_here(const struct facts *f)
 {
-	const struct tlstall_socket *n = s->socket;
-
-	if (n && n->unacked)
-		say(v, "%u segments (%s) are not acknowledged, sent %u times again, timeout now %s",
-		    n->unacked, size(n->outq == UINT32_MAX ? 0 : n->outq).s, n->retransmits,
-		    span(n->rto_us * 1000ull).s);
-	if (n && n->snd_mss && s->h->bytes_out > n->snd_mss)
-		say(v,
-		    "what we sent (%s) is larger than one segment (%u B): large packets may be "
-		    "lost alone",
-		    size(s->h->bytes_out).s, n->snd_mss);
-	if (retransmitted(s))
-		say(v, "%u segments were sent again during the handshake", retransmitted(s));
+	return f->live.ticks && f->tcp.known && f->notsent && !f->live.unacked;
 }
 
-bool judge_TX_NOT_ACKED(const struct sight *s, struct verdict *v)
+static void say_loss(const struct facts *f, struct verdict *v)
 {
-	bool stuck = s->stuck && s->unacked;
-	bool gave_up = s->failed && s->h->last_error == ERROR_SYSCALL &&
-		       s->h->last_errno == ETIMEDOUT && !in_syn_sent(s);
-	uint64_t waited = awaited_peer_ns(s);
-	bool delayed = !s->stuck && waited >= NOTABLE_NS && s->slow && retransmitted(s) &&
-		       !s->leaves_slowly && !s->comes_slowly;
+	const struct tlstall_socket *n = socket_now(f);
+
+	if (is_kept_here(f))
+		say(v,
+		    "%s were never sent, though the peer's window has room for %s: a local "
+		    "firewall, for instance",
+		    size(f->notsent).s, size(f->tcp.window).s);
+	if (n && n->unacked)
+		say(v,
+		    "%u segments (%s) are not acknowledged; they were retransmitted %u times, the "
+		    "timeout is now %s",
+		    n->unacked, size(n->outq == UINT32_MAX ? 0 : n->outq).s, n->retransmits,
+		    span(n->rto_us * 1000ull).s);
+	if (n && n->snd_mss && f->bytes_out > n->snd_mss)
+		say(v,
+		    "what we sent (%s) is larger than one segment (%u B): perhaps only large "
+		    "packets are lost",
+		    size(f->bytes_out).s, n->snd_mss);
+	if (retransmitted(f))
+		say(v, "%u segments were retransmitted during the handshake", retransmitted(f));
+}
+
+static bool had_nothing_to_send(const struct facts *f)
+{
+	return f->at_end.ticks && f->at_end.tcp_state && !f->at_end.unacked && !f->at_end.outq;
+}
+
+bool judge_PEER_WINDOW_SHUT(const struct facts *f, struct verdict *v)
+{
+	if (!f->stuck || !f->window_shut)
+		return false;
+	v->cost_ns = f->since_progress_ns;
+	v->confidence = CONFIDENCE_HIGH;
+	say(v, "%s wait to be sent, and the peer's window has room for %s", size(f->notsent).s,
+	    size(f->tcp.window).s);
+	if (f->tcp.probes)
+		say(v, "%u window probes found it still shut", f->tcp.probes);
+	say_calls(f, v);
+	say_neighbors(f, v);
+	return true;
+}
+
+/* Segments with data came, and none that could be given to the program. */
+static uint32_t lost_before(const struct facts *f)
+{
+	const struct tlstall_socket *start = &f->at_start, *n = socket_now(f);
+
+	if (f->live.ticks && f->tcp.known && f->tcp.out_of_order)
+		return f->tcp.out_of_order;
+	if (n && start->ticks && n->tcp_state && start->tcp_state && start->data_segs_in &&
+	    n->bytes_received == start->bytes_received && n->data_segs_in > start->data_segs_in)
+		return n->data_segs_in - start->data_segs_in;
+	return 0;
+}
+
+bool judge_RX_LOST(const struct facts *f, struct verdict *v)
+{
+	uint32_t segments = lost_before(f);
+
+	if (!awaits_peer(f) || !segments)
+		return false;
+	v->cost_ns = f->since_progress_ns;
+	v->confidence = f->live.ticks ? CONFIDENCE_HIGH : CONFIDENCE_MEDIUM;
+	say(v, "%u segments arrived without their predecessors; nothing could be read for %s",
+	    segments, span(f->since_progress_ns).s);
+	say_calls(f, v);
+	say_socket(f, v);
+	say_neighbors(f, v);
+	return true;
+}
+
+bool judge_TX_NOT_ACKED(const struct facts *f, struct verdict *v)
+{
+	bool stuck = f->stuck && (f->unacked || f->unanswered);
+	bool gave_up = f->failed && f->last_error == TLSTALL_ERROR_SYSCALL &&
+		       f->last_errno == ETIMEDOUT && !in_syn_sent(f);
+	uint64_t waited = awaited_peer_ns(f);
+	bool delayed = !f->stuck && waited >= NOTABLE_NS && f->slow && retransmitted(f) &&
+		       !f->leaves_slowly && !f->comes_slowly;
 
 	if (!stuck && !gave_up && !delayed)
 		return false;
-	v->cost_ns = stuck ? s->f->since_progress_ns : gave_up ? s->f->age_ns : waited;
+	v->cost_ns = stuck ? f->since_progress_ns : gave_up ? f->age_ns : waited;
 	if (stuck || gave_up)
 		v->confidence = CONFIDENCE_HIGH;
 	else
 		doubt(v, CAUSE_PEER_SILENT);
-	if (gave_up)
-		say(v, "the kernel gave up sending after %s (ETIMEDOUT)", span(s->f->age_ns).s);
+	if (gave_up && had_nothing_to_send(f))
+		say(v,
+		    "the connection timed out after %s (ETIMEDOUT) with nothing to send: "
+		    "keepalive probes were not answered",
+		    span(f->age_ns).s);
+	else if (gave_up)
+		say(v, "the kernel gave up sending after %s (ETIMEDOUT)", span(f->age_ns).s);
+	if (f->unanswered)
+		say(v, "%u keepalive probes are not answered", f->tcp.probes);
+	if (is_kept_here(f)) {
+		v->fault = FAULT_HOST;
+		v->advice = "See the rules for outgoing packets: nft list ruleset, iptables -L "
+			    "OUTPUT -v; and the queue: tc -s qdisc.";
+	}
 	if (delayed)
 		say(v, "the longest wait was %s", span(waited).s);
-	say_loss(s, v);
-	if (s->stuck)
-		say_calls(s, v);
-	say_neighbours(s, v);
+	say_loss(f, v);
+	if (f->stuck)
+		say_calls(f, v);
+	say_neighbors(f, v);
 	return true;
 }
 
-static void say_arrivals(const struct sight *s, struct verdict *v)
+static void say_arrivals(const struct facts *f, struct verdict *v)
 {
-	say(v, "%s came in %u segments over %s: %s a second", size(s->h->bytes_in).s, s->segments,
-	    span(s->f->flight_ns).s, size(s->h->bytes_in * S / s->f->flight_ns).s);
-	say(v, "they are full, one came every %s: whoever is slow writes small ones",
-	    span(s->segment_ns).s);
+	say(v, "%s came in %u segments over %s: %s per second", size(f->bytes_in).s, f->segments,
+	    span(f->flight_ns).s, size(f->bytes_in * S / f->flight_ns).s);
+	say(v, "the segments are full and one came every %s: a slow sender would send small ones",
+	    span(f->segment_ns).s);
 }
 
-static void say_queueing(const struct sight *s, struct verdict *v)
+static void say_queueing(const struct facts *f, struct verdict *v)
 {
-	const struct tlstall_socket *n = s->f->live.ticks ? &s->f->live : &s->h->at_end;
-	uint32_t us = s->h->at_gap.rtt_us > n->rtt_us ? s->h->at_gap.rtt_us : n->rtt_us;
+	const struct tlstall_socket *n = f->live.ticks ? &f->live : &f->at_end;
+	uint32_t us = f->at_gap.rtt_us > n->rtt_us ? f->at_gap.rtt_us : n->rtt_us;
 
-	say(v, "we sent %s; a round trip took %s at first and %s then: packets queue on the way",
-	    size(s->h->bytes_out).s, span(s->rtt_ns).s, span(us * 1000ull).s);
+	say(v,
+	    "we sent %s; a round trip took %s at first and %s later: packets queue up on the path",
+	    size(f->bytes_out).s, span(f->rtt_ns).s, span(us * 1000ull).s);
 	if (n->unacked && n->outq != UINT32_MAX)
-		say(v, "%s of it are not acknowledged yet, the last acknowledgement came %s ago",
+		say(v, "%s of it are not acknowledged yet, the last acknowledgment came %s ago",
 		    size(n->outq).s, span(n->last_ack_recv_ms * MS).s);
 }
 
-bool judge_NARROW_PATH(const struct sight *s, struct verdict *v)
+bool judge_NARROW_PATH(const struct facts *f, struct verdict *v)
 {
-	uint64_t waited = s->time.gap_waiting_ns + s->time.wait_in_call_ns;
-	bool ended = s->ok || s->failed;
+	uint64_t waited = f->time.gap_waiting_ns + f->time.wait_in_call_ns;
+	bool ended = f->ok || f->failed;
 
-	if (!s->comes_slowly && !s->leaves_slowly)
+	if (!f->comes_slowly && !f->leaves_slowly)
 		return false;
 	v->cost_ns = waited;
-	if (s->leaves_slowly) {
+	if (f->leaves_slowly) {
 		v->confidence = CONFIDENCE_HIGH;
-		say_queueing(s, v);
+		say_queueing(f, v);
 	} else {
-		if (s->f->flight_ns < waited)
-			v->cost_ns = s->f->flight_ns;
+		if (f->flight_ns < waited)
+			v->cost_ns = f->flight_ns;
 		/* inside a call many short waits look like a long one */
-		if (ended && s->time.wait_in_call_ns > s->time.gap_waiting_ns)
+		if (ended && f->time.wait_in_call_ns > f->time.gap_waiting_ns)
 			v->confidence = CONFIDENCE_LOW;
-		say_arrivals(s, v);
+		say_arrivals(f, v);
 		doubt(v, CAUSE_RX_PARTIAL);
 	}
 	if (ended)
 		doubt(v, CAUSE_PEER_SILENT);
 	else
-		say_calls(s, v);
-	if (retransmitted(s))
-		say(v, "%u segments were sent again during the handshake", retransmitted(s));
-	say_neighbours(s, v);
+		say_calls(f, v);
+	if (retransmitted(f))
+		say(v, "%u segments were retransmitted during the handshake", retransmitted(f));
+	say_neighbors(f, v);
 	return true;
 }
 
 /* In more than one packet: what breaks those that look into the first one only. */
-static bool hello_is_split(const struct sight *s)
+static bool hello_is_split(const struct facts *f)
 {
-	const struct tlstall_socket *n = s->socket ? s->socket : &s->h->at_start;
+	const struct tlstall_socket *n = socket_now(f) ? socket_now(f) : &f->at_start;
 
-	return n->ticks && n->snd_mss && s->h->first_flight > n->snd_mss;
+	return n->ticks && n->snd_mss && f->first_flight > n->snd_mss;
 }
 
-bool judge_CLIENT_HELLO_DROPPED(const struct sight *s, struct verdict *v)
+bool judge_CLIENT_HELLO_DROPPED(const struct facts *f, struct verdict *v)
 {
-	const struct tlstall_handshake *h = s->h;
-	bool silent = awaits_peer(s) && !s->mid_flight;
-	bool cut = s->failed && (h->last_error == ERROR_SYSCALL || h->last_error == ERROR_SSL) &&
-		   h->alert_count == 0;
+	bool silent = awaits_peer(f) && !f->mid_flight;
+	bool cut = f->failed &&
+		   (f->last_error == TLSTALL_ERROR_SYSCALL || f->last_error == TLSTALL_ERROR_SSL) &&
+		   f->alert_count == 0;
 
-	if (h->role != TLSTALL_ROLE_CLIENT || h->bytes_in || h->first_flight <= LARGE_HELLO ||
-	    s->f->hello_retry || (!silent && !cut) || !hello_is_split(s))
+	if (f->role != TLSTALL_ROLE_CLIENT || f->bytes_in || f->first_flight <= LARGE_HELLO ||
+	    f->hello_retry || (!silent && !cut) || !hello_is_split(f))
 		return false;
-	v->cost_ns = silent ? s->f->since_progress_ns : s->f->age_ns;
-	v->confidence = s->f->peers_ok ? CONFIDENCE_MEDIUM : CONFIDENCE_LOW;
+	v->cost_ns = silent ? f->since_progress_ns : f->age_ns;
+	v->confidence = f->others.peers_ok ? CONFIDENCE_MEDIUM : CONFIDENCE_LOW;
 	say(v, "ClientHello, %s, needs more than one packet and was acknowledged",
-	    size(h->first_flight).s);
+	    size(f->first_flight).s);
 	say(v, silent ? "nothing came for %s" : "the connection was cut after %s",
-	    span(silent ? s->f->since_progress_ns : s->f->age_ns).s);
-	say_neighbours(s, v);
+	    span(silent ? f->since_progress_ns : f->age_ns).s);
+	say_neighbors(f, v);
 	doubt(v, silent ? CAUSE_PEER_SILENT : CAUSE_PEER_CLOSED);
 	return true;
 }
@@ -178,78 +253,85 @@ bool judge_CLIENT_HELLO_DROPPED(const struct sight *s, struct verdict *v)
 #define SMALL_PIECE 300
 
 /* Inside a call many short waits cannot be told from a long one, which was a callback's. */
-static bool may_be_held(const struct sight *s)
+static bool may_be_held(const struct facts *f)
 {
-	return s->time.wait_in_call_ns > s->time.gap_waiting_ns && held_ns(s) && can_be_callback(s);
+	return f->time.wait_in_call_ns > f->time.gap_waiting_ns && held_ns(f) && can_be_callback(f);
+}
+
+/* Nothing came for so long, and then all: no answer in drops. Within a call that cannot be told. */
+static bool is_one_wait(const struct facts *f, uint64_t waited)
+{
+	uint64_t longest = awaited_peer_ns(f);
+
+	if (!f->state_wait_flight && f->time.wait_in_call_ns > f->time.gap_waiting_ns)
+		return false;
+	return longest > waited / 2;
 }
 
 /* Many short waits, each far beyond a round trip: the answer comes in drops. */
-static bool drips(const struct sight *s)
+static bool drips(const struct facts *f)
 {
-	uint64_t waited = s->time.gap_waiting_ns + s->time.wait_in_call_ns;
-	uint32_t pieces = s->segments ? s->segments : s->h->want_read;
-	bool apart;
+	uint64_t waited = f->time.gap_waiting_ns + f->time.wait_in_call_ns;
+	uint32_t count = pieces(f);
 
-	if (s->full || may_be_held(s) || s->stuck || !s->slow || pieces < 5 || has_spun(s) ||
-	    waited < SLOW_HANDSHAKE_NS)
+	if (f->full || may_be_held(f) || f->stuck || !f->slow || count < 5 || has_spun(f) ||
+	    waited < SLOW_HANDSHAKE_NS || is_one_wait(f, waited))
 		return false;
-	apart = s->rtt_ns ? waited / pieces > 10 * s->rtt_ns
-			  : s->h->bytes_in / pieces < SMALL_PIECE;
-	return apart;
+	return f->rtt_ns ? waited / count > 10 * f->rtt_ns : f->bytes_in / count < SMALL_PIECE;
 }
 
-bool judge_RX_PARTIAL(const struct sight *s, struct verdict *v)
+bool judge_RX_PARTIAL(const struct facts *f, struct verdict *v)
 {
-	bool stops = awaits_peer(s) && s->mid_flight;
+	bool stops = awaits_peer(f) && f->mid_flight;
 
-	if (!stops && !drips(s))
+	if (!stops && !drips(f))
 		return false;
 	doubt(v, CAUSE_PEER_SILENT);
 	if (stops) {
-		v->cost_ns = s->f->since_progress_ns;
+		v->cost_ns = f->since_progress_ns;
 		say(v, "%s came, then nothing for %s",
-		    s->h->bytes_in ? size(s->h->bytes_in).s : "a part of the peer's answer",
-		    span(s->f->since_progress_ns).s);
-		say_calls(s, v);
+		    f->bytes_in ? size(f->bytes_in).s : "a part of the peer's answer",
+		    span(f->since_progress_ns).s);
+		say_calls(f, v);
 	} else {
-		v->cost_ns = s->time.gap_waiting_ns + s->time.wait_in_call_ns;
-		say(v, "%s came in %u pieces over %s", size(s->h->bytes_in).s,
-		    s->segments ? s->segments : s->h->want_read, span(v->cost_ns).s);
-		if (s->rtt_ns)
-			say(v, "a round trip takes %s", span(s->rtt_ns).s);
+		v->cost_ns = f->time.gap_waiting_ns + f->time.wait_in_call_ns;
+		say(v, "%s came in %u pieces over %s", size(f->bytes_in).s, pieces(f),
+		    span(v->cost_ns).s);
+		if (f->rtt_ns)
+			say(v, "a round trip takes %s", span(f->rtt_ns).s);
 	}
-	say_socket(s, v);
-	say_neighbours(s, v);
-	if (s->in_op && s->f->wait != WAIT_ON_SOCKET) {
+	say_socket(f, v);
+	say_neighbors(f, v);
+	if (f->in_op && f->wait != TLSTALL_WAIT_ON_SOCKET) {
 		v->confidence = CONFIDENCE_LOW;
 		doubt(v, CAUSE_CALLBACK_BLOCKED);
-	} else if (stops && s->full && s->f->since_progress_ns < SLOW_SEGMENT_NS) {
+	} else if (stops && f->full && f->since_progress_ns < SLOW_SEGMENT_NS) {
 		v->confidence = CONFIDENCE_LOW;
 		doubt(v, CAUSE_NARROW_PATH);
-	} else if (s->socket && s->socket->tcp_state) {
+	} else if (socket_now(f) && socket_now(f)->tcp_state) {
 		v->confidence = CONFIDENCE_HIGH;
 	}
 	return true;
 }
 
-bool judge_SLOW_BUT_FINE(const struct sight *s, struct verdict *v)
+bool judge_SLOW_BUT_FINE(const struct facts *f, struct verdict *v)
 {
-	uint64_t waited = s->time.gap_waiting_ns + s->time.wait_in_call_ns;
-	uint64_t longest = awaited_peer_ns(s);
-	bool lost = longest > 2 * s->rtt_ns + 100 * MS;
+	uint64_t waited = f->time.gap_waiting_ns + f->time.wait_in_call_ns;
+	uint64_t longest = awaited_peer_ns(f);
+	bool lost = longest > 2 * f->rtt_ns + 100 * MS;
 
-	if (!s->ok || !s->slow || s->rtt_ns < 50 * MS || longest > one_loss_ns(s) ||
-	    waited < s->f->age_ns / 2)
+	if (!f->ok || !f->slow || f->rtt_ns < 50 * MS || longest > one_loss_ns(f) ||
+	    waited < f->age_ns / 2)
 		return false;
 	v->cost_ns = waited;
 	say(v, "%s of waiting is %u round trips of %s; none took longer than %s", span(waited).s,
-	    (unsigned)((waited + s->rtt_ns / 2) / s->rtt_ns), span(s->rtt_ns).s,
+	    (unsigned)((waited + f->rtt_ns / 2) / f->rtt_ns), span(f->rtt_ns).s,
 	    span(longest ? longest : waited).s);
-	if (s->f->hello_retry)
+	if (f->hello_retry)
 		say(v, "one of them is a HelloRetryRequest");
 	if (lost) {
 		v->confidence = CONFIDENCE_LOW;
-		say(v, "the longest is what it takes when one packet is lost and sent again");
+		say(v, "the longest is as long as one lost and retransmitted packet takes");
 	}
 	doubt(v, CAUSE_PEER_SILENT);
 	return true;

@@ -5,176 +5,209 @@
 #include <string.h>
 
 #include "judge.h"
+#include "diagnosis/reasons.h"
 
-static bool is_acknowledged(const struct sight *s)
+/* All that was written, by the kernel's own count. */
+static bool is_acknowledged(const struct facts *f)
 {
-	return s->socket && s->socket->tcp_state && !s->socket->unacked;
+	const struct tlstall_socket *n = socket_now(f), *start = &f->at_start;
+	uint64_t before = start->ticks && start->tcp_state ? start->bytes_acked : 0;
+
+	if (!n || !n->tcp_state || n->unacked || f->notsent || (n->outq && n->outq != UINT32_MAX))
+		return false;
+	return n->bytes_acked >= before && n->bytes_acked - before >= f->bytes_out;
 }
 
-static void say_silence(const struct sight *s, struct verdict *v)
+static void say_silence(const struct facts *f, struct verdict *v)
 {
-	const char *how = is_acknowledged(s) ? "was acknowledged" : "was sent";
+	const char *how = is_acknowledged(f) ? "was acknowledged" : "was sent";
 
-	if (s->h->role == TLSTALL_ROLE_SERVER && !s->h->bytes_out)
-		say(v, "no ClientHello came for %s", span(s->f->since_progress_ns).s);
+	if (f->role == TLSTALL_ROLE_SERVER && !f->bytes_out)
+		say(v, "no ClientHello came for %s", span(f->since_progress_ns).s);
 	else
-		say(v, "%s %s; nothing came for %s", sent(s).s, how,
-		    span(s->f->since_progress_ns).s);
+		say(v, "%s %s; nothing came for %s", sent(f).s, how, span(f->since_progress_ns).s);
 }
 
-static void judge_silence(const struct sight *s, struct verdict *v)
+static const char client_advice[] =
+	"Ask the client's side: does it speak TLS, did it get what we sent, does its program hang? "
+	"A port probe sends nothing either: give clients a deadline.";
+
+static void judge_silence(const struct facts *f, struct verdict *v)
 {
-	v->cost_ns = s->f->since_progress_ns;
-	say_silence(s, v);
-	say_calls(s, v);
-	say_socket(s, v);
-	say_neighbours(s, v);
-	if (is_acknowledged(s) && (!s->in_op || s->f->wait == WAIT_ON_SOCKET)) {
+	v->cost_ns = f->since_progress_ns;
+	say_silence(f, v);
+	say_calls(f, v);
+	say_socket(f, v);
+	say_neighbors(f, v);
+	if (f->role == TLSTALL_ROLE_SERVER)
+		v->advice = client_advice;
+	if (is_datagram(f)) {
+		say_no_answer_in_datagrams(f, v);
+		return;
+	}
+	if (is_acknowledged(f) && (!f->in_op || f->wait == TLSTALL_WAIT_ON_SOCKET)) {
 		v->confidence = CONFIDENCE_HIGH;
 		return;
 	}
-	if (s->memory) {
+	if (f->memory) {
 		v->confidence = CONFIDENCE_LOW;
+		say_only(f, v);
 		doubt(v, CAUSE_BIO_STARVED);
 		doubt(v, CAUSE_BIO_NOT_PUMPED);
 		doubt(v, CAUSE_APP_NOT_RESUMING);
 		return;
 	}
-	if (!s->socket) {
+	if (may_be_own_socket(f))
+		doubt(v, CAUSE_CALLBACK_BLOCKED);
+	if (!socket_now(f)) {
+		v->confidence = CONFIDENCE_LOW;
 		doubt(v, CAUSE_TX_NOT_ACKED);
-		if (!s->in_op)
+		if (!f->in_op)
 			doubt(v, CAUSE_APP_NOT_RESUMING);
 	}
-	if (!s->h->calls && !s->in_op)
+	if (!f->calls && !f->in_op)
 		v->confidence = CONFIDENCE_LOW;
 }
 
-static bool judge_slowness(const struct sight *s, struct verdict *v)
+/*
+ * The look found that the wait was no longer for the peer: nobody ran, or its bytes lay there,
+ * which the end of the gap did not tell.
+ */
+static bool was_held_here(const struct facts *f)
 {
-	uint64_t waited = awaited_peer_ns(s), inside = s->time.wait_in_call_ns;
-	bool told = waited >= NOTABLE_NS && waited > one_loss_ns(s);
+	const struct facts *then = f->then;
 
-	if (s->stuck || !s->slow || retransmitted(s) || s->leaves_slowly)
+	if (!then || then->in_op)
+		return false;
+	return then->wait == TLSTALL_WAIT_STOPPED ||
+	       (!f->longest_gap_ready_ms && open_gap_ready(then) >= STALL_NS);
+}
+
+static bool judge_slowness(const struct facts *f, struct verdict *v)
+{
+	uint64_t waited = awaited_peer_ns(f), inside = f->time.wait_in_call_ns;
+	bool told = waited >= NOTABLE_NS && waited > one_loss_ns(f);
+
+	if (f->stuck || !f->slow || retransmitted(f) || f->leaves_slowly || was_held_here(f))
 		return false;
 	/* no longer than the next segment of a narrow path takes */
-	if (s->comes_slowly && (inside > s->time.gap_waiting_ns || waited <= 3 * s->segment_ns))
+	if (f->comes_slowly && (inside > f->time.gap_waiting_ns || waited <= 3 * f->segment_ns))
 		return false;
 	/* a call that may block hides what it waited for */
-	if (!told && !(s->may_block && !s->f->state_wait_ns && inside >= SLOW_HANDSHAKE_NS))
+	if (!told && !(f->may_block && !f->state_wait_ns && inside >= SLOW_HANDSHAKE_NS))
 		return false;
 	v->cost_ns = told ? waited : inside;
-	say(v, "the longest wait for the peer took %s of %s", span(v->cost_ns).s,
-	    span(s->f->age_ns).s);
-	if (s->rtt_ns)
-		say(v, "a round trip takes %s", span(s->rtt_ns).s);
-	if (told && s->f->state_wait && *s->f->state_wait)
-		say(v, "it began in state \"%s\"", s->f->state_wait);
+	say(v, "the longest wait for the peer was %s of %s", span(v->cost_ns).s, span(f->age_ns).s);
+	if (f->rtt_ns)
+		say(v, "a round trip takes %s", span(f->rtt_ns).s);
+	if (told && f->state_wait && *f->state_wait)
+		say(v, "it began in state \"%s\"", f->state_wait);
 	if (!told) {
 		v->confidence = CONFIDENCE_LOW;
 		doubt(v, CAUSE_CALLBACK_BLOCKED);
 	}
-	if (s->memory) {
+	if (f->memory) {
 		v->confidence = CONFIDENCE_LOW;
 		doubt(v, CAUSE_APP_NOT_RESUMING);
 	}
-	if (!s->rtt_ns)
+	if (!f->rtt_ns) {
+		v->confidence = CONFIDENCE_LOW;
 		doubt(v, CAUSE_TX_NOT_ACKED);
-	if (s->full && s->segments > 1 && 2 * s->f->flight_ns >= v->cost_ns) {
+	}
+	if (f->full && f->segments > 1 && 2 * f->flight_ns >= v->cost_ns) {
 		v->confidence = CONFIDENCE_LOW;
 		doubt(v, CAUSE_NARROW_PATH);
 	}
 	doubt(v, CAUSE_RX_PARTIAL);
-	say_neighbours(s, v);
-	v->advice =
-		"Ask the peer's side what took it so long: a full accept queue, a busy worker, a "
-		"look-up of its own.";
+	say_neighbors(f, v);
+	v->advice = "Ask the peer's side what took so long: a full accept queue, a busy worker, a "
+		    "lookup of its own.";
+	if (f->role == TLSTALL_ROLE_SERVER)
+		v->advice = "Ask the client's side what took so long: a busy program, a lookup of "
+			    "its own, a slow line.";
+	if (is_datagram(f))
+		say_no_answer_in_datagrams(f, v);
 	return true;
 }
 
-bool judge_PEER_SILENT(const struct sight *s, struct verdict *v)
+bool judge_PEER_SILENT(const struct facts *f, struct verdict *v)
 {
-	if (!awaits_peer(s) || s->mid_flight)
-		return judge_slowness(s, v);
-	judge_silence(s, v);
+	if (!awaits_peer(f) || f->mid_flight)
+		return judge_slowness(f, v);
+	judge_silence(f, v);
 	return true;
-}
-
-static bool is_hang_up(const struct sight *s)
-{
-	const struct tlstall_handshake *h = s->h;
-	const char *reason = s->f->reason;
-
-	if (!s->failed)
-		return false;
-	if (h->last_error == ERROR_ZERO_RETURN)
-		return true;
-	if (h->last_error == ERROR_SSL)
-		return reason && strstr(reason, "unexpected eof");
-	return h->last_error == ERROR_SYSCALL &&
-	       (!h->last_errno || h->last_errno == ECONNRESET || h->last_errno == EPIPE ||
-		h->last_errno == ECONNABORTED);
 }
 
 /* The program saw it itself, in poll(), and freed the object. */
-static bool is_half_closed(const struct sight *s)
+static bool is_half_closed(const struct facts *f)
 {
-	const struct tlstall_socket *n = s->socket;
+	const struct tlstall_socket *n = socket_now(f);
 
-	return s->h->outcome == TLSTALL_OUTCOME_ABANDONED && n &&
+	return f->outcome == TLSTALL_OUTCOME_ABANDONED && n &&
 	       (n->tcp_state == TCP_CLOSE_WAIT || n->tcp_state == TCP_CLOSE ||
 		n->tcp_state == TCP_LAST_ACK);
 }
 
-bool judge_PEER_CLOSED(const struct sight *s, struct verdict *v)
+bool judge_PEER_CLOSED(const struct facts *f, struct verdict *v)
 {
-	const struct tlstall_handshake *h = s->h;
-	bool half = is_half_closed(s);
+	bool half = is_half_closed(f);
 
-	if (!half && (!is_hang_up(s) || is_want_mismatch(s)))
+	if (!half && (!is_hang_up(f) || is_want_mismatch(f) || is_shut_here(f)))
 		return false;
-	v->cost_ns = s->f->age_ns;
+	v->cost_ns = f->age_ns;
 	v->confidence = CONFIDENCE_HIGH;
 	if (half)
-		say(v, "the socket was closed by the peer when the program freed the SSL object");
-	else if (h->last_errno && h->last_error == ERROR_SYSCALL)
-		say(v, "the call ended with errno %u (%s) after %s", h->last_errno,
-		    strerror(h->last_errno), span(s->f->age_ns).s);
+		say(v, "the peer had closed the connection when the program freed the SSL object");
+	else if (f->last_errno && f->last_error == TLSTALL_ERROR_SYSCALL)
+		say(v, "the call ended with errno %u (%s) after %s", f->last_errno,
+		    strerror(f->last_errno), span(f->age_ns).s);
 	else
-		say(v, "the connection ended after %s without a close_notify",
-		    span(s->f->age_ns).s);
-	say(v, "%s had been read and %s written", size(h->bytes_in).s, size(h->bytes_out).s);
-	if (s->f->failed_state && *s->f->failed_state)
-		say(v, "in state \"%s\"", s->f->failed_state);
-	if (h->role == TLSTALL_ROLE_SERVER && !h->bytes_in) {
-		say(v, "nothing was ever read: a port probe or a health check does this");
-		v->advice =
-			"If it is a load balancer's health check, let it speak TLS or ignore it.";
+		say(v, "the connection ended after %s without a close_notify", span(f->age_ns).s);
+	say(v, "%s had been read and %s written", size(f->bytes_in).s, size(f->bytes_out).s);
+	say_unanswered(f, v);
+	if (f->role == TLSTALL_ROLE_SERVER && !f->bytes_in) {
+		say(v, f->age_ns < SLOW_HANDSHAKE_NS
+			       ? "nothing was ever read: a port probe or a health check looks like "
+				 "this"
+			       : "nothing was ever read: the client sent nothing");
+		v->advice = f->age_ns < SLOW_HANDSHAKE_NS
+				    ? "If it is a load balancer's health check, have it speak TLS, "
+				      "or ignore it."
+				    : "Give silent clients a deadline; find out who they are.";
 	}
-	if (h->flags & TLSTALL_HS_WANT_MISMATCH && h->last_error == ERROR_SYSCALL) {
+	if (f->flags & TLSTALL_HS_WANT_MISMATCH && f->last_error == TLSTALL_ERROR_SYSCALL) {
 		v->confidence = CONFIDENCE_MEDIUM;
 		doubt(v, CAUSE_WANT_FLAG_MISMATCH);
 	}
-	say_neighbours(s, v);
+	say_neighbors(f, v);
 	return true;
 }
 
-bool judge_BIO_STARVED(const struct sight *s, struct verdict *v)
+bool judge_BIO_STARVED(const struct facts *f, struct verdict *v)
 {
-	if (!is_starved(s))
+	if (!is_starved(f))
 		return false;
-	v->cost_ns = s->f->since_progress_ns;
+	v->cost_ns = f->since_progress_ns;
 	v->confidence = CONFIDENCE_LOW;
-	say(v, "memory BIO or BIO pair: nothing was fed in for %s",
-	    span(s->f->since_progress_ns).s);
-	if (s->h->pending_in == 0 && s->h->pending_out == 0)
+	say(v, "memory BIO or BIO pair: nothing was written into it for %s",
+	    span(f->since_progress_ns).s);
+	if (f->pending_in == 0 && f->pending_out == 0)
 		say(v, "0 B wait to be read by OpenSSL, 0 B to be sent");
-	if (is_elsewhere(s))
+	if (lies_in_bio(f))
+		say(v,
+		    "all that OpenSSL wrote, %s, is still in the BIO after %u calls: forgotten, or "
+		    "held by a protocol underneath until its own peer answers",
+		    size(f->pending_out).s, f->calls);
+	say_only(f, v);
+	if (is_elsewhere(f))
 		say(v, "the thread that made the last call does not wait for a socket: it %s",
-		    s->f->wait == WAIT_RUNNING ? "runs"
-		    : s->f->wait == WAIT_SLEEP ? "sleeps"
-					       : "is in futex");
-	say_calls(s, v);
+		    f->wait == TLSTALL_WAIT_RUNNING ? "runs"
+		    : f->wait == TLSTALL_WAIT_SLEEP ? "sleeps"
+						    : "is in futex");
+	say_calls(f, v);
 	doubt(v, CAUSE_PEER_SILENT);
+	if (lies_in_bio(f))
+		doubt(v, CAUSE_BIO_NOT_PUMPED);
 	doubt(v, CAUSE_APP_NOT_RESUMING);
 	return true;
 }

@@ -2,7 +2,9 @@
 /* Programs that break off: what SSL_get_error said was misread. */
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <string.h>
 
+#include "diagnosis/reasons.h"
 #include "judge.h"
 
 /* OpenSSL's own: libpq's and the like have names that we know, but types of their own. */
@@ -11,154 +13,172 @@
 /* Freed so soon after a WANT that nothing else can have been tried. */
 #define AT_ONCE_NS (100 * MS)
 
-static bool gave_up(const struct sight *s)
+static bool gave_up(const struct facts *f)
 {
-	return s->h->outcome == TLSTALL_OUTCOME_ABANDONED;
+	return f->outcome == TLSTALL_OUTCOME_ABANDONED;
 }
 
 /* Broke off, or stands still, after an op that asked to be called again. */
-static bool broke_off(const struct sight *s)
+static bool broke_off(const struct facts *f)
 {
-	bool again = is_io_want(s->h->last_error) || is_async_want(s->h->last_error);
+	bool again = is_io_want(f->last_error) || is_async_want(f->last_error);
 
-	return !s->in_op && again && (gave_up(s) || s->stuck) && s->h->calls;
+	return !f->in_op && again && (gave_up(f) || f->stuck) && f->calls;
 }
 
-/* A server that is stopped drops what is under way: no judgement of one handshake. */
-static bool stopped_serving(const struct sight *s)
+/* A server that is stopped drops what is under way: no judgment of one handshake. */
+static bool stopped_serving(const struct facts *f)
 {
-	return s->h->role == TLSTALL_ROLE_SERVER && s->f->exit_after_ns &&
-	       s->f->exit_after_ns < AT_ONCE_NS;
+	return f->role == TLSTALL_ROLE_SERVER && f->exit_after_ns && f->exit_after_ns < AT_ONCE_NS;
 }
 
 /* The end of the process is no answer to a WANT: it may have come from outside. */
-static bool broke_off_at_once(const struct sight *s)
+static bool broke_off_at_once(const struct facts *f)
 {
 	const uint32_t by_itself = TLSTALL_HS_FREED | TLSTALL_HS_SHUTDOWN;
 
-	return broke_off(s) && gave_up(s) && s->h->flags & by_itself && !stopped_serving(s) &&
-	       s->f->free_after_ns < AT_ONCE_NS &&
-	       s->f->since_progress_ns < s->f->free_after_ns + AT_ONCE_NS;
+	return broke_off(f) && gave_up(f) && f->flags & by_itself && !stopped_serving(f) &&
+	       f->free_after_ns < AT_ONCE_NS &&
+	       f->since_progress_ns < f->free_after_ns + AT_ONCE_NS;
 }
 
-static void say_break(const struct sight *s, struct verdict *v)
+static void say_break(const struct facts *f, struct verdict *v)
 {
-	if (gave_up(s) && s->h->flags & TLSTALL_HS_FREED)
+	if (gave_up(f) && f->flags & TLSTALL_HS_FREED)
 		say(v, "the last call ended with %s; the SSL object was freed %s later",
-		    error_word(s->h->last_error).s, span(s->f->free_after_ns).s);
+		    word_error_short(f->last_error), span(f->free_after_ns).s);
 	else
-		say_calls(s, v);
+		say_calls(f, v);
 }
 
-bool judge_STALE_ERROR_QUEUE(const struct sight *s, struct verdict *v)
+bool judge_STALE_ERROR_QUEUE(const struct facts *f, struct verdict *v)
 {
-	bool filled =
-		s->h->misuse & TLSTALL_MISUSE_QUEUE || s->h->flags & TLSTALL_HS_SHORT_GET_ERROR;
+	bool filled = f->misuse & TLSTALL_MISUSE_QUEUE || f->flags & TLSTALL_HS_SHORT_GET_ERROR;
 
 	/* an error of another operation, or of another thread's: see GET_ERROR_MISUSE */
-	if (!filled || !broke_off(s) ||
-	    s->h->misuse & (TLSTALL_MISUSE_THREAD | TLSTALL_MISUSE_OTHER))
+	if (!filled || !broke_off(f) || f->misuse & (TLSTALL_MISUSE_THREAD | TLSTALL_MISUSE_OTHER))
 		return false;
-	v->cost_ns = s->f->age_ns;
+	v->cost_ns = f->age_ns;
 	v->confidence = CONFIDENCE_HIGH;
-	say(v, "SSL_get_error found an error that was put into the thread's queue after the call");
-	if (s->h->flags & TLSTALL_HS_STALE_QUEUE)
-		say(v, "a call had begun with error 0x%08x in the queue", s->h->stale_error);
-	say(v, "the call itself had only asked to be repeated: %s", error_word(s->h->last_error).s);
-	say_break(s, v);
+	say(v, "SSL_get_error found an error that entered the thread's queue after the call");
+	if (f->flags & TLSTALL_HS_STALE_QUEUE)
+		say(v, "a call began with error 0x%08x in the queue", f->stale_error);
+	say(v, "the call itself only asked to be repeated: %s", word_error_short(f->last_error));
+	say_break(f, v);
 	return true;
 }
 
-bool judge_GET_ERROR_MISUSE(const struct sight *s, struct verdict *v)
+bool judge_GET_ERROR_MISUSE(const struct facts *f, struct verdict *v)
 {
 	uint32_t misuse =
-		s->h->misuse & (TLSTALL_MISUSE_RET | TLSTALL_MISUSE_THREAD | TLSTALL_MISUSE_OTHER);
-	bool never = !s->h->get_errors && broke_off_at_once(s);
+		f->misuse & (TLSTALL_MISUSE_RET | TLSTALL_MISUSE_THREAD | TLSTALL_MISUSE_OTHER);
+	bool never = !f->get_errors && broke_off_at_once(f);
 
-	if ((!misuse && !never) || !broke_off(s))
+	if ((!misuse && !never) || !broke_off(f))
 		return false;
-	v->cost_ns = s->f->age_ns;
+	v->cost_ns = f->age_ns;
 	if (misuse & TLSTALL_MISUSE_RET)
 		say(v, "SSL_get_error was given a value that is not the call's return (%d)",
-		    s->h->last_ret);
+		    f->last_ret);
 	if (misuse & TLSTALL_MISUSE_THREAD)
 		say(v, "SSL_get_error was called on another thread than the operation");
 	if (misuse & TLSTALL_MISUSE_OTHER)
 		say(v, "another SSL object was used between the operation and SSL_get_error");
 	if (never)
 		say(v, "SSL_get_error was never called, though %u operations asked to be repeated",
-		    s->h->want_read + s->h->want_write + s->h->want_other);
-	say_break(s, v);
+		    f->want_read + f->want_write + f->want_other);
+	say_break(f, v);
 	doubt(v, CAUSE_WANT_TREATED_AS_FATAL);
 	return true;
 }
 
-bool is_want_mismatch(const struct sight *s)
+bool is_want_mismatch(const struct facts *f)
 {
-	const struct tlstall_handshake *h = s->h;
 	const uint32_t version_3 = 0x30000000;
 
-	if (!s->failed || !(h->flags & TLSTALL_HS_WANT_MISMATCH) || h->last_error != ERROR_SYSCALL)
+	if (!f->failed || !(f->flags & TLSTALL_HS_WANT_MISMATCH) ||
+	    f->last_error != TLSTALL_ERROR_SYSCALL)
 		return false;
 	/* the end of the stream was there: no retry was forgotten */
-	if (h->at_end.ticks && h->at_end.tcp_state == TCP_CLOSE_WAIT)
+	if (f->at_end.ticks && f->at_end.tcp_state == TCP_CLOSE_WAIT)
 		return false;
-	if (h->last_errno)
-		return h->last_errno == EAGAIN;
+	if (f->last_errno)
+		return f->last_errno == EAGAIN;
 	/* 1.1.1 says the same of a plain end of the stream, and so do BIOs of programs */
-	return h->flags & TLSTALL_HS_OVERLAP || (s->f->libssl_version >= version_3 &&
-						 (h->read.type == BIO_TYPE_SOCKET || s->memory));
+	return f->flags & TLSTALL_HS_OVERLAP ||
+	       (f->libssl_version >= version_3 && (f->read.type == BIO_TYPE_SOCKET || f->memory));
 }
 
-bool judge_WANT_FLAG_MISMATCH(const struct sight *s, struct verdict *v)
+bool judge_WANT_FLAG_MISMATCH(const struct facts *f, struct verdict *v)
 {
-	if (!is_want_mismatch(s))
+	if (!is_want_mismatch(f))
 		return false;
-	v->cost_ns = s->f->age_ns;
+	v->cost_ns = f->age_ns;
 	say(v, "SSL_ERROR_SYSCALL with errno %u and an empty queue, while SSL_want said \"again\"",
-	    s->h->last_errno);
-	if (s->h->flags & TLSTALL_HS_OVERLAP) {
+	    f->last_errno);
+	if (f->flags & TLSTALL_HS_OVERLAP) {
 		v->confidence = CONFIDENCE_HIGH;
 		say(v, "two threads were inside operations on this object at once");
 	}
-	if (s->h->flags & TLSTALL_HS_FATAL_RESUMED)
+	if (f->flags & TLSTALL_HS_FATAL_RESUMED)
 		say(v, "it was called again after a fatal error");
 	doubt(v, CAUSE_PEER_CLOSED);
 	return true;
 }
 
-bool judge_BLOCKING_WANT(const struct sight *s, struct verdict *v)
+bool judge_BAD_DESCRIPTOR(const struct facts *f, struct verdict *v)
 {
-	const struct tlstall_handshake *h = s->h;
-	uint8_t blocking = h->last_error == ERROR_WANT_WRITE ? h->write.blocking : h->read.blocking;
-
-	if (!s->built_in || blocking != 1 || !broke_off(s) || !is_io_want(h->last_error))
+	if (!f->failed || f->last_error != TLSTALL_ERROR_SYSCALL ||
+	    (f->last_errno != EBADF && f->last_errno != ENOTSOCK))
 		return false;
-	v->cost_ns = s->f->age_ns;
+	v->cost_ns = f->age_ns;
 	v->confidence = CONFIDENCE_HIGH;
-	say(v, "%s came back with %s on a blocking descriptor after %s: %s",
-	    s->f->last_function && *s->f->last_function ? s->f->last_function : "the call",
-	    error_word(h->last_error).s, span(s->f->longest_call_ns).s,
-	    h->last_errno == EINTR ? "a signal interrupted it (EINTR)"
-				   : "the socket's own timeout ran out");
-	say_break(s, v);
+	say(v, "the call ended with errno %u (%s) after %s", f->last_errno, strerror(f->last_errno),
+	    span(f->age_ns).s);
+	if (f->read.fd >= 0)
+		say(v, "its descriptor is %d; %s had been read and %s written", f->read.fd,
+		    size(f->bytes_in).s, size(f->bytes_out).s);
 	return true;
 }
 
-bool judge_WANT_TREATED_AS_FATAL(const struct sight *s, struct verdict *v)
+bool judge_BLOCKING_WANT(const struct facts *f, struct verdict *v)
 {
-	bool unsure = !s->built_in || !s->socket;
+	uint8_t blocking =
+		f->last_error == TLSTALL_ERROR_WANT_WRITE ? f->write.blocking : f->read.blocking;
 
-	if (!broke_off_at_once(s) || s->found)
+	/* mode `watch` asks at once after a long call alone: this one did not wait, and it may have
+	   become a blocking one since */
+	bool since = f->flags & TLSTALL_HS_WATCHED && f->longest_call_ns < 20 * MS;
+
+	/* over UDP that timeout is the DTLS timer's */
+	if (!f->built_in || blocking != 1 || since || is_datagram(f) || !broke_off(f) ||
+	    !is_io_want(f->last_error))
 		return false;
-	v->cost_ns = s->f->age_ns;
+	v->cost_ns = f->age_ns;
+	v->confidence = CONFIDENCE_HIGH;
+	say(v, "%s returned with %s on a blocking descriptor after %s: %s",
+	    f->last_function && *f->last_function ? f->last_function : "the call",
+	    word_error_short(f->last_error), span(f->longest_call_ns).s,
+	    f->last_errno == EINTR ? "a signal interrupted it (EINTR)"
+				   : "the socket's own timeout ran out");
+	say_break(f, v);
+	return true;
+}
+
+bool judge_WANT_TREATED_AS_FATAL(const struct facts *f, struct verdict *v)
+{
+	bool unsure = !f->built_in || !socket_now(f);
+
+	if (!broke_off_at_once(f))
+		return false;
+	v->cost_ns = f->age_ns;
 	v->confidence = unsure ? CONFIDENCE_LOW : CONFIDENCE_HIGH;
-	if (unsure && s->built_in)
+	if (unsure && f->built_in)
 		v->confidence = CONFIDENCE_MEDIUM;
-	say_break(s, v);
-	say(v, "nothing had failed: %s %s", error_word(s->h->last_error).s,
-	    s->h->last_error == ERROR_WANT_WRITE ? "asks to wait for writable and call again"
-						 : "asks to wait for readable and call again");
+	say_break(f, v);
+	say(v, "nothing had failed: %s %s", word_error_short(f->last_error),
+	    f->last_error == TLSTALL_ERROR_WANT_WRITE ? "asks to wait for writable and call again"
+						      : "asks to wait for readable and call again");
 	if (unsure)
 		doubt(v, CAUSE_PEER_CLOSED);
 	doubt(v, CAUSE_ABANDONED);
@@ -166,93 +186,154 @@ bool judge_WANT_TREATED_AS_FATAL(const struct sight *s, struct verdict *v)
 }
 
 /*
- * Killed inside an op, and nothing shows that the process lived for longer than
- * its last record: nobody knows for how long it hung. To say "given up at once"
- * would be wrong.
+ * Killed, and nothing shows that the process lived for long after its last record:
+ * nobody knows for how long it hung. To say "given up at once" would be wrong.
  */
-static bool was_killed_inside(const struct sight *s)
+static bool was_killed(const struct facts *f)
 {
-	return s->h->enter && s->f->since_progress_ns < MS &&
-	       s->h->outcome == TLSTALL_OUTCOME_IN_FLIGHT && !s->f->process_alive &&
-	       !s->f->process_exited;
+	return f->outcome == TLSTALL_OUTCOME_IN_FLIGHT && !f->process_alive && !f->process_exited &&
+	       !f->stuck && !f->left;
 }
 
-bool judge_ABANDONED(const struct sight *s, struct verdict *v)
+/* One that keeps no state between its calls is over with each of them. */
+static bool is_listening(const struct facts *f)
 {
-	bool freed = s->h->flags & TLSTALL_HS_FREED, open = !s->ok && !s->failed;
+	return f->flags & TLSTALL_HS_LISTEN && f->outcome == TLSTALL_OUTCOME_ABANDONED && !f->stuck;
+}
 
-	if (s->found || !open || (!gave_up(s) && s->f->process_alive) || was_killed_inside(s))
+/* So often after a failure: it is taken for "not yet". */
+#define FATAL_CALLS 10
+
+bool judge_FATAL_IGNORED(const struct facts *f, struct verdict *v)
+{
+	if (f->fatal_calls < FATAL_CALLS)
 		return false;
-	v->cost_ns = s->f->age_ns;
-	if (freed)
+	/* the handshake was over: no more than that of its time, and it led to nothing else */
+	v->cost_ns = f->fatal_ns < f->age_ns ? f->fatal_ns : f->age_ns;
+	v->confidence = CONFIDENCE_HIGH;
+	say(v, "after the failure it was called %u times again, for %s", f->fatal_calls,
+	    span(f->fatal_ns).s);
+	if (f->fatal_ns >= MS)
+		say(v, "a call every %s; the thread used %s of CPU meanwhile",
+		    span(f->fatal_ns / f->fatal_calls).s, span(f->fatal_cpu_ns).s);
+	return true;
+}
+
+bool judge_TWO_ON_ONE_SOCKET(const struct facts *f, struct verdict *v)
+{
+	bool known = f->others.same_socket;
+
+	if ((!known && !f->others.same_descriptor) || (!f->failed && !f->stuck))
+		return false;
+	v->cost_ns = f->age_ns;
+	if (!known)
+		v->confidence = CONFIDENCE_LOW;
+	say(v, "another SSL object%s had finished its handshake on descriptor %d",
+	    known ? ", still in use," : "", f->read.fd);
+	if (!known)
+		say(v, "this connection had carried its bytes before; whether it is still in use "
+		       "was not recorded");
+	say(v, "each reads bytes that are meant for the other");
+	if (f->reason && *f->reason)
+		say(v, "OpenSSL's reason: \"%s\"", f->reason);
+	return true;
+}
+
+bool judge_ABANDONED(const struct facts *f, struct verdict *v)
+{
+	bool freed = f->flags & TLSTALL_HS_FREED, shut = is_shut_here(f);
+	bool open = (!f->ok && !f->failed) || shut;
+
+	if (!open || (!shut && !gave_up(f) && f->process_alive && !f->left) || was_killed(f) ||
+	    is_listening(f))
+		return false;
+	v->cost_ns = f->age_ns;
+	if (shut)
+		say(v,
+		    "the connection was shut down on this side after %s, elsewhere in the program; "
+		    "the "
+		    "peer has not closed it",
+		    span(f->age_ns).s);
+	else if (freed)
 		say(v, "the SSL object was freed after %s, with the handshake unfinished",
-		    span(s->f->age_ns).s);
-	else if (s->h->flags & TLSTALL_HS_CLEARED)
-		say(v, "the SSL object was cleared or used anew after %s", span(s->f->age_ns).s);
-	else
+		    span(f->age_ns).s);
+	else if (f->flags & TLSTALL_HS_CLEARED)
+		say(v, "the SSL object was cleared or reused after %s", span(f->age_ns).s);
+	else if (!f->process_alive && !f->left)
 		say(v, "the process %s after %s, with the handshake unfinished",
-		    s->f->process_exited ? "ended" : "was killed", span(s->f->age_ns).s);
-	say_calls(s, v);
-	say_socket(s, v);
+		    f->process_exited ? "ended" : "was killed", span(f->age_ns).s);
+	say_calls(f, v);
+	say_socket(f, v);
 	doubt(v, CAUSE_PEER_SILENT);
 	return true;
 }
 
 /* Short of a stall, and not failed. */
-static bool is_fine(const struct sight *s)
+static bool is_fine(const struct facts *f)
 {
-	if (s->ok)
-		return s->f->age_ns < SLOW_HANDSHAKE_NS;
-	return !s->failed && !s->stuck && s->h->outcome == TLSTALL_OUTCOME_IN_FLIGHT &&
-	       !was_killed_inside(s);
+	if (f->ok)
+		return f->age_ns < SLOW_HANDSHAKE_NS && !has_failed_later(f);
+	if (is_listening(f))
+		return true;
+	return !f->failed && !f->stuck && f->outcome == TLSTALL_OUTCOME_IN_FLIGHT &&
+	       !was_killed(f) && !f->left;
 }
 
-bool judge_NONE(const struct sight *s, struct verdict *v)
+bool judge_NONE(const struct facts *f, struct verdict *v)
 {
-	if (!is_fine(s))
+	if (!is_fine(f))
 		return false;
 	v->confidence = CONFIDENCE_HIGH;
-	if (s->ok)
-		say(v, "done after %s with %u call%s", span(s->f->age_ns).s, s->h->calls,
-		    s->h->calls == 1 ? "" : "s");
+	if (f->ok)
+		say(v, "done after %s with %u call%s", span(f->age_ns).s, f->calls,
+		    f->calls == 1 ? "" : "s");
+	else if (is_listening(f))
+		say(v, "a stateless step of a handshake: the client was asked to prove "
+		       "its address");
+	else if (f->looked && !f->since_progress_ns)
+		say(v, "it makes progress: bytes came or went between two looks");
+	else if (f->looked)
+		say(v, "the last progress was %s ago", span(f->since_progress_ns).s);
 	else
-		say(v, "going on for %s, moved %s ago", span(s->f->age_ns).s,
-		    span(s->f->since_progress_ns).s);
+		say(v, "in progress for %s, last progress %s ago", span(f->age_ns).s,
+		    span(f->since_progress_ns).s);
 	return true;
 }
 
-bool judge_UNKNOWN(const struct sight *s, struct verdict *v)
+bool judge_UNKNOWN(const struct facts *f, struct verdict *v)
 {
-	if (s->found || is_fine(s))
+	if (is_fine(f))
 		return false;
-	v->cost_ns = s->f->age_ns;
+	v->cost_ns = f->age_ns;
 	v->confidence = CONFIDENCE_LOW;
-	if (was_killed_inside(s)) {
-		say(v,
-		    "the process was killed inside %s; for how long that had hung, the trace "
-		    "does not tell",
-		    s->f->in_call_function ? s->f->in_call_function : "a call");
-		v->advice = "Look while it hangs: tlstall ps, or let tlstall run start it.";
+	if (was_killed(f)) {
+		say(v, "the process was killed %s; the trace does not show how long it had hung",
+		    f->entered ? "inside a call" : "between two calls");
+		say_calls(f, v);
+		v->advice = "Look while it hangs (tlstall ps), or start it with tlstall run.";
 		doubt(v, CAUSE_PEER_SILENT);
-		say_socket(s, v);
+		say_socket(f, v);
 		return true;
 	}
-	if (s->failed)
+	if (f->failed)
 		say(v, "%s failed with %s after %s: %s",
-		    s->f->last_function ? s->f->last_function : "the call",
-		    error_word(s->h->last_error).s, span(s->f->age_ns).s,
-		    s->f->reason && *s->f->reason ? s->f->reason : "no reason given");
-	if (s->failed && s->f->failed_state && *s->f->failed_state)
-		say(v, "in state \"%s\"", s->f->failed_state);
-	if (s->failed) {
+		    f->last_function ? f->last_function : "the call",
+		    word_error_short(f->last_error), span(f->age_ns).s,
+		    f->reason && *f->reason ? f->reason : "no reason given");
+	if (f->failed && f->last_error == TLSTALL_ERROR_SYSCALL && f->last_errno)
+		say(v, "errno %u (%s)", f->last_errno, strerror(f->last_errno));
+	if (has_failed_later(f))
+		say(v, "the first read after the handshake failed: %s",
+		    f->reason && *f->reason ? f->reason : "no reason given");
+	if (f->failed || has_failed_later(f)) {
 		v->advice =
-			"Look up the reason in OpenSSL's errors and read the peer's log of that "
-			"moment.";
+			"Look up the reason in OpenSSL's errors and read the peer's log at that "
+			"time.";
 	} else {
-		say_split(s, v);
-		say_calls(s, v);
+		say_split(f, v);
+		say_calls(f, v);
 	}
-	say_alerts(s, v);
-	say_socket(s, v);
+	say_alerts(f, v);
+	say_socket(f, v);
 	return true;
 }

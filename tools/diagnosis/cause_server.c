@@ -6,53 +6,63 @@
 
 #define TLS1_3 0x0304
 
-bool judge_ACCEPT_LOOP_BLOCKED(const struct sight *s, struct verdict *v)
+/* Who else waits for that thread: it served others before, or they have not been accepted. */
+static bool has_others(const struct facts *f)
 {
-	const struct tlstall_handshake *h = s->h;
-	bool inside = s->in_op && s->stuck && awaits_peer(s);
-	uint64_t waited = awaited_peer_ns(s);
-	bool was = !s->stuck && s->slow && s->may_block && waited >= SLOW_HANDSHAKE_NS &&
-		   waited <= s->f->longest_call_ns && s->f->state_wait &&
-		   strstr(s->f->state_wait, "before");
+	return f->thread_handshakes || (f->looked && f->accept_waiting);
+}
 
-	if (h->role != TLSTALL_ROLE_SERVER || h->read.blocking != 1 || !h->thread_handshakes ||
-	    (!inside && !was) || (inside && (h->bytes_in || s->f->next_arrived)))
+static void say_others(const struct facts *f, struct verdict *v)
+{
+	if (f->thread_handshakes)
+		say(v, "the same thread made %u handshakes before, and has been held up for %s",
+		    f->thread_handshakes, span(v->cost_ns).s);
+	if (f->accept_waiting)
+		say(v, "%u connections wait to be accepted", f->accept_waiting);
+}
+
+bool judge_ACCEPT_LOOP_BLOCKED(const struct facts *f, struct verdict *v)
+{
+	bool inside = f->in_op && f->stuck && awaits_peer(f);
+	uint64_t waited = awaited_peer_ns(f);
+	bool was = !f->stuck && f->slow && f->may_block && waited >= SLOW_HANDSHAKE_NS &&
+		   waited <= f->longest_call_ns && f->state_wait && strstr(f->state_wait, "before");
+
+	if (f->role != TLSTALL_ROLE_SERVER || f->read.blocking != 1 || !has_others(f) ||
+	    (!inside && !was) || (inside && (f->bytes_in || f->next_arrived)))
 		return false;
-	v->cost_ns = inside ? s->f->in_op_ns : waited;
+	v->cost_ns = inside ? f->in_op_ns : waited;
 	say(v, "a blocking %s waits for a client that has sent nothing",
-	    s->f->in_call_function && *s->f->in_call_function ? s->f->in_call_function
-							      : "SSL_accept");
-	say(v, "the same thread had made %u handshakes before, and can make none for %s",
-	    h->thread_handshakes, span(v->cost_ns).s);
+	    f->in_call_function && *f->in_call_function ? f->in_call_function : "SSL_accept");
+	say_others(f, v);
 	if (inside)
-		say_calls(s, v);
-	say_socket(s, v);
-	v->confidence = h->thread_handshakes > 1 ? CONFIDENCE_MEDIUM : CONFIDENCE_LOW;
+		say_calls(f, v);
+	say_socket(f, v);
+	v->confidence = f->thread_handshakes > 1 ? CONFIDENCE_MEDIUM : CONFIDENCE_LOW;
 	doubt(v, CAUSE_PEER_SILENT);
 	return true;
 }
 
-bool judge_TICKET_DEADLOCK(const struct sight *s, struct verdict *v)
+bool judge_TICKET_DEADLOCK(const struct facts *f, struct verdict *v)
 {
-	const struct tlstall_handshake *h = s->h;
-	const struct tlstall_socket *n = s->socket;
-	bool ticket = s->f->state && strstr(s->f->state, "session ticket");
-	bool writes = s->in_op || h->last_error == ERROR_WANT_WRITE;
+	const struct tlstall_socket *n = socket_now(f);
+	bool ticket = f->state && strstr(f->state, "session ticket");
+	bool writes = f->in_op || f->last_error == TLSTALL_ERROR_WANT_WRITE;
 
-	if (h->role != TLSTALL_ROLE_SERVER || !s->stuck || !ticket || !writes || s->unacked)
+	if (f->role != TLSTALL_ROLE_SERVER || !f->stuck || !ticket || !writes || f->unacked)
 		return false;
 	if (n && n->outq == 0)
 		return false;
-	v->cost_ns = s->f->since_progress_ns;
+	v->cost_ns = f->since_progress_ns;
 	say(v, "stuck for %s writing session tickets", span(v->cost_ns).s);
-	say_calls(s, v);
-	say_socket(s, v);
+	say_calls(f, v);
+	say_socket(f, v);
 	if (n && n->outq != UINT32_MAX) {
 		v->confidence = CONFIDENCE_HIGH;
-		say(v, "the peer takes nothing: %s lie in the send queue", size(n->outq).s);
-	} else if (s->memory && h->pending_out && h->pending_out != UINT32_MAX) {
+		say(v, "the peer reads nothing: %s are in the send queue", size(n->outq).s);
+	} else if (f->memory && f->pending_out && f->pending_out != UINT32_MAX) {
 		v->confidence = CONFIDENCE_HIGH;
-		say(v, "%s lie in the BIO", size(h->pending_out).s);
+		say(v, "%s are in the BIO", size(f->pending_out).s);
 	} else {
 		doubt(v, CAUSE_TX_NOT_ACKED);
 	}
@@ -65,41 +75,41 @@ bool judge_TICKET_DEADLOCK(const struct sight *s, struct verdict *v)
  * client that waits for an answer looks nearly the same. TCP may have had them before
  * the handshake was over; OpenSSL had not.
  */
-bool judge_POST_HANDSHAKE_READ_BLOCK(const struct sight *s, struct verdict *v)
+bool judge_POST_HANDSHAKE_READ_BLOCK(const struct facts *f, struct verdict *v)
 {
-	const struct tlstall_handshake *h = s->h;
-	const struct tlstall_socket *now = &s->f->live;
-	uint64_t inside = s->f->in_op_ns;
-	int64_t since = (int64_t)(bytes_consumed(s->f) - h->bytes_in);
+	const struct tlstall_socket *now = &f->live;
+	uint64_t inside = f->in_op_ns;
+	int64_t since = (int64_t)(bytes_consumed(f) - f->bytes_in);
 
-	if (!s->ok || h->role != TLSTALL_ROLE_CLIENT || inside < SLOW_HANDSHAKE_NS ||
-	    h->read.blocking != 1 || h->version != TLS1_3 || now->inq || since <= 0)
+	if (!f->ok || f->role != TLSTALL_ROLE_CLIENT || inside < SLOW_HANDSHAKE_NS ||
+	    f->read.blocking != 1 || f->version != TLS1_3 || now->inq || since <= 0)
 		return false;
 	v->cost_ns = inside;
 	v->confidence = CONFIDENCE_LOW;
-	say(v, "the first read after the handshake has been inside for %s on a blocking descriptor",
+	say(v,
+	    "the first read after the handshake has been waiting for %s on a blocking descriptor",
 	    span(inside).s);
-	say(v, "%s were consumed since, none lie unread: session tickets are such bytes",
+	say(v, "%s were read since, none are unread: session tickets look like this",
 	    size((uint64_t)since).s);
 	doubt(v, CAUSE_PEER_SILENT);
 	return true;
 }
 
-bool judge_RENEGOTIATION_STALL(const struct sight *s, struct verdict *v)
+bool judge_RENEGOTIATION_STALL(const struct facts *f, struct verdict *v)
 {
-	bool refused = s->failed && s->f->reason && strstr(s->f->reason, "renegotiation");
+	bool refused = f->failed && f->reason && strstr(f->reason, "renegotiation");
 
-	if (!(s->h->flags & TLSTALL_HS_RENEGOTIATION) && !s->f->finished_before)
+	if (!(f->flags & TLSTALL_HS_RENEGOTIATION) && !f->finished_before)
 		return false;
-	if (!s->stuck && !refused)
+	if (!f->stuck && !refused)
 		return false;
-	v->cost_ns = s->f->age_ns;
+	v->cost_ns = f->age_ns;
 	say(v, "this object had finished a handshake before; the new one is unfinished after %s",
-	    span(s->f->age_ns).s);
+	    span(f->age_ns).s);
 	if (refused)
-		say(v, "OpenSSL's reason: \"%s\"", s->f->reason);
-	say_calls(s, v);
-	say_socket(s, v);
+		say(v, "OpenSSL's reason: \"%s\"", f->reason);
+	say_calls(f, v);
+	say_socket(f, v);
 	doubt(v, CAUSE_PEER_SILENT);
 	return true;
 }

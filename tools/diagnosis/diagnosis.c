@@ -6,52 +6,45 @@
 
 #include "judge.h"
 
-struct row {
-	const char *name;
-	enum fault fault;
-	const char *title, *advice;
-	bool (*judge)(const struct sight *s, struct verdict *v);
-};
-
-static const struct row rows[CAUSE_COUNT] = {
-#define CAUSE(name, fault, title, advice) {#name, FAULT_##fault, title, advice, judge_##name},
+static bool (*const judges[CAUSE_COUNT])(const struct facts *f, struct verdict *v) = {
+#define CAUSE(name, fault, title, advice) judge_##name,
 #include "diagnosis/causes.def"
 #undef CAUSE
 };
 
-static const struct row *row_of(enum cause cause)
+/*
+ * Causes about what the peer or the network did, or when bytes were there: only the socket can
+ * prove them.
+ */
+static bool is_about_bytes(enum cause cause)
 {
-	return &rows[(unsigned)cause < CAUSE_COUNT ? cause : CAUSE_UNKNOWN];
+	switch (cause) {
+	case CAUSE_PEER_CLOSED:
+	case CAUSE_PEER_SILENT:
+	case CAUSE_RX_PARTIAL:
+	case CAUSE_TX_NOT_ACKED:
+	case CAUSE_NARROW_PATH:
+	case CAUSE_RX_LOST:
+	case CAUSE_PEER_WINDOW_SHUT:
+	case CAUSE_APP_NOT_RESUMING:
+	case CAUSE_WRONG_INTEREST:
+	case CAUSE_ACCEPT_LOOP_BLOCKED:
+	case CAUSE_WANT_TREATED_AS_FATAL:
+		return true;
+	default:
+		return false;
+	}
 }
 
-const char *cause_name(enum cause cause)
+/* The program moves the bytes itself, and its socket was not found. */
+static bool is_socket_known(const struct facts *f)
 {
-	return row_of(cause)->name;
+	return f->built_in || ((f->live.ticks || f->seen.ticks) && !f->guessed);
 }
 
-const char *cause_title(enum cause cause)
+static bool judge(enum cause cause, const struct facts *f, struct verdict *v)
 {
-	return row_of(cause)->title;
-}
-
-const char *fault_name(enum fault fault)
-{
-	static const char *const names[] = {"none", "program",	     "host",   "network",
-					    "peer", "configuration", "unknown"};
-
-	return names[(unsigned)fault <= FAULT_UNKNOWN ? fault : FAULT_UNKNOWN];
-}
-
-const char *confidence_name(enum confidence confidence)
-{
-	static const char *const names[] = {"low", "medium", "high"};
-
-	return names[(unsigned)confidence <= CONFIDENCE_HIGH ? confidence : CONFIDENCE_LOW];
-}
-
-static bool judge(enum cause cause, const struct sight *s, struct verdict *v)
-{
-	const struct row *row = row_of(cause);
+	const struct cause_row *row = cause_row(cause);
 
 	/* not the texts: clearing them for each cause would take longer than judging */
 	v->cause = cause;
@@ -61,46 +54,130 @@ static bool judge(enum cause cause, const struct sight *s, struct verdict *v)
 	v->evidence_count = 0;
 	v->not_told_from_count = 0;
 	v->advice = row->advice;
-	if (!row->judge(s, v))
+	if (!judges[cause](f, v))
 		return false;
+	if (v->confidence == CONFIDENCE_HIGH && is_about_bytes((enum cause)v->cause) &&
+	    !is_socket_known(f))
+		v->confidence = CONFIDENCE_MEDIUM;
+	if (f->begun_ns)
+		say(v,
+		    "it began before tlstall attached, at least %s before its first recorded call",
+		    span(f->begun_ns).s);
 	/* no verdict without figures, however little is known */
 	if (!v->evidence_count)
-		say_split(s, v);
+		say_split(f, v);
 	return true;
 }
 
-/* After those that cost as much or more: the order of the catalogue decides among equals. */
-static void insert(struct verdict *verdicts, unsigned count, unsigned room, const struct verdict *v)
-{
-	unsigned at = count;
+/*
+ * Used only if no other cause applies, the first that fits: how it ended, or that the rest is not
+ * known.
+ */
+static const enum cause last_resorts[] = {CAUSE_ABANDONED, CAUSE_UNKNOWN, CAUSE_NONE};
+#define LAST_RESORTS (sizeof(last_resorts) / sizeof(last_resorts[0]))
 
-	while (at && verdicts[at - 1].cost_ns < v->cost_ns)
-		at--;
-	if (at >= room)
-		return;
-	if (count == room)
-		count--;
-	memmove(&verdicts[at + 1], &verdicts[at], (count - at) * sizeof(*verdicts));
-	verdicts[at] = *v;
+static bool is_last_resort(enum cause cause)
+{
+	for (unsigned i = 0; i < LAST_RESORTS; i++) {
+		if (last_resorts[i] == cause)
+			return true;
+	}
+	return false;
+}
+
+static unsigned judge_all(const struct facts *f, struct verdict *found)
+{
+	unsigned count = 0;
+
+	for (unsigned cause = 0; cause < CAUSE_COUNT; cause++) {
+		if (!is_last_resort((enum cause)cause) &&
+		    judge((enum cause)cause, f, &found[count]))
+			count++;
+	}
+	return count;
+}
+
+static unsigned judge_last(const struct facts *f, struct verdict *found)
+{
+	for (unsigned i = 0; i < LAST_RESORTS; i++) {
+		if (judge(last_resorts[i], f, found))
+			return 1;
+	}
+	return 0;
+}
+
+static bool is_among(const struct verdict *found, unsigned count, enum cause cause)
+{
+	for (unsigned i = 0; i < count; i++) {
+		if (found[i].cause == cause)
+			return true;
+	}
+	return false;
+}
+
+/* How long what was seen at the look went on. */
+static uint64_t lasted_ns(const struct facts *now, uint64_t seen_ns)
+{
+	uint64_t ns = now->longest_gap_ns > now->longest_call_ns ? now->longest_gap_ns
+								 : now->longest_call_ns;
+
+	return seen_ns > ns ? seen_ns : ns;
+}
+
+/*
+ * What was seen while it hung still holds after its end, when the socket's queues, the system call
+ * and the stack are gone.
+ */
+static unsigned add_seen(const struct facts *f, struct verdict *found, unsigned count)
+{
+	const struct facts *then = f->then;
+	struct verdict *v;
+
+	if (!then || (f->ok && !f->slow))
+		return count;
+	for (unsigned cause = 0; cause < CAUSE_COUNT && count < CAUSE_COUNT; cause++) {
+		v = &found[count];
+		if (is_last_resort((enum cause)cause) ||
+		    is_among(found, count, (enum cause)cause) || !judge((enum cause)cause, then, v))
+			continue;
+		v->cost_ns = lasted_ns(f, v->cost_ns);
+		if (v->cost_ns > f->age_ns)
+			v->cost_ns = f->age_ns;
+		say(v, "this was seen %s after the start, while it hung", span(then->age_ns).s);
+		count++;
+	}
+	return count;
+}
+
+/* It failed, and the verdicts found say where time went, but not why: UNKNOWN comes first then. */
+static bool is_unexplained(const struct facts *f, const struct verdict *found, unsigned count)
+{
+	if (!f->failed || is_shut_here(f) || !count || count >= CAUSE_COUNT)
+		return false;
+	for (unsigned i = 0; i < count; i++) {
+		if (found[i].cost_ns >= f->age_ns)
+			return false;
+	}
+	return true;
 }
 
 unsigned diagnose(const struct facts *facts, struct verdict *verdicts, unsigned room)
 {
-	struct verdict v;
-	struct sight sight;
-	unsigned count = 0;
+	struct verdict found[CAUSE_COUNT], *ranked[CAUSE_COUNT];
+	unsigned count = add_seen(facts, found, judge_all(facts, found)), first = 0;
 
-	if (!room)
-		return 0;
-	sight_make(facts, &sight);
-	for (unsigned cause = CAUSE_NONE + 1; cause < CAUSE_COUNT; cause++) {
-		if (!judge((enum cause)cause, &sight, &v))
-			continue;
-		insert(verdicts, count, room, &v);
-		count += count < room;
-		sight.found++;
-	}
-	if (!count && judge(CAUSE_NONE, &sight, &v))
-		verdicts[count++] = v;
+	if (!count)
+		count = judge_last(facts, found);
+	else if (is_unexplained(facts, found, count))
+		first = judge_last(facts, &found[count]);
+	if (first)
+		ranked[0] = &found[count];
+	for (unsigned i = 0; i < count; i++)
+		ranked[first + i] = &found[i];
+	count = first + rank(ranked + first, count);
+	if (count > room)
+		count = room;
+	for (unsigned i = 0; i < count; i++)
+		verdicts[i] = *ranked[i];
 	return count;
 }

@@ -11,58 +11,60 @@ static uint64_t between(struct trace *trace, uint64_t from, uint64_t to)
 	return from && to > from ? trace_span_ns(trace, to - from) : 0;
 }
 
-static bool kernel_knows(const struct tlstall_handshake *h)
-{
-	uint8_t bio_class = h->read.bio_class;
-
-	return bio_class == TLSTALL_BIO_SOCKET || bio_class == TLSTALL_BIO_DATAGRAM ||
-	       bio_class == TLSTALL_BIO_FD;
-}
-
 /*
- * The current run has its own start; of an earlier one the shim keeps the mean
- * gap at best: else its share of all calls is its share of the time.
+ * The current run has its own start; for an earlier one, time is estimated by its share of all
+ * calls.
  */
 static uint64_t longest_run_ns(struct trace *trace, const struct tlstall_handshake *h,
 			       uint64_t age_ns)
 {
-	if (h->run_gap_ns)
-		return (uint64_t)h->longest_run * h->run_gap_ns;
 	if (h->longest_run == h->run && h->run_start >= h->start)
 		return between(trace, h->run_start, h->leave);
 	return h->calls >= h->longest_run && h->calls ? age_ns / h->calls * h->longest_run : 0;
 }
 
-static void add_times(struct trace *trace, const struct tlstall_handshake *h, struct facts *out)
+static void add_times(struct trace *trace, const struct tlstall_handshake *h, uint64_t now,
+		      struct facts *out)
 {
-	uint64_t now = trace_horizon(trace, h->process), end = h->end ? h->end : now;
+	uint64_t end = h->end ? h->end : now;
 	bool open =
 		h->outcome == TLSTALL_OUTCOME_IN_FLIGHT || h->outcome == TLSTALL_OUTCOME_ABANDONED;
 
 	out->age_ns = between(trace, h->start, end);
+	if (h->flags & TLSTALL_HS_MIDDLE)
+		out->begun_ns = h->begun_ms * 1000000ull;
 	out->in_op_ns = between(trace, h->enter, now);
 	if (open && !h->enter)
 		out->idle_ns = between(trace, h->leave, end);
 	if (open)
-		out->since_progress_ns = between(trace, h->progress ? h->progress : h->start, end);
+		out->since_progress_ns =
+			between(trace, h->progress ? h->progress : h->start,
+				h->flags & TLSTALL_HS_LEFT && !h->enter ? h->leave : end);
+	/* nor had it before */
+	if (open && h->flags & TLSTALL_HS_STOOD && h->progress <= h->start)
+		out->since_progress_ns += out->begun_ns;
 	out->longest_gap_ns = trace_span_ns(trace, h->longest_gap);
 	out->longest_call_ns = trace_span_ns(trace, h->longest_call);
 	out->run_ns = longest_run_ns(trace, h, out->age_ns);
-	/* it is being written while it is read: no run lasts longer than nothing has moved */
+	/*
+	 * the slot may change while it is read: a run lasts no longer than the time without
+	 * progress
+	 */
 	if (open && h->longest_run == h->run && out->run_ns > out->since_progress_ns)
 		out->run_ns = out->since_progress_ns;
 	out->before_start_ns = between(trace, h->created, h->start);
 	out->free_after_ns = between(trace, h->leave, h->freed);
+	out->fatal_ns = between(trace, h->end, h->fatal_last);
+	out->timer_since_ns = between(trace, h->timer_last, end);
 }
 
 /*
- * A gap of which the kernel tells nothing was a wait for the peer as far as
- * anyone can know; but not where the program's own lookup was what it waited
- * for, nor after a result that asked for nothing.
+ * A gap about which the kernel says nothing counts as a wait for the peer, except if the program
+ * waited for a lookup of its own, or after a result that asked for nothing.
  */
 static void add_gaps(struct trace *trace, const struct tlstall_handshake *h, struct facts *out)
 {
-	uint64_t waiting = h->gap_waiting + (kernel_knows(h) ? 0 : h->gap_unknown);
+	uint64_t waiting = h->gap_waiting + (tlstall_has_descriptor(&h->read) ? 0 : h->gap_unknown);
 	uint64_t own = is_async_want(h->longest_gap_want) ? h->longest_gap : 0;
 
 	out->in_call_ns = trace_span_ns(trace, h->in_call);
@@ -89,6 +91,60 @@ static void add_state_wait(struct trace *trace, const struct tlstall_handshake *
 			TLSTALL_STATE_ID(h->states[i - 1]) == TLSTALL_STATE_ID(h->states[i]);
 	}
 	out->state_wait_ns = trace_span_ns(trace, longest);
+	if (count) {
+		uint64_t at = trace_span_ns(trace, TLSTALL_STATE_TICKS(h->states[count - 1]));
+
+		out->since_state_ns = out->age_ns > at ? out->age_ns - at : 0;
+	}
+}
+
+/* A server signs after its certificate is written, and does nothing else until the next state. */
+static void add_signature(struct trace *trace, const struct tlstall_handshake *h, struct facts *out)
+{
+	for (unsigned i = 1; i < h->state_count && i < TLSTALL_STATES; i++) {
+		const char *name = trace_state_name(trace, TLSTALL_STATE_ID(h->states[i - 1]));
+		uint64_t from = TLSTALL_STATE_TICKS(h->states[i - 1]);
+		uint64_t to = TLSTALL_STATE_TICKS(h->states[i]);
+
+		if (name && strstr(name, "write certificate") && to > from)
+			out->sign_ns = trace_span_ns(trace, to - from);
+	}
+}
+
+/* A failure ends a wait too: for the peer, unless one of its messages had just been read. */
+static void add_last_wait(struct trace *trace, const struct tlstall_handshake *h, struct facts *out)
+{
+	unsigned last = h->state_count < TLSTALL_STATES ? h->state_count : TLSTALL_STATES;
+	uint64_t at, end = h->end ? h->end - h->start : 0, ns;
+	const char *name;
+	bool again;
+
+	if (!last-- || h->outcome != TLSTALL_OUTCOME_FAILED || h->end <= h->start)
+		return;
+	at = TLSTALL_STATE_TICKS(h->states[last]);
+	ns = end > at ? trace_span_ns(trace, end - at) : 0;
+	if (ns <= out->state_wait_ns)
+		return;
+	name = trace_state_name(trace, TLSTALL_STATE_ID(h->states[last]));
+	again = last && TLSTALL_STATE_ID(h->states[last]) == TLSTALL_STATE_ID(h->states[last - 1]);
+	out->state_wait_ns = ns;
+	out->state_wait = name;
+	out->state_wait_flight = !again && !(name && strstr(name, " read "));
+}
+
+/* The peer's first message is there when the first state that awaits one comes again. */
+static void add_first_read(struct trace *trace, const struct tlstall_handshake *h,
+			   struct facts *out)
+{
+	for (unsigned i = 1; i < h->state_count && i < TLSTALL_STATES; i++) {
+		uint8_t id = TLSTALL_STATE_ID(h->states[i]);
+		const char *name = trace_state_name(trace, id);
+
+		if (TLSTALL_STATE_ID(h->states[i - 1]) != id && !(name && strstr(name, " read ")))
+			continue;
+		out->first_read_ns = trace_span_ns(trace, TLSTALL_STATE_TICKS(h->states[i])) + 1;
+		return;
+	}
 }
 
 /*
@@ -131,7 +187,7 @@ static void add_arrivals(struct trace *trace, const struct tlstall_handshake *h,
 	}
 	/* between ops the state itself says what was read */
 	out->next_arrived = out->next_arrived && h->enter;
-	out->hello_retry = hellos > 1 || h->flags & TLSTALL_HS_HELLO_RETRY;
+	out->hello_retry = hellos > 1;
 }
 
 static void add_names(struct trace *trace, const struct tlstall_handshake *h, struct facts *out)
@@ -145,25 +201,184 @@ static void add_names(struct trace *trace, const struct tlstall_handshake *h, st
 	out->in_call_kind = trace_function_kind(trace, h->in_call_function);
 }
 
-void facts_from_trace(struct trace *trace, const struct tlstall_handshake *h, struct facts *out)
+/* What the shim counted and measured, and the sockets as it saw them. */
+static void add_measured(const struct tlstall_handshake *h, struct facts *out)
+{
+#define SAME(field) out->field = h->field
+	SAME(longest_gap_ready_ms);
+	SAME(first_flight);
+	SAME(pending_in);
+	SAME(pending_out);
+	SAME(thread_handshakes);
+	SAME(bytes_in);
+	SAME(bytes_out);
+	SAME(cpu_ns);
+	SAME(read);
+	SAME(write);
+	SAME(local);
+	SAME(peer);
+	SAME(at_start);
+	SAME(at_gap);
+	SAME(at_end);
+	SAME(gap_cpu_ns);
+	SAME(idle_cpu_ns);
+	SAME(fatal_calls);
+	SAME(fatal_cpu_ns);
+	SAME(timer_calls);
+	SAME(connected_ms);
+#undef SAME
+}
+
+static void add_record(const struct tlstall_handshake *h, struct facts *out)
+{
+	*out = (struct facts){
+#define SAME(field) .field = h->field
+		SAME(outcome),
+		SAME(role),
+		SAME(version),
+		SAME(flags),
+		SAME(misuse),
+		SAME(calls),
+		SAME(retries),
+		SAME(want_read),
+		SAME(want_write),
+		SAME(want_other),
+		SAME(get_errors),
+		SAME(longest_run),
+		SAME(stale_error),
+		SAME(last_ret),
+		SAME(verify_result),
+		SAME(last_error),
+		SAME(last_errno),
+		SAME(first_read_error),
+		SAME(longest_gap_want),
+		SAME(longest_run_error),
+		SAME(alert_count),
+		SAME(state_count),
+		SAME(not_before),
+		SAME(not_after),
+		SAME(key_type),
+		SAME(key_bits),
+#undef SAME
+		.gap_cpu_known = h->flags & TLSTALL_HS_GAP_CPU,
+		.idle_cpu_known = h->flags & TLSTALL_HS_IDLE_CPU,
+		.entered = h->enter,
+		.ended = h->end,
+		.forked = h->process > 0,
+		.wait_fd = -1,
+		.wait = TLSTALL_WAIT_NOT_LOOKED,
+	};
+	add_measured(h, out);
+	memcpy(out->alerts, h->alerts, sizeof(out->alerts));
+	memcpy(out->sni, h->sni, sizeof(out->sni) - 1);
+}
+
+/* Readers relate the clocks later: a clock that was wrong at first may be right by then. */
+static void add_wall_clock(struct trace *trace, const struct tlstall_handshake *h,
+			   struct facts *out)
+{
+	const struct tlstall_clock_pair *first = &trace_header(trace)->first;
+	uint64_t at = h->end ? h->end : trace_horizon(trace, h->process);
+	uint64_t late_s = trace_realtime_ns(trace, at) / 1000000000;
+
+	out->realtime_s = late_s;
+	if (!first->realtime_ns || at < first->ticks)
+		return;
+	out->realtime_s =
+		(first->realtime_ns + trace_span_ns(trace, at - first->ticks)) / 1000000000;
+	out->clock_step_s = (int64_t)(late_s - out->realtime_s);
+}
+
+static void add_all(struct trace *trace, const struct tlstall_handshake *h, uint64_t now,
+		    struct facts *out)
 {
 	const struct tlstall_header *header = trace_header(trace);
-	struct tlstall_process process = {0};
 
-	*out = (struct facts){.h = *h, .wait_fd = -1, .wait = WAIT_NOT_LOOKED};
-	add_times(trace, h, out);
+	add_record(h, out);
+	add_times(trace, h, now, out);
 	add_gaps(trace, h, out);
 	add_state_wait(trace, h, out);
+	add_last_wait(trace, h, out);
+	add_first_read(trace, h, out);
+	add_signature(trace, h, out);
 	add_arrivals(trace, h, out);
 	add_flights(trace, h, out);
 	add_names(trace, h, out);
-	out->process_alive = trace_alive(trace, h->process);
-	if (!trace_process(trace, h->process, &process))
-		out->process_exited = process.exited;
-	if (out->process_exited && h->end)
-		out->exit_after_ns = between(trace, h->end, process.exit_ticks) + 1;
 	out->finished_before = h->flags & TLSTALL_HS_RENEGOTIATION && h->parent;
 	if (h->libssl < header->libssl_count)
 		out->libssl_version = header->libssl[h->libssl].version_num;
-	facts_settle(out);
+}
+
+void facts_from_trace(struct trace *trace, const struct tlstall_handshake *h, struct facts *out)
+{
+	struct tlstall_process process = {0};
+
+	add_all(trace, h, trace_horizon(trace, h->process), out);
+	out->process_alive = trace_alive(trace, h->process);
+	add_wall_clock(trace, h, out);
+	out->timer_known = trace_header(trace)->minor >= 3;
+	if (!trace_process(trace, h->process, &process))
+		out->process_exited = process.exited;
+	/* the process goes on, and so may what was in flight */
+	out->detached = trace_header(trace)->detached && h->outcome == TLSTALL_OUTCOME_IN_FLIGHT;
+	if (out->detached) {
+		out->process_alive = true;
+		out->process_exited = false;
+	}
+	if (out->process_exited && h->end)
+		out->exit_after_ns = between(trace, h->end, process.exit_ticks) + 1;
+}
+
+/* ---- as it was at a look ------------------------------------------------------------ */
+
+/* What ended later was still open then, and sums were smaller. */
+static void reopen(struct tlstall_handshake *h, uint64_t at)
+{
+	const uint32_t later =
+		TLSTALL_HS_FREED | TLSTALL_HS_CLEARED | TLSTALL_HS_SHUTDOWN | TLSTALL_HS_FIRST_READ;
+
+	h->outcome = TLSTALL_OUTCOME_IN_FLIGHT;
+	h->end = h->freed = 0;
+	h->flags &= ~later;
+	if (h->longest_gap_start + h->longest_gap > at)
+		h->longest_gap = h->longest_gap_start = h->longest_gap_ready_ms = 0;
+	if (h->longest_call_start + h->longest_call > at)
+		h->longest_call = h->longest_call_start = 0;
+	if (h->run_start > at)
+		h->run_start = h->run = h->longest_run = 0;
+	h->in_call = h->gap_waiting = h->gap_ready = h->gap_unknown = 0;
+	h->fatal_calls = 0;
+	h->fatal_last = h->fatal_cpu_ns = 0;
+	h->at_end.ticks = 0;
+	if (h->at_gap.ticks > at)
+		h->at_gap.ticks = 0;
+}
+
+static void forget_later(struct trace *trace, struct tlstall_handshake *h, uint64_t at)
+{
+	uint64_t since = at > h->start ? at - h->start : 0, ns = trace_span_ns(trace, since);
+	unsigned states = h->state_count < TLSTALL_STATES ? h->state_count : TLSTALL_STATES;
+	unsigned alerts = 0;
+
+	while (states && TLSTALL_STATE_TICKS(h->states[states - 1]) > since)
+		states--;
+	h->state_count = (uint8_t)states;
+	while (alerts < h->alert_count && alerts < sizeof(h->alerts) / sizeof(h->alerts[0]) &&
+	       h->alerts[alerts].at_us * 1000ull <= ns)
+		alerts++;
+	h->alert_count = (uint8_t)alerts;
+}
+
+void facts_at(struct trace *trace, const struct tlstall_handshake *h, uint64_t at,
+	      struct facts *out)
+{
+	struct tlstall_handshake then = *h;
+
+	reopen(&then, at);
+	forget_later(trace, &then, at);
+	add_all(trace, &then, at, out);
+	/* the timer has been driven since: it was not dead */
+	if (h->timer_last > at)
+		out->timer_since_ns = 1;
+	out->process_alive = true;
 }

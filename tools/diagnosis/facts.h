@@ -7,21 +7,26 @@
 #include "trace/reader.h"
 
 /*
- * All but what is seen from outside (`live`, `wait` ...: see kernel/kernel.h) and
- * the neighbours. The strings belong to the trace.
+ * All facts except those seen from outside (`live`, `wait` ...: see view/subject.h), those from
+ * neighbors, and derived ones (facts_settle). The strings belong to the trace.
  */
 void facts_from_trace(struct trace *trace, const struct tlstall_handshake *h, struct facts *out);
 
 /*
- * What the other handshakes and the events of the trace tell. Reading it takes
- * all of the trace: read once where many handshakes are looked at.
+ * The same at an earlier time `at` (ticks), of which `h` is a record: it hung then, and later
+ * states are not known yet.
  */
-struct neighbours;
-int neighbours_read(struct trace *trace, struct neighbours **out); /* an enum trace_error */
-void neighbours_add(const struct neighbours *neighbours, struct facts *facts);
-void neighbours_free(struct neighbours *neighbours);
+void facts_at(struct trace *trace, const struct tlstall_handshake *h, uint64_t at,
+	      struct facts *out);
 
-/* The three in one, for a single handshake. */
-void facts_add_neighbours(struct trace *trace, struct facts *facts);
+/*
+ * What the other handshakes and the events of the trace show. This reads the whole trace: do it
+ * once if many handshakes are examined.
+ */
+struct neighbors;
+int neighbors_read(struct trace *trace, struct neighbors **out); /* an enum trace_error */
+void neighbors_add(const struct neighbors *neighbors, const struct tlstall_handshake *h,
+		    struct facts *facts);
+void neighbors_free(struct neighbors *neighbors);
 
 #endif

@@ -4,128 +4,126 @@
 #define TOOLS_DIAGNOSIS_JUDGE_H
 
 #include "diagnosis/diagnosis.h"
+#include "tlstall/vocabulary.h"
+#include "words/words.h"
 
 #define MS 1000000ull
 #define S (1000 * MS)
 
 /*
- * Nothing moved for so long: a stall, if the round trip is not itself as long.
- * What has ended well is looked at more leniently: a busy machine alone makes
- * a program late by some hundred milliseconds.
+ * No progress for this long is a stall, unless the round trip is as long. Handshakes that ended
+ * well are judged less strictly: a busy machine alone makes a program late by some hundred
+ * milliseconds.
  */
 #define STALL_NS (300 * MS)
 #define NOTABLE_NS (500 * MS)
 
-/* OpenSSL's public SSL_ERROR_* numbers: tools do not include its headers. */
-enum {
-	ERROR_NONE,
-	ERROR_SSL,
-	ERROR_WANT_READ,
-	ERROR_WANT_WRITE,
-	ERROR_WANT_X509_LOOKUP,
-	ERROR_SYSCALL,
-	ERROR_ZERO_RETURN,
-	ERROR_WANT_CONNECT,
-	ERROR_WANT_ACCEPT,
-	ERROR_WANT_ASYNC,
-};
-
 static inline bool is_io_want(uint8_t error)
 {
-	return error == ERROR_WANT_READ || error == ERROR_WANT_WRITE ||
-	       error == ERROR_WANT_CONNECT || error == ERROR_WANT_ACCEPT;
+	return error == TLSTALL_ERROR_WANT_READ || error == TLSTALL_ERROR_WANT_WRITE ||
+	       error == TLSTALL_ERROR_WANT_CONNECT || error == TLSTALL_ERROR_WANT_ACCEPT;
 }
 
-/* The program's own business is not done: a lookup, a callback, a job. */
+/* Something of the program's own is not done: a lookup, a callback, a job. */
 static inline bool is_async_want(uint8_t error)
 {
-	return error == ERROR_WANT_X509_LOOKUP || error >= ERROR_WANT_ASYNC;
+	return error == TLSTALL_ERROR_WANT_X509_LOOKUP || error >= TLSTALL_ERROR_WANT_ASYNC;
 }
 
-/* The facts of one handshake, and what all judges conclude from them alike. */
-struct sight {
-	const struct facts *f;
-	const struct tlstall_handshake *h;
-	const struct tlstall_socket
-		*socket; /* while it is stuck, or as it failed; NULL: not known */
-	struct time_split time;
-	uint64_t rtt_ns;     /* 0: not known */
-	bool ok, failed;     /* neither: in flight or abandoned */
-	bool stuck;	     /* unfinished, and nothing moves */
-	bool in_op;	     /* unfinished, and inside an op */
-	bool slow;	     /* took, or takes, long enough to be worth a word */
-	bool built_in;	     /* a BIO whose descriptor is known */
-	bool memory;	     /* memory BIO or BIO pair: the program moves the bytes */
-	bool may_block;	     /* an op may wait for the socket inside */
-	bool unacked;	     /* what we sent is not acknowledged although it is overdue */
-	bool mid_flight;     /* a part of the peer's flight has come */
-	uint32_t segments;   /* of the peer since the first op, 0: not known */
-	bool full;	     /* they are about as large as segments can be */
-	uint64_t segment_ns; /* from one to the next, while a flight came */
-	bool comes_slowly;   /* a narrow path: full segments come one by one */
-	bool leaves_slowly;  /* the same, of what we sent */
-	unsigned found;	     /* verdicts so far */
+/* catalog.c */
+struct cause_row {
+	const char *name;
+	enum fault fault;
+	const char *title, *advice;
 };
+const struct cause_row *cause_row(enum cause cause);
 
-void sight_make(const struct facts *facts, struct sight *out);
-
-/* Whether the stall is a wait for bytes of the peer, as far as anyone can know. */
-bool awaits_peer(const struct sight *s);
-/* What a flight takes at most when one packet of it was lost and sent again. */
-uint64_t one_loss_ns(const struct sight *s);
+/* Whether the stall is a wait for bytes from the peer, as far as can be known. */
+bool awaits_peer(const struct facts *f);
+/* How long a flight takes at most if one of its packets was lost and retransmitted. */
+uint64_t one_loss_ns(const struct facts *f);
 /* How long a handshake that has ended waited for one flight of its peer. */
-uint64_t awaited_peer_ns(const struct sight *s);
-/* The longest stay between two states although no new flight was due. */
-uint64_t held_ns(const struct sight *s);
-/* Whether the peer's last byte lay there before that; whether a callback can have been it. */
-bool data_was_there(const struct sight *s);
-bool can_be_callback(const struct sight *s);
-/* Memory BIOs: what was written was never taken; nothing lies there for either side. */
-bool is_not_pumped(const struct sight *s);
-bool is_starved(const struct sight *s);
+uint64_t awaited_peer_ns(const struct facts *f);
+/*
+ * The number of pieces in which the peer's bytes came, as far as known: reads that returned data.
+ */
+uint32_t pieces(const struct facts *f);
+/* The op waits on a descriptor that may belong to a BIO of the program's own. */
+bool may_be_own_socket(const struct facts *f);
+/* The longest time between two states when no new flight was due. */
+uint64_t held_ns(const struct facts *f);
+/* Whether the peer's last byte had arrived before that; whether it can have been a callback. */
+bool data_was_there(const struct facts *f);
+bool can_be_callback(const struct facts *f);
+/* Memory BIOs: output was never taken out; both directions are empty. */
+bool is_not_pumped(const struct facts *f);
+bool is_seen_not_pumped(const struct facts *f);
+/* All that was written is still in the BIO, whatever the reason. */
+bool lies_in_bio(const struct facts *f);
+bool is_starved(const struct facts *f);
 /* The thread that made the last call does not wait for a socket. */
-bool is_elsewhere(const struct sight *s);
-bool has_spun(const struct sight *s);
+bool is_elsewhere(const struct facts *f);
+bool has_spun(const struct facts *f);
+/* The peer ended the connection. */
+bool is_hang_up(const struct facts *f);
+/* ... or rather another part of the program did, not the peer. */
+bool is_shut_here(const struct facts *f);
 /* The failure is none: the BIO meant "call again". */
-bool is_want_mismatch(const struct sight *s);
-/* Data, or room, was there in the gap that is open or was the longest. */
-uint64_t ready_ns(const struct sight *s);
-/* Segments that were sent again since the first op. */
-uint32_t retransmitted(const struct sight *s);
+bool is_want_mismatch(const struct facts *f);
+/* Segments that were retransmitted since the first op. */
+uint32_t retransmitted(const struct facts *f);
 
 /* split.c */
-const struct tlstall_socket *socket_now(const struct facts *facts);
-uint64_t open_gap_ready(const struct facts *facts);
+void split_time(struct facts *f);
+const struct tlstall_socket *socket_now(const struct facts *f);
+uint64_t open_gap_ready(const struct facts *f);
 
 /* What the program has taken out of its socket since the first op; 0: not known. */
-uint64_t bytes_consumed(const struct facts *facts);
+uint64_t bytes_consumed(const struct facts *f);
+
+/*
+ * Sorts them in the order in which they are shown, causes first, and drops those that another one
+ * makes redundant. Returns how many are left.
+ */
+unsigned rank(struct verdict **found, unsigned count);
 
 /* ---- writing a verdict ------------------------------------------------------ */
 
+/* Text by value, to be used at once: span(ns).s */
 struct text {
-	char s[48];
+	char s[WORD_SIZE];
 };
-struct text span(uint64_t ns);		     /* "412 us", "1.25 s" */
-struct text size(uint64_t bytes);	     /* "517 B" */
-struct text error_word(uint8_t error);	     /* "WANT_READ" */
-const char *alert_word(uint8_t description); /* "unknown CA" */
+struct text span(uint64_t ns);	  /* "412 us", "1.25 s" */
+struct text size(uint64_t bytes); /* "517 B" */
 
 __attribute__((format(printf, 2, 3))) void say(struct verdict *v, const char *format, ...);
 void doubt(struct verdict *v, enum cause cause);
-void say_calls(const struct sight *s, struct verdict *v);  /* what the program did last */
-void say_socket(const struct sight *s, struct verdict *v); /* what the kernel says of it */
-void say_neighbours(const struct sight *s, struct verdict *v);
-void say_alerts(const struct sight *s, struct verdict *v);
-void say_split(const struct sight *s, struct verdict *v); /* where the time went */
+void say_calls(const struct facts *f,
+	       struct verdict *v); /* what it waits in; calls and state stand above the evidence */
+void say_signature(const struct facts *f,
+		   struct verdict *v);			   /* a server's: how long, with what key */
+void say_socket(const struct facts *f, struct verdict *v); /* what the kernel says of it */
+void say_only(const struct facts *f, struct verdict *v);   /* and of what is taken for it */
+void say_neighbors(const struct facts *f, struct verdict *v);
+void say_alerts(const struct facts *f, struct verdict *v);
+void say_split(const struct facts *f, struct verdict *v); /* where the time went */
 /* "ClientHello, 517 B," or "the last flight" */
-struct text sent(const struct sight *s);
+struct text sent(const struct facts *f);
+
+/* Sets what all refusals have in common: evidence, cost, confidence and advice. */
+struct refusal;
+void tell_refusal(const struct facts *f, const struct refusal *r, struct verdict *v);
+/* A client that was cut off before it read anything. */
+void say_unanswered(const struct facts *f, struct verdict *v);
+bool is_datagram(const struct facts *f);
+void say_no_answer_in_datagrams(const struct facts *f, struct verdict *v);
 
 /*
- * One judge for each row of the catalogue: true if that cause took part. The
- * verdict comes filled with the row's fault and advice and CONFIDENCE_MEDIUM.
+ * One judge for each row of the catalog: true if that cause was involved. The verdict is preset
+ * with the row's fault and advice and CONFIDENCE_MEDIUM.
  */
 #define CAUSE(name, fault, title, advice)                                                          \
-	bool judge_##name(const struct sight *s, struct verdict *v);
+	bool judge_##name(const struct facts *f, struct verdict *v);
 #include "diagnosis/causes.def"
 #undef CAUSE
 

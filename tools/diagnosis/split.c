@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where the wall time went: five parts that add up, whatever was recorded. */
+/* Where the wall time went: five parts that always add up, whatever was recorded. */
 #include "judge.h"
 
 static uint64_t least(uint64_t a, uint64_t b)
@@ -11,64 +11,64 @@ const struct tlstall_socket *socket_now(const struct facts *f)
 {
 	if (f->live.ticks)
 		return &f->live;
-	if (f->h.outcome != TLSTALL_OUTCOME_OK && f->h.at_end.ticks)
-		return &f->h.at_end;
+	if (f->outcome != TLSTALL_OUTCOME_OK && f->at_end.ticks)
+		return &f->at_end;
 	return NULL;
 }
 
 uint64_t open_gap_ready(const struct facts *f)
 {
-	const struct tlstall_socket *s = socket_now(f);
+	const struct tlstall_socket *n = socket_now(f);
 
-	if (!s || f->in_op_ns)
+	if (!n || f->in_op_ns)
 		return 0;
-	if (f->h.last_error == ERROR_WANT_READ && s->inq && s->inq != UINT32_MAX)
-		return least(f->idle_ns, s->last_data_recv_ms * MS);
-	if (f->h.last_error == ERROR_WANT_WRITE && s->outq == 0)
-		return least(f->idle_ns, s->last_ack_recv_ms * MS);
+	if (f->last_error == TLSTALL_ERROR_WANT_READ && n->inq && n->inq != UINT32_MAX)
+		return least(f->idle_ns, n->last_data_recv_ms * MS);
+	if (f->last_error == TLSTALL_ERROR_WANT_WRITE && n->outq == 0)
+		return least(f->idle_ns, n->last_ack_recv_ms * MS);
 	return 0;
 }
 
 uint64_t bytes_consumed(const struct facts *f)
 {
-	const struct tlstall_socket *start = &f->h.at_start, *now = &f->live;
+	const struct tlstall_socket *start = &f->at_start, *now = &f->live;
 
 	if (!now->ticks || !start->ticks || !now->tcp_state || now->inq == UINT32_MAX)
 		return 0;
 	return now->bytes_received - start->bytes_received - now->inq;
 }
 
-/* The BIOs' counters stand still inside an op, the kernel's do not. */
+/* The BIOs' counters do not change inside an op; the kernel's do. */
 static void count_bytes(struct facts *f)
 {
-	const struct tlstall_socket *start = &f->h.at_start, *now = &f->live;
+	const struct tlstall_socket *start = &f->at_start, *now = &f->live;
 	uint64_t in, out;
 
-	if (f->h.end || !now->ticks || !start->ticks || !now->tcp_state || now->inq == UINT32_MAX ||
+	if (f->ended || !now->ticks || !start->ticks || !now->tcp_state || now->inq == UINT32_MAX ||
 	    now->outq == UINT32_MAX)
 		return;
 	in = bytes_consumed(f);
 	out = now->bytes_acked - start->bytes_acked + now->outq;
-	if ((int64_t)in > (int64_t)f->h.bytes_in)
-		f->h.bytes_in = in;
-	if ((int64_t)out > (int64_t)f->h.bytes_out)
-		f->h.bytes_out = out;
-	if (!f->h.calls && !f->h.bytes_in)
-		f->h.first_flight = (uint32_t)f->h.bytes_out;
+	if ((int64_t)in > (int64_t)f->bytes_in)
+		f->bytes_in = in;
+	if ((int64_t)out > (int64_t)f->bytes_out)
+		f->bytes_out = out;
+	if (!f->calls && !f->bytes_in)
+		f->first_flight = (uint32_t)f->bytes_out;
 }
 
 /* Nor do they tell of what came meanwhile: as long as bytes come, it moves. */
 static void count_arrivals(struct facts *f)
 {
-	const struct tlstall_socket *start = &f->h.at_start, *now = socket_now(f);
+	const struct tlstall_socket *start = &f->at_start, *now = socket_now(f);
 
-	if (f->h.outcome != TLSTALL_OUTCOME_IN_FLIGHT && f->h.outcome != TLSTALL_OUTCOME_ABANDONED)
+	if (f->outcome != TLSTALL_OUTCOME_IN_FLIGHT && f->outcome != TLSTALL_OUTCOME_ABANDONED)
 		return;
 	if (now && start->ticks && now->bytes_received > start->bytes_received)
 		f->since_progress_ns = least(f->since_progress_ns, now->last_data_recv_ms * MS);
 }
 
-/* What is left of the whole bounds each part: clocks of two kinds never agree to the tick. */
+/* Each part is limited to what is left of the whole: two kinds of clocks never agree exactly. */
 static uint64_t take(uint64_t *left, uint64_t part)
 {
 	uint64_t taken = least(*left, part);
@@ -77,18 +77,20 @@ static uint64_t take(uint64_t *left, uint64_t part)
 	return taken;
 }
 
-void facts_settle(struct facts *f)
+void split_time(struct facts *f)
 {
 	uint64_t left = f->age_ns, ready = open_gap_ready(f);
-	uint64_t cpu = least(f->h.cpu_ns, f->in_call_ns);
-	uint64_t in_op = f->h.end ? 0 : f->in_op_ns;
-	bool peer = is_io_want(f->h.last_error);
+	/* a summary only has the total time of its calls: that is "other" */
+	uint64_t in_call = f->ended && f->flags & TLSTALL_HS_COMPACT ? 0 : f->in_call_ns;
+	uint64_t cpu = least(f->cpu_ns, in_call);
+	uint64_t in_op = f->ended ? 0 : f->in_op_ns;
+	bool peer = is_io_want(f->last_error);
 
 	count_bytes(f);
 	count_arrivals(f);
 	f->time.total_ns = f->age_ns;
 	f->time.cpu_ns = take(&left, cpu);
-	f->time.wait_in_call_ns = take(&left, f->in_call_ns - cpu + in_op);
+	f->time.wait_in_call_ns = take(&left, in_call - cpu + in_op);
 	f->time.gap_ready_ns = take(&left, f->gap_ready_ns + ready);
 	f->time.gap_waiting_ns = take(&left, f->gap_waiting_ns + (peer ? f->idle_ns - ready : 0));
 	f->time.other_ns = left;

@@ -2,6 +2,7 @@
 /* Which permission is missing, when one is. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <pwd.h>
 #include <signal.h>
@@ -13,6 +14,17 @@
 #include <unistd.h>
 
 #include "kernel/kernel.h"
+
+pid_t kernel_pid(const char *text)
+{
+	unsigned long value;
+
+	if (!*text || text[strspn(text, "0123456789")])
+		return 0;
+	errno = 0;
+	value = strtoul(text, NULL, 10);
+	return errno || value > INT_MAX ? 0 : (pid_t)value;
+}
 
 static ssize_t read_file(const char *path, char *buffer, size_t size)
 {
@@ -75,10 +87,13 @@ static void say_user(uid_t user, pid_t pid, char *why, size_t size)
 
 	if (entry)
 		snprintf(why, size,
-			 "process %d is of user %s: be that user, or have CAP_SYS_PTRACE", pid,
-			 entry->pw_name);
+			 "process %d belongs to user %s: run this as that user or with "
+			 "CAP_SYS_PTRACE",
+			 pid, entry->pw_name);
 	else
-		snprintf(why, size, "process %d is of uid %u: be that user, or have CAP_SYS_PTRACE",
+		snprintf(why, size,
+			 "process %d belongs to uid %u: run this as that user or with "
+			 "CAP_SYS_PTRACE",
 			 pid, user);
 }
 
@@ -88,8 +103,8 @@ static void explain(pid_t pid, char *why, size_t size)
 	int scope = yama_scope();
 
 	if (scope >= 3)
-		snprintf(why, size,
-			 "kernel.yama.ptrace_scope is %d: nobody may look into a process", scope);
+		snprintf(why, size, "kernel.yama.ptrace_scope is %d: no process may be inspected",
+			 scope);
 	else if (have_ptrace_capability())
 		snprintf(why, size,
 			 "process %d is in a user namespace or under a security module that "
@@ -101,16 +116,17 @@ static void explain(pid_t pid, char *why, size_t size)
 	else if (is_hidden(pid, user))
 		snprintf(
 			why, size,
-			"process %d is not dumpable (it has changed its user or has capabilities): "
-			"CAP_SYS_PTRACE is missing",
+			"process %d is not dumpable (it changed its user or has capabilities): run "
+			"this with CAP_SYS_PTRACE",
 			pid);
 	else if (scope > 0)
 		snprintf(why, size,
-			 "kernel.yama.ptrace_scope is %d: set it to 0, or have CAP_SYS_PTRACE",
+			 "kernel.yama.ptrace_scope is %d: set it to 0 or run this with "
+			 "CAP_SYS_PTRACE",
 			 scope);
 	else
-		snprintf(why, size, "process %d may not be looked into: CAP_SYS_PTRACE is missing",
-			 pid);
+		snprintf(why, size,
+			 "no permission to inspect process %d: run this with CAP_SYS_PTRACE", pid);
 }
 
 int kernel_access(pid_t pid, char *why, size_t size)
@@ -118,7 +134,7 @@ int kernel_access(pid_t pid, char *why, size_t size)
 	char path[32], text[256];
 
 	if (kill(pid, 0) && errno == ESRCH) {
-		snprintf(why, size, "there is no process %d", pid);
+		snprintf(why, size, "no such process: %d", pid);
 		return -1;
 	}
 	snprintf(path, sizeof(path), "/proc/%d/syscall", pid);
@@ -126,7 +142,7 @@ int kernel_access(pid_t pid, char *why, size_t size)
 		return 0;
 	if (errno == ENOENT)
 		snprintf(why, size,
-			 "this kernel does not tell where threads are (/proc/PID/syscall)");
+			 "this kernel does not show what threads wait in (/proc/PID/syscall)");
 	else if (errno == ESRCH)
 		snprintf(why, size, "process %d has ended", pid);
 	else

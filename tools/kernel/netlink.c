@@ -134,6 +134,18 @@ static const void *find_attribute(const struct rtattr *at, int length, int type,
 	return NULL;
 }
 
+static void take_more(const struct tcp_info *info, size_t size, struct tlstall_tcp *out)
+{
+	/* Linux 5.4 */
+	if (size < offsetof(struct tcp_info, tcpi_snd_wnd) + sizeof(info->tcpi_snd_wnd))
+		return;
+	out->known = 1;
+	out->notsent = info->tcpi_notsent_bytes;
+	out->out_of_order = info->tcpi_rcv_ooopack;
+	out->window = info->tcpi_snd_wnd;
+	out->probes = info->tcpi_probes;
+}
+
 static void take_tcp_info(const struct tcp_info *info, struct tlstall_socket *out)
 {
 	out->tcp_state = info->tcpi_state;
@@ -159,6 +171,14 @@ static uint32_t bytes_of_memory(uint32_t memory)
 	return memory ? UINT32_MAX : 0;
 }
 
+static void take_address(uint8_t family, const __be32 in[4], __be16 port,
+			 struct tlstall_address *out)
+{
+	out->family = family;
+	out->port = ntohs(port);
+	memcpy(out->addr, in, family == AF_INET ? 4 : 16);
+}
+
 static void take_inet(const struct nlmsghdr *message, struct diag_answer *out)
 {
 	const struct inet_diag_msg *body = NLMSG_DATA(message);
@@ -168,9 +188,8 @@ static void take_inet(const struct nlmsghdr *message, struct diag_answer *out)
 	size_t size;
 
 	out->inode = body->idiag_inode;
-	out->peer.family = body->idiag_family;
-	out->peer.port = ntohs(body->id.idiag_dport);
-	memcpy(out->peer.addr, body->id.idiag_dst, body->idiag_family == AF_INET ? 4 : 16);
+	take_address(body->idiag_family, body->id.idiag_src, body->id.idiag_sport, &out->local);
+	take_address(body->idiag_family, body->id.idiag_dst, body->id.idiag_dport, &out->peer);
 	attribute = find_attribute((const struct rtattr *)(body + 1), left, INET_DIAG_INFO, &size);
 	if (!attribute) {
 		out->socket.inq = bytes_of_memory(body->idiag_rqueue);
@@ -182,6 +201,7 @@ static void take_inet(const struct nlmsghdr *message, struct diag_answer *out)
 	/* Older kernels know less of it. */
 	memcpy(&info, attribute, size < sizeof(info) ? size : sizeof(info));
 	take_tcp_info(&info, &out->socket);
+	take_more(&info, size, &out->tcp);
 }
 
 static void take_unix(const struct nlmsghdr *message, struct diag_answer *out)

@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "tlstall/trace.h"
+#include "tlstall/look.h"
 
 struct diag_query {
 	uint8_t family;		      /* AF_INET, AF_INET6, AF_UNIX */
@@ -19,16 +19,18 @@ struct diag_query {
 
 struct diag_answer {
 	uint64_t inode;
+	struct tlstall_address local;
 	struct tlstall_address peer;
 	struct tlstall_socket socket;
+	struct tlstall_tcp tcp;
 };
 
-/* A netlink socket in the network namespace of that process; -1: we may not. */
+/* A netlink socket in the network namespace of that process; -1: not permitted. */
 int diag_open(pid_t pid);
 
 /*
- * Calls `each` for every socket that fits; with both addresses of a TCP
- * connection the kernel looks it up, else it walks its tables. -1 with errno.
+ * Calls `each` for every socket that matches. With both addresses of a TCP connection the kernel
+ * looks it up, otherwise it walks its tables. -1 with errno.
  */
 int diag_ask(int netlink, const struct diag_query *query,
 	     void (*each)(const struct diag_answer *answer, void *context), void *context);

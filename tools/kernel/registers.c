@@ -42,7 +42,7 @@ static const uint64_t *find(const struct user_regs_struct *regs, int number)
 	return index >= 0 && index < 31 ? (const uint64_t *)&regs->regs[index] : NULL;
 }
 #else
-#error "registers of this architecture are not known"
+#error "reading registers is not supported on this architecture"
 #endif
 
 int registers_read(pid_t tid, struct registers *out)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Registers of a thread by libunwind's numbers; which are known depends on how they were had. */
+/* Registers of a thread by libunwind's numbers; which are known depends on how they were read. */
 #ifndef TOOLS_KERNEL_REGISTERS_H
 #define TOOLS_KERNEL_REGISTERS_H
 

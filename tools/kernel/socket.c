@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "kernel/netlink.h"
+#include "tlstall/vocabulary.h"
 
 /* A process with more sockets than this has no "only" connection. */
 #define CANDIDATES 64
@@ -24,7 +25,8 @@ struct search {
 	unsigned count;
 	bool guess; /* the descriptor is not known */
 	uint64_t bytes_in, bytes_out;
-	unsigned found;
+	bool is_counted; /* these are all: it is not inside an op */
+	unsigned found, exact;
 	int fd;
 	struct diag_answer answer;
 };
@@ -75,6 +77,15 @@ static bool is_plausible(const struct search *search, const struct tlstall_socke
 	       socket->bytes_acked + socket->outq >= search->bytes_out;
 }
 
+/* It carried what the handshake did, to the byte. The kernel counts a SYN among what is
+ * acknowledged. */
+static bool is_exact(const struct search *search, const struct tlstall_socket *socket)
+{
+	return search->is_counted && search->bytes_out &&
+	       socket->bytes_acked + socket->outq - search->bytes_out <= 1 &&
+	       socket->bytes_received == search->bytes_in + socket->inq;
+}
+
 static void consider(const struct diag_answer *answer, void *context)
 {
 	struct search *search = context;
@@ -84,6 +95,10 @@ static void consider(const struct diag_answer *answer, void *context)
 		    (search->guess && !is_plausible(search, &answer->socket)))
 			continue;
 		search->found++;
+		if (is_exact(search, &answer->socket))
+			search->exact++;
+		else if (search->exact)
+			return;
 		search->fd = search->candidates[i].fd;
 		search->answer = *answer;
 		return;
@@ -126,18 +141,27 @@ static bool is_known(uint16_t family)
 	return family == 0 || family == AF_INET || family == AF_INET6 || family == AF_UNIX;
 }
 
+/* Of memory BIOs the program takes it. */
+static uint64_t taken_out(const struct tlstall_handshake *h)
+{
+	bool waits = tlstall_is_in_memory(&h->write) && h->pending_out != UINT32_MAX;
+
+	return waits && h->bytes_out >= h->pending_out ? h->bytes_out - h->pending_out
+						       : h->bytes_out;
+}
+
 int socket_look(pid_t pid, const struct tlstall_handshake *h, struct kernel_view *out)
 {
 	struct search search = {
 		.fd = -1,
 		.guess = h->read.fd < 0,
 		.bytes_in = h->bytes_in,
-		.bytes_out = h->bytes_out,
+		.bytes_out = taken_out(h),
+		.is_counted = h->calls && !h->enter,
 	};
 	int netlink;
 
-	if (h->read.bio_class == TLSTALL_BIO_MEMORY || h->read.bio_class == TLSTALL_BIO_PAIR ||
-	    !is_known(h->peer.family))
+	if (!is_known(h->peer.family))
 		return -1;
 	if (!search.guess)
 		add_candidate(&search, h->read.fd, socket_inode(pid, h->read.fd));
@@ -148,9 +172,14 @@ int socket_look(pid_t pid, const struct tlstall_handshake *h, struct kernel_view
 		return -1;
 	ask_families(netlink, &search, h);
 	close(netlink);
-	if (search.found != 1)
+	if (search.guess)
+		out->fitting = search.exact ? search.exact : search.found;
+	if (search.exact != 1 && search.found != 1)
 		return -1;
+	out->guessed = search.guess && search.exact != 1;
 	out->socket = search.answer.socket;
+	out->tcp = search.answer.tcp;
 	out->peer = search.answer.peer;
+	out->local = search.answer.local;
 	return search.fd;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The socket of a handshake, by sock_diag: its owner notices nothing. */
+/* The socket of a handshake, by sock_diag; its owner notices nothing. */
 #ifndef TOOLS_KERNEL_SOCKET_H
 #define TOOLS_KERNEL_SOCKET_H
 
@@ -7,7 +7,7 @@
 
 /*
  * Fills `socket` and `peer`; returns the descriptor, -1: not known. Where the
- * trace names none (a BIO of the program's own), the only TCP connection of the
+ * trace names none (a memory BIO, one of the program's own), the only TCP connection of the
  * process that can have carried the handshake's bytes is taken; of several, none.
  */
 int socket_look(pid_t pid, const struct tlstall_handshake *h, struct kernel_view *out);

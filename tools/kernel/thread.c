@@ -4,11 +4,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/futex.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 /* -1 with errno; always terminated. */
@@ -29,16 +31,30 @@ static ssize_t read_task(pid_t pid, pid_t tid, const char *name, char *buffer, s
 	return got;
 }
 
-/* The command name before it may hold anything, parentheses too. */
+/* linux/sched.h: it is ending, and may have closed its descriptors already. */
+#define PF_EXITING 0x4u
+
+/*
+ * 'X' as soon as the thread begins to end: its descriptors are gone before the kernel calls it a
+ * zombie. The command name may contain anything, including parentheses.
+ */
 static char read_state(pid_t pid, pid_t tid)
 {
-	char text[512];
+	char text[512], state;
 	const char *after;
+	unsigned flags;
 
 	if (read_task(pid, tid, "stat", text, sizeof(text)) <= 0)
 		return 0;
 	after = strrchr(text, ')');
-	return after && after[1] == ' ' ? after[2] : 0;
+	if (!after || sscanf(after, ") %c %*d %*d %*d %*d %*d %u", &state, &flags) != 2)
+		return 0;
+	return flags & PF_EXITING ? 'X' : state;
+}
+
+static bool is_gone(char state)
+{
+	return !state || state == 'Z' || state == 'X';
 }
 
 static void parse_place(const char *text, struct thread_place *out)
@@ -64,7 +80,7 @@ void thread_look(pid_t pid, pid_t tid, struct thread_place *out)
 
 	*out = (struct thread_place){.where = THREAD_DENIED, .number = -1};
 	out->state = read_state(pid, tid);
-	if (!out->state || out->state == 'Z' || out->state == 'X') {
+	if (is_gone(out->state)) {
 		out->where = THREAD_GONE;
 		return;
 	}
@@ -74,9 +90,52 @@ void thread_look(pid_t pid, pid_t tid, struct thread_place *out)
 		out->where = THREAD_GONE;
 }
 
+/* ---- what it has used ------------------------------------------------------- */
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+void thread_account(pid_t pid, pid_t tid, struct kernel_view *out)
+{
+	const uint64_t tick_ns = 1000000000 / (uint64_t)sysconf(_SC_CLK_TCK);
+	uint64_t user, system, run, delay;
+	unsigned threads;
+	char text[512];
+	const char *after;
+
+	if (read_task(pid, tid, "stat", text, sizeof(text)) <= 0 || !(after = strrchr(text, ')')) ||
+	    sscanf(after,
+		   ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %" SCNu64 " %" SCNu64
+		   " %*d %*d %*d %*d %u",
+		   &user, &system, &threads) != 3)
+		return;
+	out->threads = threads;
+	out->used = (struct cpu_share){.ns = (user + system) * tick_ns,
+				       .ran_ns = (user + system) * tick_ns,
+				       .system_ns = system * tick_ns,
+				       .over_ns = now_ns()};
+	/* finer, and with the time it waited for a CPU, where the kernel keeps it */
+	if (read_task(pid, tid, "schedstat", text, sizeof(text)) > 0 &&
+	    sscanf(text, "%" SCNu64 " %" SCNu64, &run, &delay) == 2 && run)
+		out->used.ns = run + delay;
+}
+
 /* ---- what it waits for ------------------------------------------------------ */
 
-enum { WAIT_ON_FD = -1 }; /* no wait_kind: told apart by the descriptor */
+/* younger than the C library of Debian 11; the same number on every architecture */
+#ifndef SYS_openat2
+#define SYS_openat2 437
+#endif
+#ifndef SYS_faccessat2
+#define SYS_faccessat2 439
+#endif
+
+enum { TLSTALL_WAIT_ON_FD = -1 }; /* not in the trace: told apart by the descriptor */
 
 static const struct {
 	long number;
@@ -84,7 +143,7 @@ static const struct {
 	int kind;
 	int fd;
 } syscalls[] = {
-#define SYSCALL(name, kind, fd) {SYS_##name, #name, WAIT_##kind, fd},
+#define SYSCALL(name, kind, fd) {SYS_##name, #name, TLSTALL_WAIT_##kind, fd},
 #include "kernel/syscalls.def"
 #undef SYSCALL
 };
@@ -100,11 +159,11 @@ static bool is_random(pid_t pid, int fd)
 	return !strcmp(target, "/dev/random") || !strcmp(target, "/dev/urandom");
 }
 
-static enum wait_kind kind_of_fd(pid_t pid, int fd, int own_fd)
+static enum tlstall_wait kind_of_fd(pid_t pid, int fd, int own_fd)
 {
 	if (fd == own_fd && fd >= 0)
-		return WAIT_ON_SOCKET;
-	return is_random(pid, fd) ? WAIT_RANDOM : WAIT_OTHER_FD;
+		return TLSTALL_WAIT_ON_SOCKET;
+	return is_random(pid, fd) ? TLSTALL_WAIT_RANDOM : TLSTALL_WAIT_OTHER_FD;
 }
 
 /* poll() of a single descriptor is a wait on that one. */
@@ -134,47 +193,60 @@ static void wait_in_syscall(pid_t pid, const struct thread_place *place, int own
 		memcpy(out->syscall, syscalls[i].name, sizeof(out->syscall));
 		if (syscalls[i].fd >= 0)
 			out->fd = (int)place->arguments[syscalls[i].fd];
-		if (syscalls[i].kind == WAIT_ON_FD || polls_one(pid, place, &out->fd))
+		if (syscalls[i].kind == TLSTALL_WAIT_ON_FD || polls_one(pid, place, &out->fd))
 			out->wait = kind_of_fd(pid, out->fd, own_fd);
 		else
-			out->wait = (enum wait_kind)syscalls[i].kind;
+			out->wait = (enum tlstall_wait)syscalls[i].kind;
+		out->private_lock =
+			out->wait == TLSTALL_WAIT_FUTEX && place->arguments[1] & FUTEX_PRIVATE_FLAG;
 		return;
 	}
 	snprintf(out->syscall, sizeof(out->syscall), "syscall %ld", place->number);
-	out->wait = WAIT_UNKNOWN;
+	out->wait = TLSTALL_WAIT_UNKNOWN;
 }
 
 /*
  * With less permission than `syscall` needs, `wchan` may still be told: the
  * kernel's function that sleeps. It names no descriptor.
  */
-static enum wait_kind wait_by_wchan(pid_t pid, pid_t tid)
+static enum tlstall_wait wait_by_wchan(pid_t pid, pid_t tid)
 {
 	static const struct {
 		const char *prefix;
-		enum wait_kind kind;
+		enum tlstall_wait kind;
 	} functions[] = {
-		{"futex_", WAIT_FUTEX},
-		{"ep_poll", WAIT_POLL},
-		{"do_poll", WAIT_POLL},
-		{"do_sys_poll", WAIT_POLL},
-		{"do_select", WAIT_POLL},
-		{"poll_schedule_timeout", WAIT_POLL},
-		{"do_epoll_wait", WAIT_POLL},
-		{"hrtimer_nanosleep", WAIT_SLEEP},
-		{"do_nanosleep", WAIT_SLEEP},
-		{"common_nsleep", WAIT_SLEEP},
-		{"wait_for_random_bytes", WAIT_RANDOM},
+		{"futex_", TLSTALL_WAIT_FUTEX},
+		{"ep_poll", TLSTALL_WAIT_POLL},
+		{"do_poll", TLSTALL_WAIT_POLL},
+		{"do_sys_poll", TLSTALL_WAIT_POLL},
+		{"do_select", TLSTALL_WAIT_POLL},
+		{"poll_schedule_timeout", TLSTALL_WAIT_POLL},
+		{"do_epoll_wait", TLSTALL_WAIT_POLL},
+		{"hrtimer_nanosleep", TLSTALL_WAIT_SLEEP},
+		{"do_nanosleep", TLSTALL_WAIT_SLEEP},
+		{"common_nsleep", TLSTALL_WAIT_SLEEP},
+		{"wait_for_random_bytes", TLSTALL_WAIT_RANDOM},
 	};
 	char text[64];
 
 	if (read_task(pid, tid, "wchan", text, sizeof(text)) <= 0)
-		return WAIT_UNKNOWN;
+		return TLSTALL_WAIT_UNKNOWN;
 	for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++) {
 		if (!strncmp(text, functions[i].prefix, strlen(functions[i].prefix)))
 			return functions[i].kind;
 	}
-	return WAIT_UNKNOWN;
+	return TLSTALL_WAIT_UNKNOWN;
+}
+
+/* One thread alone has ended. Where all are killed the others follow within this time. */
+static bool lives_on(pid_t pid, pid_t tid)
+{
+	const struct timespec soon = {.tv_nsec = 10000000};
+
+	if (tid == pid || is_gone(read_state(pid, pid)))
+		return false;
+	nanosleep(&soon, NULL);
+	return !is_gone(read_state(pid, pid));
 }
 
 void thread_wait(pid_t pid, pid_t tid, int own_fd, struct kernel_view *out)
@@ -182,19 +254,20 @@ void thread_wait(pid_t pid, pid_t tid, int own_fd, struct kernel_view *out)
 	struct thread_place place;
 
 	thread_look(pid, tid, &place);
-	out->wait = WAIT_UNKNOWN;
+	out->wait = TLSTALL_WAIT_UNKNOWN;
 	out->syscall[0] = '\0';
 	out->fd = -1;
+	out->private_lock = false;
 	if (place.where == THREAD_GONE) {
-		out->wait = WAIT_GONE;
+		out->wait = lives_on(pid, tid) ? TLSTALL_WAIT_ENDED : TLSTALL_WAIT_GONE;
 		return;
 	}
 	if (place.where == THREAD_SYSCALL)
 		wait_in_syscall(pid, &place, own_fd, out);
 	if (place.state == 'T' || place.state == 't')
-		out->wait = WAIT_STOPPED;
+		out->wait = TLSTALL_WAIT_STOPPED;
 	else if (place.where == THREAD_RUNNING || place.state == 'R')
-		out->wait = WAIT_RUNNING;
+		out->wait = TLSTALL_WAIT_RUNNING;
 	else if (place.where == THREAD_DENIED)
 		out->wait = wait_by_wchan(pid, tid);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where a thread of another process is, by /proc: it notices nothing. */
+/* Where a thread of another process is, from /proc; the process notices nothing. */
 #ifndef TOOLS_KERNEL_THREAD_H
 #define TOOLS_KERNEL_THREAD_H
 
@@ -28,5 +28,8 @@ void thread_look(pid_t pid, pid_t tid, struct thread_place *out);
 
 /* What it waits for. `own_fd`: the SSL's descriptor, -1: not known. Leaves the socket alone. */
 void thread_wait(pid_t pid, pid_t tid, int own_fd, struct kernel_view *out);
+
+/* Its CPU time, and the number of threads. */
+void thread_account(pid_t pid, pid_t tid, struct kernel_view *out);
 
 #endif

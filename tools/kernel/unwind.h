@@ -33,7 +33,7 @@ struct unwinder;
 struct unwinder *unwind_open(pid_t pid);
 void unwind_close(struct unwinder *unwinder);
 
-/* `stop`: by ptrace. -1 with errno when that fails; `out` says the rest. */
+/* `stop`: use ptrace. -1 with errno if that fails; other problems are in `out`. */
 int unwind_thread(struct unwinder *unwinder, pid_t tid, bool stop, struct unwound *out);
 
 #endif

@@ -5,9 +5,10 @@
 #include <string.h>
 
 #include "live/stack.h"
+#include "text/print.h"
 #include "view/line.h"
 #include "view/paragraph.h"
-#include "view/words.h"
+#include "words/words.h"
 
 #define BAR 20 /* columns for the whole time */
 
@@ -29,19 +30,19 @@ static void bar(FILE *out, const struct step *step, uint64_t total_ns)
 	if (from >= BAR)
 		from = BAR - 1;
 	for (unsigned i = 0; i < BAR; i++)
-		putc(i >= from && (i < to || i == from) ? '=' : '.', out);
+		print(out, i >= from && (i < to || i == from) ? "=" : ".");
 }
 
 static void write_step(FILE *out, const struct step *step, uint64_t total_ns)
 {
 	char at[WORD_SIZE], lasted[WORD_SIZE];
 
-	fprintf(out, "  %10s  ", word_duration(step->at_ns, at));
+	print(out, "  %10s  ", word_duration(step->at_ns, at));
 	bar(out, step, total_ns);
-	fprintf(out, " %9s  ",
-		word_duration(step->until_ns > step->at_ns ? step->until_ns - step->at_ns : 0,
-			      lasted));
-	line_text(out, step->name && *step->name ? step->name : "?");
+	print(out, " %9s  ",
+	      word_duration(step->until_ns > step->at_ns ? step->until_ns - step->at_ns : 0,
+			    lasted));
+	print_text(out, step->name && *step->name ? step->name : "?");
 	putc('\n', out);
 }
 
@@ -51,9 +52,9 @@ static void write_states(FILE *out, const struct subject *subject)
 	const struct tlstall_handshake *h = &subject->h;
 	uint64_t total = subject->facts.age_ns;
 	unsigned count = h->state_count < TLSTALL_STATES ? h->state_count : TLSTALL_STATES;
-	struct step step = {.name = "(begun)"};
+	struct step step = {.name = "(start)"};
 
-	fputs("\nStates done, and how long until the next one\n", out);
+	fputs("\nStates completed, and the time until the next one\n", out);
 	for (unsigned i = 0; i < count; i++) {
 		uint64_t at = trace_span_ns(subject->trace, TLSTALL_STATE_TICKS(h->states[i]));
 
@@ -74,14 +75,14 @@ static void write_stack(FILE *out, const struct subject *subject, const struct u
 	char where[128];
 
 	stack_where(&subject->live, unwound, where, sizeof(where));
-	fprintf(out, "\nThread %u %s%s\n", subject->h.tid, where,
-		subject->facts.in_op_ns ? "" : " (between calls)");
+	print(out, "\nThread %u %s%s\n", subject->h.tid, where,
+	      subject->facts.in_op_ns ? "" : " (between calls)");
 	stack_write(out, unwound, symbols, "  ");
 }
 
 void detail_write(FILE *out, struct subject *subject, struct symbols *symbols)
 {
-	pid_t pid = (pid_t)subject->process.pid;
+	pid_t pid = subject->pid_here;
 	char text[2048], why[200] = "the process has ended";
 	struct unwound unwound = {.count = 0};
 	bool seen = subject->facts.process_alive && !kernel_access(pid, why, sizeof(why)) &&
@@ -92,6 +93,6 @@ void detail_write(FILE *out, struct subject *subject, struct symbols *symbols)
 	if (seen)
 		write_stack(out, subject, &unwound, symbols);
 	else
-		fprintf(out, "\nNo stack: %s\n", why);
+		print(out, "\nNo stack: %s\n", why);
 	subject->facts.stack_symbols = NULL;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* All that is known of one handshake in flight: verdict, its states in time, its stack. */
+/* Everything known about one handshake in flight: verdict, its states over time, its stack. */
 #ifndef TOOLS_LIVE_DETAIL_H
 #define TOOLS_LIVE_DETAIL_H
 
@@ -8,7 +8,7 @@
 #include "symbols/symbols.h"
 #include "view/subject.h"
 
-/* Lines of at most 80 columns, but for long names in stacks. `symbols` NULL: no stack. */
+/* Lines of at most 80 columns, except for long names in stacks. `symbols` NULL: no stack. */
 void detail_write(FILE *out, struct subject *subject, struct symbols *symbols);
 
 #endif

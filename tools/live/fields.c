@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "view/words.h"
+#include "words/words.h"
 
 /* ---- texts --------------------------------------------------------------------- */
 
@@ -15,7 +15,7 @@ static void copy(char buffer[FIELD_SIZE], const char *text)
 
 static void pid(const struct subject *subject, char buffer[FIELD_SIZE])
 {
-	snprintf(buffer, FIELD_SIZE, "%u", subject->process.pid);
+	subject_pid(subject, buffer);
 }
 
 static void comm(const struct subject *subject, char buffer[FIELD_SIZE])
@@ -48,11 +48,17 @@ static void age(const struct subject *subject, char buffer[FIELD_SIZE])
 	char word[WORD_SIZE];
 
 	copy(buffer, word_duration(subject->facts.age_ns, word));
+	/* found from outside, or begun before we came: at least */
+	if (subject->h.flags & (TLSTALL_HS_LOOKED | TLSTALL_HS_MIDDLE))
+		snprintf(buffer, FIELD_SIZE, "%s+", word);
 }
 
 static void retries(const struct subject *subject, char buffer[FIELD_SIZE])
 {
-	snprintf(buffer, FIELD_SIZE, "%u", subject->h.retries);
+	if (subject->h.flags & TLSTALL_HS_LOOKED)
+		copy(buffer, NULL); /* not known */
+	else
+		snprintf(buffer, FIELD_SIZE, "%u", subject->h.retries);
 }
 
 static void cause(const struct subject *subject, char buffer[FIELD_SIZE])
@@ -74,7 +80,7 @@ static int number_order(uint64_t a, uint64_t b)
 
 static int by_pid(const struct subject *a, const struct subject *b)
 {
-	return number_order(a->process.pid, b->process.pid);
+	return number_order((uint64_t)a->pid_here, (uint64_t)b->pid_here);
 }
 
 static int by_comm(const struct subject *a, const struct subject *b)

@@ -13,7 +13,7 @@
 
 struct field {
 	const char *name;
-	int width;  /* in top, where 80 columns must do; 0: takes what is left */
+	int width;  /* width in top, which must fit 80 columns; 0: takes what is left */
 	int wide;   /* the same, where there are 120 */
 	int screen; /* top leaves it out where there are fewer columns than this */
 	bool right;

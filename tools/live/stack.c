@@ -4,24 +4,26 @@
 #include <errno.h>
 #include <string.h>
 
+#include "text/print.h"
+#include "trace/host.h"
 #include "view/line.h"
 
-static const char *whose_fd(enum wait_kind wait)
+static const char *whose_fd(enum tlstall_wait wait)
 {
-	return wait == WAIT_ON_SOCKET  ? ", the handshake's own"
-	       : wait == WAIT_OTHER_FD ? ", not the handshake's"
-				       : "";
+	return wait == TLSTALL_WAIT_ON_SOCKET  ? ", the handshake's own"
+	       : wait == TLSTALL_WAIT_OTHER_FD ? ", not the handshake's"
+					       : "";
 }
 
 void stack_where(const struct kernel_view *view, const struct unwound *unwound, char *buffer,
 		 size_t size)
 {
-	if (view->wait == WAIT_GONE)
+	if (view->wait == TLSTALL_WAIT_GONE)
 		snprintf(buffer, size, "has ended");
-	else if (view->wait == WAIT_STOPPED)
+	else if (view->wait == TLSTALL_WAIT_STOPPED)
 		snprintf(buffer, size, "is stopped%s%s", view->syscall[0] ? ", in " : "",
 			 view->syscall);
-	else if (view->wait == WAIT_RUNNING || !unwound->count)
+	else if (view->wait == TLSTALL_WAIT_RUNNING || !unwound->count)
 		snprintf(buffer, size, "is running");
 	else if (view->syscall[0] && view->fd >= 0)
 		snprintf(buffer, size, "waits in %s(), descriptor %d%s", view->syscall, view->fd,
@@ -29,7 +31,7 @@ void stack_where(const struct kernel_view *view, const struct unwound *unwound, 
 	else if (view->syscall[0])
 		snprintf(buffer, size, "waits in %s()", view->syscall);
 	else
-		snprintf(buffer, size, "waits in the kernel, in no system call");
+		snprintf(buffer, size, "waits in the kernel, not in a system call");
 }
 
 void stack_write(FILE *out, const struct unwound *unwound, struct symbols *symbols,
@@ -42,42 +44,77 @@ void stack_write(FILE *out, const struct unwound *unwound, struct symbols *symbo
 		if (symbols)
 			symbols_find(symbols, unwound->frames[i], i > 0, &symbol);
 		symbols_format(&symbol, unwound->frames[i], text, sizeof(text));
-		fprintf(out, "%s#%-2u ", indent, i);
-		line_text(out, text);
+		print(out, "%s#%-2u ", indent, i);
+		print_text(out, text);
 		putc('\n', out);
 	}
 	if (unwound->count && !unwound->whole)
-		fprintf(out, "%s(the rest needs the thread's registers: tlstall stack --ptrace)\n",
-			indent);
+		print(out, "%s(more frames need the thread's registers: tlstall stack --ptrace)\n",
+		      indent);
 }
 
-/* "read < BIO_read < ...", as the facts want it. */
-static void join(const struct unwound *unwound, struct symbols *symbols, char *text, size_t size)
+/* Of the functions by which the shim stands before OpenSSL's. */
+#define OUR_PREFIX "record_"
+
+static const char *name_of(struct symbols *symbols, const struct unwound *unwound, unsigned i)
 {
+	struct symbol symbol = {0};
+
+	symbols_find(symbols, unwound->frames[i], i > 0, &symbol);
+	/* our own stands for the one that it was called as */
+	if (symbol.function && !strncmp(symbol.function, OUR_PREFIX, strlen(OUR_PREFIX)))
+		return symbol.function + strlen(OUR_PREFIX);
+	return symbol.function ? symbol.function : symbol.module;
+}
+
+/* The function by which the program came into OpenSSL, 0: none. Those below call it. */
+static unsigned find_op(const struct unwound *unwound, struct symbols *symbols)
+{
+	for (unsigned i = unwound->count; i-- > 1;) {
+		const char *name = name_of(symbols, unwound, i);
+
+		if (name && (!strncmp(name, "SSL_", 4) || !strncmp(name, "DTLSv1_", 7)))
+			return i;
+	}
+	return 0;
+}
+
+void stack_join(const struct unwound *unwound, struct symbols *symbols, char *text, size_t size)
+{
+	unsigned op = find_op(unwound, symbols);
+	const char *before = NULL;
 	size_t length = 0;
 
 	text[0] = '\0';
-	for (unsigned i = 0; i < unwound->count && length < size; i++) {
-		struct symbol symbol = {0};
+	for (unsigned i = 0; i <= op; i++) {
+		const char *name = name_of(symbols, unwound, i);
+		size_t need = name ? strlen(name) + 3 : 0;
 
-		symbols_find(symbols, unwound->frames[i], i > 0, &symbol);
-		if (symbol.function || symbol.module)
-			length += (size_t)snprintf(
-				text + length, size - length, "%s%s", length ? " < " : "",
-				symbol.function ? symbol.function : symbol.module);
+		if (!name || (before && !strcmp(name, before)))
+			continue;
+		before = name;
+		/* rather than the way into OpenSSL leave out what is on it */
+		if (length + need + 40 >= size && i != op)
+			continue;
+		if (length + need < size)
+			length += (size_t)snprintf(text + length, size - length, "%s%s",
+						   length ? " < " : "", name);
 	}
+	if (!op)
+		text[0] = '\0';
 }
 
 int stack_explain(struct subject *subject, struct symbols *symbols, struct unwound *out, char *text,
 		  size_t size)
 {
-	struct unwinder *unwinder = unwind_open((pid_t)subject->process.pid);
+	struct unwinder *unwinder = unwind_open(subject->pid_here);
 	int result;
 
 	*out = (struct unwound){0};
 	if (!unwinder)
 		return -1;
-	result = unwind_thread(unwinder, (pid_t)subject->h.tid, false, out);
+	result = unwind_thread(unwinder, host_thread(subject->pid_here, (pid_t)subject->h.tid),
+			       false, out);
 	unwind_close(unwinder);
 	if (!result && out->place.where == THREAD_DENIED) {
 		errno = EPERM;
@@ -85,8 +122,9 @@ int stack_explain(struct subject *subject, struct symbols *symbols, struct unwou
 	}
 	if (result || !out->count || !symbols || !subject->facts.in_op_ns)
 		return result;
-	join(out, symbols, text, size);
-	subject->facts.stack_symbols = text;
-	subject->verdict_count = diagnose(&subject->facts, subject->verdicts, SUBJECT_VERDICTS);
+	stack_join(out, symbols, text, size);
+	if (*text)
+		subject->facts.stack_symbols = text;
+	subject_judge(subject);
 	return 0;
 }

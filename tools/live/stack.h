@@ -12,9 +12,15 @@
 /* "waits in read(fd 5), its own socket"; always terminated. */
 void stack_where(const struct kernel_view *view, const struct unwound *unwound, char *buffer,
 		 size_t size);
-/* The frames, one a line; says when they do not reach the bottom. */
+/* The frames, one per line; says if they do not reach the bottom. */
 void stack_write(FILE *out, const struct unwound *unwound, struct symbols *symbols,
 		 const char *indent);
+
+/*
+ * "read < BIO_read < SSL_connect", as the facts want it: innermost first, up to the function
+ * by which the program came into OpenSSL; "" where there is none.
+ */
+void stack_join(const struct unwound *unwound, struct symbols *symbols, char *text, size_t size);
 
 /*
  * Looks at the thread of a handshake and judges anew: some causes show only in

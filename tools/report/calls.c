@@ -73,6 +73,30 @@ const struct gathered_call *calls_of(const struct gathered_calls *calls, uint32_
 	return calls->list + first;
 }
 
+size_t calls_unpack(const struct tlstall_handshake *h, struct gathered_call out[TLSTALL_PACKED])
+{
+	size_t count = h->calls < TLSTALL_PACKED ? h->calls : TLSTALL_PACKED;
+	uint64_t at = h->start;
+
+	for (size_t i = 0; i < count; i++) {
+		uint64_t word = h->packed[i], duration = TLSTALL_PACK_DURATION(word);
+
+		at += TLSTALL_PACK_GAP(word);
+		out[i] = (struct gathered_call){
+			.ticks = at,
+			.duration = (float)duration,
+			.number = (uint32_t)h->number,
+			.order = (uint32_t)i,
+			.ret = TLSTALL_PACK_RET(word),
+			.function = TLSTALL_PACK_FUNCTION(word),
+			.error = TLSTALL_PACK_ERROR(word),
+			.state = TLSTALL_PACK_STATE(word),
+		};
+		at += duration;
+	}
+	return count;
+}
+
 void calls_free(struct gathered_calls *calls)
 {
 	free(calls->list);

@@ -20,6 +20,8 @@ void calls_sort(struct gathered_calls *calls);
 /* Those of a handshake, the first CALLS_SHOWN of them. */
 const struct gathered_call *calls_of(const struct gathered_calls *calls, uint32_t number,
 				     size_t *count);
+/* The first calls of one that mode `watch` found quick and healthy: they are no events. */
+size_t calls_unpack(const struct tlstall_handshake *h, struct gathered_call out[TLSTALL_PACKED]);
 void calls_free(struct gathered_calls *calls);
 
 #endif

@@ -13,6 +13,7 @@
 struct frame_name {
 	uint32_t full;	   /* with module, file and line */
 	uint32_t function; /* 0: inside OpenSSL */
+	uint32_t site;	   /* function, or module */
 };
 
 /* ---- one frame ------------------------------------------------------------- */
@@ -48,7 +49,7 @@ static bool is_openssl(const char *module)
 			  !strncmp(module, "libtlstall.", 11));
 }
 
-struct symbols *code_symbols(struct code_reader *reader)
+static struct symbols *code_symbols(struct code_reader *reader)
 {
 	if (!reader->symbols)
 		reader->symbols = symbols_of_trace(reader->trace);
@@ -70,6 +71,8 @@ static struct frame_name name_frame(struct code_reader *reader, uint64_t address
 		name.function = 0;
 	else if (symbol.function)
 		name.function = strings_any(reader->texts, symbol.function);
+	name.site = symbol.function || !symbol.module ? name.function
+						      : strings_any(reader->texts, symbol.module);
 	return name;
 }
 
@@ -123,12 +126,12 @@ static int add_code(struct codes *codes, const struct code *code)
 
 /* An equal stack of an earlier trace, or a new entry; 0: out of memory. */
 static uint32_t intern_code(struct code_reader *reader, const uint32_t *frames, uint32_t count,
-			    const char *path)
+			    const char *path, uint32_t site)
 {
 	struct codes *codes = reader->codes;
 	char key[TLSTALL_STACK_FRAMES * 11 + 1] = "";
 	uint32_t before = codes->stack_keys.count, id;
-	struct code code = {.count = count};
+	struct code code = {.count = count, .site = site};
 	int used = 0;
 
 	for (uint32_t i = 0; i < count; i++)
@@ -147,7 +150,7 @@ static uint32_t intern_code(struct code_reader *reader, const uint32_t *frames, 
 
 static uint32_t make_code(struct code_reader *reader, const struct tlstall_stack *stack)
 {
-	uint32_t frames[TLSTALL_STACK_FRAMES], count = 0;
+	uint32_t frames[TLSTALL_STACK_FRAMES], count = 0, site = 0;
 	char path[TEXT_SIZE] = "";
 	unsigned functions = 0;
 
@@ -162,10 +165,11 @@ static uint32_t make_code(struct code_reader *reader, const struct tlstall_stack
 		if (!name->function || functions == PATH_FUNCTIONS)
 			continue;
 		extend(path, function);
+		site = site ? site : name->site;
 		/* what called main is the same everywhere */
 		functions = strcmp(function, "main") ? functions + 1 : PATH_FUNCTIONS;
 	}
-	return count ? intern_code(reader, frames, count, path) : 0;
+	return count ? intern_code(reader, frames, count, path, site) : 0;
 }
 
 uint32_t code_of(struct code_reader *reader, uint32_t stack)
@@ -185,6 +189,11 @@ uint32_t code_of(struct code_reader *reader, uint32_t stack)
 uint32_t code_path(const struct code_reader *reader, uint32_t code)
 {
 	return code < reader->codes->count ? reader->codes->list[code].path : 0;
+}
+
+uint32_t code_site(const struct code_reader *reader, uint32_t code)
+{
+	return code < reader->codes->count ? reader->codes->list[code].site : 0;
 }
 
 /* ---- life ------------------------------------------------------------------------ */

@@ -16,6 +16,7 @@
 /* Texts are ids of the strings that code_reader_open() was given. */
 struct code {
 	uint32_t path;	  /* the program's innermost functions, "a < b < c" */
+	uint32_t site;	  /* the innermost one; where it has no name, its module */
 	uint32_t *frames; /* innermost first */
 	uint32_t count;
 };
@@ -48,8 +49,7 @@ void code_reader_close(struct code_reader *reader);
 /* Index in codes.list of a trace's stack; 0 when there is none. */
 uint32_t code_of(struct code_reader *reader, uint32_t stack);
 uint32_t code_path(const struct code_reader *reader, uint32_t code);
-/* NULL: out of memory. */
-struct symbols *code_symbols(struct code_reader *reader);
+uint32_t code_site(const struct code_reader *reader, uint32_t code);
 
 void codes_free(struct codes *codes);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Columns of numbers for the page: gathered, then written as little-endian arrays. */
+/* Columns of numbers for the page: collected, then written as little-endian arrays. */
 #ifndef TOOLS_REPORT_COLUMNS_H
 #define TOOLS_REPORT_COLUMNS_H
 

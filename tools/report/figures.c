@@ -24,7 +24,7 @@ static struct key key_trouble(row_pointer row)
 {
 	uint64_t what = (uint64_t)row->cause << 8 | row->fault;
 
-	return (struct key){what << 32 | row->peer, row->path};
+	return (struct key){what << 32 | row->peer, row->site};
 }
 
 static struct key key_session(row_pointer row)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What many handshakes come to: percentiles, and groups of those that are alike. */
+/* Statistics of many handshakes: percentiles, and groups of similar ones. */
 #ifndef TOOLS_REPORT_FIGURES_H
 #define TOOLS_REPORT_FIGURES_H
 

@@ -9,12 +9,12 @@
 #include <string.h>
 
 #include "diagnosis/facts.h"
-#include "kernel/kernel.h"
+#include "live/look.h"
 #include "report/calls.h"
 #include "report/gather.h"
-#include "view/words.h"
+#include "words/words.h"
 
-#define OVERWRITTEN_EVIDENCE "only its end is kept in the trace, its details were overwritten"
+#define OVERWRITTEN_EVIDENCE "the trace keeps only its end; the details were overwritten"
 
 struct gather {
 	struct report *report;
@@ -28,7 +28,7 @@ struct gather {
 	struct tlstall_event *ends; /* in the order of time */
 	size_t end_count;
 	struct gathered_calls calls;
-	struct neighbours *neighbours;
+	struct neighbors *neighbors;
 	struct code_reader codes;
 	struct subject *subject;
 	uint64_t added, overwritten, lost;
@@ -46,6 +46,7 @@ static void diagnose_overwritten(struct subject *subject)
 {
 	struct verdict *verdict = &subject->verdicts[0];
 
+	facts_settle(&subject->facts);
 	*verdict = (struct verdict){.cause = CAUSE_NONE, .fault = FAULT_NONE, .advice = ""};
 	subject->verdict_count = 1;
 	if (subject->h.outcome == TLSTALL_OUTCOME_OK)
@@ -59,17 +60,18 @@ static void diagnose_overwritten(struct subject *subject)
 
 bool gather_look(struct trace *trace, const struct tlstall_handshake *h, struct kernel_view *out)
 {
-	struct tlstall_process process;
 	bool over = h->end && !h->enter; /* the first read after it belongs to it */
+	struct looker looker = {0};
 
-	if (over || !trace_alive(trace, h->process) ||
-	    trace_process(trace, h->process, &process) != 0)
+	if (over || !trace_alive(trace, h->process))
 		return kernel_recall(trace, h, out);
-	kernel_look((pid_t)process.pid, h, out);
+	look_at(&looker, trace_pid_here(trace, h->process), h, trace_horizon(trace, h->process),
+		out);
+	looker_free(&looker);
 	return true;
 }
 
-/* As subject_make(), with the neighbours known. */
+/* As subject_make(), with the neighbors known. */
 static void make_subject(struct gather *g, const struct tlstall_handshake *h, bool overwritten)
 {
 	struct subject *subject = g->subject;
@@ -77,8 +79,8 @@ static void make_subject(struct gather *g, const struct tlstall_handshake *h, bo
 	bool looked = gather_look(g->trace, h, &view);
 
 	subject_look(g->trace, h, looked ? &view : NULL, subject);
-	if (g->neighbours)
-		neighbours_add(g->neighbours, &subject->facts);
+	if (g->neighbors)
+		neighbors_add(g->neighbors, h, &subject->facts);
 	if (overwritten)
 		diagnose_overwritten(subject);
 	else
@@ -109,13 +111,14 @@ static uint32_t peer_id(struct gather *g, const struct tlstall_handshake *h)
 static void set_code(struct gather *g, const struct tlstall_handshake *h, struct report_row *row)
 {
 	if (row->flags & ROW_OVERWRITTEN) {
-		row->path = strings_id(&g->report->strings, "(details overwritten)");
+		row->path = row->site = strings_id(&g->report->strings, "(details overwritten)");
 		return;
 	}
 	if (!(row->flags & ROW_TROUBLED) && !(g->sink && g->sink->codes))
 		return;
 	row->code = code_of(&g->codes, h->stack_fail ? h->stack_fail : h->stack_first);
 	row->path = code_path(&g->codes, row->code);
+	row->site = code_site(&g->codes, row->code);
 }
 
 static void fill_row(struct gather *g, struct report_row *row, uint32_t slot, bool overwritten)
@@ -125,7 +128,7 @@ static void fill_row(struct gather *g, struct report_row *row, uint32_t slot, bo
 	const struct verdict *verdict = &subject->verdicts[0];
 
 	*row = (struct report_row){
-		.start_ns = trace_realtime_ns(g->trace, h->start),
+		.start_ns = trace_start_ns(g->trace, h),
 		.duration_ns = subject->facts.age_ns,
 		.number = h->number,
 		.source = g->source,
@@ -133,13 +136,12 @@ static void fill_row(struct gather *g, struct report_row *row, uint32_t slot, bo
 		.peer = peer_id(g, h),
 		.cipher = strings_any(&g->report->strings, trace_string(g->trace, h->cipher)),
 		.retries = h->retries,
-		.peers_ok = subject->facts.peers_ok,
-		.peers_stalled = subject->facts.peers_stalled,
-		.thread_other_ops = subject->facts.thread_other_ops,
+		.others = subject->facts.others,
 		.version = h->version,
 		.outcome = h->outcome & 3,
 		.cause = (uint8_t)verdict->cause,
 		.fault = (uint8_t)verdict->fault,
+		.confidence = (uint8_t)verdict->confidence,
 		.flags = (uint8_t)((h->flags & TLSTALL_HS_RESUMED ? ROW_RESUMED : 0) |
 				   (subject_is_bad(subject) ? ROW_TROUBLED : 0) |
 				   (overwritten ? ROW_OVERWRITTEN : 0)),
@@ -152,6 +154,7 @@ static int add_handshake(struct gather *g, const struct tlstall_handshake *h, ui
 {
 	struct report_row *row = report_add(g->report);
 	struct gathered gathered = {.row = row, .subject = g->subject, .codes = &g->codes};
+	struct gathered_call unpacked[TLSTALL_PACKED];
 
 	if (!row)
 		return -1;
@@ -161,8 +164,21 @@ static int add_handshake(struct gather *g, const struct tlstall_handshake *h, ui
 	g->overwritten += overwritten;
 	if (!g->sink)
 		return 0;
-	gathered.calls = calls_of(&g->calls, (uint32_t)h->number, &gathered.call_count);
+	if (g->sink->calls && (h->flags & TLSTALL_HS_COMPACT)) {
+		gathered.call_count = calls_unpack(h, unpacked);
+		gathered.calls = unpacked;
+	} else {
+		gathered.calls = calls_of(&g->calls, (uint32_t)h->number, &gathered.call_count);
+	}
 	return g->sink->handshake(g->sink->context, &gathered);
+}
+
+/* 0: not known. Older ones may have anything there. */
+static uint64_t start_of(const struct tlstall_event *event)
+{
+	uint64_t ns = (uint64_t)event->start_high << 32 | event->start_low;
+
+	return ns == UINT64_MAX ? 0 : ns;
 }
 
 /* What an END event tells, as a handshake. */
@@ -175,6 +191,7 @@ static void restore(const struct tlstall_event *event, struct tlstall_handshake 
 		.status = TLSTALL_SLOT_DONE,
 		.ssl = event->ssl,
 		.start = event->ticks,
+		.start_realtime_ns = start_of(event),
 		.end = end ? end : 1,
 		.leave = end,
 		.progress = end,
@@ -297,17 +314,30 @@ static void note_losses(struct gather *g)
 
 	if (damage)
 		report_note(report,
-			    "%s is damaged: read as far as it goes, %llu parts of it are cut off "
-			    "or torn",
+			    "%s is damaged: read as far as possible, %llu parts are cut off or "
+			    "torn",
 			    g->label, (unsigned long long)damage);
+	report->lost.details += g->overwritten;
+	if (header->handshakes > g->added)
+		report->lost.handshakes += header->handshakes - g->added;
 	if (g->overwritten)
 		report_note(report,
-			    "%s: of %llu handshakes only the end is kept, their details were "
+			    "%s: only the end of %llu handshakes is kept, their details were "
 			    "overwritten (a larger TLSTALL_SIZE keeps more)",
 			    g->label, (unsigned long long)g->overwritten);
+	if (header->lost_bad_handshakes)
+		report_note(report, "%s: %llu of those failed or were late", g->label,
+			    (unsigned long long)header->lost_bad_handshakes);
+	if (lost->handshakes_without_slot) {
+		report->lost.crowded += lost->handshakes_without_slot;
+		report_note(report,
+			    "%s: when %llu handshakes began there was no room: too many were in "
+			    "flight (a larger TLSTALL_SIZE has room for more)",
+			    g->label, (unsigned long long)lost->handshakes_without_slot);
+	}
 	if (header->handshakes > g->added)
 		report_note(report,
-			    "%s: %llu of %llu handshakes have left nothing in the trace (a larger "
+			    "%s: %llu of %llu handshakes left nothing in the trace (a larger "
 			    "TLSTALL_SIZE keeps more)",
 			    g->label, (unsigned long long)(header->handshakes - g->added),
 			    (unsigned long long)header->handshakes);
@@ -316,13 +346,12 @@ static void note_losses(struct gather *g)
 			    (unsigned long long)g->lost);
 	if (lost->foreign_calls)
 		report_note(report,
-			    "%s: %llu calls on objects of no known libssl were not looked into",
+			    "%s: %llu calls on objects of an unknown libssl were not examined",
 			    g->label, (unsigned long long)lost->foreign_calls);
 	if (lost->stacks || lost->strings || lost->modules || lost->processes)
-		report_note(report, "%s: some names and stacks found no room in the trace",
-			    g->label);
+		report_note(report, "%s: some names and stacks did not fit in the trace", g->label);
 	if (header->clock_disturbed)
-		report_note(report, "%s: the clock was disturbed %u times, some times may be wrong",
+		report_note(report, "%s: the clock jumped %u times; some times may be wrong",
 			    g->label, header->clock_disturbed);
 }
 
@@ -356,7 +385,7 @@ static int gather_open(struct gather *g, const char *path)
 	int source = report_add_source(g->report, path, g->label);
 
 	g->source = (uint32_t)source;
-	neighbours_read(g->trace, &g->neighbours);
+	neighbors_read(g->trace, &g->neighbors);
 	g->subject = calloc(1, sizeof(*g->subject));
 	code_reader_open(&g->codes, &g->report->codes, &g->report->strings, g->trace);
 	return source < 0 || !g->subject ? -1 : 0;
@@ -365,7 +394,7 @@ static int gather_open(struct gather *g, const char *path)
 static void gather_close(struct gather *g)
 {
 	code_reader_close(&g->codes);
-	neighbours_free(g->neighbours);
+	neighbors_free(g->neighbors);
 	calls_free(&g->calls);
 	free(g->subject);
 	free(g->ends);
@@ -382,7 +411,7 @@ int gather_trace(struct report *report, const char *path, const char *label,
 
 	if (result != 0) {
 		snprintf(message, GATHER_MESSAGE, "%s", trace_strerror(g.trace, result));
-		return -1;
+		return result == TRACE_ERROR_UNFINISHED ? 1 : -1;
 	}
 	result = gather_open(&g, path);
 	if (result == 0)

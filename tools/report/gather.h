@@ -43,7 +43,7 @@ bool gather_look(struct trace *trace, const struct tlstall_handshake *h, struct 
 
 /*
  * Adds what a trace holds, `label` being its name for people; `sink` may be
- * NULL. -1: it could not be read, with the reason in `message`.
+ * NULL. -1: it could not be read, with the reason in `message`; 1: there is nothing in it yet.
  */
 int gather_trace(struct report *report, const char *path, const char *label,
 		 const struct report_sink *sink, struct progress *progress,

@@ -11,10 +11,11 @@
 #include "report/inputs.h"
 #include "trace/directory.h"
 
-static int add(struct inputs *inputs, const char *path, const char *label, const char *failed)
+static int add(struct inputs *inputs, const char *path, const char *label, const char *failed,
+	       bool listed)
 {
 	struct input *list = realloc(inputs->list, (inputs->count + 1) * sizeof(*list));
-	struct input input = {strdup(path), strdup(label), failed ? strdup(failed) : NULL};
+	struct input input = {strdup(path), strdup(label), listed, failed ? strdup(failed) : NULL};
 
 	if (list)
 		inputs->list = list;
@@ -38,7 +39,7 @@ static int add_directory(struct inputs *inputs, const char *directory)
 
 	for (unsigned i = 0; result == 0 && i < found.count; i++)
 		result = add(inputs, found.entries[i].path, found.entries[i].path,
-			     found.entries[i].failed);
+			     found.entries[i].failed, true);
 	trace_list_free(&found);
 	if (result == 0 && inputs->count == before) {
 		errno = ENODATA;
@@ -71,7 +72,7 @@ static int add_standard_input(struct inputs *inputs)
 	if (fd < 0)
 		return -1;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	if (copy(STDIN_FILENO, fd) == 0 && add(inputs, path, "standard input", NULL) == 0)
+	if (copy(STDIN_FILENO, fd) == 0 && add(inputs, path, "standard input", NULL, false) == 0)
 		return 0;
 	close(fd);
 	return -1;
@@ -87,7 +88,7 @@ int inputs_add(struct inputs *inputs, const char *argument)
 		return -1;
 	if (S_ISDIR(status.st_mode))
 		return add_directory(inputs, argument);
-	return add(inputs, argument, argument, NULL);
+	return add(inputs, argument, argument, NULL, false);
 }
 
 void inputs_free(struct inputs *inputs)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The traces that a command line means: files, directories of traces, and "-". Never prints. */
+/* The traces that a command line names: files, directories of traces, and "-". Never prints. */
 #ifndef TOOLS_REPORT_INPUTS_H
 #define TOOLS_REPORT_INPUTS_H
 
@@ -9,6 +9,7 @@
 struct input {
 	char *path;
 	char *label;  /* for people */
+	bool listed;  /* found in a directory, not named itself */
 	char *failed; /* no trace but a note that a process ran untraced: why (ENOSPC ...), else
 			 NULL */
 };

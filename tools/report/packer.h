@@ -11,7 +11,7 @@
 
 struct packer;
 
-/* NULL: out of memory; the others then do nothing but say so. */
+/* NULL: out of memory; the other functions then only report it. */
 struct packer *packer_start(FILE *out);
 void packer_add(struct packer *packer, const void *bytes, size_t size);
 /* 0, or -1 if anything went wrong; errors of `out` are the caller's to find. */

@@ -5,7 +5,7 @@
 
 #include "report/calls.h"
 #include "report/page_data.h"
-#include "view/words.h"
+#include "words/words.h"
 
 static const enum column_type types[PAGE_COLUMNS] = {
 #define COLUMN(name, type) COLUMN_##type,

@@ -8,7 +8,8 @@
 #include "report/figures.h"
 #include "report/packer.h"
 #include "report/page_data.h"
-#include "view/words.h"
+#include "text/json.h"
+#include "words/words.h"
 #include "web/assets.h"
 
 static const char *const column_names[PAGE_COLUMNS] = {
@@ -26,7 +27,7 @@ static json_t *column_place(struct column *column, FILE *body)
 	const char *type = column_write(column, body);
 
 	column_free(column);
-	return json_pack("[s, I, I]", type, (json_int_t)offset, (json_int_t)count);
+	return json_pack("[o, I, I]", json_text(type), (json_int_t)offset, (json_int_t)count);
 }
 
 static json_t *list_place(struct column *offset, struct column *parts, const char *const names[],
@@ -87,7 +88,7 @@ static json_t *texts_json(const struct strings *strings)
 	json_t *list = json_array();
 
 	for (uint32_t id = 0; id < strings->count; id++)
-		json_array_append_new(list, json_string(strings_text(strings, id)));
+		json_array_append_new(list, json_text(strings_text(strings, id)));
 	return list;
 }
 
@@ -105,9 +106,9 @@ static json_t *causes_json(void)
 	json_t *list = json_array();
 
 	for (int i = 0; i < CAUSE_COUNT; i++)
-		json_array_append_new(list,
-				      json_pack("{s:s, s:s}", "name", cause_name((enum cause)i),
-						"title", cause_title((enum cause)i)));
+		json_array_append_new(list, json_pack("{s:o, s:o}", "name",
+						      json_text(cause_name((enum cause)i)), "title",
+						      json_text(cause_title((enum cause)i))));
 	return list;
 }
 
@@ -116,7 +117,7 @@ static json_t *faults_json(void)
 	json_t *list = json_array();
 
 	for (int i = FAULT_NONE; i <= FAULT_UNKNOWN; i++)
-		json_array_append_new(list, json_string(fault_name((enum fault)i)));
+		json_array_append_new(list, json_text(fault_name((enum fault)i)));
 	return list;
 }
 
@@ -129,8 +130,8 @@ static json_t *stacks_json(const struct report *report)
 		json_t *frames = json_array();
 
 		for (uint32_t f = 0; f < code->count; f++)
-			json_array_append_new(frames, json_string(strings_text(&report->strings,
-									       code->frames[f])));
+			json_array_append_new(
+				frames, json_text(strings_text(&report->strings, code->frames[f])));
 		json_array_append_new(list, frames);
 	}
 	return list;
@@ -141,7 +142,7 @@ static json_t *sources_json(const struct report *report)
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < report->source_count; i++)
-		json_array_append_new(list, page_text(report->sources[i].label));
+		json_array_append_new(list, json_text(report->sources[i].label));
 	return list;
 }
 
@@ -160,7 +161,7 @@ static json_t *groups_json(const struct report *report)
 			json_pack("{s:I, s:i, s:i, s:I, s:I, s:I, s:I, s:I, s:I}", "count",
 				  (json_int_t)group->count, "cause", row->cause, "fault",
 				  row->fault, "peer", (json_int_t)row->peer, "path",
-				  (json_int_t)row->path, "p50_ns", (json_int_t)group->time.p50,
+				  (json_int_t)row->site, "p50_ns", (json_int_t)group->time.p50,
 				  "p99_ns", (json_int_t)group->time.p99, "worst_ns",
 				  (json_int_t)group->time.max, "total_ns",
 				  (json_int_t)group->total_ns));
@@ -174,10 +175,10 @@ static json_t *meta_json(struct page *page, uint64_t base)
 	struct report *report = page->report;
 	json_t *hosts = lines_json(&report->hosts);
 	const char *host = json_string_value(json_array_get(hosts, 0));
-	json_t *meta = json_pack("{s:s, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "host",
-				 !host			       ? ""
-				 : json_array_size(hosts) == 1 ? host
-							       : "several hosts",
+	json_t *meta = json_pack("{s:o, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "host",
+				 json_text(!host			 ? ""
+					   : json_array_size(hosts) == 1 ? host
+									 : "several hosts"),
 				 "base_ms", (double)base / 1e6, "sources", sources_json(report),
 				 "notes", lines_json(&report->notes), "causes", causes_json(),
 				 "faults", faults_json(), "versions", texts_json(&page->versions),

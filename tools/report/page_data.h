@@ -33,8 +33,6 @@ struct page {
 	bool complete; /* all of it was written */
 };
 
-/* Any bytes as a JSON string. */
-json_t *page_text(const char *text);
 /* Verdicts and alerts of a row. -1: out of memory. */
 int page_add_evidence(struct page *page, size_t row, const struct gathered *gathered);
 

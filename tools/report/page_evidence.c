@@ -3,38 +3,30 @@
 #include <jansson.h>
 
 #include "report/page_data.h"
-#include "report/utf8.h"
-#include "view/words.h"
-
-json_t *page_text(const char *text)
-{
-	char clean[STRINGS_ANY];
-
-	utf8_clean(text ? text : "", clean, sizeof(clean));
-	return json_string(clean);
-}
+#include "text/json.h"
+#include "words/words.h"
 
 static json_t *verdict_json(const struct verdict *verdict)
 {
 	json_t *evidence = json_array(), *others = json_array();
 
 	for (unsigned i = 0; i < verdict->evidence_count && i < VERDICT_EVIDENCE; i++)
-		json_array_append_new(evidence, page_text(verdict->evidence[i]));
+		json_array_append_new(evidence, json_text(verdict->evidence[i]));
 	for (unsigned i = 0; i < verdict->not_told_from_count && i < VERDICT_NOT_TOLD_FROM; i++)
 		json_array_append_new(others, json_integer(verdict->not_told_from[i]));
 	return json_pack("{s:i, s:i, s:i, s:I, s:o, s:o, s:o}", "cause", (int)verdict->cause,
 			 "fault", (int)verdict->fault, "confidence", (int)verdict->confidence,
 			 "cost", (json_int_t)verdict->cost_ns, "evidence", evidence,
-			 "not_told_from", others, "advice", page_text(verdict->advice));
+			 "not_told_from", others, "advice", json_text(verdict->advice));
 }
 
 static json_t *alert_json(const struct tlstall_alert *alert)
 {
 	char text[WORD_SIZE];
 
-	return json_pack("{s:f, s:s, s:o}", "at", alert->at_us * 1e3, "by",
-			 alert->by_peer ? "peer" : "us", "description",
-			 page_text(word_alert(alert->description, text)));
+	return json_pack("{s:f, s:o, s:o}", "at", alert->at_us * 1e3, "by",
+			 json_text(alert->by_peer ? "peer" : "us"), "description",
+			 json_text(word_alert(alert->description, text)));
 }
 
 static json_t *detail_json(const struct subject *subject)

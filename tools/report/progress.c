@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "report/progress.h"
+#include "text/print.h"
 
 #define FIRST_AFTER_NS 300000000ull
 #define EVERY_NS 100000000ull
@@ -19,10 +20,10 @@ static uint64_t now_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
 }
 
-void progress_start(struct progress *progress, size_t files)
+void progress_start(struct progress *progress, FILE *out, size_t files)
 {
 	*progress = (struct progress){
-		.terminal = isatty(STDERR_FILENO), .start_ns = now_ns(), .files = files};
+		.out = isatty(fileno(out)) ? out : NULL, .start_ns = now_ns(), .files = files};
 }
 
 void progress_draw(struct progress *progress, uint64_t done, uint64_t total)
@@ -31,7 +32,7 @@ void progress_draw(struct progress *progress, uint64_t done, uint64_t total)
 	uint64_t now;
 	double share;
 
-	if (!progress->terminal)
+	if (!progress->out)
 		return;
 	now = now_ns();
 	if (now - progress->start_ns < FIRST_AFTER_NS || now - progress->drawn_ns < EVERY_NS)
@@ -41,8 +42,8 @@ void progress_draw(struct progress *progress, uint64_t done, uint64_t total)
 	for (int i = 0; i < WIDTH; i++)
 		bar[i] = i < share * WIDTH ? '#' : '.';
 	bar[WIDTH] = '\0';
-	fprintf(stderr, "\r[%s] %3.0f %%  trace %zu of %zu", bar, 100 * share, progress->file + 1,
-		progress->files);
+	print(progress->out, "\r[%s] %3.0f %%  trace %zu of %zu", bar, 100 * share,
+	      progress->file + 1, progress->files);
 	progress->shown = true;
 	progress->drawn_ns = now;
 }
@@ -50,6 +51,6 @@ void progress_draw(struct progress *progress, uint64_t done, uint64_t total)
 void progress_wipe(struct progress *progress)
 {
 	if (progress->shown)
-		fputs("\r\033[K", stderr);
+		fputs("\r\033[K", progress->out);
 	progress->shown = false;
 }

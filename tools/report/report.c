@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "report/report.h"
 
@@ -26,6 +28,7 @@ int report_add_source(struct report *report, const char *path, const char *label
 {
 	size_t count = report->source_count;
 	struct report_source *sources, source = {strdup(path), strdup(label)};
+	struct stat st;
 
 	sources = realloc(report->sources, (count + 1) * sizeof(*sources));
 	if (sources)
@@ -36,6 +39,9 @@ int report_add_source(struct report *report, const char *path, const char *label
 		return -1;
 	}
 	sources[count] = source;
+	/* what was copied from there counts as it lies there */
+	if (!(strncmp(path, "/proc/self/fd/", 14) ? stat(path, &st) : fstat(STDIN_FILENO, &st)))
+		report->bytes += (uint64_t)st.st_blocks * 512;
 	return (int)report->source_count++;
 }
 

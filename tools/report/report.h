@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "diagnosis/diagnosis.h"
 #include "report/codes.h"
 #include "report/strings.h"
 
@@ -23,17 +24,25 @@ struct report_row {
 	uint32_t peer, cipher;
 	uint32_t code; /* index in report.codes.list */
 	uint32_t path; /* that of `code`, or why there is none */
+	uint32_t site; /* the innermost of the program's own, which tells groups apart */
 	uint32_t retries;
-	uint32_t peers_ok, peers_stalled, thread_other_ops; /* what the neighbours told, see facts */
+	struct neighborhood others;
 	uint16_t version;
 	uint8_t outcome; /* enum tlstall_outcome */
-	uint8_t cause, fault;
+	uint8_t cause, fault, confidence;
 	uint8_t flags; /* ROW_* */
 };
 
 struct report_source {
 	char *path;
 	char *label; /* as the person wrote it, and the name within a directory */
+};
+
+/* What is no longer in the traces. */
+struct report_lost {
+	uint64_t handshakes; /* have left nothing */
+	uint64_t details;    /* of these only the end is kept */
+	uint64_t crowded;    /* began when all slots were in flight; they may have got one later */
 };
 
 struct report {
@@ -45,6 +54,8 @@ struct report {
 	struct strings hosts;
 	struct strings notes; /* sentences on what is missing */
 	struct codes codes;
+	struct report_lost lost;
+	uint64_t bytes; /* that the sources take on the disk */
 };
 
 void report_free(struct report *report);

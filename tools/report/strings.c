@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "report/strings.h"
-#include "report/utf8.h"
+#include "text/clean.h"
 
 static uint32_t hash_of(const char *text)
 {
@@ -75,7 +75,7 @@ uint32_t strings_any(struct strings *strings, const char *text)
 	char clean[STRINGS_ANY];
 
 	if (text)
-		utf8_clean(text, clean, sizeof(clean));
+		clean_text(text, clean, sizeof(clean));
 	return strings_id(strings, text ? clean : NULL);
 }
 

@@ -5,9 +5,10 @@
 #include "report/gather.h"
 #include "report/worst.h"
 #include "symbols/symbols.h"
+#include "text/print.h"
 #include "view/paragraph.h"
 
-/* As when it was gathered: reading its neighbours again would take all of the trace. */
+/* As when it was gathered: reading its neighbors again would take all of the trace. */
 static void make_subject(struct trace *trace, const struct tlstall_handshake *h,
 			 const struct report_row *row, struct subject *out)
 {
@@ -15,9 +16,7 @@ static void make_subject(struct trace *trace, const struct tlstall_handshake *h,
 	bool looked = gather_look(trace, h, &view);
 
 	subject_look(trace, h, looked ? &view : NULL, out);
-	out->facts.peers_ok = row->peers_ok;
-	out->facts.peers_stalled = row->peers_stalled;
-	out->facts.thread_other_ops = row->thread_other_ops;
+	out->facts.others = row->others;
 	subject_judge(out);
 }
 
@@ -29,7 +28,7 @@ static void write_one(struct trace *trace, const struct tlstall_handshake *h,
 
 	if (subject) {
 		make_subject(trace, h, row, subject);
-		paragraph_write(out, subject, symbols, options->colour);
+		paragraph_write(out, subject, symbols, options->color);
 	}
 	symbols_free(symbols);
 	free(subject);
@@ -48,8 +47,8 @@ static bool write_row(const struct report *report, const struct report_row *row,
 		return false;
 	found = trace_handshake(trace, row->slot, &h) == 0 && h.number == row->number;
 	if (found) {
-		fprintf(out, "\n%s, handshake %llu\n", source->label,
-			(unsigned long long)row->number);
+		print(out, "\n%s, handshake %llu\n", source->label,
+		      (unsigned long long)row->number);
 		write_one(trace, &h, row, options, out);
 	}
 	trace_close(trace);
@@ -63,7 +62,7 @@ void worst_write(const struct report *report, const struct groups *trouble,
 
 	for (size_t i = 0; i < trouble->count && written < options->details; i++) {
 		if (!written && trouble->list[i].worst->slot != TLSTALL_NO_SLOT)
-			fprintf(out, "\nThe worst of each\n");
+			print(out, "\nThe worst of each group\n");
 		written += write_row(report, trouble->list[i].worst, options, out);
 	}
 }

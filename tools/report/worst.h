@@ -6,9 +6,9 @@
 #include <stdio.h>
 
 #include "report/figures.h"
-#include "report/text.h"
+#include "report/tables.h"
 
-/* Reads their traces again: rows do not hold it all. */
+/* Reads their traces again: rows do not contain everything. */
 void worst_write(const struct report *report, const struct groups *trouble,
 		 const struct text_options *options, FILE *out);
 

@@ -131,22 +131,22 @@ static int parse_term(struct filter_term *term, const char *expression, char *er
 		term->text = is_names(rest) ? strdup(rest) : NULL;
 		return term->text ? 0
 				  : wrong(error, size,
-					  "an error's name is needed, as none or WANT_READ");
+					  "expected an error name, such as none or WANT_READ");
 	}
 	if ((rest = after(expression, "pid="))) {
 		term->fits = fits_pid;
-		return parse_pid(rest, &term->number)
-			       ? 0
-			       : wrong(error, size, "a process id is needed");
+		return parse_pid(rest, &term->number) ? 0
+						      : wrong(error, size, "expected a process ID");
 	}
 	if ((rest = after(expression, "slow>"))) {
 		term->fits = fits_slow;
 		return parse_duration(rest, &term->number)
 			       ? 0
-			       : wrong(error, size, "a duration is needed, as 10ms or 1.5s");
+			       : wrong(error, size, "expected a duration, such as 10ms or 1.5s");
 	}
 	if (!is_names(expression))
-		return wrong(error, size, "not function names, error=, error!=, pid= or slow>");
+		return wrong(error, size,
+			     "expected function names, error=, error!=, pid= or slow>");
 	term->fits = fits_function;
 	term->text = strdup(expression);
 	return term->text ? 0 : wrong(error, size, "out of memory");

@@ -21,7 +21,7 @@ struct filter {
 	size_t count;
 };
 
-/* Adds an expression; -1: `error` says what is wrong with it. */
+/* Adds an expression; -1: invalid, and `error` says why. */
 int filter_add(struct filter *filter, const char *expression, char *error, size_t size);
 /* Whether it fits all expressions. */
 bool filter_fits(const struct filter *filter, const struct filter_call *call);

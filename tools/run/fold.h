@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A run of equal results on one SSL object is told once: a program that spins
- * makes a hundred thousand calls a second.
+ * A run of equal results on one SSL object is printed once: a program that spins makes 100,000
+ * calls a second.
  */
 #ifndef TOOLS_RUN_FOLD_H
 #define TOOLS_RUN_FOLD_H
@@ -14,7 +14,7 @@
 
 struct followed;
 
-/* Calls of one kind on one SSL object that went into one line. */
+/* Calls of one kind on one SSL object that share one line. */
 struct fold_run {
 	struct followed *from;
 	struct tlstall_event event; /* the last one */
@@ -31,12 +31,12 @@ struct fold {
 };
 
 /*
- * Whether the call is to be told now, as itself. If not it is counted, and
- * told() comes with the next different one, after a second, or at the end.
+ * Whether to print the call now. If not, it is counted, and told() is called at the next different
+ * call, after a second, or at the end.
  */
 bool fold_add(struct fold *fold, struct followed *from, const struct tlstall_event *event,
 	      uint64_t ns);
-/* Tells runs that have gone on for a second, or have ended; all of them, at UINT64_MAX. */
+/* Prints runs that have lasted a second, or have ended; at UINT64_MAX, all of them. */
 void fold_flush(struct fold *fold, uint64_t now_ns);
 /* Before a trace is closed. */
 void fold_forget(struct fold *fold, const struct followed *from);

@@ -12,8 +12,8 @@
 
 #include "diagnosis/facts.h"
 #include "tlstall/environment.h"
+#include "tlstall/vocabulary.h"
 #include "trace/reader.h"
-#include "view/call.h"
 
 #define MS 1000000ull
 
@@ -31,11 +31,17 @@
 #define ALIVE_NS (50 * MS)
 /* Two clock pairs that are nearer tell too little of how long a tick is. */
 #define LEAST_AGE_NS (12 * MS)
-/* All of a trace is read for them. */
-#define NEIGHBOURS_NS (500 * MS)
+/*
+ * All of a trace is read for them: they may be so old, or, where reading takes less than 25 ms,
+ * so many times as old as that took.
+ */
+#define NEIGHBORS_NS (500 * MS)
+#define NEIGHBORS_COST 20
 /* Events read of one trace, and given out, before it is the others' turn. */
 #define READ_AT_ONCE 100000
 #define GIVE_AT_ONCE 5000
+/* Events that wait to be given out, 88 MiB: no more are read until some are. */
+#define QUEUED (1u << 20)
 
 static uint64_t now_of(clockid_t id)
 {
@@ -55,18 +61,21 @@ struct symbols *followed_symbols(struct followed *followed)
 	return followed->symbols;
 }
 
-const struct neighbours *followed_neighbours(struct followed *followed)
+const struct neighbors *followed_neighbors(struct followed *followed)
 {
-	uint64_t now = now_of(CLOCK_MONOTONIC);
+	uint64_t now = now_of(CLOCK_MONOTONIC), most = followed->neighbors_cost_ns * NEIGHBORS_COST;
 
-	if (followed->neighbours && now - followed->neighbours_ns < NEIGHBOURS_NS)
-		return followed->neighbours;
-	neighbours_free(followed->neighbours);
-	followed->neighbours = NULL;
-	neighbours_read(followed->trace, &followed->neighbours);
+	if (most > NEIGHBORS_NS)
+		most = NEIGHBORS_NS;
+	if (followed->neighbors && now - followed->neighbors_ns < most)
+		return followed->neighbors;
+	neighbors_free(followed->neighbors);
+	followed->neighbors = NULL;
+	neighbors_read(followed->trace, &followed->neighbors);
 	/* however long it took, not all the time goes into it */
-	followed->neighbours_ns = now_of(CLOCK_MONOTONIC);
-	return followed->neighbours;
+	followed->neighbors_ns = now_of(CLOCK_MONOTONIC);
+	followed->neighbors_cost_ns = followed->neighbors_ns - now;
+	return followed->neighbors;
 }
 
 bool followed_handshake(const struct followed *followed, const struct tlstall_event *event,
@@ -84,10 +93,10 @@ bool followed_handshake(const struct followed *followed, const struct tlstall_ev
 static void free_followed(struct follow *follow, struct followed *followed)
 {
 	symbols_free(followed->symbols);
-	neighbours_free(followed->neighbours);
+	neighbors_free(followed->neighbors);
 	watches_free(&followed->watches);
-	if (followed->cursor)
-		trace_cursor_close(followed->cursor);
+	if (followed->drain)
+		drain_close(followed->drain);
 	if (followed->trace)
 		trace_close(followed->trace);
 	looks_keep(&followed->looks, follow->keep ? followed->path : NULL);
@@ -124,7 +133,8 @@ static bool open_trace(struct follow *follow, struct followed *followed)
 	}
 	followed->trace = trace;
 	followed->image = trace_header(trace)->image;
-	if (trace_cursor_open(trace, &followed->cursor) || watches_open(&followed->watches, trace))
+	if (drain_open(&follow->drains, followed->path, trace, &followed->drain) ||
+	    watches_open(&followed->watches, trace))
 		return true;
 	if (followed->image)
 		supersede(follow, followed);
@@ -143,8 +153,12 @@ static void report(void *context, const struct tlstall_handshake *h, const struc
 	const struct reporter *reporter = context;
 	const struct follow_sink *sink = reporter->follow->sink;
 
-	if (view && reporter->follow->keep)
-		looks_add(&reporter->followed->looks, reporter->followed->trace, h, view);
+	/* up to when its process was seen alive is worth keeping, if nothing else was seen */
+	const struct kernel_view none = {.wait = TLSTALL_WAIT_NOT_LOOKED, .fd = -1};
+
+	if (reporter->follow->keep && (view || !h->end))
+		looks_add(&reporter->followed->looks, reporter->followed->trace, h,
+			  view ? view : &none);
 	sink->handshake(sink->context, reporter->followed, h, view);
 }
 
@@ -155,7 +169,7 @@ static void report(void *context, const struct tlstall_handshake *h, const struc
 static uint64_t end_of(const struct followed *followed, const struct tlstall_event *event)
 {
 	uint64_t end = trace_event_end(event), slack = (end - event->ticks) / 8000000 + 1;
-	bool ends = (event->flags & TLSTALL_EV_FINISHED) || !call_is_retry(event->error);
+	bool ends = (event->flags & TLSTALL_EV_FINISHED) || !tlstall_is_retry(event->error);
 	struct tlstall_handshake h;
 
 	if (event->type != TLSTALL_EVENT_CALL || !ends || !followed_handshake(followed, event, &h))
@@ -187,7 +201,7 @@ static void queue(struct follow *follow, struct followed *followed,
 
 static void count_lost(struct follow *follow, struct followed *followed)
 {
-	uint64_t lost = trace_cursor_lost(followed->cursor);
+	uint64_t lost = drain_lost(followed->drain);
 
 	if (lost != followed->lost)
 		follow->sink->lost(follow->sink->context, followed, lost - followed->lost);
@@ -201,7 +215,9 @@ static bool read_events(struct follow *follow, struct followed *followed, uint64
 	struct tlstall_event event;
 	uint32_t i;
 
-	for (i = 0; i < READ_AT_ONCE && !trace_cursor_next(followed->cursor, &event); i++)
+	if (follow->merge.count >= QUEUED)
+		return false;
+	for (i = 0; i < READ_AT_ONCE && drain_next(followed->drain, &event); i++)
 		queue(follow, followed, &event, now);
 	if (i > ring / BUSY_PART)
 		follow->busy_ns = now;
@@ -261,7 +277,7 @@ static void poll_trace(struct follow *follow, struct followed *followed, uint64_
 	followed->drained = read_events(follow, followed, now) && followed->over;
 	if (followed->drained) {
 		/* records that a killed process claimed and never wrote */
-		trace_cursor_skip(followed->cursor);
+		drain_skip(followed->drain);
 		followed->drained = read_events(follow, followed, now);
 	}
 	scan(follow, followed, now);
@@ -378,17 +394,20 @@ static void poll_traces(struct follow *follow)
 	for (struct followed *f = follow->traces; f; f = f->next) {
 		if (!f->trace && !f->drained)
 			f->drained = !may_open(follow, f);
-		if (f->trace && f->cursor)
+		if (f->trace && f->drain)
 			poll_trace(follow, f, now);
 	}
 }
 
+static uint64_t held_since(const struct follow *follow)
+{
+	return now_of(CLOCK_REALTIME) - (follow->late ? HOLD_LATE_NS : HOLD_NS);
+}
+
 void follow_poll(struct follow *follow)
 {
-	uint64_t hold = follow->late ? HOLD_LATE_NS : HOLD_NS;
-
 	poll_traces(follow);
-	give_out(follow, now_of(CLOCK_REALTIME) - hold, GIVE_AT_ONCE);
+	give_out(follow, held_since(follow), GIVE_AT_ONCE);
 	drop_finished(follow, false);
 }
 
@@ -420,6 +439,7 @@ bool follow_in_flight(const struct follow *follow)
 int follow_open(struct follow *follow, const char *directory, const struct follow_sink *sink)
 {
 	*follow = (struct follow){.directory = directory, .sink = sink};
+	drains_open(&follow->drains);
 	follow->notify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	if (follow->notify < 0)
 		return -1;
@@ -440,6 +460,8 @@ void follow_finish(struct follow *follow)
 		poll_traces(follow);
 		for (struct followed *f = follow->traces; f; f = f->next)
 			more |= f->over && !f->drained;
+		if (follow->merge.count >= QUEUED)
+			give_out(follow, held_since(follow), QUEUED);
 		if (!ripe)
 			usleep(500);
 	} while (!ripe || more);
@@ -449,6 +471,7 @@ void follow_finish(struct follow *follow)
 
 void follow_close(struct follow *follow)
 {
+	drains_close(&follow->drains);
 	merge_free(&follow->merge);
 	if (follow->notify >= 0)
 		close(follow->notify);

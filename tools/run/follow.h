@@ -10,9 +10,10 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#include "run/looks.h"
+#include "kernel/kernel.h"
+#include "run/drain.h"
 #include "run/merge.h"
-#include "run/watches.h"
+#include "live/watches.h"
 #include "symbols/symbols.h"
 
 /* One trace. */
@@ -22,13 +23,14 @@ struct followed {
 	pid_t pid;
 	uint32_t image;
 	struct trace *trace; /* NULL: not complete yet */
-	struct trace_cursor *cursor;
+	struct drain *drain; /* its events */
 	struct watches watches;
 	struct looks looks;	 /* to be kept with it */
 	struct symbols *symbols; /* made when they are first needed */
 	bool symbols_made;
-	struct neighbours *neighbours; /* read again when they are too old */
-	uint64_t neighbours_ns;	       /* ... CLOCK_MONOTONIC */
+	struct neighbors *neighbors; /* read again when they are too old */
+	uint64_t neighbors_ns;	       /* ... CLOCK_MONOTONIC */
+	uint64_t neighbors_cost_ns;    /* ... how long it took */
 	size_t queued;		       /* its events in the merge */
 	uint64_t lost;		       /* of the cursor, reported so far */
 	uint64_t last_ns;	       /* of its latest event */
@@ -41,7 +43,7 @@ struct followed {
 
 struct symbols *followed_symbols(struct followed *followed);
 /* What the trace tells of its handshakes together; NULL: cannot be read. */
-const struct neighbours *followed_neighbours(struct followed *followed);
+const struct neighbors *followed_neighbors(struct followed *followed);
 /* The handshake of an event: in the file, else in hand; false: gone. */
 bool followed_handshake(const struct followed *followed, const struct tlstall_event *event,
 			struct tlstall_handshake *out);
@@ -70,6 +72,7 @@ struct follow {
 	const struct follow_sink *sink;
 	struct followed *traces;
 	struct merge merge;
+	struct drains drains;
 	uint64_t busy_ns; /* CLOCK_MONOTONIC: when many events had come at once */
 	unsigned seen;	  /* traces so far */
 };

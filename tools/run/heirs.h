@@ -6,8 +6,8 @@
 #include <stdbool.h>
 
 /*
- * Whether a process lives that was started with this trace directory. Their
- * parent is gone: nothing but their environment tells whose they are.
+ * Whether a process with this trace directory is alive. Its parent has ended, so only its
+ * environment shows where it belongs.
  */
 bool heirs_live(const char *directory);
 

@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "command.h"
+#include "message.h"
 #include "tlstall/environment.h"
 
 /*
@@ -73,7 +73,7 @@ static void become_program(const struct launch *launch, char **argv, const char 
 	sigaction(SIGCHLD, &launch->child, NULL);
 	sigaction(SIGPIPE, &launch->pipe, NULL);
 	sigprocmask(SIG_SETMASK, &launch->mask, NULL);
-	if (!set_environment(shim, directory)) {
+	if (!shim || !set_environment(shim, directory)) {
 		execvp(argv[0], argv);
 		error = errno;
 	}
@@ -85,7 +85,7 @@ static void become_program(const struct launch *launch, char **argv, const char 
 static int explain(const char *program, int error)
 {
 	if (error == ENOENT && !strchr(program, '/')) {
-		complain("%s: command not found (it is in no directory of PATH)", program);
+		complain("%s: command not found (in no directory of PATH)", program);
 		return EXIT_NOT_FOUND;
 	}
 	complain("%s: %s", program, strerror(error));

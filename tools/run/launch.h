@@ -24,7 +24,7 @@ struct launch {
 /* LD_PRELOAD with the shim in it once, before what was there. malloc()ed. */
 char *launch_preload(const char *existing, const char *shim);
 
-/* Starts the program. 0, or the exit status after the reason was explained. */
+/* Starts the program, without `shim` untraced. 0, or the exit status after the reason was explained. */
 int launch_start(struct launch *launch, char **argv, const char *shim, const char *directory);
 /* To be called when `signals` is readable. */
 void launch_signals(struct launch *launch);

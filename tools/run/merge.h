@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Events of many processes, given out in the order of their time. */
+/* Events of many processes, in order of time. */
 #ifndef TOOLS_RUN_MERGE_H
 #define TOOLS_RUN_MERGE_H
 

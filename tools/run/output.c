@@ -8,13 +8,15 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "command.h"
+#include "message.h"
 #include "diagnosis/facts.h"
-#include "run/json_lines.h"
 #include "run/settings.h"
-#include "view/call.h"
+#include "text/print.h"
+#include "trace/directory.h"
+#include "view/line.h"
 #include "view/record.h"
-#include "view/words.h"
+#include "view/packed.h"
+#include "words/words.h"
 
 #define FLUSH_NS 50000000ull
 #define STACK_INDENT "  > "
@@ -77,11 +79,8 @@ static void put_count(FILE *out, uint64_t count)
 	char digits[24];
 	int length = snprintf(digits, sizeof(digits), "%" PRIu64, count);
 
-	for (int i = 0; i < length; i++) {
-		if (i && (length - i) % 3 == 0)
-			putc(',', out);
-		putc(digits[i], out);
-	}
+	for (int i = 0; i < length; i++)
+		print(out, i && (length - i) % 3 == 0 ? ",%c" : "%c", digits[i]);
 }
 
 static void print_run(void *context, const struct fold_run *run, uint64_t now_ns)
@@ -97,29 +96,30 @@ static void print_run(void *context, const struct fold_run *run, uint64_t now_ns
 	}
 	trace_process(trace, run->event.process, &process);
 	line_head(output->file, &output->style, now_ns, process.comm, process.pid);
-	fprintf(output->file,
-		"%s(0x%" PRIx64 ") = ", trace_function_name(trace, run->event.function),
-		run->event.ssl);
+	print(output->file, "%s(0x%" PRIx64 ") = ", trace_function_name(trace, run->event.function),
+	      run->event.ssl);
 	line_result(output->file, &run->event);
 	fputs(", repeated ", output->file);
 	put_count(output->file, run->count);
-	fprintf(output->file, " times in %s\n",
-		word_duration(run->last_ns - run->first_ns, buffer));
+	print(output->file, " times in %s\n", word_duration(run->last_ns - run->first_ns, buffer));
 }
 
+static void put_record(struct output *output)
+{
+	output->options->format->records->put(output->records, &output->record);
+}
+
+/* `ns`: the time that it was sorted by: clocks are measured ever more exactly. */
 static void print_record(struct output *output, struct followed *from,
 			 const struct tlstall_event *event, uint64_t ns, uint64_t late_ns)
 {
 	struct symbols *symbols = output->options->stacks ? followed_symbols(from) : NULL;
-	json_t *record =
-		record_call(from->trace, event, handshake_of(output, from, event), symbols);
 
-	/* the time that it was sorted by: clocks are measured ever more exactly */
-	if (record)
-		json_object_set_new(record, "ts_ns", json_integer((json_int_t)ns));
-	if (record && late_ns)
-		json_object_set_new(record, "late_ns", json_integer((json_int_t)late_ns));
-	json_lines_put(output->file, record);
+	record_call(&output->record, from->trace, event, handshake_of(output, from, event), ns,
+		    symbols);
+	if (late_ns)
+		member_number(&output->record, "late_ns", late_ns);
+	put_record(output);
 }
 
 static void on_call(void *context, struct followed *from, const struct tlstall_event *event,
@@ -144,7 +144,7 @@ static void on_call(void *context, struct followed *from, const struct tlstall_e
 		late_ns = output->last_ns - ns;
 	ns += late_ns;
 	output->last_ns = ns;
-	if (options->jsonl)
+	if (output->records)
 		print_record(output, from, event, ns, late_ns);
 	else if (fold_add(&output->fold, from, event, ns))
 		print_line(output, from, event, ns);
@@ -156,25 +156,31 @@ static void on_handshake(void *context, struct followed *from, const struct tlst
 			 const struct kernel_view *view)
 {
 	struct output *output = context;
-	const struct neighbours *neighbours;
+	const struct neighbors *neighbors;
 	struct symbols *symbols = NULL;
 	struct subject subject;
 	bool bad;
 
 	subject_look(from->trace, h, view, &subject);
-	if (subject_is_bad(&subject) && (neighbours = followed_neighbours(from)))
-		neighbours_add(neighbours, &subject.facts);
+	if (subject_is_bad(&subject) && (neighbors = followed_neighbors(from)))
+		neighbors_add(neighbors, h, &subject.facts);
 	subject_judge(&subject);
 	bad = subject_is_bad(&subject);
-	if (output->options->jsonl) {
+	if (output->records) {
 		if (bad || output->options->stacks)
 			symbols = followed_symbols(from);
-		json_lines_put(output->file, record_handshake(&subject, symbols));
+		record_handshake(&output->record, &subject);
+		record_stack(&output->record, &subject, symbols);
+		put_record(output);
 	} else if (output->options->summary) {
 		summary_handshake(&output->summary, &subject);
 	} else if (bad && paragraphs_want(&output->paragraphs, &subject)) {
 		paragraphs_add(&output->paragraphs, &subject, followed_symbols(from));
 	}
+	/* its calls are no events */
+	if (packed_is(h) && h->end && !output->records && !output->options->summary &&
+	    !output->options->quiet && !output->options->filter.count)
+		packed_line(output->file, &output->style, from->trace, h);
 }
 
 /* ---- what could not be seen ------------------------------------------------------ */
@@ -185,8 +191,10 @@ static void on_lost(void *context, struct followed *from, uint64_t count)
 
 	(void)from;
 	output->lost += count;
-	if (output->options->jsonl)
-		json_lines_put(output->file, record_lost(count));
+	if (!output->records)
+		return;
+	record_lost(&output->record, count);
+	put_record(output);
 }
 
 static void on_opened(void *context, struct followed *from)
@@ -196,33 +204,38 @@ static void on_opened(void *context, struct followed *from)
 	(void)context;
 	for (unsigned i = 0; i < TLSTALL_SETTING_COUNT; i++)
 		if (header->bad_settings & TLSTALL_BAD_SETTING(i))
-			complain("process %d took the default for %s: its value is none of: %s",
+			complain("process %d uses the default for %s: invalid value (expected %s)",
 				 (int)from->pid, setting_name(i), setting_values(i));
+}
+
+static void tell_left_out(const struct followed *from, uint32_t privacy)
+{
+	const char *comma = privacy & TLSTALL_PRIVACY_PEER ? ", " : "";
+
+	complain("process %d: left out of its trace by TLSTALL_PRIVACY: %s%s%s%s%s", (int)from->pid,
+		 privacy & TLSTALL_PRIVACY_PEER ? "peer" : "",
+		 privacy & TLSTALL_PRIVACY_SNI ? comma : "",
+		 privacy & TLSTALL_PRIVACY_SNI ? "sni" : "",
+		 privacy & TLSTALL_PRIVACY_STACKS && privacy & 3 ? ", " : "",
+		 privacy & TLSTALL_PRIVACY_STACKS ? "stacks" : "");
 }
 
 static void on_closing(void *context, struct followed *from)
 {
 	struct output *output = context;
 
+	if (trace_header(from->trace)->filtered)
+		complain("process %d runs under a seccomp filter, so the kernel was not asked about its "
+			 "sockets (TLSTALL_SOCKET=on asks anyway; do so only if the filter allows "
+			 "@system-service)", (int)from->pid);
+	if (trace_header(from->trace)->preload_before)
+		complain("process %d: another preloaded library with functions of libssl comes before the "
+			 "shim: calls of plugins opened with RTLD_DEEPBIND may be missing (name the shim first)",
+			 (int)from->pid);
+	if (trace_header(from->trace)->privacy)
+		tell_left_out(from, trace_header(from->trace)->privacy);
 	fold_forget(&output->fold, from);
 	output->known_from = NULL;
-}
-
-static const char *in_words(const char *errno_name)
-{
-	static const struct {
-		const char *name;
-		int number;
-	} known[] = {
-		{"ENOSPC", ENOSPC}, {"EDQUOT", EDQUOT}, {"EFBIG", EFBIG},   {"EACCES", EACCES},
-		{"EPERM", EPERM},   {"EROFS", EROFS},	{"ENOENT", ENOENT}, {"ENOMEM", ENOMEM},
-		{"EMFILE", EMFILE}, {"ENFILE", ENFILE}, {"EIO", EIO},
-	};
-
-	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
-		if (!strcmp(known[i].name, errno_name))
-			return strerror(known[i].number);
-	return "the trace cannot be used";
 }
 
 static void on_failed(void *context, pid_t pid, const char *reason)
@@ -230,7 +243,7 @@ static void on_failed(void *context, pid_t pid, const char *reason)
 	struct output *output = context;
 
 	output->untraced++;
-	complain("process %d runs untraced: %s (%s)", (int)pid, in_words(reason), reason);
+	complain("process %d runs untraced: %s (%s)", (int)pid, trace_note_words(reason), reason);
 }
 
 /* ---- begin and end ------------------------------------------------------------------ */
@@ -257,16 +270,17 @@ int output_open(struct output *output, const struct run_options *options)
 
 	memset(output, 0, sizeof(*output));
 	output->options = options;
-	if (options->jsonl)
-		json_lines_begin();
 	output->style = options->style;
 	status = open_file(output, options->output);
 	if (status)
 		return status;
 	/* we flush: each line whole, and not one system call for each */
 	setvbuf(output->file, buffer, _IOFBF, sizeof(buffer));
-	output->colour = isatty(fileno(output->file)) && !getenv("NO_COLOR");
-	output->paragraphs.colour = output->colour;
+	if (options->format->records &&
+	    !(output->records = options->format->records->begin(output->file)))
+		return fail("out of memory");
+	output->color = isatty(fileno(output->file)) && !getenv("NO_COLOR");
+	output->paragraphs.color = output->color;
 	output->fold = (struct fold){.told = print_run, .context = output};
 	output->sink = (struct follow_sink){
 		.call = on_call,
@@ -292,15 +306,29 @@ void output_tick(struct output *output)
 	fflush(output->file);
 }
 
+static void print_room(struct output *output)
+{
+	const char *directory = output->options->directory;
+	char size[WORD_SIZE];
+	unsigned count;
+	uint64_t bytes;
+
+	if (!directory || output->options->quiet)
+		return;
+	bytes = trace_directory_bytes(directory, &count);
+	print(output->file, "tlstall: %u trace%s, %s in %s\n", count, count == 1 ? "" : "s",
+	      word_size(bytes, size), directory);
+}
+
 static void print_notes(struct output *output, unsigned seen)
 {
 	if (output->lost)
-		fprintf(output->file,
-			"tlstall: %" PRIu64 " records were overwritten before they were read "
-			"(set TLSTALL_SIZE larger)\n",
-			output->lost);
+		print(output->file,
+		      "tlstall: %" PRIu64 " records were overwritten before they were read "
+		      "(a larger TLSTALL_SIZE keeps more)\n",
+		      output->lost);
 	if (!seen && !output->untraced && !output->options->quiet)
-		fputs("tlstall: no TLS handshake was seen (tlstall check PROGRAM tells what can "
+		fputs("tlstall: no TLS handshake seen (tlstall check PROGRAM tells what can "
 		      "be)\n",
 		      output->file);
 }
@@ -308,12 +336,13 @@ static void print_notes(struct output *output, unsigned seen)
 void output_end(struct output *output, unsigned seen)
 {
 	fold_flush(&output->fold, UINT64_MAX);
-	if (!output->options->jsonl) {
+	if (!output->records) {
 		if (output->options->summary)
 			summary_print(&output->summary, output->file);
 		else
 			paragraphs_print(&output->paragraphs, output->file);
 		print_notes(output, seen);
+		print_room(output);
 	}
 	fflush(output->file);
 }
@@ -326,10 +355,11 @@ int output_close(struct output *output)
 		bad |= fclose(output->file) != 0;
 	fold_free(&output->fold);
 	paragraphs_free(&output->paragraphs);
-	if (output->options->jsonl)
-		json_lines_end();
+	json_line_free(&output->record);
+	if (output->records)
+		output->options->format->records->end(output->records);
 	if (bad)
-		complain("what was recorded could not all be written to %s",
+		complain("writing to %s failed: output is incomplete",
 			 output->options->output ? output->options->output : "standard error");
 	return bad ? -1 : 0;
 }

@@ -11,12 +11,15 @@
 #include "run/options.h"
 #include "run/paragraphs.h"
 #include "run/summary.h"
+#include "text/json_line.h"
 
 struct output {
 	const struct run_options *options;
 	FILE *file;
-	bool ours; /* the file is to be closed */
-	bool colour;
+	bool ours;     /* the file is to be closed */
+	void *records; /* of a format of records; NULL: words */
+	struct json_line record;
+	bool color;
 	struct line_style style;
 	struct fold fold;
 	struct paragraphs paragraphs;
@@ -25,18 +28,19 @@ struct output {
 	uint64_t lost;		     /* calls */
 	uint64_t flush_ns;	     /* of the fold, since the epoch */
 	unsigned untraced;	     /* processes whose trace could not be made */
-	struct followed *known_from; /* whose handshake is in hand: most calls come in rows */
+	struct followed *known_from; /* the subject of the last handshake: consecutive calls mostly
+				        have the same one */
 	struct tlstall_handshake known;
 	struct follow_sink sink;
 };
 
 /* 0, or the exit status after the reason was explained. */
 int output_open(struct output *output, const struct run_options *options);
-/* After each poll: folded runs, and what was printed goes out. */
+/* After each poll: prints folded runs and flushes the output. */
 void output_tick(struct output *output);
-/* The end: what went wrong, or the summary. `seen`: traces that there were. */
+/* At the end: prints what went wrong, or the summary. `seen`: number of traces. */
 void output_end(struct output *output, unsigned seen);
-/* -1: what was printed did not all arrive; the reason was explained. */
+/* -1: not all output could be written; the reason was explained. */
 int output_close(struct output *output);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "text/print.h"
 #include "view/paragraph.h"
 
 /* Of one cause; the others are like them. */
@@ -45,14 +46,14 @@ void paragraphs_add(struct paragraphs *paragraphs, const struct subject *subject
 	struct paragraph *paragraph = out ? add(paragraphs) : NULL;
 
 	if (out) {
-		paragraph_write(out, subject, symbols, paragraphs->colour);
+		paragraph_write(out, subject, symbols, paragraphs->color);
 		fclose(out);
 	}
 	if (!paragraph) {
 		free(text);
 		return;
 	}
-	paragraph->start_ns = trace_realtime_ns(subject->trace, subject->h.start);
+	paragraph->start_ns = trace_start_ns(subject->trace, &subject->h);
 	paragraph->text = text;
 	paragraphs->kept[subject->verdicts[0].cause]++;
 }
@@ -68,13 +69,15 @@ void paragraphs_print(struct paragraphs *paragraphs, FILE *out)
 {
 	if (paragraphs->count)
 		qsort(paragraphs->list, paragraphs->count, sizeof(*paragraphs->list), by_start);
-	for (unsigned i = 0; i < paragraphs->count; i++)
-		fprintf(out, "\n%s", paragraphs->list[i].text ? paragraphs->list[i].text : "");
+	for (unsigned i = 0; i < paragraphs->count; i++) {
+		putc('\n', out);
+		print_ours(out, paragraphs->list[i].text ? paragraphs->list[i].text : "");
+	}
 	for (unsigned cause = 0; cause < CAUSE_COUNT; cause++) {
 		unsigned more = paragraphs->of_cause[cause] - paragraphs->kept[cause];
 
 		if (more)
-			fprintf(out, "\nand %u more with the cause %s\n", more,
+			print(out, "\nand %u more with the cause %s\n", more,
 				cause_name((enum cause)cause));
 	}
 }

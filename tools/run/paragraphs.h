@@ -15,7 +15,7 @@ struct paragraphs {
 	unsigned count, room;
 	unsigned of_cause[CAUSE_COUNT]; /* all, those that are left out too */
 	unsigned kept[CAUSE_COUNT];
-	bool colour;
+	bool color;
 };
 
 /* Whether there is room for one more of that cause. If not it is counted. */

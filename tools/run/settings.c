@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "command.h"
+#include "message.h"
 
 static bool good_directory(const char *value)
 {
@@ -15,7 +15,7 @@ static bool good_directory(const char *value)
 
 static bool good_mode(const char *value)
 {
-	return !strcmp(value, "all") || !strcmp(value, "handshake") || !strcmp(value, "off");
+	return !strcmp(value, "all") || !strcmp(value, "watch") || !strcmp(value, "handshake") || !strcmp(value, "off");
 }
 
 static bool good_switch(const char *value)
@@ -23,13 +23,48 @@ static bool good_switch(const char *value)
 	return !strcmp(value, "on") || !strcmp(value, "off");
 }
 
-static bool good_reach(const char *value)
+static bool good_socket(const char *value)
 {
-	return !strcmp(value, "dlsym,got") || !strcmp(value, "dlsym") || !strcmp(value, "got") ||
-	       !strcmp(value, "none");
+	return good_switch(value) || !strcmp(value, "auto");
 }
 
-static bool good_size(const char *value)
+/* "dlsym,got": each of the words, with commas between them. */
+static bool good_reach(const char *value)
+{
+	static const char *const words[] = {"dlsym", "got", "inside"};
+	size_t length = strcspn(value, ","), i = 0;
+
+	if (!strcmp(value, "none"))
+		return true;
+	while (i < 3 && (strlen(words[i]) != length || strncmp(value, words[i], length) != 0))
+		i++;
+	return i < 3 && (!value[length] || good_reach(value + length + 1));
+}
+
+static bool good_keep(const char *value)
+{
+	return !strcmp(value, "all") || !strcmp(value, "bad") || !strcmp(value, "none");
+}
+
+static bool in_range(const char *value, unsigned long least, unsigned long most)
+{
+	char *end;
+	unsigned long number = strtoul(value, &end, 10);
+
+	return isdigit((unsigned char)*value) && !*end && number >= least && number <= most;
+}
+
+static bool good_late(const char *value)
+{
+	return in_range(value, 1, TLSTALL_LATE_MAX);
+}
+
+static bool good_sample(const char *value)
+{
+	return in_range(value, 0, TLSTALL_SAMPLE_MAX);
+}
+
+static bool is_size(const char *value, uint64_t least, uint64_t most)
 {
 	char *end;
 	uint64_t size = strtoull(value, &end, 10);
@@ -37,21 +72,55 @@ static bool good_size(const char *value)
 
 	if (!isdigit((unsigned char)*value) || end[shift > 0] || size > TLSTALL_SIZE_MAX)
 		return false;
-	return size << shift >= TLSTALL_SIZE_MIN && size << shift <= TLSTALL_SIZE_MAX;
+	return size << shift >= least && size << shift <= most;
+}
+
+static bool good_size(const char *value)
+{
+	return is_size(value, TLSTALL_SIZE_MIN, TLSTALL_SIZE_MAX);
+}
+
+static bool good_limit(const char *value)
+{
+	return is_size(value, 0, 0) || is_size(value, TLSTALL_LIMIT_MIN, TLSTALL_LIMIT_MAX);
+}
+
+static bool good_privacy(const char *value)
+{
+	static const char *const words[] = {"peer", "sni", "stacks", NULL};
+	bool good = true;
+
+	if (!strcmp(value, "none"))
+		return true;
+	for (size_t length; good; value += length + 1) {
+		length = strcspn(value, ",");
+		good = false;
+		for (int i = 0; words[i] && !good; i++)
+			good = strlen(words[i]) == length && !strncmp(value, words[i], length);
+		if (!value[length])
+			break;
+	}
+	return good;
 }
 
 #define good_DIR good_directory
 #define good_MODE good_mode
 #define good_SIZE good_size
 #define good_STACKS good_switch
-#define good_SOCKET good_switch
+#define good_SOCKET good_socket
 #define good_REACH good_reach
+#define good_KEEP good_keep
+#define good_LATE good_late
+#define good_SAMPLE good_sample
+#define good_REMOTE good_switch
+#define good_PRIVACY good_privacy
+#define good_LIMIT good_limit
 
 static const struct {
-	const char *name, *standard, *values;
+	const char *name, *values;
 	bool (*good)(const char *value);
 } table[TLSTALL_SETTING_COUNT] = {
-#define ROW(id, name, standard, values) {name, standard, values, good_##id},
+#define ROW(id, name, standard, values) {name, values, good_##id},
 	TLSTALL_SETTINGS(ROW)
 #undef ROW
 };
@@ -59,11 +128,6 @@ static const struct {
 const char *setting_name(enum tlstall_setting setting)
 {
 	return table[setting].name;
-}
-
-const char *setting_default(enum tlstall_setting setting)
-{
-	return table[setting].standard;
 }
 
 const char *setting_values(enum tlstall_setting setting)
@@ -83,7 +147,7 @@ int settings_check_environment(void)
 
 		if (!value || table[i].good(value))
 			continue;
-		complain("%s=%s is not a setting (%s)", table[i].name, value, table[i].values);
+		complain("invalid value %s=%s (expected %s)", table[i].name, value, table[i].values);
 		return EXIT_USAGE;
 	}
 	return 0;

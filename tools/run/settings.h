@@ -8,11 +8,10 @@
 #include "tlstall/environment.h"
 
 const char *setting_name(enum tlstall_setting setting);
-const char *setting_default(enum tlstall_setting setting);
 const char *setting_values(enum tlstall_setting setting); /* in words */
 /* Whether the shim will take it. */
 bool setting_is_good(enum tlstall_setting setting, const char *value);
-/* Complains of the first one in the environment that is not; 0 when there is none. */
+/* Complains about the first invalid one in the environment; 0 if there is none. */
 int settings_check_environment(void);
 
 #endif

@@ -2,11 +2,12 @@
 #include "run/summary.h"
 
 #include <inttypes.h>
-#include <libsmartcols.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "view/words.h"
+#include "text/print.h"
+#include "text/table.h"
+#include "words/words.h"
 
 static struct summary_row *row_of(struct summary *summary, const char *function)
 {
@@ -59,7 +60,7 @@ static void errors_text(const struct summary_row *row, char *text, size_t size)
 			continue;
 		length += (size_t)snprintf(text + length, size - length, "%s%" PRIu64 " %s",
 					   length ? ", " : "", row->errors[i],
-					   word_error((uint8_t)i) + strlen("SSL_ERROR_"));
+					   word_error_short((uint8_t)i));
 	}
 }
 
@@ -72,21 +73,20 @@ static void add_row(struct libscols_table *table, const struct summary_row *row)
 
 	if (!line)
 		return;
-	snprintf(text, sizeof(text), "%" PRIu64, row->calls);
-	scols_line_set_data(line, COLUMN_CALLS, text);
-	scols_line_set_data(line, COLUMN_TOTAL, word_duration(row->ns, buffer));
-	scols_line_set_data(line, COLUMN_MEAN, word_duration(row->ns / row->calls, buffer));
-	scols_line_set_data(line, COLUMN_LONGEST, word_duration(row->longest_ns, buffer));
-	scols_line_set_data(line, COLUMN_FUNCTION, row->name);
+	table_cell(line, COLUMN_CALLS, "%" PRIu64, row->calls);
+	table_cell(line, COLUMN_TOTAL, "%s", word_duration(row->ns, buffer));
+	table_cell(line, COLUMN_MEAN, "%s", word_duration(row->ns / row->calls, buffer));
+	table_cell(line, COLUMN_LONGEST, "%s", word_duration(row->longest_ns, buffer));
+	table_cell(line, COLUMN_FUNCTION, "%s", row->name);
 	errors_text(row, text, sizeof(text));
-	scols_line_set_data(line, COLUMN_ERRORS, text);
+	table_cell(line, COLUMN_ERRORS, "%s", text);
 }
 
 static void print_calls(const struct summary *summary, FILE *out)
 {
 	static const char *const names[] = {"CALLS",   "TOTAL",	   "MEAN",
 					    "LONGEST", "FUNCTION", "ERRORS"};
-	struct libscols_table *table = scols_new_table();
+	struct libscols_table *table = table_new();
 
 	for (unsigned i = 0; table && i <= COLUMN_ERRORS; i++)
 		scols_table_new_column(table, names[i], 0,
@@ -108,17 +108,17 @@ static void print_handshakes(const struct summary *summary, FILE *out)
 
 	for (unsigned i = 0; i < 4; i++)
 		all += summary->outcomes[i];
-	fprintf(out, "\n%" PRIu64 " handshake%s: %" PRIu64 " ok", all, all == 1 ? "" : "s", ok);
+	print(out, "\n%" PRIu64 " handshake%s: %" PRIu64 " ok", all, all == 1 ? "" : "s", ok);
 	if (ok)
-		fprintf(out, " (mean %s, longest %s)", word_duration(summary->ok_ns / ok, mean),
+		print(out, " (mean %s, longest %s)", word_duration(summary->ok_ns / ok, mean),
 			word_duration(summary->longest_ok_ns, longest));
-	fprintf(out, ", %" PRIu64 " failed, %" PRIu64 " abandoned, %" PRIu64 " in flight\n",
+	print(out, ", %" PRIu64 " failed, %" PRIu64 " abandoned, %" PRIu64 " in flight\n",
 		summary->outcomes[TLSTALL_OUTCOME_FAILED],
 		summary->outcomes[TLSTALL_OUTCOME_ABANDONED],
 		summary->outcomes[TLSTALL_OUTCOME_IN_FLIGHT]);
 	for (unsigned i = 0; i < CAUSE_COUNT; i++)
 		if (summary->causes[i] && i != CAUSE_NONE)
-			fprintf(out, "  %" PRIu64 " %s: %s\n", summary->causes[i],
+			print(out, "  %" PRIu64 " %s: %s\n", summary->causes[i],
 				cause_name((enum cause)i), cause_title((enum cause)i));
 }
 

@@ -1,47 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <curses.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "live/fields.h"
+#include "text/screen.h"
 #include "top/top.h"
 
 #define HEAD 3 /* lines above the rows, the names of the columns included */
 #define FOOT 1
 #define WIDE 120
 
-/* Colour pairs; 0 is the terminal's own. */
+/* Color pairs; 0 is the terminal's own. */
 enum { PLAIN, ALARM, CALM };
 
 unsigned top_page(void)
 {
 	return LINES > HEAD + FOOT + 1 ? (unsigned)(LINES - HEAD - FOOT) : 1;
-}
-
-static void line(int row, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static void line(int row, const char *format, ...)
-{
-	char text[512];
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(text, sizeof(text), format, arguments);
-	va_end(arguments);
-	move(row, 0);
-	addnstr(text, COLS);
-}
-
-/* What a traced program chose, its name for one, must not drive the terminal. */
-static void make_safe(char *text)
-{
-	for (; *text; text++) {
-		if (*text < 0x20 || *text > 0x7e)
-			*text = '?';
-	}
 }
 
 /* ---- head and foot ----------------------------------------------------------------- */
@@ -92,17 +69,18 @@ static void draw_head(const struct top *top)
 
 	strftime(clock, sizeof(clock), "%H:%M:%S", localtime_r(&now, &tm));
 	attron(A_BOLD);
-	line(0, "tlstall top %s  %u traced, %u in flight, %u stalled%s", clock,
-	     count_alive(&top->live), top->live.subject_count, count_stalled(&top->live),
-	     top->paused ? "  (paused)" : "");
+	screen_line(0, "tlstall top %s  %u traced, %u in flight, %u stalled%s", clock,
+		    count_alive(&top->live), top->live.subject_count, count_stalled(&top->live),
+		    top->paused ? "  (paused)" : "");
 	attroff(A_BOLD);
 	if (top->live.problem[0])
-		line(1, "%s", top->live.problem);
+		screen_line(1, "%s", top->live.problem);
 	else
-		line(1, "ended: %.1f/s ok, %.1f/s failed, %.1f/s abandoned   by %s%s%s%s",
-		     rate(ended.recent_ok), rate(ended.recent_failed), rate(ended.recent_abandoned),
-		     live_fields[top->sort].name, top->reverse ? " (reverse)" : "",
-		     top->filter[0] ? "   only: " : "", top->filter);
+		screen_line(1, "ended: %.1f/s ok, %.1f/s failed, %.1f/s abandoned   by %s%s%s%s",
+			    rate(ended.recent_ok), rate(ended.recent_failed),
+			    rate(ended.recent_abandoned), live_fields[top->sort].name,
+			    top->reverse ? " (reverse)" : "", top->filter[0] ? "   only: " : "",
+			    top->filter);
 }
 
 static void draw_foot(const struct top *top)
@@ -119,9 +97,9 @@ static void draw_foot(const struct top *top)
 	move(LINES - 1, 0);
 	clrtoeol();
 	if (top->typing)
-		line(LINES - 1, "filter: %s_  (Enter keeps it, Esc takes it away)", top->filter);
+		screen_line(LINES - 1, "filter: %s_  (Enter keeps it, Esc clears it)", top->filter);
 	else
-		line(LINES - 1, "%s", keys[top->view]);
+		screen_line(LINES - 1, "%s", keys[top->view]);
 	attroff(A_REVERSE);
 }
 
@@ -195,7 +173,7 @@ static void draw_cell(int row, int *column, const struct field *field, int width
 	if (*column + width > COLS)
 		width = COLS - *column;
 	if (width > 0)
-		mvprintw(row, *column, field->right ? "%*.*s" : "%-*.*s", width, width, text);
+		screen_text(row, *column, width, field->right, text);
 	*column += width + 1;
 }
 
@@ -232,17 +210,16 @@ static void draw_handshakes(const struct top *top)
 		mvhline(row, 0, ' ', COLS);
 		for (unsigned f = 0; f < live_field_count; f++) {
 			live_fields[f].text(top->shown[top->first + i], text);
-			make_safe(text);
 			draw_cell(row, &column, &live_fields[f], widths[f], tail_of_state(text));
 		}
 		attroff(style);
 	}
 	if (!top->shown_count)
-		line(HEAD + 1, "%s",
-		     top->live.subject_count ? "No handshake in flight fits the filter."
-		     : count_alive(&top->live)
-			     ? "No handshake is in flight."
-			     : "No process is traced: start one with `tlstall run`.");
+		screen_line(HEAD + 1, "%s",
+			    top->live.subject_count ? "No handshake in flight matches the filter."
+			    : count_alive(&top->live)
+				    ? "No handshake is in flight."
+				    : "No process is traced: start one with `tlstall run`.");
 }
 
 /* ---- processes ------------------------------------------------------------------------ */
@@ -262,13 +239,10 @@ static int most_failing_first(const void *a, const void *b)
 static void draw_process(int row, const struct live_file *file)
 {
 	const struct live_tally *tally = &file->tally;
-	char comm[sizeof(trace_header(file->trace)->comm) + 1] = "";
 
-	memcpy(comm, trace_header(file->trace)->comm, sizeof(comm) - 1);
-	make_safe(comm);
-	line(row, "%7d %-14.14s %8u %8.1f %8.1f %8.1f %6u %6u %6u", file->pid, comm,
-	     tally->in_flight, rate(tally->recent_ok), rate(tally->recent_failed),
-	     rate(tally->recent_abandoned), tally->ok, tally->failed, tally->abandoned);
+	screen_line(row, "%7s %-14.14s %8u %8.1f %8.1f %8.1f %6u %6u %6u", file->pid, file->comm,
+		    tally->in_flight, rate(tally->recent_ok), rate(tally->recent_failed),
+		    rate(tally->recent_abandoned), tally->ok, tally->failed, tally->abandoned);
 }
 
 static void draw_processes(struct top *top)
@@ -278,8 +252,8 @@ static void draw_processes(struct top *top)
 
 	attron(A_REVERSE);
 	mvhline(HEAD - 1, 0, ' ', COLS);
-	line(HEAD - 1, "%7s %-14s %8s %8s %8s %8s %6s %6s %6s", "PID", "COMMAND", "INFLIGHT",
-	     "OK/s", "FAILED/s", "ABAND./s", "OK", "FAILED", "ABAND.");
+	screen_line(HEAD - 1, "%7s %-14s %8s %8s %8s %8s %6s %6s %6s", "PID", "COMMAND", "INFLIGHT",
+		    "OK/s", "FAILED/s", "ABAND./s", "OK", "FAILED", "ABAND.");
 	attroff(A_REVERSE);
 	if (live->file_count)
 		qsort(live->files, live->file_count, sizeof(*live->files), most_failing_first);
@@ -307,14 +281,15 @@ static void draw_detail(const struct top *top)
 		at = next_line(at);
 	mvhline(HEAD - 1, 0, ACS_HLINE, COLS);
 	if (detail->ended)
-		line(HEAD - 1, " It has ended; this is what was seen last. ");
+		screen_line(HEAD - 1, " It has ended; this is its last known state. ");
 	for (unsigned i = 0; i < top_page() && *at; i++) {
 		const char *next = next_line(at);
 
 		move(HEAD + (int)i, 0);
 		if (i + detail->first == 0)
 			attron(A_BOLD | COLOR_PAIR(ALARM));
-		line(HEAD + (int)i, "%.*s", (int)(next - at - (next > at && next[-1] == '\n')), at);
+		screen_line(HEAD + (int)i, "%.*s",
+			    (int)(next - at - (next > at && next[-1] == '\n')), at);
 		attroff(A_BOLD | COLOR_PAIR(ALARM));
 		at = next;
 	}

@@ -132,7 +132,7 @@ void top_key(struct top *top, int key)
 	case KEY_ENTER:
 	case KEY_RIGHT:
 		if (top->view == TOP_HANDSHAKES)
-			top_detail_open(top);
+			top_open(top);
 		break;
 	case ESCAPE:
 	case KEY_LEFT:

@@ -7,7 +7,7 @@
 
 static struct top_key key_of(const struct subject *subject)
 {
-	return (struct top_key){subject->process.pid, subject->h.start, subject->h.number};
+	return (struct top_key){subject->pid_here, subject->h.start, subject->h.number};
 }
 
 static bool is_same(const struct top_key *a, const struct top_key *b)
@@ -86,26 +86,9 @@ void top_move(struct top *top, int rows)
 		top->selected = key_of(top->shown[top->cursor]);
 }
 
-int top_refresh(struct top *top)
-{
-	if (live_refresh(&top->live))
-		return -1;
-	top_arrange(top);
-	if (top->view == TOP_DETAIL)
-		top_detail_update(top);
-	return 0;
-}
-
-void top_free(struct top *top)
-{
-	top_detail_free(&top->detail);
-	free(top->shown);
-	live_close(&top->live);
-}
-
 /* ---- one of them ------------------------------------------------------------------- */
 
-struct subject *top_find(const struct top *top, const struct top_key *key)
+static struct subject *find(const struct top *top, const struct top_key *key)
 {
 	for (unsigned i = 0; i < top->live.subject_count; i++) {
 		struct top_key here = key_of(top->live.subjects[i]);
@@ -114,4 +97,33 @@ struct subject *top_find(const struct top *top, const struct top_key *key)
 			return top->live.subjects[i];
 	}
 	return NULL;
+}
+
+void top_open(struct top *top)
+{
+	struct top_detail *detail = &top->detail;
+
+	if (!top->shown_count)
+		return;
+	detail->key = top->selected;
+	detail->first = 0;
+	top->view = TOP_DETAIL;
+	top_detail_update(detail, find(top, &detail->key));
+}
+
+int top_refresh(struct top *top)
+{
+	if (live_refresh(&top->live))
+		return -1;
+	top_arrange(top);
+	if (top->view == TOP_DETAIL)
+		top_detail_update(&top->detail, find(top, &top->detail.key));
+	return 0;
+}
+
+void top_free(struct top *top)
+{
+	top_detail_free(&top->detail);
+	free(top->shown);
+	live_close(&top->live);
 }

@@ -4,13 +4,13 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "command.h"
+#include "message.h"
 #include "top/top.h"
 
 /* Long enough for an arrow key that comes over a slow line, short enough for Escape itself. */
 #define ESCAPE_MS 100
 
-static void choose_colours(void)
+static void choose_colors(void)
 {
 	const char *no_color = getenv("NO_COLOR");
 
@@ -65,13 +65,13 @@ int top_run(struct top *top)
 		return fail("out of memory");
 	screen = newterm(NULL, stdout, stdin);
 	if (!screen)
-		return fail("the terminal '%s' is not known (set TERM)", terminal ? terminal : "");
+		return fail("unknown terminal '%s' (set TERM)", terminal ? terminal : "");
 	set_escdelay(ESCAPE_MS);
 	cbreak();
 	noecho();
 	keypad(stdscr, TRUE);
 	curs_set(0);
-	choose_colours();
+	choose_colors();
 	result = loop(top);
 	endwin();
 	delscreen(screen);

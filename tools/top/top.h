@@ -13,7 +13,7 @@ enum top_view { TOP_HANDSHAKES, TOP_PROCESSES, TOP_DETAIL };
 
 /* Which handshake, from one refresh to the next. */
 struct top_key {
-	uint32_t pid;
+	pid_t pid;
 	uint64_t start_ticks, number;
 };
 
@@ -23,7 +23,7 @@ struct top_detail {
 	unsigned lines, first; /* first: the one at the top of the screen */
 	bool ended;	       /* the text is of the last time it was seen */
 	struct symbols *symbols;
-	uint32_t symbols_pid;
+	pid_t symbols_pid;
 };
 
 struct top {
@@ -49,12 +49,11 @@ int top_run(struct top *top);
 int top_refresh(struct top *top);
 void top_arrange(struct top *top); /* after another filter or order */
 void top_move(struct top *top, int rows);
-struct subject *top_find(const struct top *top, const struct top_key *key);
+void top_open(struct top *top); /* the selected one in detail */
 void top_free(struct top *top);
 
-/* detail.c */
-void top_detail_open(struct top *top);
-void top_detail_update(struct top *top);
+/* detail_text.c; `subject` NULL: it has ended */
+void top_detail_update(struct top_detail *detail, struct subject *subject);
 void top_detail_free(struct top_detail *detail);
 
 /* draw.c */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Walks the two rings of events while they are written.
+ * Walks the two rings of events, and the ring of summaries, while they are written.
  *
  * Each ring is read in chunks. A record is good when its commit mark fitted its
  * position before it was read (so a chunk is read twice, the first time for its
@@ -25,18 +25,52 @@ struct ring {
 	uint64_t next;		   /* position that is given out next */
 	uint64_t limit;		   /* positions below it had been claimed */
 	uint64_t chunk, chunk_end; /* positions that `bytes` holds */
-	unsigned char *bytes;
+	unsigned char *bytes;	   /* NULL: nothing is in hand */
 	uint32_t *marks; /* commit marks as they were before `bytes` was read */
 };
 
 struct trace_cursor {
 	struct trace *trace;
 	struct ring opening, rest;
+	struct ring history;	/* of summaries */
 	uint64_t opening_since; /* its head when `rest` had been looked at */
 	uint64_t lost, torn;
+	struct tlstall_event held; /* of the two rings, when summaries are to be merged */
+	bool held_known;
 };
 
 /* ---- one ring ---------------------------------------------------------------- */
+
+/* Whether the trace has such a ring, and it is asked for. */
+static bool is_read(const struct ring *ring)
+{
+	return ring->section.count;
+}
+
+static void give_room_back(struct ring *ring)
+{
+	free(ring->bytes);
+	free(ring->marks);
+	ring->bytes = NULL;
+	ring->marks = NULL;
+	ring->chunk = ring->chunk_end = 0;
+}
+
+/* Most cursors that wait for something to happen have nothing in hand. */
+static int take_room(struct ring *ring)
+{
+	uint32_t room = ring->section.count < CHUNK ? ring->section.count : CHUNK;
+
+	if (ring->bytes)
+		return 0;
+	ring->bytes = malloc((size_t)room * ring->section.entry_size);
+	ring->marks = malloc(room * sizeof(*ring->marks));
+	if (ring->bytes && ring->marks)
+		return 0;
+	give_room_back(ring);
+	return TRACE_ERROR_MEMORY;
+}
+
 
 static int read_head(const struct trace *trace, const struct ring *ring, uint64_t *head)
 {
@@ -73,8 +107,10 @@ static int read_chunk(struct trace_cursor *cursor, struct ring *ring)
 	uint64_t index = ring->next & (s->count - 1);
 	uint64_t count = ring->limit - ring->next, at, head;
 	bool over = life_all_over(cursor->trace);
-	int error;
+	int error = take_room(ring);
 
+	if (error)
+		return error;
 	if (count > CHUNK)
 		count = CHUNK;
 	if (count > s->count - index)
@@ -168,6 +204,22 @@ static bool rest_first(const struct tlstall_event *opening, const struct tlstall
 	return rest->type != TLSTALL_EVENT_GET_ERROR || rest->retry < opening->retry;
 }
 
+static int look_at_history(struct trace_cursor *cursor)
+{
+	uint64_t head;
+	int error;
+
+	if (!is_read(&cursor->history))
+		return 0;
+	error = read_head(cursor->trace, &cursor->history, &head);
+	if (error)
+		return error;
+	if (head > cursor->history.limit)
+		cursor->history.limit = head;
+	drop_overwritten(cursor, &cursor->history, head);
+	return 0;
+}
+
 static int look_at_heads(struct trace_cursor *cursor)
 {
 	struct trace *trace = cursor->trace;
@@ -182,12 +234,13 @@ static int look_at_heads(struct trace_cursor *cursor)
 		return error;
 	if (opening > cursor->opening.limit)
 		cursor->opening.limit = opening;
-	if (rest > cursor->rest.limit)
+	if (is_read(&cursor->rest) && rest > cursor->rest.limit)
 		cursor->rest.limit = rest;
 	cursor->opening_since = since;
 	drop_overwritten(cursor, &cursor->opening, since);
-	drop_overwritten(cursor, &cursor->rest, rest);
-	return 0;
+	if (is_read(&cursor->rest))
+		drop_overwritten(cursor, &cursor->rest, rest);
+	return look_at_history(cursor);
 }
 
 static int give(struct ring *ring, const struct tlstall_event *event, struct tlstall_event *out)
@@ -222,15 +275,70 @@ static int merge(struct trace_cursor *cursor, struct tlstall_event *out)
 	return 1;
 }
 
+/* ---- summaries: the END of each, as its ring has them ----------------------------- */
+
+/* 0: `out` is that of the next one; >0: none is complete. */
+static int peek_history(struct trace_cursor *cursor, struct tlstall_event *out)
+{
+	struct ring *ring = &cursor->history;
+	struct tlstall_summary summary;
+	const unsigned char *at;
+	int result;
+
+	while (is_read(ring)) {
+		result = peek(cursor, ring, &at);
+		if (result)
+			return result;
+		memcpy(&summary, at, sizeof(summary));
+		if (history_event(cursor->trace, &summary, ring->next, out))
+			return 0;
+		ring->next++; /* taken back: the handshake has a slot */
+	}
+	return 1;
+}
+
+static int give_summary(struct trace_cursor *cursor, const struct tlstall_event *event,
+			struct tlstall_event *out)
+{
+	cursor->history.next++;
+	*out = *event;
+	return 0;
+}
+
+/* Its place among events of other handshakes matters little: it only tells of itself. */
+static int merge_history(struct trace_cursor *cursor, struct tlstall_event *out)
+{
+	struct tlstall_event summary;
+	int found = peek_history(cursor, &summary), result;
+
+	if (found < 0)
+		return found;
+	if (!found && cursor->held_known &&
+	    trace_event_end(&summary) <= trace_event_end(&cursor->held))
+		return give_summary(cursor, &summary, out);
+	if (cursor->held_known) {
+		cursor->held_known = false;
+		*out = cursor->held;
+		return 0;
+	}
+	result = merge(cursor, &cursor->held);
+	if (result < 0)
+		return result;
+	if (result && !found)
+		return give_summary(cursor, &summary, out);
+	cursor->held_known = !result;
+	return result ? result : merge_history(cursor, out);
+}
+
 int trace_cursor_next(struct trace_cursor *cursor, struct tlstall_event *out)
 {
-	int result = merge(cursor, out);
+	int result = merge_history(cursor, out);
 
 	/* what is below the limits is used up, or it came in meanwhile */
 	if (result > 0) {
 		result = look_at_heads(cursor);
 		if (!result)
-			result = merge(cursor, out);
+			result = merge_history(cursor, out);
 	}
 	return result;
 }
@@ -253,42 +361,53 @@ void trace_cursor_skip(struct trace_cursor *cursor)
 {
 	skip(cursor, &cursor->opening);
 	skip(cursor, &cursor->rest);
+	if (is_read(&cursor->history))
+		skip(cursor, &cursor->history);
 	if (cursor->torn > cursor->trace->torn)
 		cursor->trace->torn = cursor->torn;
 }
 
 /* ---- open and close ------------------------------------------------------------------ */
 
-static bool prepare(struct trace *trace, struct ring *ring, enum tlstall_section_id id,
+static void prepare(const struct trace *trace, struct ring *ring, enum tlstall_section_id id,
 		    uint64_t head_at)
 {
-	const struct tlstall_section *section = &trace->header.section[id];
-	uint32_t room = section->count < CHUNK ? section->count : CHUNK;
-
-	ring->section = *section;
+	ring->section = trace->header.section[id];
 	ring->head_at = head_at;
-	ring->bytes = malloc((size_t)room * section->entry_size);
-	ring->marks = malloc(room * sizeof(*ring->marks));
-	return ring->bytes && ring->marks;
 }
 
 int trace_cursor_open(struct trace *trace, struct trace_cursor **out)
 {
 	struct trace_cursor *cursor = calloc(1, sizeof(*cursor));
 
-	*out = NULL;
+	*out = cursor;
 	if (!cursor)
 		return TRACE_ERROR_MEMORY;
 	cursor->trace = trace;
-	if (!prepare(trace, &cursor->opening, TLSTALL_SECTION_OPENING,
-		     offsetof(struct tlstall_header, opening_head)) ||
-	    !prepare(trace, &cursor->rest, TLSTALL_SECTION_REST,
-		     offsetof(struct tlstall_header, rest_head))) {
-		trace_cursor_close(cursor);
-		return TRACE_ERROR_MEMORY;
-	}
-	*out = cursor;
+	prepare(trace, &cursor->opening, TLSTALL_SECTION_OPENING,
+		offsetof(struct tlstall_header, opening_head));
+	prepare(trace, &cursor->rest, TLSTALL_SECTION_REST,
+		offsetof(struct tlstall_header, rest_head));
+	if (trace->present[TLSTALL_SECTION_HISTORY])
+		prepare(trace, &cursor->history, TLSTALL_SECTION_HISTORY,
+			offsetof(struct tlstall_header, history_head));
 	return 0;
+}
+
+int trace_cursor_open_ends(struct trace *trace, struct trace_cursor **out)
+{
+	int error = trace_cursor_open(trace, out);
+
+	if (!error)
+		(*out)->rest = (struct ring){.head_at = (*out)->rest.head_at};
+	return error;
+}
+
+void trace_cursor_idle(struct trace_cursor *cursor)
+{
+	give_room_back(&cursor->opening);
+	give_room_back(&cursor->rest);
+	give_room_back(&cursor->history);
 }
 
 static void leave_out_older(struct ring *ring, uint32_t most)
@@ -310,6 +429,7 @@ int cursor_open_newest(struct trace *trace, uint32_t most, struct trace_cursor *
 	}
 	leave_out_older(&(*out)->opening, most);
 	leave_out_older(&(*out)->rest, most);
+	leave_out_older(&(*out)->history, most);
 	return 0;
 }
 
@@ -317,10 +437,7 @@ void trace_cursor_close(struct trace_cursor *cursor)
 {
 	if (!cursor)
 		return;
-	free(cursor->opening.bytes);
-	free(cursor->opening.marks);
-	free(cursor->rest.bytes);
-	free(cursor->rest.marks);
+	trace_cursor_idle(cursor);
 	free(cursor);
 }
 

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Trace directories, and whether a process is the one that a name tells of. */
+/* Trace directories. See directory.h. */
 #include "trace/directory.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +13,7 @@
 #include <unistd.h>
 
 #include "tlstall/environment.h"
+#include "trace/host.h"
 
 /* ---- where they are ---------------------------------------------------------- */
 
@@ -115,31 +115,89 @@ static const char *parse_number(const char *text, uint64_t *value)
 	return errno ? NULL : end;
 }
 
-/* PID-START[-IMAGE].tlstall or PID-START.failed-REASON; *reason is NULL for the first. */
+/* As many hexadecimal digits as a tag has, and no more. */
+static const char *parse_tag(const char *text, uint64_t *tag)
+{
+	size_t digits = strspn(text, "0123456789abcdef");
+
+	if (digits != TLSTALL_TAG_DIGITS)
+		return NULL;
+	*tag = strtoull(text, NULL, 16);
+	return text + digits;
+}
+
+/* [-TAG][-IMAGE]: what follows PID-START. */
+static const char *parse_image(const char *at, struct trace_entry *entry)
+{
+	const char *tagged = *at == '-' ? parse_tag(at + 1, &entry->tag) : NULL;
+	uint64_t image = 0;
+
+	at = tagged ? tagged : at;
+	if (*at == '-')
+		at = parse_number(at + 1, &image);
+	entry->image = (uint32_t)image;
+	return image <= UINT32_MAX ? at : NULL;
+}
+
+/*
+ * PID-START-TAG[-IMAGE].tlstall or PID-START-TAG.failed-REASON, up to 1.2 without the tag;
+ * *reason is NULL for the first.
+ */
 static bool parse_name(const char *name, struct trace_entry *entry, const char **reason)
 {
-	uint64_t pid, image;
+	uint64_t pid;
 	const char *at = parse_number(name, &pid);
 
 	if (!at || *at != '-' || !pid || pid > INT32_MAX)
 		return false;
 	entry->pid = (pid_t)pid;
 	at = parse_number(at + 1, &entry->start_time);
+	at = at ? parse_image(at, entry) : NULL;
 	if (!at)
 		return false;
-	image = 0;
-	if (*at == '-')
-		at = parse_number(at + 1, &image);
-	if (!at || image > UINT32_MAX)
-		return false;
-	entry->image = (uint32_t)image;
 	*reason = NULL;
-	if (!strcmp(at, TLSTALL_TRACE_SUFFIX))
+	entry->making = !strcmp(at, TLSTALL_MAKING_SUFFIX);
+	if (entry->making || !strcmp(at, TLSTALL_TRACE_SUFFIX))
 		return true;
 	if (strncmp(at, TLSTALL_FAILED_INFIX, strlen(TLSTALL_FAILED_INFIX)) != 0)
 		return false;
 	*reason = at + strlen(TLSTALL_FAILED_INFIX);
 	return **reason;
+}
+
+const char *trace_note_words(const char *reason)
+{
+	static const struct {
+		const char *name, *words;
+	} reasons[] = {
+#define REASON(name, words) {#name, words},
+		TLSTALL_REASONS(REASON)
+#undef REASON
+	};
+
+	for (size_t i = 0; i < sizeof(reasons) / sizeof(*reasons); i++)
+		if (!strcmp(reasons[i].name, reason))
+			return reasons[i].words;
+	return "the trace cannot be read";
+}
+
+bool trace_note_of(const char *directory, pid_t pid, pid_t here, char *reason, size_t size)
+{
+	struct trace_list list = {0};
+	bool found = false;
+
+	trace_list_add(&list, directory);
+	for (unsigned i = 0; i < list.count && !found; i++) {
+		const struct trace_entry *entry = &list.entries[i];
+
+		const struct host_process process = {.start_time = entry->start_time};
+
+		found = entry->failed && entry->pid == pid && (!here || host_alive(here, &process));
+		if (found)
+			snprintf(reason, size, "%s", entry->failed);
+	}
+	trace_list_free(&list);
+	return found;
 }
 
 static int append(struct trace_list *list, const char *directory, const char *name,
@@ -163,11 +221,13 @@ static int append(struct trace_list *list, const char *directory, const char *na
 }
 
 /* Directories and links may bear such a name too: the shim makes neither. */
-static bool is_file(DIR *dir, const char *name)
+static bool is_file(DIR *dir, const struct dirent *found)
 {
 	struct stat st;
 
-	return !fstatat(dirfd(dir), name, &st, AT_SYMLINK_NOFOLLOW) && S_ISREG(st.st_mode);
+	if (found->d_type != DT_UNKNOWN)
+		return found->d_type == DT_REG;
+	return !fstatat(dirfd(dir), found->d_name, &st, AT_SYMLINK_NOFOLLOW) && S_ISREG(st.st_mode);
 }
 
 static int compare(const void *a, const void *b)
@@ -178,14 +238,17 @@ static int compare(const void *a, const void *b)
 		return x->pid < y->pid ? -1 : 1;
 	if (x->start_time != y->start_time)
 		return x->start_time < y->start_time ? -1 : 1;
+	if (x->tag != y->tag)
+		return x->tag < y->tag ? -1 : 1;
 	if (x->image != y->image)
 		return x->image < y->image ? -1 : 1;
 	return strcmp(x->path, y->path);
 }
 
-int trace_list_add(struct trace_list *list, const char *directory)
+static int list_add(struct trace_list *list, const char *directory, bool making)
 {
 	DIR *dir = opendir(directory);
+	size_t before = list->count;
 	struct dirent *found;
 	int error = 0;
 
@@ -195,17 +258,35 @@ int trace_list_add(struct trace_list *list, const char *directory)
 		struct trace_entry entry = {0};
 		const char *reason;
 
-		if (parse_name(found->d_name, &entry, &reason) && is_file(dir, found->d_name) &&
+		if (parse_name(found->d_name, &entry, &reason) && (making || !entry.making) &&
+		    is_file(dir, found) &&
 		    append(list, directory, found->d_name, entry, reason) < 0)
 			error = ENOMEM;
 	}
 	if (!error)
 		error = errno;
 	closedir(dir);
-	if (list->count)
+	if (list->count > before)
 		qsort(list->entries, list->count, sizeof(*list->entries), compare);
 	errno = error;
 	return error ? -1 : 0;
+}
+
+int trace_list_add(struct trace_list *list, const char *directory)
+{
+	return list_add(list, directory, false);
+}
+
+int trace_list_add_all(struct trace_list *list, const char *directory)
+{
+	return list_add(list, directory, true);
+}
+
+bool trace_entry_alive(const struct trace_entry *entry)
+{
+	const struct host_process process = {.pid = entry->pid, .start_time = entry->start_time};
+
+	return host_find(&process);
 }
 
 void trace_list_free(struct trace_list *list)
@@ -218,53 +299,20 @@ void trace_list_free(struct trace_list *list)
 	*list = (struct trace_list){0};
 }
 
-/* ---- processes --------------------------------------------------------------------- */
-
-/* The stat line behind the command name, which may hold anything: from field 3 on. */
-static const char *read_stat(pid_t pid, char *buffer, size_t size)
+uint64_t trace_directory_bytes(const char *directory, unsigned *count)
 {
-	char path[64];
-	ssize_t got;
-	const char *end;
-	int fd;
+	struct trace_list list = {0};
+	uint64_t bytes = 0;
+	struct stat st;
 
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	got = fd < 0 ? -1 : read(fd, buffer, size - 1);
-	if (fd >= 0)
-		close(fd);
-	buffer[got > 0 ? got : 0] = '\0';
-	end = strrchr(buffer, ')');
-	return end && end[1] == ' ' ? end + 2 : NULL;
-}
-
-/*
- * Under an emulator (qemu-user) a process reads of itself that it started when
- * its emulator was ready: a little later than the kernel says. An id does not
- * come round again within so short a time.
- */
-#define SAME_START 200u /* clock ticks, 2 s */
-
-static bool same_start(uint64_t a, uint64_t b)
-{
-	return (a > b ? a - b : b - a) <= SAME_START;
-}
-
-bool trace_process_alive(pid_t pid, uint64_t start_time)
-{
-	char buffer[1024], state;
-	const char *stat = pid > 0 ? read_stat(pid, buffer, sizeof(buffer)) : NULL;
-	uint64_t start;
-	long threads;
-
-	/* fields 3, 20 and 22 of proc(5) */
-	if (!stat || sscanf(stat,
-			    "%c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d "
-			    "%ld %*d %" SCNu64,
-			    &state, &threads, &start) != 3)
-		return false;
-	if (start_time && !same_start(start, start_time))
-		return false;
-	/* a first thread that ended is a zombie, too, while others go on */
-	return (state != 'Z' && state != 'X') || threads > 1;
+	*count = 0;
+	trace_list_add_all(&list, directory);
+	for (unsigned i = 0; i < list.count; i++) {
+		if (list.entries[i].failed || lstat(list.entries[i].path, &st))
+			continue;
+		bytes += (uint64_t)st.st_blocks * 512;
+		++*count;
+	}
+	trace_list_free(&list);
+	return bytes;
 }

@@ -20,12 +20,12 @@ int error_version(const struct tlstall_header *header)
 {
 	if (header->major != TLSTALL_MAJOR)
 		snprintf(version_text, sizeof(version_text),
-			 "trace format %u.%u is not known: this tlstall reads %d.x", header->major,
+			 "unknown trace format %u.%u: this tlstall reads %d.x", header->major,
 			 header->minor, TLSTALL_MAJOR);
 	else
 		snprintf(version_text, sizeof(version_text),
-			 "trace format %u.%u with features 0x%x that this tlstall, which knows "
-			 "format %d.%d, has not",
+			 "trace format %u.%u uses features 0x%x, which this tlstall (format "
+			 "%d.%d) does not have",
 			 header->major, header->minor, header->incompat, TLSTALL_MAJOR,
 			 TLSTALL_MINOR);
 	return TRACE_ERROR_VERSION;
@@ -38,19 +38,19 @@ const char *trace_strerror(const struct trace *trace, int error)
 	case TRACE_ERROR_IO:
 		return strerror(io_errno);
 	case TRACE_ERROR_SHORT:
-		return "cut off before it tells anything";
+		return "cut off before its first record";
 	case TRACE_ERROR_MAGIC:
 		return "not a trace file";
 	case TRACE_ERROR_BYTE_ORDER:
-		return "a trace from a machine of the other byte order";
+		return "a trace from a machine with the other byte order";
 	case TRACE_ERROR_VERSION:
 		return version_text;
 	case TRACE_ERROR_LAYOUT:
-		return "damaged: its sections cannot lie where its header says";
+		return "damaged: its header places sections where they cannot be";
 	case TRACE_ERROR_MEMORY:
-		return "no memory to read it";
+		return "out of memory";
 	case TRACE_ERROR_UNFINISHED:
-		return "not complete: its program is just starting, or died then";
+		return "incomplete: its program is just starting, or died while starting";
 	}
 	return "no error";
 }

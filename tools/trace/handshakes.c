@@ -12,37 +12,21 @@
 #define WINDOW_NS 1000000u /* what was read ahead is old after that */
 #define ATTEMPTS 4
 
-unsigned trace_slot_count(const struct trace *trace)
+unsigned trace_live_slot_count(const struct trace *trace)
 {
 	return trace->present[SLOTS];
 }
 
-static void tame_transport(struct tlstall_transport *transport)
+unsigned trace_slots_used(const struct trace *trace)
 {
-	if (transport->bio_class > TLSTALL_BIO_OTHER)
-		transport->bio_class = TLSTALL_BIO_OTHER;
-	if (transport->blocking > 2)
-		transport->blocking = 2;
+	unsigned count = trace_live_slot_count(trace);
+
+	return trace->header.slot_cursor < count ? (unsigned)trace->header.slot_cursor : count;
 }
 
-/* Whoever uses it may index by its counts and small numbers, and print its strings. */
-static void tame(struct tlstall_handshake *h)
+unsigned trace_slot_count(const struct trace *trace)
 {
-	if (h->state_count > TLSTALL_STATES)
-		h->state_count = TLSTALL_STATES;
-	if (h->alert_count > sizeof(h->alerts) / sizeof(h->alerts[0]))
-		h->alert_count = sizeof(h->alerts) / sizeof(h->alerts[0]);
-	if (h->outcome > TLSTALL_OUTCOME_ABANDONED)
-		h->outcome = TLSTALL_OUTCOME_IN_FLIGHT;
-	if (h->role > TLSTALL_ROLE_SERVER)
-		h->role = TLSTALL_ROLE_UNKNOWN;
-	if (h->libssl >=
-	    sizeof(((struct tlstall_header *)0)->libssl) / sizeof(struct tlstall_libssl))
-		h->libssl = 0;
-	tame_transport(&h->read);
-	tame_transport(&h->write);
-	TERMINATE(h->sni);
-	TERMINATE(h->alpn);
+	return trace->present[SLOTS] + trace->present[TLSTALL_SECTION_HISTORY];
 }
 
 static bool readable(const struct tlstall_handshake *h)
@@ -113,6 +97,13 @@ static void count_streak(struct window *w, uint32_t slot)
 	w->next = slot + 1;
 }
 
+/* Of an older version what has been appended since is 0. */
+static void copy(struct tlstall_handshake *to, const void *entry, size_t size)
+{
+	*to = (struct tlstall_handshake){0};
+	memcpy(to, entry, size < sizeof(*to) ? size : sizeof(*to));
+}
+
 /* `fresh`: from the file, whatever was read of it before. */
 static int copy_twice(struct trace *trace, uint32_t slot, bool fresh,
 		      struct tlstall_handshake *first, struct tlstall_handshake *second)
@@ -126,8 +117,8 @@ static int copy_twice(struct trace *trace, uint32_t slot, bool fresh,
 	if (error)
 		return error;
 	at = (slot - w->start) * size;
-	memcpy(first, w->first + at, sizeof(*first));
-	memcpy(second, w->second + at, sizeof(*second));
+	copy(first, w->first + at, size);
+	copy(second, w->second + at, size);
 	return 0;
 }
 
@@ -153,7 +144,7 @@ static int stable_copy(struct trace *trace, unsigned slot, bool fresh,
 	}
 	if (!same)
 		return 1;
-	tame(out);
+	handshake_tame(out);
 	return 0;
 }
 
@@ -162,9 +153,14 @@ int trace_handshake(struct trace *trace, unsigned slot, struct tlstall_handshake
 	bool walk = slot == trace->window.next;
 
 	if (slot >= trace->present[SLOTS])
-		return 1;
+		return history_handshake(trace, slot - trace->present[SLOTS], out);
 	count_streak(&trace->window, slot);
 	return stable_copy(trace, slot, !walk, out);
+}
+
+void trace_learn(struct trace *trace)
+{
+	trace->learned++;
 }
 
 /* What was read since the last event was is not older than that event. */
@@ -174,10 +170,14 @@ int trace_handshake_of(struct trace *trace, const struct tlstall_event *event,
 	bool known = trace->window.learned == trace->learned;
 	int result;
 
-	if (!event->handshake || event->slot >= trace->present[SLOTS])
+	if (!event->handshake || event->slot >= trace_slot_count(trace))
 		return 1;
-	count_streak(&trace->window, event->slot);
-	result = stable_copy(trace, event->slot, !known, out);
+	if (event->slot >= trace->present[SLOTS]) {
+		result = history_handshake(trace, event->slot - trace->present[SLOTS], out);
+	} else {
+		count_streak(&trace->window, event->slot);
+		result = stable_copy(trace, event->slot, !known, out);
+	}
 	if (result)
 		return result;
 	return (uint32_t)out->number != event->handshake;

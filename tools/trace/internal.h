@@ -10,7 +10,7 @@ struct text {
 	char text[61];
 };
 
-/* Texts that were read: an id is looked up in the file once, its pointer stays good. */
+/* Texts that were read: an id is looked up in the file once, and its pointer stays valid. */
 struct text_table {
 	struct text *texts;
 	uint32_t count;
@@ -32,6 +32,7 @@ struct life {
 	uint64_t entry_read; /* in which round, 0: never */
 	bool entry_final;    /* it will not change any more */
 	uint64_t checked_ns; /* when we looked for it last, CLOCK_MONOTONIC; 0: never */
+	pid_t here;	     /* its id on this host, 0: it was never found */
 	bool alive;	     /* then */
 	bool over;	     /* dead, and `horizon` is final */
 	uint64_t seen;	     /* ticks when it was seen alive last */
@@ -64,9 +65,15 @@ struct trace {
 
 /* ---- source.c ---- */
 
+/* What trace_open() takes; on error, `out` is unchanged. */
+int source_of_path(const char *path, struct trace_source *out);
+int source_of_bytes(const void *bytes, size_t size, struct trace_source *out);
 /* Reads until `size` or the end of the source: bytes read, or TRACE_ERROR_IO. */
 ssize_t source_read(const struct trace_source *source, void *buffer, size_t size, uint64_t offset);
-/* So many things of one size; those that the file does not have whole are zeroes. 0 or an error. */
+/*
+ * Reads a number of entries of one size; those that the file does not contain completely are
+ * zeroed. Returns 0 or an error.
+ */
 int trace_read(const struct trace *trace, void *buffer, size_t count, size_t size, uint64_t offset);
 /* The first `size` bytes of an entry; >0: the file does not have it. */
 int trace_read_entry(const struct trace *trace, enum tlstall_section_id id, uint32_t index,
@@ -91,6 +98,10 @@ bool time_same_boot(const struct tlstall_header *header);
 
 /* ---- life.c ---- */
 
+/* NULL: no such process, or no memory. Holds until another process is asked for. */
+struct life *life_of(struct trace *trace, unsigned process);
+/* What the file says of it now, whatever was read before; as trace_process() else. */
+int life_read_entry(struct trace *trace, unsigned process, struct tlstall_process *out);
 /* Nobody writes to the trace any more. */
 bool life_all_over(struct trace *trace);
 
@@ -99,6 +110,19 @@ bool life_all_over(struct trace *trace);
 /* All that were kept: how many. */
 uint32_t looks_read(struct trace *trace, const struct tlstall_look **looks);
 
+/* ---- tame.c ---- */
+
+/* After this, its counts and small numbers are safe as indexes, and its strings are terminated. */
+void handshake_tame(struct tlstall_handshake *h);
+
+/* ---- history.c ---- */
+
+/* From the summary at that index of the ring; >0: none is there, or it is being replaced. */
+int history_handshake(struct trace *trace, uint32_t index, struct tlstall_handshake *out);
+/* The END of a summary, read at that position; false: it was taken back. */
+bool history_event(const struct trace *trace, const struct tlstall_summary *summary,
+		   uint64_t position, struct tlstall_event *out);
+
 /* ---- cursor.c ---- */
 
 /* A cursor over no more than the newest `most` of each ring. */
@@ -106,7 +130,7 @@ int cursor_open_newest(struct trace *trace, uint32_t most, struct trace_cursor *
 
 /* ---- taming ---- */
 
-/* Cuts a string to its field: the last byte becomes its end. */
+/* Truncates a string to its field: the last byte becomes NUL. */
 #define TERMINATE(array) ((array)[sizeof(array) - 1] = '\0')
 
 #endif

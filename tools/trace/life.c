@@ -1,32 +1,49 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which processes live, and up to when a trace tells of those that do not. */
+/* Which processes live. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "trace/directory.h"
+#include "trace/host.h"
 #include "trace/internal.h"
 
+#define LIVES_FIRST 4u
 #define LIVES_MAX 65536u	/* an event's process is 16 bits */
 #define LOOK_AGAIN_NS 10000000u /* asking /proc for every handshake would be slow */
-#define NEWEST_EVENTS 16384u	/* of each ring, looked at for signs of life */
 
 /* ---- entries ---------------------------------------------------------------------- */
 
-static struct life *life_of(struct trace *trace, unsigned process)
+/* Most processes have no children that shake hands: the table grows as they are asked for. */
+static bool grow_lives(struct trace *trace, unsigned process, uint32_t room)
 {
-	uint32_t present = trace->present[TLSTALL_SECTION_PROCESSES];
+	uint32_t count = trace->life_count ? trace->life_count : LIVES_FIRST;
+	struct life *lives;
 
-	if (!trace->lives) {
-		trace->life_count = present < LIVES_MAX ? present : LIVES_MAX;
-		trace->lives = calloc(trace->life_count, sizeof(*trace->lives));
-	}
-	return trace->lives && process < trace->life_count ? &trace->lives[process] : NULL;
+	while (count <= process)
+		count *= 2;
+	if (count > room)
+		count = room;
+	lives = reallocarray(trace->lives, count, sizeof(*lives));
+	if (!lives)
+		return false;
+	memset(lives + trace->life_count, 0, (count - trace->life_count) * sizeof(*lives));
+	trace->lives = lives;
+	trace->life_count = count;
+	return true;
 }
 
-/* What the file says now. */
-static int read_entry(struct trace *trace, unsigned process, struct tlstall_process *out)
+struct life *life_of(struct trace *trace, unsigned process)
+{
+	uint32_t present = trace->present[TLSTALL_SECTION_PROCESSES];
+	uint32_t room = present < LIVES_MAX ? present : LIVES_MAX;
+
+	if (process >= room || (process >= trace->life_count && !grow_lives(trace, process, room)))
+		return NULL;
+	return &trace->lives[process];
+}
+
+int life_read_entry(struct trace *trace, unsigned process, struct tlstall_process *out)
 {
 	struct life *life = life_of(trace, process);
 	int result =
@@ -53,18 +70,12 @@ int trace_process(struct trace *trace, unsigned index, struct tlstall_process *o
 	bool fresh = life && trace->round && life->entry_read == trace->round;
 
 	if (!fresh && !(life && life->entry_final))
-		return read_entry(trace, index, out);
+		return life_read_entry(trace, index, out);
 	*out = life->entry;
 	return 0;
 }
 
 /* ---- alive --------------------------------------------------------------------- */
-
-/* Now, by the caller's word or by this host's clock. */
-static uint64_t now_ticks(const struct trace *trace)
-{
-	return trace->now_known ? trace->now.ticks : trace_read_clock(trace).ticks;
-}
 
 /*
  * An exec keeps the process id and start time, but the image that wrote this
@@ -91,14 +102,34 @@ static bool runs_our_program(const struct trace *trace, pid_t pid)
 	       (size >= length && !memcmp(exe + size - length, program, length));
 }
 
-static bool look(struct trace *trace, unsigned process)
+static struct host_process as_known(const struct trace *trace, const struct tlstall_process *p)
 {
+	return (struct host_process){
+		.pid = (pid_t)p->pid,
+		.start_time = p->start_time,
+		.pid_namespace = p->pid_namespace,
+		.boottime_offset_ns = trace->header.boottime_offset_ns,
+	};
+}
+
+/* Its id here is asked for once: as long as that is the same process it is no other. */
+static bool look(struct trace *trace, unsigned process, struct life *life)
+{
+	struct host_process wanted;
 	struct tlstall_process p;
 
-	if (!trace->local || trace_process(trace, process, &p) != 0 || p.exited)
+	if (!trace->local || trace->all_over || trace_process(trace, process, &p) != 0 ||
+	    p.exited)
 		return false;
-	return trace_process_alive((pid_t)p.pid, p.start_time) &&
-	       runs_our_program(trace, (pid_t)p.pid);
+	wanted = as_known(trace, &p);
+	if (!life->here || !host_alive(life->here, &wanted)) {
+		pid_t here = host_find(&wanted);
+
+		life->here = here ? here : life->here;
+		if (!here)
+			return false;
+	}
+	return runs_our_program(trace, life->here);
 }
 
 bool trace_alive(struct trace *trace, unsigned process)
@@ -112,140 +143,39 @@ bool trace_alive(struct trace *trace, unsigned process)
 	if (life->checked_ns && now - life->checked_ns < LOOK_AGAIN_NS)
 		return life->alive;
 	life->checked_ns = now;
-	life->alive = look(trace, process);
+	life->alive = look(trace, process, life);
 	if (life->alive)
 		life->seen = trace_read_clock(trace).ticks;
 	return life->alive;
 }
 
+pid_t trace_pid_here(struct trace *trace, unsigned process)
+{
+	struct life *life = life_of(trace, process);
+	struct tlstall_process p;
+
+	if (life && !life->here)
+		trace_alive(trace, process);
+	if (life && life->here)
+		return life->here;
+	return trace_process(trace, process, &p) ? 0 : (pid_t)p.pid;
+}
+
+void trace_set_over(struct trace *trace)
+{
+	trace->all_over = true;
+}
+
 bool life_all_over(struct trace *trace)
 {
+	struct host_process known;
 	struct tlstall_process p;
 
 	/* threads may go on for a moment after the exit was noted */
 	if (!trace->all_over && trace->header.process_count == 1 &&
-	    trace_process(trace, 0, &p) == 0 && p.exited && p.exit_ticks)
-		trace->all_over = !trace->local || !trace_process_alive((pid_t)p.pid, p.start_time);
+	    trace_process(trace, 0, &p) == 0 && p.exited && p.exit_ticks) {
+		known = as_known(trace, &p);
+		trace->all_over = !trace->local || !host_find(&known);
+	}
 	return trace->all_over;
-}
-
-/* ---- signs of life ---------------------------------------------------------------- */
-
-static void sign(struct trace *trace, uint32_t process, uint64_t ticks)
-{
-	struct life *life = life_of(trace, process);
-
-	if (life && !life->over && ticks > life->horizon)
-		life->horizon = ticks;
-}
-
-static void signs_of_handshakes(struct trace *trace)
-{
-	struct tlstall_handshake h;
-	unsigned slots = trace_slot_count(trace);
-
-	for (unsigned slot = 0; slot < slots; slot++) {
-		if (trace_handshake(trace, slot, &h) != 0)
-			continue;
-		sign(trace, h.process, h.start);
-		sign(trace, h.process, h.progress);
-		sign(trace, h.process, h.enter);
-		sign(trace, h.process, h.leave);
-		sign(trace, h.process, h.end);
-		sign(trace, h.process, h.freed);
-	}
-}
-
-static void signs_of_events(struct trace *trace)
-{
-	uint64_t torn = trace->torn;
-	struct trace_cursor *cursor;
-	struct tlstall_event event;
-
-	if (cursor_open_newest(trace, NEWEST_EVENTS, &cursor) != 0)
-		return;
-	for (;;) {
-		int result = trace_cursor_next(cursor, &event);
-
-		if (result > 0) {
-			trace_cursor_skip(cursor);
-			result = trace_cursor_next(cursor, &event);
-		}
-		if (result)
-			break;
-		sign(trace, event.process, trace_event_end(&event));
-	}
-	trace_cursor_close(cursor);
-	trace->torn = torn; /* whoever walks the events tells of those */
-}
-
-static void signs_of_looks(struct trace *trace)
-{
-	const struct tlstall_look *looks;
-	uint32_t count = looks_read(trace, &looks);
-
-	for (uint32_t i = 0; i < count; i++)
-		sign(trace, looks[i].process, looks[i].seen);
-}
-
-/* What the file says of a process that is dead, beside its handshakes and events. */
-static void conclude(struct trace *trace, unsigned process)
-{
-	const struct tlstall_header *h = &trace->header;
-	struct life *life = &trace->lives[process];
-	struct tlstall_process p;
-
-	if (read_entry(trace, process, &p) != 0)
-		return;
-	sign(trace, process, life->seen);
-	sign(trace, process, p.first_ticks);
-	if (h->process_count == 1)
-		sign(trace, process, h->last.ticks);
-	if (p.exited && p.exit_ticks)
-		life->horizon = p.exit_ticks;
-	life->over = true;
-}
-
-/* First who is dead, then what they left: so nothing that they wrote is missed. */
-static void look_for_signs(struct trace *trace)
-{
-	uint32_t count = trace->header.process_count;
-	bool *dead = calloc(count, sizeof(*dead));
-
-	if (!dead)
-		return;
-	for (uint32_t i = 0; i < count; i++)
-		dead[i] = !trace_alive(trace, i);
-	signs_of_handshakes(trace);
-	signs_of_events(trace);
-	signs_of_looks(trace);
-	for (uint32_t i = 0; i < count && i < trace->life_count; i++)
-		if (dead[i] && !trace->lives[i].over)
-			conclude(trace, i);
-	free(dead);
-}
-
-/* Whether it said itself when it ended: then there is no need to look for signs. */
-static bool told_its_end(struct trace *trace, unsigned process, struct life *life)
-{
-	struct tlstall_process p;
-
-	if (read_entry(trace, process, &p) != 0 || !p.exited || !p.exit_ticks)
-		return false;
-	life->horizon = p.exit_ticks;
-	life->over = true;
-	return true;
-}
-
-uint64_t trace_horizon(struct trace *trace, unsigned process)
-{
-	struct life *life = life_of(trace, process);
-
-	if (!life)
-		return trace->header.exited ? trace->header.exit_ticks : trace->header.last.ticks;
-	if (trace_alive(trace, process))
-		return now_ticks(trace);
-	if (!life->over && !told_its_end(trace, process, life))
-		look_for_signs(trace);
-	return life->horizon;
 }

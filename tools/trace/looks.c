@@ -23,15 +23,21 @@ static int by_handshake(const void *a, const void *b)
 uint32_t looks_read(struct trace *trace, const struct tlstall_look **looks)
 {
 	uint32_t present = trace->present[LOOKS], count = 0;
+	size_t size = trace->header.section[LOOKS].entry_size;
+
+	/* of older minor versions they are shorter: the rest is 0, not known */
+	if (size > sizeof(**looks))
+		size = sizeof(**looks);
 
 	if (!trace->looks_read && present)
 		trace->looks = calloc(present, sizeof(*trace->looks));
 	for (uint32_t i = 0; !trace->looks_read && trace->looks && i < present; i++) {
 		struct tlstall_look *look = &trace->looks[count];
 
-		if (trace_read_entry(trace, LOOKS, i, look, sizeof(*look)))
+		if (trace_read_entry(trace, LOOKS, i, look, size))
 			break;
 		TERMINATE(look->syscall);
+		TERMINATE(look->stack);
 		count++;
 	}
 	if (count) {
@@ -73,23 +79,41 @@ static bool may_grow_to(uint64_t size)
 static bool is_without(int fd, struct tlstall_header *h)
 {
 	return pread(fd, h, sizeof(*h), 0) == (ssize_t)sizeof(*h) && h->magic == TLSTALL_MAGIC &&
-	       h->major == TLSTALL_MAJOR && h->section_count == TLSTALL_SECTION_COUNT &&
-	       h->file_size < INT64_MAX / 2;
+	       h->major == TLSTALL_MAJOR && h->file_size < INT64_MAX / 2 &&
+	       (h->section_count <= LOOKS || !h->section[LOOKS].count);
+}
+
+/* What the shim left out of the trace does not come in by us. */
+static bool write_looks(int fd, const struct tlstall_look *looks, uint32_t count, uint64_t at,
+			uint32_t privacy)
+{
+	for (uint32_t i = 0; i < count; i++, at += sizeof(*looks)) {
+		struct tlstall_look look = looks[i];
+
+		if (privacy & TLSTALL_PRIVACY_PEER)
+			look.peer = (struct tlstall_address){0};
+		if (privacy & TLSTALL_PRIVACY_STACKS)
+			memset(look.stack, 0, sizeof(look.stack));
+		if (!write_at(fd, &look, sizeof(look), at))
+			return false;
+	}
+	return true;
 }
 
 /* First what the header shall name, then the header: a reader sees all of it, or none. */
 static bool append(int fd, const struct tlstall_look *looks, uint32_t count)
 {
-	const uint32_t sections = LOOKS + 1;
+	uint32_t sections;
 	struct tlstall_header h;
 	struct tlstall_section section = {.count = count, .entry_size = sizeof(*looks)};
 	uint64_t size = (uint64_t)count * sizeof(*looks), end;
 
 	if (!is_without(fd, &h))
 		return false;
+	sections = h.section_count > LOOKS ? h.section_count : LOOKS + 1;
 	section.offset = (h.file_size + 63) & ~63ull;
 	end = section.offset + size;
-	return may_grow_to(end) && write_at(fd, looks, size, section.offset) &&
+	return may_grow_to(end) && write_looks(fd, looks, count, section.offset, h.privacy) &&
 	       write_at(fd, &section, sizeof(section),
 			offsetof(struct tlstall_header, section[LOOKS])) &&
 	       write_at(fd, &end, sizeof(end), offsetof(struct tlstall_header, file_size)) &&

@@ -3,7 +3,9 @@
 #include <byteswap.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
 
+#include "trace/host.h"
 #include "trace/internal.h"
 
 /* What a section's entries must at least hold; later versions may only append to them. */
@@ -14,10 +16,11 @@ static const uint32_t least_size[TLSTALL_SECTION_MAX] = {
 	[TLSTALL_SECTION_PROCESSES] = sizeof(struct tlstall_process),
 	[TLSTALL_SECTION_MODULES] = sizeof(struct tlstall_module),
 	[TLSTALL_SECTION_STACKS] = sizeof(struct tlstall_stack),
-	[TLSTALL_SECTION_HANDSHAKES] = sizeof(struct tlstall_handshake),
+	[TLSTALL_SECTION_HANDSHAKES] = TLSTALL_HANDSHAKE_LEAST,
 	[TLSTALL_SECTION_OPENING] = sizeof(struct tlstall_event),
 	[TLSTALL_SECTION_REST] = sizeof(struct tlstall_event),
-	[TLSTALL_SECTION_LOOKS] = sizeof(struct tlstall_look),
+	[TLSTALL_SECTION_LOOKS] = offsetof(struct tlstall_look, enter),
+	[TLSTALL_SECTION_HISTORY] = sizeof(struct tlstall_summary),
 };
 #define ENTRY_SIZE_MAX 4096u
 
@@ -56,7 +59,8 @@ static int check_identity(const struct tlstall_header *h, size_t size)
 static int check_section(const struct tlstall_header *h, unsigned id)
 {
 	const struct tlstall_section *s = &h->section[id];
-	bool ring = id == TLSTALL_SECTION_OPENING || id == TLSTALL_SECTION_REST;
+	bool ring = id == TLSTALL_SECTION_OPENING || id == TLSTALL_SECTION_REST ||
+		    id == TLSTALL_SECTION_HISTORY;
 
 	if (s->entry_size < least_size[id] || s->entry_size > ENTRY_SIZE_MAX)
 		return TRACE_ERROR_LAYOUT;
@@ -112,15 +116,15 @@ static void count_section(struct trace *trace, unsigned id, uint64_t end)
 	trace->cut += trace->present[id] < s->count;
 }
 
-/* Not every file has them, and no other section needs them. */
-static void count_looks(struct trace *trace, uint64_t end)
+/* Looks, summaries: not every file has them, and no other section needs them. */
+static void count_optional(struct trace *trace, unsigned id, uint64_t end)
 {
-	if (trace->header.section_count <= TLSTALL_SECTION_LOOKS)
+	if (trace->header.section_count <= id || !trace->header.section[id].count)
 		return;
-	if (check_section(&trace->header, TLSTALL_SECTION_LOOKS))
+	if (check_section(&trace->header, id))
 		trace->cut++;
 	else
-		count_section(trace, TLSTALL_SECTION_LOOKS, end);
+		count_section(trace, id, end);
 }
 
 static int count_entries(struct trace *trace)
@@ -132,7 +136,12 @@ static int count_entries(struct trace *trace)
 		return (int)found;
 	for (unsigned id = 0; id < TLSTALL_SECTION_COUNT; id++)
 		count_section(trace, id, end);
-	count_looks(trace, end);
+	count_optional(trace, TLSTALL_SECTION_LOOKS, end);
+	count_optional(trace, TLSTALL_SECTION_HISTORY, end);
+	/* a part of a ring is none */
+	if (trace->present[TLSTALL_SECTION_HISTORY] <
+	    trace->header.section[TLSTALL_SECTION_HISTORY].count)
+		trace->present[TLSTALL_SECTION_HISTORY] = 0;
 	/* nothing can be named without it, and it comes first */
 	if (trace->present[TLSTALL_SECTION_FUNCTIONS] <
 	    trace->header.section[TLSTALL_SECTION_FUNCTIONS].count)
@@ -249,6 +258,63 @@ uint64_t trace_damage(const struct trace *trace)
 	return trace->cut + trace->torn;
 }
 
+/* ---- a glance ----------------------------------------------------------------------- */
+
+/* It may be the trace of another host on a shared disk, or of a container that we do not see into.
+ */
+static bool is_in_sight(const struct tlstall_header *h, bool local)
+{
+	struct utsname name;
+
+	if (local)
+		return host_sees(h->pid_namespace);
+	return !uname(&name) && !strncmp(name.nodename, h->host, sizeof(h->host) - 1);
+}
+
+/* Children, and children of children, are in the table of processes: that is not looked into. */
+static void judge_glance(const struct tlstall_header *h, struct trace_glance *out)
+{
+	const struct host_process maker = {
+		.pid = (pid_t)h->pid,
+		.start_time = h->start_time,
+		.pid_namespace = h->pid_namespace,
+		.boottime_offset_ns = h->boottime_offset_ns,
+	};
+	bool local = time_same_boot(h);
+	bool maker_lives = local && host_find(&maker);
+	bool children = h->forked || h->process_count > 1;
+
+	*out = (struct trace_glance){
+		.alive = maker_lives,
+		.over = !local || (!maker_lives && !children),
+		.last_ns = h->last.realtime_ns,
+		.certain = is_in_sight(h, local) || (h->exited && !children),
+	};
+	/* one clock pair and a stamp at the exit tell when that was, near enough */
+	if (h->exited && h->exit_ticks > h->last.ticks &&
+	    h->clock_source == TLSTALL_CLOCK_MONOTONIC)
+		out->last_ns += h->exit_ticks - h->last.ticks;
+}
+
+int trace_glance(const char *path, struct trace_glance *out)
+{
+	struct tlstall_header header = {0};
+	struct trace_source source;
+	int error = source_of_path(path, &source);
+	ssize_t got;
+
+	if (error)
+		return error;
+	got = source_read(&source, &header, sizeof(header), 0);
+	source.close(source.context);
+	error = got < 0 ? (int)got : check_identity(&header, (size_t)got);
+	if (error)
+		return error;
+	tame(&header);
+	judge_glance(&header, out);
+	return 0;
+}
+
 /* ---- open and close --------------------------------------------------------------- */
 
 int trace_open(struct trace_source source, struct trace **out)
@@ -274,17 +340,47 @@ int trace_open(struct trace_source source, struct trace **out)
 	return 0;
 }
 
+int trace_open_path(const char *path, struct trace **out)
+{
+	struct trace_source source;
+	int error = source_of_path(path, &source);
+
+	*out = NULL;
+	return error ? error : trace_open(source, out);
+}
+
+int trace_open_bytes(const void *start, size_t size, struct trace **out)
+{
+	struct trace_source source;
+	int error = source_of_bytes(start, size, &source);
+
+	*out = NULL;
+	return error ? error : trace_open(source, out);
+}
+
+static void free_texts(struct text_table *table)
+{
+	free(table->texts);
+	*table = (struct text_table){0};
+}
+
+void trace_idle(struct trace *trace)
+{
+	free_texts(&trace->functions);
+	free_texts(&trace->states);
+	free_texts(&trace->strings);
+	free(trace->window.first);
+	free(trace->window.second);
+	trace->window = (struct window){0};
+}
+
 void trace_close(struct trace *trace)
 {
 	if (!trace)
 		return;
 	if (trace->source.close)
 		trace->source.close(trace->source.context);
-	free(trace->functions.texts);
-	free(trace->states.texts);
-	free(trace->strings.texts);
-	free(trace->window.first);
-	free(trace->window.second);
+	trace_idle(trace);
 	free(trace->lives);
 	free(trace->looks);
 	free(trace);

@@ -15,7 +15,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "tlstall/trace.h"
+#include "tlstall/look.h"
 
 enum trace_error {
 	TRACE_ERROR_IO = -1,	       /* see errno */
@@ -40,6 +40,16 @@ struct trace;
 /* Takes over the source, on error too; then *out is NULL. */
 int trace_open(struct trace_source source, struct trace **out);
 int trace_open_path(const char *path, struct trace **out);
+/* The condition of a trace, from its header alone. */
+struct trace_glance {
+	bool alive;	   /* the process that made it lives */
+	bool over;	   /* nobody writes to it any more */
+	uint64_t last_ns;  /* the last sign of life in the header, since the epoch */
+	bool certain;	   /* `over` is not only what can be seen from here */
+};
+
+/* Cheap, and keeps no descriptor. UNFINISHED: the trace is still being made. */
+int trace_glance(const char *path, struct trace_glance *out);
 /* The bytes must outlive the trace. */
 int trace_open_bytes(const void *bytes, size_t size, struct trace **out);
 void trace_close(struct trace *trace);
@@ -50,6 +60,8 @@ void trace_close(struct trace *trace);
  */
 const char *trace_strerror(const struct trace *trace, int error);
 
+/* Frees the memory of reading, until more is read. Returned texts become invalid. */
+void trace_idle(struct trace *trace);
 /* Reads the header again (live traces). The pointer stays valid and is refreshed in place. */
 int trace_refresh(struct trace *trace);
 const struct tlstall_header *trace_header(const struct trace *trace);
@@ -75,8 +87,17 @@ uint64_t trace_horizon(struct trace *trace, unsigned process);
  * alive last is a sign of life, too: ask from time to time while you follow one.
  */
 bool trace_alive(struct trace *trace, unsigned process);
+/*
+ * The id that this host knows that process by: another one than its own where it is in a
+ * container. Of one that was never seen alive: its own. 0: not known.
+ */
+pid_t trace_pid_here(struct trace *trace, unsigned process);
+/* After trace_glance(): all of its processes have ended, none has to be looked for. */
+void trace_set_over(struct trace *trace);
 /* Ticks to nanoseconds since the epoch, and a difference of ticks to nanoseconds. */
 uint64_t trace_realtime_ns(const struct trace *trace, uint64_t ticks);
+/* When a handshake began, since the epoch: the same for every reader at any time. */
+uint64_t trace_start_ns(const struct trace *trace, const struct tlstall_handshake *h);
 uint64_t trace_span_ns(const struct trace *trace, uint64_t ticks);
 
 /* ---- tables: "" or NULL for ids that are unknown ------------------------ */
@@ -91,7 +112,14 @@ int trace_stack(struct trace *trace, unsigned id, struct tlstall_stack *out);
 
 /* ---- handshakes --------------------------------------------------------- */
 
+/*
+ * Slots of all that the trace tells of. The last ones are summaries of what mode `watch`
+ * found quick and healthy: those below trace_live_slot_count() alone may be in flight.
+ */
 unsigned trace_slot_count(const struct trace *trace);
+unsigned trace_live_slot_count(const struct trace *trace);
+/* Those that have had an owner, as of the last refresh. */
+unsigned trace_slots_used(const struct trace *trace);
 /*
  * A stable copy; >0: the slot was never used or is being replaced. Counts and enums
  * that index something are within bounds, strings have an end.
@@ -103,16 +131,18 @@ int trace_handshake(struct trace *trace, unsigned slot, struct tlstall_handshake
  */
 int trace_handshake_of(struct trace *trace, const struct tlstall_event *event,
 		       struct tlstall_handshake *out);
+/* Events were read by a cursor of another struct trace of the same file. */
+void trace_learn(struct trace *trace);
 
 /* ---- looks ----------------------------------------------------------------
  * What somebody who watched the program saw from outside, kept in its trace.
  */
 
-/* Of that handshake; >0: none was kept. Strings have an end. */
+/* The look at that handshake; >0: none was kept. Strings are terminated. */
 int trace_look(struct trace *trace, const struct tlstall_handshake *h, struct tlstall_look *out);
 /*
- * Appends looks to a trace that has none; its program may be alive. -1: they could
- * not be kept, and the trace is what it was.
+ * Appends looks to a trace that has none; its program may be alive. -1: failed, and the trace is
+ * unchanged.
  */
 int trace_keep_looks(const char *path, const struct tlstall_look *looks, uint32_t count);
 
@@ -123,7 +153,14 @@ int trace_keep_looks(const char *path, const struct tlstall_look *looks, uint32_
  */
 struct trace_cursor;
 int trace_cursor_open(struct trace *trace, struct trace_cursor **out); /* at the oldest kept */
+/*
+ * The same over only the ring with all END events, and the summaries: for readers that do not need
+ * calls.
+ */
+int trace_cursor_open_ends(struct trace *trace, struct trace_cursor **out);
 void trace_cursor_close(struct trace_cursor *cursor);
+/* Gives its memory back until the next event is asked for. */
+void trace_cursor_idle(struct trace_cursor *cursor);
 int trace_cursor_next(struct trace_cursor *cursor, struct tlstall_event *out);
 /* Steps over records that were claimed and will never be committed: they count as damage. */
 void trace_cursor_skip(struct trace_cursor *cursor);

@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "trace/internal.h"
@@ -66,34 +68,141 @@ int trace_read_committed(const struct trace *trace, enum tlstall_section_id id, 
 
 /* ---- a file ------------------------------------------------------------ */
 
+/*
+ * Traces may be more than the descriptors that one process may have: those that were read last
+ * are open, the others are opened again when they are read. What has taken their name meanwhile
+ * is another file.
+ */
+struct file {
+	char *path;
+	int fd; /* -1: closed for now */
+	dev_t device;
+	ino_t inode;
+	struct file *newer, *older; /* among those that are open */
+};
+
+static struct {
+	struct file *newest, *oldest;
+	unsigned count, most;
+} pool;
+
+#define POOL_MOST 512u
+
+static unsigned pool_room(void)
+{
+	struct rlimit limit;
+
+	if (!pool.most && !getrlimit(RLIMIT_NOFILE, &limit) && limit.rlim_cur / 2 < POOL_MOST)
+		pool.most = limit.rlim_cur > 8 ? (unsigned)limit.rlim_cur / 2 : 4;
+	if (!pool.most)
+		pool.most = POOL_MOST;
+	return pool.most;
+}
+
+static void unlink_file(struct file *file)
+{
+	*(file->newer ? &file->newer->older : &pool.newest) = file->older;
+	*(file->older ? &file->older->newer : &pool.oldest) = file->newer;
+	file->newer = file->older = NULL;
+	pool.count--;
+}
+
+static void link_newest(struct file *file)
+{
+	file->older = pool.newest;
+	file->newer = NULL;
+	*(pool.newest ? &pool.newest->newer : &pool.oldest) = file;
+	pool.newest = file;
+	pool.count++;
+}
+
+static void close_now(struct file *file)
+{
+	unlink_file(file);
+	close(file->fd);
+	file->fd = -1;
+}
+
+/* For now: it is to be the same file when it is opened again. */
+static void put_aside(struct file *file)
+{
+	struct stat st;
+
+	if (!fstat(file->fd, &st)) {
+		file->device = st.st_dev;
+		file->inode = st.st_ino;
+	}
+	close_now(file);
+}
+
+static bool is_same(const struct file *file)
+{
+	struct stat st;
+
+	return !file->inode ||
+	       (!fstat(file->fd, &st) && file->device == st.st_dev && file->inode == st.st_ino);
+}
+
+static int open_now(struct file *file)
+{
+	while (pool.count >= pool_room())
+		put_aside(pool.oldest);
+	/* whatever lies there, a fifo for one, must not hold us up */
+	file->fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (file->fd < 0)
+		return -1;
+	link_newest(file);
+	if (is_same(file))
+		return 0;
+	close_now(file);
+	errno = ESTALE;
+	return -1;
+}
+
 static ssize_t file_read(void *context, void *buffer, size_t size, uint64_t offset)
 {
+	struct file *file = context;
+
 	if (offset > INT64_MAX - size)
 		return 0;
-	return pread(*(int *)context, buffer, size, (off_t)offset);
+	if (file->fd < 0 && open_now(file))
+		return -1;
+	if (pool.newest != file) {
+		unlink_file(file);
+		link_newest(file);
+	}
+	return pread(file->fd, buffer, size, (off_t)offset);
 }
 
 static void file_close(void *context)
 {
-	close(*(int *)context);
-	free(context);
+	struct file *file = context;
+
+	if (file->fd >= 0)
+		close_now(file);
+	free(file->path);
+	free(file);
 }
 
-int trace_open_path(const char *path, struct trace **out)
+int source_of_path(const char *path, struct trace_source *out)
 {
-	int *fd = malloc(sizeof(*fd));
+	struct file *file = calloc(1, sizeof(*file));
 
-	*out = NULL;
-	if (!fd)
+	*out = (struct trace_source){0};
+	if (file)
+		file->path = strdup(path);
+	if (!file || !file->path) {
+		free(file);
 		return TRACE_ERROR_MEMORY;
-	/* whatever lies there, a fifo for one, must not hold us up */
-	*fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	if (*fd < 0) {
+	}
+	if (open_now(file)) {
 		error_io();
-		free(fd);
+		free(file->path);
+		free(file);
 		return TRACE_ERROR_IO;
 	}
-	return trace_open((struct trace_source){file_read, file_close, fd}, out);
+	*out = (struct trace_source){file_read, file_close, file};
+	return 0;
 }
 
 /* ---- memory ------------------------------------------------------------- */
@@ -115,13 +224,13 @@ static ssize_t bytes_read(void *context, void *buffer, size_t size, uint64_t off
 	return (ssize_t)size;
 }
 
-int trace_open_bytes(const void *start, size_t size, struct trace **out)
+int source_of_bytes(const void *start, size_t size, struct trace_source *out)
 {
 	struct bytes *bytes = malloc(sizeof(*bytes));
 
-	*out = NULL;
 	if (!bytes)
 		return TRACE_ERROR_MEMORY;
 	*bytes = (struct bytes){start, size};
-	return trace_open((struct trace_source){bytes_read, free, bytes}, out);
+	*out = (struct trace_source){bytes_read, free, bytes};
+	return 0;
 }

@@ -63,7 +63,7 @@ static const struct text *function(struct trace *trace, unsigned id)
 	if (trace_read_entry(trace, TLSTALL_SECTION_FUNCTIONS, id, &function, sizeof(function)))
 		return NULL;
 	memcpy(text->text, function.name, sizeof(function.name));
-	trace->kinds[id] = function.kind <= TLSTALL_KIND_INTERNAL ? function.kind : 0;
+	trace->kinds[id] = function.kind <= TLSTALL_KIND_OTHER ? function.kind : 0;
 	text->known = true;
 	return text;
 }

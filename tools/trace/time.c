@@ -5,6 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "trace/host.h"
 #include "trace/internal.h"
 
 #if defined(__x86_64__)
@@ -49,6 +50,8 @@ struct tlstall_clock_pair trace_read_clock(const struct trace *trace)
 {
 	const uint32_t source = trace->header.clock_source;
 	struct tlstall_clock_pair best = {0};
+	/* the trace's clock may be that of another time namespace */
+	int64_t ahead = trace->header.monotonic_offset_ns - host_monotonic_offset_ns();
 	uint64_t narrowest = UINT64_MAX;
 
 	/* we may be interrupted between the readings: the narrowest attempt counts */
@@ -56,10 +59,12 @@ struct tlstall_clock_pair trace_read_clock(const struct trace *trace)
 		struct tlstall_clock_pair pair;
 		uint64_t before = read_ticks(source), width;
 
-		pair.monotonic_ns = nanoseconds(CLOCK_MONOTONIC);
+		pair.monotonic_ns = nanoseconds(CLOCK_MONOTONIC) + (uint64_t)ahead;
 		pair.realtime_ns = nanoseconds(CLOCK_REALTIME);
 		width = read_ticks(source) - before;
 		pair.ticks = before + width / 2;
+		if (source == TLSTALL_CLOCK_MONOTONIC)
+			pair.ticks += (uint64_t)ahead;
 		if (width < narrowest) {
 			narrowest = width;
 			best = pair;
@@ -70,16 +75,19 @@ struct tlstall_clock_pair trace_read_clock(const struct trace *trace)
 
 bool time_same_boot(const struct tlstall_header *header)
 {
-	char id[sizeof(header->boot_id)] = "";
-	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-	ssize_t size = fd < 0 ? -1 : read(fd, id, sizeof(id) - 1);
+	static char id[sizeof(header->boot_id)];
+	ssize_t size;
+	int fd;
 
-	if (fd >= 0)
-		close(fd);
-	if (size <= 0)
-		return false;
-	id[strcspn(id, "\n")] = '\0';
-	return !strcmp(id, header->boot_id);
+	if (!id[0]) {
+		fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+		size = fd < 0 ? -1 : read(fd, id, sizeof(id) - 1);
+		if (fd >= 0)
+			close(fd);
+		id[size > 0 ? size : 0] = '\0';
+		id[strcspn(id, "\n")] = '\0';
+	}
+	return id[0] && !strncmp(id, header->boot_id, sizeof(id));
 }
 
 bool trace_is_local(const struct trace *trace)
@@ -164,4 +172,10 @@ uint64_t trace_realtime_ns(const struct trace *trace, uint64_t ticks)
 		return anchor->realtime_ns + trace_span_ns(trace, ticks - anchor->ticks);
 	span = trace_span_ns(trace, anchor->ticks - ticks);
 	return span < anchor->realtime_ns ? anchor->realtime_ns - span : 0;
+}
+
+uint64_t trace_start_ns(const struct trace *trace, const struct tlstall_handshake *h)
+{
+	/* before 1.3 it was not written down: as near as the clocks' rates are known now */
+	return h->start_realtime_ns ? h->start_realtime_ns : trace_realtime_ns(trace, h->start);
 }

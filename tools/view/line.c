@@ -6,13 +6,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "view/words.h"
-
-void line_text(FILE *out, const char *text)
-{
-	for (; *text; text++)
-		putc_unlocked((unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text, out);
-}
+#include "text/print.h"
+#include "tlstall/vocabulary.h"
+#include "words/words.h"
 
 /* ---- when and who -------------------------------------------------------- */
 
@@ -36,16 +32,16 @@ static void put_time(FILE *out, struct line_style *style, uint64_t ns)
 
 	switch (style->time) {
 	case LINE_TIME_RELATIVE:
-		fprintf(out, "%6" PRIu64 ".%06" PRIu64 " ", since / 1000000000,
-			since / 1000 % 1000000);
+		print(out, "%6" PRIu64 ".%06" PRIu64 " ", since / 1000000000,
+		      since / 1000 % 1000000);
 		style->last_ns = ns;
 		return;
 	case LINE_TIME_SECONDS:
-		fprintf(out, "%s ", clock_text((time_t)(ns / 1000000000)));
+		print(out, "%s ", clock_text((time_t)(ns / 1000000000)));
 		return;
 	case LINE_TIME_MICROSECONDS:
-		fprintf(out, "%s.%06" PRIu64 " ", clock_text((time_t)(ns / 1000000000)),
-			ns / 1000 % 1000000);
+		print(out, "%s.%06" PRIu64 " ", clock_text((time_t)(ns / 1000000000)),
+		      ns / 1000 % 1000000);
 	}
 }
 
@@ -55,35 +51,31 @@ void line_head(FILE *out, struct line_style *style, uint64_t realtime_ns, const 
 	put_time(out, style, realtime_ns);
 	if (!comm)
 		return;
-	line_text(out, comm);
-	fprintf(out, "[%u] ", pid);
+	print_text(out, comm);
+	print(out, "[%u] ", pid);
 }
 
 /* ---- on what ------------------------------------------------------------- */
-
-static bool has_descriptor(const struct tlstall_transport *transport)
-{
-	return transport->fd >= 0 && transport->bio_class != TLSTALL_BIO_CUSTOM;
-}
 
 static void put_transport(FILE *out, struct trace *trace, const struct tlstall_handshake *h)
 {
 	const char *filter = trace_string(trace, h->read.filter);
 
-	fprintf(out, ", %s", word_bio_class(h->read.bio_class));
+	print(out, ", %s", word_bio_class(h->read.bio_class));
 	if (h->read.bio_class == TLSTALL_BIO_CUSTOM) {
 		putc('(', out);
-		line_text(out, trace_string(trace, h->read.name));
+		print_text(out, trace_string(trace, h->read.name));
 		putc(')', out);
 	}
 	if (*filter) {
 		fputs(" below ", out);
-		line_text(out, filter);
+		print_text(out, filter);
 	}
-	if (has_descriptor(&h->read))
-		fprintf(out, " fd=%d", h->read.fd);
-	if (has_descriptor(&h->read) && h->read.blocking < 2)
-		fputs(h->read.blocking ? " block" : " nonblock", out);
+	if (h->read.fd < 0 || !tlstall_has_descriptor(&h->read))
+		return;
+	print(out, " fd=%d", h->read.fd);
+	if (h->read.blocking < 2)
+		print_text(out, h->read.blocking ? " block" : " nonblock");
 }
 
 static void put_object(FILE *out, struct trace *trace, const struct tlstall_event *event,
@@ -92,17 +84,48 @@ static void put_object(FILE *out, struct trace *trace, const struct tlstall_even
 	char buffer[WORD_SIZE];
 	const char *peer;
 
-	fprintf(out, "0x%" PRIx64, event->ssl);
+	print(out, "0x%" PRIx64, event->ssl);
 	if (!h || event->type != TLSTALL_EVENT_CALL)
 		return;
 	put_transport(out, trace, h);
 	peer = word_address(&h->peer, buffer);
 	if (*peer)
-		fprintf(out, " %s", peer);
+		print(out, " %s", peer);
 	if (h->sni[0]) {
 		fputs(" sni=", out);
-		line_text(out, h->sni);
+		print_text(out, h->sni);
 	}
+}
+
+/* ---- of what kind --------------------------------------------------------- */
+
+const char *call_error_class(struct trace *trace, const struct tlstall_event *event)
+{
+	enum tlstall_function_kind kind = trace_function_kind(trace, event->function);
+
+	if (event->ret > 0)
+		return "success";
+	if (tlstall_is_retry(event->error))
+		return "retry";
+	if (event->ret < 0)
+		return "fatal";
+	if (event->error == TLSTALL_ERROR_ZERO_RETURN || kind == TLSTALL_KIND_SHUTDOWN ||
+	    kind <= TLSTALL_KIND_DO_HANDSHAKE)
+		return "shutdown";
+	return "fatal";
+}
+
+uint32_t call_stack(struct trace *trace, const struct tlstall_event *event,
+		    const struct tlstall_handshake *h)
+{
+	const char *class;
+
+	if (!h || event->type != TLSTALL_EVENT_CALL)
+		return 0;
+	if (event->ticks == h->start)
+		return h->stack_first;
+	class = call_error_class(trace, event);
+	return strcmp(class, "success") && strcmp(class, "retry") ? h->stack_fail : 0;
 }
 
 /* ---- with what result ------------------------------------------------------ */
@@ -112,7 +135,7 @@ static const char *short_error(const struct tlstall_event *event)
 {
 	if (!event->error || (event->flags & TLSTALL_EV_FOREIGN))
 		return "";
-	return word_error(event->error) + strlen("SSL_ERROR_");
+	return word_error_short(event->error);
 }
 
 void line_result(FILE *out, const struct tlstall_event *event)
@@ -120,18 +143,18 @@ void line_result(FILE *out, const struct tlstall_event *event)
 	const char *error = short_error(event);
 
 	if (event->type == TLSTALL_EVENT_GET_ERROR)
-		fputs(word_error(event->error), out);
+		print_text(out, word_error(event->error));
 	else if (*error)
-		fprintf(out, "%d %s", event->ret, error);
+		print(out, "%d %s", event->ret, error);
 	else
-		fprintf(out, "%d", event->ret);
+		print(out, "%d", event->ret);
 }
 
 static void put_duration(FILE *out, struct trace *trace, const struct tlstall_event *event)
 {
 	uint64_t ns = trace_span_ns(trace, (uint64_t)event->duration);
 
-	fprintf(out, " <%" PRIu64 ".%06" PRIu64 ">", ns / 1000000000, ns / 1000 % 1000000);
+	print(out, " <%" PRIu64 ".%06" PRIu64 ">", ns / 1000000000, ns / 1000 % 1000000);
 }
 
 /* What is worth telling of a call that went wrong: why, and what was in the queue before. */
@@ -142,10 +165,10 @@ static void put_reason(FILE *out, struct trace *trace, const struct tlstall_even
 		fputs(" stale-error-queue", out);
 	if (!event->ossl_error)
 		return;
-	fprintf(out, " error:%08X", event->ossl_error);
+	print(out, " error:%08X", event->ossl_error);
 	if (h && h->ossl_error == event->ossl_error && h->reason) {
 		putc('(', out);
-		line_text(out, trace_string(trace, h->reason));
+		print_text(out, trace_string(trace, h->reason));
 		putc(')', out);
 	}
 }
@@ -155,11 +178,11 @@ static void put_call(FILE *out, struct trace *trace, const struct tlstall_event 
 {
 	const char *state = trace_state_name(trace, event->state);
 
-	fprintf(out, " retry=%u", event->retry);
+	print(out, " retry=%u", event->retry);
 	put_duration(out, trace, event);
 	put_reason(out, trace, event, h);
 	if (*state)
-		fprintf(out, " [%s]", state);
+		print(out, " [%s]", state);
 }
 
 void line_write(FILE *out, struct line_style *style, struct trace *trace,
@@ -173,14 +196,14 @@ void line_write(FILE *out, struct line_style *style, struct trace *trace,
 		return;
 	trace_process(trace, event->process, &process);
 	line_head(out, style, realtime_ns, process.comm, process.pid);
-	fprintf(out, "%s(", trace_function_name(trace, event->function));
+	print(out, "%s(", trace_function_name(trace, event->function));
 	put_object(out, trace, event, h);
 	if (asks)
-		fprintf(out, ", %d", event->ret);
+		print(out, ", %d", event->ret);
 	fputs(") = ", out);
 	line_result(out, event);
 	if (asks) {
-		fprintf(out, " retry=%u", event->retry);
+		print(out, " retry=%u", event->retry);
 		if (style->all_durations)
 			put_duration(out, trace, event);
 	} else {
@@ -205,8 +228,8 @@ void line_stack(FILE *out, struct trace *trace, uint32_t id, struct symbols *sym
 		if (symbols)
 			symbols_find(symbols, stack.frames[i], true, &symbol);
 		symbols_format(&symbol, stack.frames[i], text, sizeof(text));
-		fputs(indent, out);
-		line_text(out, text);
+		print_text(out, indent);
+		print_text(out, text);
 		putc('\n', out);
 	}
 }

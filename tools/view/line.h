@@ -42,9 +42,15 @@ void line_write(FILE *out, struct line_style *style, struct trace *trace,
 /* The frames of a stack, innermost first, one a line after `indent`. At most `room`. */
 void line_stack(FILE *out, struct trace *trace, uint32_t id, struct symbols *symbols,
 		const char *indent, unsigned room);
-/* What a call gave, as in the line: "-1 WANT_READ". */
+/* A call's result, as in the line: "-1 WANT_READ". */
 void line_result(FILE *out, const struct tlstall_event *event);
-/* Text of the traced program: what could drive a terminal is written as '?'. */
-void line_text(FILE *out, const char *text);
+
+/* ---- what records say of a call, too ---- */
+
+/* "success", "retry", "shutdown", "fatal": what SSL_connect(3) says of the return value. */
+const char *call_error_class(struct trace *trace, const struct tlstall_event *event);
+/* The stack that belongs to this call: of a handshake's first op or of a failing one. 0: none. */
+uint32_t call_stack(struct trace *trace, const struct tlstall_event *event,
+		    const struct tlstall_handshake *h);
 
 #endif

@@ -7,78 +7,71 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "text/clean.h"
+#include "text/print.h"
 #include "view/line.h"
-#include "view/words.h"
+#include "words/words.h"
 
 #define WIDTH 80
 #define LABEL 11 /* columns before what is said */
 #define SPIN 50	 /* equal results in a row that are worth a word */
 #define FRAMES 8 /* innermost ones of the program and its libraries */
 
-#define BOLD "\033[1m"
-#define DIM "\033[2m"
-#define RED "\033[31m"
-#define YELLOW "\033[33m"
-#define RESET "\033[0m"
-
-struct page {
+struct sheet {
 	FILE *out;
-	bool colour;
+	bool color;
 };
 
-static void style(const struct page *page, const char *code)
+static void style(const struct sheet *sheet, const char *code)
 {
-	if (page->colour)
-		fputs(code, page->out);
+	if (sheet->color)
+		print_ours(sheet->out, code);
 }
 
-/* ---- labelled, wrapped lines -------------------------------------------------- */
+/* ---- labeled, wrapped lines -------------------------------------------------- */
 
-static void label(const struct page *page, const char *text)
+static void label(const struct sheet *sheet, const char *text)
 {
-	style(page, DIM);
-	fprintf(page->out, "  %-*s", LABEL - 2, text);
-	style(page, RESET);
-}
-
-/* Columns of UTF-8 text, near enough: bytes that do not continue a character. */
-static unsigned columns(const char *text, size_t length)
-{
-	unsigned count = 0;
-
-	for (size_t i = 0; i < length; i++)
-		count += ((unsigned char)text[i] & 0xc0) != 0x80;
-	return count;
+	style(sheet, PRINT_DIM);
+	print(sheet->out, "  %-*s", LABEL - 2, text);
+	style(sheet, PRINT_RESET);
 }
 
 /* Breaks between words; the first line is indented already. */
-static void wrap(const struct page *page, const char *text, unsigned indent)
+static void wrap_clean(const struct sheet *sheet, const char *text, unsigned indent)
 {
 	unsigned column = indent;
 
 	for (const char *word = text; *word;) {
 		size_t length = strcspn(word, " ");
-		char part[256];
+		unsigned columns = clean_columns(word, length);
 
-		if (column > indent && column + 1 + columns(word, length) > WIDTH) {
-			fprintf(page->out, "\n%*s", (int)indent, "");
+		if (column > indent && column + 1 + columns > WIDTH) {
+			print(sheet->out, "\n%*s", (int)indent, "");
 			column = indent;
 		} else if (column > indent) {
-			putc(' ', page->out);
+			putc(' ', sheet->out);
 			column++;
 		}
-		snprintf(part, sizeof(part), "%.*s", (int)length, word);
-		line_text(page->out, part);
-		column += columns(word, length);
+		print(sheet->out, "%.*s", (int)length, word);
+		column += columns;
 		word += length + strspn(word + length, " ");
 	}
-	putc('\n', page->out);
+	putc('\n', sheet->out);
 }
 
-static void say(const struct page *page, const char *name, const char *format, ...)
+static void wrap(const struct sheet *sheet, const char *text, unsigned indent)
+{
+	char *clean = clean_copy(text);
+
+	wrap_clean(sheet, clean ? clean : "", indent);
+	free(clean);
+}
+
+static void say(const struct sheet *sheet, const char *name, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-static void say(const struct page *page, const char *name, const char *format, ...)
+static void say(const struct sheet *sheet, const char *name, const char *format, ...)
 {
 	char text[1024];
 	va_list arguments;
@@ -86,8 +79,8 @@ static void say(const struct page *page, const char *name, const char *format, .
 	va_start(arguments, format);
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
-	label(page, name);
-	wrap(page, text, LABEL);
+	label(sheet, name);
+	wrap(sheet, text, LABEL);
 }
 
 /* ---- whose fault ---------------------------------------------------------------- */
@@ -107,34 +100,38 @@ static const char *whose(enum fault fault)
 	return words[fault];
 }
 
-static void headline(const struct page *page, const struct verdict *verdict)
+static void headline(const struct sheet *sheet, const struct verdict *verdict)
 {
-	style(page, verdict->fault == FAULT_NONE || verdict->fault == FAULT_UNKNOWN ? BOLD YELLOW
-										    : BOLD RED);
-	fputs(whose(verdict->fault), page->out);
-	style(page, RESET);
-	fputs(": ", page->out);
-	style(page, BOLD);
-	fputs(cause_name(verdict->cause), page->out);
-	style(page, RESET);
-	fprintf(page->out, " (%s confidence)\n  ", confidence_name(verdict->confidence));
-	wrap(page, cause_title(verdict->cause), 2);
+	style(sheet, verdict->fault == FAULT_NONE || verdict->fault == FAULT_UNKNOWN
+			     ? PRINT_BOLD PRINT_YELLOW
+			     : PRINT_BOLD PRINT_RED);
+	print_text(sheet->out, whose(verdict->fault));
+	style(sheet, PRINT_RESET);
+	fputs(": ", sheet->out);
+	style(sheet, PRINT_BOLD);
+	print_text(sheet->out, cause_name(verdict->cause));
+	style(sheet, PRINT_RESET);
+	print(sheet->out, " (%s confidence)\n  ", confidence_name(verdict->confidence));
+	wrap(sheet, cause_title(verdict->cause), 2);
 }
 
 /* ---- who, how long, where --------------------------------------------------------- */
 
-static void who(const struct page *page, const struct subject *subject)
+static void who(const struct sheet *sheet, const struct subject *subject)
 {
 	const struct tlstall_handshake *h = &subject->h;
 	bool server = h->role == TLSTALL_ROLE_SERVER;
 	char buffer[WORD_SIZE], name[sizeof(h->sni) + 16] = "";
 	const char *peer = word_address(&h->peer, buffer);
+	const char *nobody = h->read.fd >= 0 ? "a peer whose address was not recorded"
+					     : "a peer whose address only the program knows";
+	char pid[SUBJECT_PID_SIZE];
 
 	if (h->sni[0])
 		snprintf(name, sizeof(name), " (%s%.71s)", *peer ? "" : "sni ", h->sni);
-	say(page, "who", "%.15s[%u], TLS %s, %s %s%s", subject->process.comm, subject->process.pid,
-	    server ? "server" : "client", server ? "with" : "to",
-	    *peer ? peer : "a peer whose address only the program knows", name);
+	say(sheet, "who", "%.15s[%s], TLS %s, %s %s%s", subject->process.comm,
+	    subject_pid(subject, pid), server ? "server" : "client", server ? "with" : "to",
+	    *peer ? peer : nobody, name);
 }
 
 /* How it stands, or how it ended. */
@@ -152,31 +149,57 @@ static const char *ending(const struct subject *subject)
 		       : h->flags & TLSTALL_HS_FREED ? "then given up (SSL_free)"
 						     : "until the program ended";
 	default:
-		return subject->facts.process_alive ? "and still at it"
+		return subject->facts.detached	      ? "and still in progress when tlstall detached"
+		       : subject->facts.process_alive ? "and still in progress"
 						    : "until the program was killed";
 	}
 }
 
-static void how_long(const struct page *page, const struct subject *subject)
+/* Nobody watched it begin. */
+static void how_long_at_least(const struct sheet *sheet, const struct subject *subject)
+{
+	const char *function = subject->facts.in_call_function;
+	bool inside = subject->h.enter;
+	char buffer[WORD_SIZE];
+
+	if (!subject->facts.age_ns)
+		say(sheet, "how long", "not known, or it has just made progress%s%s",
+		    inside ? "; inside " : "", inside && function ? function : "");
+	else
+		say(sheet, "how long", "at least %s, %s%s%s",
+		    word_duration(subject->facts.age_ns, buffer), ending(subject),
+		    inside ? "; inside " : "; between calls",
+		    inside ? function && *function ? function : "OpenSSL" : "");
+}
+
+static void how_long(const struct sheet *sheet, const struct subject *subject)
 {
 	char buffer[WORD_SIZE], since[WORD_SIZE];
 	const struct facts *facts = &subject->facts;
 	const char *total = word_duration(facts->age_ns, buffer);
 
+	if (subject->h.flags & TLSTALL_HS_LOOKED)
+		how_long_at_least(sheet, subject);
+	else if (facts->begun_ns)
+		say(sheet, "how long", "at least %s, %s; tlstall saw the last %s of it",
+		    word_duration(facts->begun_ns + facts->age_ns, since), ending(subject), total);
+	else if (subject->h.flags & TLSTALL_HS_MIDDLE)
+		say(sheet, "how long", "at least %s since tlstall attached, %s; it began before", total,
+		    ending(subject));
 	/* nothing is recorded between a call's entry and a kill */
-	if (subject->h.outcome == TLSTALL_OUTCOME_IN_FLIGHT && facts->in_op_ns &&
-	    !facts->process_alive)
-		say(page, "how long", "at least %s; then the program was killed, inside %s", total,
+	else if (subject->h.outcome == TLSTALL_OUTCOME_IN_FLIGHT && facts->in_op_ns &&
+		 !facts->left && !facts->process_alive)
+		say(sheet, "how long", "at least %s; then the program was killed, inside %s", total,
 		    facts->in_call_function ? facts->in_call_function : "a call");
-	else if (subject->h.outcome == TLSTALL_OUTCOME_IN_FLIGHT && facts->in_op_ns)
-		say(page, "how long", "%s, %s; inside %s for %s", total, ending(subject),
+	else if (subject->h.outcome == TLSTALL_OUTCOME_IN_FLIGHT && facts->in_op_ns && !facts->left)
+		say(sheet, "how long", "%s, %s; inside %s for %s", total, ending(subject),
 		    facts->in_call_function ? facts->in_call_function : "a call",
 		    word_duration(facts->in_op_ns, since));
 	else
-		say(page, "how long", "%s, %s", total, ending(subject));
+		say(sheet, "how long", "%s, %s", total, ending(subject));
 }
 
-static void state(const struct page *page, const struct subject *subject)
+static void state(const struct sheet *sheet, const struct subject *subject)
 {
 	const struct facts *facts = &subject->facts;
 	bool failed = subject->h.outcome == TLSTALL_OUTCOME_FAILED;
@@ -187,9 +210,9 @@ static void state(const struct page *page, const struct subject *subject)
 	if (!name || !*name)
 		return;
 	if (*version && subject->h.outcome == TLSTALL_OUTCOME_OK)
-		say(page, "state", "%s, %s", name, version);
+		say(sheet, "state", "%s, %s", name, version);
 	else
-		say(page, "state", "%s", name);
+		say(sheet, "state", "%s", name);
 }
 
 /* "3 of WANT_READ, 1 of WANT_WRITE" */
@@ -212,7 +235,7 @@ static void retry_kinds(const struct tlstall_handshake *h, char *text, size_t si
 	}
 }
 
-static void calls(const struct page *page, const struct subject *subject)
+static void calls(const struct sheet *sheet, const struct subject *subject)
 {
 	const struct tlstall_handshake *h = &subject->h;
 	const char *function = subject->facts.last_function;
@@ -220,20 +243,21 @@ static void calls(const struct page *page, const struct subject *subject)
 
 	retry_kinds(h, kinds, sizeof(kinds));
 	if (!h->calls) {
-		say(page, "calls", "the first %s has not returned",
-		    subject->facts.in_call_function ? subject->facts.in_call_function : "call");
+		say(sheet, "calls", "the first %s %s",
+		    subject->facts.in_call_function ? subject->facts.in_call_function : "call",
+		    subject->facts.left ? "never returned" : "has not returned");
 		return;
 	}
-	say(page, "calls", "%u%s%s%s%s%s%s", h->calls, h->calls > 1 ? ", the last one " : " ",
+	say(sheet, "calls", "%u%s%s%s%s%s%s", h->calls, h->calls > 1 ? ", the last one " : " ",
 	    function && *function ? function : "op", *kinds ? ", answered by " : "", kinds,
 	    h->retries ? "" : ", no retry", h->longest_run >= SPIN ? ";" : "");
 	if (h->longest_run >= SPIN)
-		say(page, "", "%u times the same answer in a row, with no byte moved",
+		say(sheet, "", "%u times the same result in a row, with no byte moved",
 		    h->longest_run);
 }
 
 /* The parts of the time that matter, the longest first. */
-static void time_split(const struct page *page, const struct time_split *time)
+static void time_split(const struct sheet *sheet, const struct time_split *time)
 {
 	struct {
 		uint64_t ns;
@@ -262,24 +286,24 @@ static void time_split(const struct page *page, const struct time_split *time)
 		parts[most].ns = 0;
 	}
 	if (length)
-		say(page, "time", "%s", text);
+		say(sheet, "time", "%s", text);
 }
 
 /* ---- what went wrong, where in the code -------------------------------------------- */
 
-static void reason(const struct page *page, const struct subject *subject)
+static void reason(const struct sheet *sheet, const struct subject *subject)
 {
 	const struct tlstall_handshake *h = &subject->h;
 	const char *text = subject->facts.reason;
 	char buffer[WORD_SIZE];
 
 	if (h->outcome == TLSTALL_OUTCOME_FAILED)
-		say(page, "error", "%s%s%s", word_error(h->last_error), text && *text ? ": " : "",
+		say(sheet, "error", "%s%s%s", word_error(h->last_error), text && *text ? ": " : "",
 		    text ? text : "");
 	else if (text && *text && h->ossl_error)
-		say(page, "error", "%s", text);
+		say(sheet, "error", "%s", text);
 	for (unsigned i = 0; i < h->alert_count && i < sizeof(h->alerts) / sizeof(*h->alerts); i++)
-		say(page, "alert", "%s, %s, sent by %s",
+		say(sheet, "alert", "%s, %s, sent by %s",
 		    word_alert(h->alerts[i].description, buffer),
 		    word_alert_level(h->alerts[i].level), h->alerts[i].by_peer ? "the peer" : "us");
 }
@@ -293,7 +317,7 @@ static bool is_scaffold(const struct symbol *symbol)
 }
 
 /* Of frames that have no name the innermost alone tells something: where it is. */
-static void code(const struct page *page, const struct subject *subject, struct symbols *symbols)
+static void code(const struct sheet *sheet, const struct subject *subject, struct symbols *symbols)
 {
 	const struct tlstall_handshake *h = &subject->h;
 	struct tlstall_stack stack;
@@ -310,52 +334,56 @@ static void code(const struct page *page, const struct subject *subject, struct 
 		    is_scaffold(&symbol) || (shown && !symbol.function))
 			continue;
 		symbols_format(&symbol, stack.frames[i], text, sizeof(text));
-		label(page, shown++ ? "" : "code");
-		line_text(page->out, text);
-		putc('\n', page->out);
+		label(sheet, shown++ ? "" : "code");
+		print_text(sheet->out, text);
+		putc('\n', sheet->out);
 	}
 }
 
 /* ---- verdict ------------------------------------------------------------------------ */
 
-static void others(const struct page *page, const struct verdict *verdict)
+static void others(const struct sheet *sheet, const struct verdict *verdict)
 {
 	for (unsigned i = 0; i < verdict->not_told_from_count; i++)
-		say(page, i ? "" : "or else", "%s: %s", cause_name(verdict->not_told_from[i]),
+		say(sheet, i ? "" : "or else", "%s: %s", cause_name(verdict->not_told_from[i]),
 		    cause_title(verdict->not_told_from[i]));
 }
 
 /* What took time too, beside the first verdict. */
-static void also(const struct page *page, const struct subject *subject)
+static void also(const struct sheet *sheet, const struct subject *subject)
 {
 	char buffer[WORD_SIZE];
 
 	for (unsigned i = 1; i < subject->verdict_count && i < SUBJECT_VERDICTS; i++) {
 		const struct verdict *verdict = &subject->verdicts[i];
 
-		say(page, "also", "%s (%s), %s: %s", cause_name(verdict->cause),
+		say(sheet, "also", "%s (%s), %s: %s", cause_name(verdict->cause),
 		    fault_name(verdict->fault), word_duration(verdict->cost_ns, buffer),
 		    cause_title(verdict->cause));
 	}
 }
 
-void paragraph_write(FILE *out, const struct subject *subject, struct symbols *symbols, bool colour)
+void paragraph_write(FILE *out, const struct subject *subject, struct symbols *symbols, bool color)
 {
-	const struct page page = {out, colour};
+	const struct sheet sheet = {out, color};
 	const struct verdict *verdict = &subject->verdicts[0];
 
-	headline(&page, verdict);
-	who(&page, subject);
-	how_long(&page, subject);
-	state(&page, subject);
-	calls(&page, subject);
-	reason(&page, subject);
-	time_split(&page, &subject->facts.time);
-	code(&page, subject, symbols);
+	headline(&sheet, verdict);
+	who(&sheet, subject);
+	how_long(&sheet, subject);
+	state(&sheet, subject);
+	if (subject->h.flags & TLSTALL_HS_LOOKED) {
+		say(&sheet, "calls", "not known (seen from outside)");
+	} else {
+		calls(&sheet, subject);
+		reason(&sheet, subject);
+		time_split(&sheet, &subject->facts.time);
+	}
+	code(&sheet, subject, symbols);
 	for (unsigned i = 0; i < verdict->evidence_count && i < VERDICT_EVIDENCE; i++)
-		say(&page, i ? "" : "evidence", "%s", verdict->evidence[i]);
-	others(&page, verdict);
-	also(&page, subject);
+		say(&sheet, i ? "" : "evidence", "%s", verdict->evidence[i]);
+	others(&sheet, verdict);
+	also(&sheet, subject);
 	if (verdict->advice && *verdict->advice)
-		say(&page, "next", "%s", verdict->advice);
+		say(&sheet, "next", "%s", verdict->advice);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is said of one handshake that failed or stalled: the product's face. */
+/* The text about one handshake that failed or stalled. */
 #ifndef TOOLS_VIEW_PARAGRAPH_H
 #define TOOLS_VIEW_PARAGRAPH_H
 
@@ -10,10 +10,10 @@
 #include "view/subject.h"
 
 /*
- * Who, to whom, how long, in which state, retries of which kind, where in the
- * code (`symbols` NULL: not), verdict, evidence, what it may also be, advice.
+ * Who, to whom, how long, in which state, which retries, where in the code (not if `symbols` is
+ * NULL), verdict, evidence, alternatives, advice.
  */
 void paragraph_write(FILE *out, const struct subject *subject, struct symbols *symbols,
-		     bool colour);
+		     bool color);
 
 #endif

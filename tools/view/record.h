@@ -1,23 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* JSON records of schema "tlstall/1". Each call returns a new object, NULL without memory. */
+/*
+ * JSON records of schema "tlstall/1". Each is left open: the caller may add members, and ends it
+ * by json_line_end().
+ */
 #ifndef TOOLS_VIEW_RECORD_H
 #define TOOLS_VIEW_RECORD_H
 
-#include <jansson.h>
-
 #include "symbols/symbols.h"
+#include "text/json_line.h"
 #include "view/subject.h"
 
 #define RECORD_SCHEMA "tlstall/1"
 
-/* type "handshake". `symbols` NULL: raw addresses are left out. */
-json_t *record_handshake(const struct subject *subject, struct symbols *symbols);
-/* type "call"; NULL for events that are no call. `h`: its handshake, NULL: gone. */
-json_t *record_call(struct trace *trace, const struct tlstall_event *event,
-		    const struct tlstall_handshake *h, struct symbols *symbols);
-/* Any text as JSON: what is not UTF-8 in it becomes '?'. */
-json_t *record_text(const char *text);
+/*
+ * Unique within a process: exec keeps the process id, its traces count from 1
+ * again.
+ */
+uint64_t record_handshake_id(struct trace *trace, uint64_t number);
+/* With its type and the schema. */
+void record_begin(struct json_line *record, const char *type);
+/* type "handshake" */
+void record_handshake(struct json_line *record, const struct subject *subject);
+/* Adds the frames of the stack that tells most of it, if there are symbols. */
+void record_stack(struct json_line *record, const struct subject *subject, struct symbols *symbols);
+/*
+ * type "call", at `ts_ns` since the epoch; false: the event is no call. `h`: its handshake, NULL:
+ * gone. `symbols`: for its stack, NULL: left out.
+ */
+bool record_call(struct json_line *record, struct trace *trace, const struct tlstall_event *event,
+		 const struct tlstall_handshake *h, uint64_t ts_ns, struct symbols *symbols);
 /* type "lost" */
-json_t *record_lost(uint64_t count);
+void record_lost(struct json_line *record, uint64_t count);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Puts the page together: a source's table into the views, and the person's wishes into queries. */
+/* Connects the page: passes the source's table to the views and turns the reader's actions into queries. */
 "use strict";
 
 const byId = id => document.getElementById(id);
@@ -43,17 +43,17 @@ function drawTiles(table) {
 		tile("Handshakes", formatCount(table.count), outcomes[1] === table.count ? "all ok" : formatCount(outcomes[1]) + " ok"),
 		tile("Failed or stalled", formatCount(troubled), share(troubled) + " of all", troubled ? "trouble:yes" : ""),
 		tile("Failed", formatCount(outcomes[2]), formatCount(outcomes[3]) + " abandoned", outcomes[2] ? "outcome:failed" : ""),
-		tile("In flight", formatCount(outcomes[0]), "not finished yet", outcomes[0] ? "outcome:in_flight" : ""),
-		tile("p50", formatDuration(rankOf(durations, 50)), "of those that are ok"),
+		tile("In flight", formatCount(outcomes[0]), "unfinished", outcomes[0] ? "outcome:in_flight" : ""),
+		tile("p50", formatDuration(rankOf(durations, 50)), "of successful handshakes"),
 		tile("p90", formatDuration(rankOf(durations, 90)), ""),
 		tile("p99", formatDuration(rankOf(durations, 99)), ""),
-		tile("Longest", formatDuration(longest), formatCount(retried) + " with over 3 retries"));
+		tile("Longest", formatDuration(longest), formatCount(retried) + " with more than 3 retries"));
 }
 
 function drawHeadline(table) {
 	const worst = table.meta.groups[0], element = byId("headline");
 	if (!worst) {
-		element.replaceChildren(make("p", "good", table.count ? "All " + formatCount(table.count) + " handshakes went well." : "There is no handshake in these traces."));
+		element.replaceChildren(make("p", "good", table.count ? "All " + formatCount(table.count) + " handshakes succeeded." : "No handshakes in these traces."));
 		return;
 	}
 	const cause = table.meta.causes[worst.cause], line = make("p", "");
@@ -102,7 +102,7 @@ function groupRow(table, group) {
 	button.type = "button";
 	name.append(button, make("small", "", cause.title));
 	cell("").append(make("b", "chip fault-" + fault, fault));
-	cell("peer", table.strings[group.peer] || "not known");
+	cell("peer", table.strings[group.peer] || "unknown");
 	cell("code", table.strings[group.path] || "");
 	cell("num", formatDuration(group.p50_ns));
 	cell("num", formatDuration(group.p99_ns));
@@ -179,11 +179,11 @@ function closeDetail() {
 	byId("list").focus({ preventScroll: true });
 }
 
-/* "print" is light whatever the person chose. */
+/* "print" is light, whatever the reader chose. */
 function setTheme(theme, keep) {
 	document.documentElement.dataset.theme = theme;
 	if (keep)
-		try { localStorage.setItem("tlstall-theme", theme); } catch (error) { /* not allowed for files: not kept */ }
+		try { localStorage.setItem("tlstall-theme", theme); } catch (error) { /* file: pages may not store it */ }
 	app.overview.redraw();
 	app.list.refresh();
 }

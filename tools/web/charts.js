@@ -7,7 +7,7 @@ const OUTCOME_LABELS = { ok: "ok", slow: "ok, but stalled", in_flight: "in fligh
 const TIME_BINS = 48;
 
 /* What a variable of the style sheet is in the theme of the moment: a canvas knows no variables. */
-function colour(name) {
+function color(name) {
 	const probe = document.getElementById("keys");
 	probe.style.outlineColor = "var(--" + name + ")";
 	return getComputedStyle(probe).outlineColor;
@@ -87,7 +87,7 @@ function countRetries(table) {
 function countVersions(table) {
 	const groups = new Map();
 	for (let i = 0; i < table.count; i++) {
-		const version = table.version(i) || "none agreed";
+		const version = table.version(i) || "none negotiated";
 		const name = version + (table.resumed(i) ? ", resumed" : "");
 		if (!groups.has(name))
 			groups.set(name, { name, version: table.version(i), resumed: table.resumed(i), total: 0, ok: 0, slow: 0,
@@ -102,8 +102,8 @@ function countVersions(table) {
 /* ---- drawing --------------------------------------------------------------- */
 
 function axis({ ticks, grid, ...extra }) {
-	return { ...extra, grid: { color: colour("grid"), borderColor: colour("grid"), tickLength: 4, ...grid },
-		ticks: { color: colour("muted"), font: { size: 11 }, maxRotation: 0, autoSkipPadding: 12, ...ticks } };
+	return { ...extra, grid: { color: color("grid"), borderColor: color("grid"), tickLength: 4, ...grid },
+		ticks: { color: color("muted"), font: { size: 11 }, maxRotation: 0, autoSkipPadding: 12, ...ticks } };
 }
 
 function options({ horizontal, legend, tooltip, onClick, x, y }) {
@@ -115,8 +115,8 @@ function options({ horizontal, legend, tooltip, onClick, x, y }) {
 		onHover: (event, elements) => { event.native.target.style.cursor = onClick && elements.length ? "pointer" : ""; },
 		plugins: {
 			legend: { display: Boolean(legend), position: "bottom", align: "start",
-				labels: { color: colour("muted"), boxWidth: 9, boxHeight: 9, padding: 10, font: { size: 11 } } },
-			tooltip: { backgroundColor: colour("tip"), titleColor: colour("tip-text"), bodyColor: colour("tip-text"),
+				labels: { color: color("muted"), boxWidth: 9, boxHeight: 9, padding: 10, font: { size: 11 } } },
+			tooltip: { backgroundColor: color("tip"), titleColor: color("tip-text"), bodyColor: color("tip-text"),
 				cornerRadius: 4, boxPadding: 4, filter: item => item.raw !== 0, ...(tooltip ? { callbacks: tooltip } : {}) },
 		},
 		scales: { x: axis(x || {}), y: axis(y || {}) },
@@ -124,23 +124,23 @@ function options({ horizontal, legend, tooltip, onClick, x, y }) {
 }
 
 const whole = { beginAtZero: true, ticks: { precision: 0, maxTicksLimit: 5 } };
-const bars = (label, data, name) => ({ label, data, backgroundColor: colour(name), barPercentage: 0.94, categoryPercentage: 0.94, borderRadius: 1 });
+const bars = (label, data, name) => ({ label, data, backgroundColor: color(name), barPercentage: 0.94, categoryPercentage: 0.94, borderRadius: 1 });
 
-/* Few bad ones must not vanish beside many good ones: logarithmic where there are `many`. */
+/* Logarithmic if there are `many`, so that a few bad ones stay visible beside many good ones. */
 function countAxis(many) {
 	return { stacked: true, ...whole, min: many ? 0.8 : 0, type: many ? "logarithmic" : "linear",
 		ticks: { maxTicksLimit: 5, precision: 0,
 			callback: value => Number.isInteger(Math.log10(value)) || value === 0 || !many ? formatCount(value) : "" } };
 }
 
-/* The one in which so many nanoseconds are a number of few digits. */
+/* The unit that shows `ns` nanoseconds in few digits. */
 function unitOf(ns) {
 	return [["h", 7200e9, 3600e9], ["min", 300e9, 60e9], ["s", 1e9, 1e9], ["ms", 1e6, 1e6]]
 		.filter(([, from]) => ns >= from).map(([name, , size]) => ({ name, ns: size }))[0] || { name: "µs", ns: 1e3 };
 }
 
 class Overview {
-	/* filter(words): replaces the search by these */
+	/* filter(words): replaces the search with `words` */
 	constructor(filter) {
 		this.filter = filter;
 		this.charts = {};
@@ -158,7 +158,7 @@ class Overview {
 		this.drawVersion();
 	}
 
-	/* Colours changed. */
+	/* Call it when the colors have changed. */
 	redraw() {
 		if (this.table)
 			this.draw(this.table);
@@ -185,7 +185,7 @@ class Overview {
 		const edges = DURATION_EDGES.slice(first, last + 1);
 		const name = ns => formatDuration(ns).replace(/\.0+(?= )/, "");
 		this.chart("duration", { labels: edges.map(name), datasets: [
-			bars("well", good.slice(first, last + 1), "outcome-ok"),
+			bars("successful", good.slice(first, last + 1), "outcome-ok"),
 			bars("failed or stalled", bad.slice(first, last + 1), "outcome-failed")] },
 		options({ legend: true,
 			tooltip: { title: items => name(edges[items[0].dataIndex]) + " to " + name(DURATION_EDGES[first + items[0].dataIndex + 1] || 1e12) },
@@ -199,7 +199,7 @@ class Overview {
 		const bins = countRetries(this.table);
 		const name = ({ first, last }) => first === last ? formatCount(first) : formatCount(first) + " to " + formatCount(last);
 		this.chart("retries", { labels: bins.map(bin => formatCount(bin.first) + (bin.last > bin.first ? "+" : "")), datasets: [
-			bars("well", bins.map(bin => bin.good), "outcome-ok"),
+			bars("successful", bins.map(bin => bin.good), "outcome-ok"),
 			bars("failed or stalled", bins.map(bin => bin.bad), "outcome-failed")] },
 		options({ legend: true, tooltip: { title: items => name(bins[items[0].dataIndex]) + " retries" },
 			onClick: bin => this.filter("retries>" + (bins[bin].first - 1) + " retries<" + (bins[bin].last + 1)),
@@ -212,7 +212,7 @@ class Overview {
 		const figure = document.getElementById("chart-fault").closest("figure");
 		figure.classList.toggle("none", !lost.length);
 		this.chart("fault", { labels: lost.map(item => item.fault), datasets: [{
-			data: lost.map(item => item.time / unit.ns), backgroundColor: lost.map(item => colour("fault-" + item.fault)),
+			data: lost.map(item => item.time / unit.ns), backgroundColor: lost.map(item => color("fault-" + item.fault)),
 			barThickness: 16, borderRadius: 2 }] },
 		options({ horizontal: true, onClick: index => this.filter("trouble:yes " + queryWord("fault", lost[index].fault)),
 			tooltip: { label: item => formatDuration(lost[item.dataIndex].time) + " in " + formatCount(lost[item.dataIndex].count) + " handshakes" },

@@ -36,7 +36,7 @@ function columnReader(buffer, body) {
 	return ([type, offset, count]) => new ARRAYS[type](buffer, body + offset, count);
 }
 
-/* Columns of equal length, and what belongs to them. Immutable: a live source makes new ones. */
+/* Columns of equal length and their dictionaries. Immutable: a live source makes new ones. */
 class Table {
 	constructor({ meta, strings, names }, columns, lists, detailOf) {
 		this.meta = meta;
@@ -130,7 +130,7 @@ function tableOfBytes(buffer) {
 	return new Table(head, columns, lists, evidenceReader(head.evidence, column, buffer, body));
 }
 
-/* start(onTable): calls it with each new Table, here once; false: there is nothing to show. */
+/* start(onTable): calls onTable with each new Table, here once; returns false if there is nothing to show. */
 function embeddedSource() {
 	return { async start(onTable) {
 		const element = document.getElementById("data");
@@ -166,7 +166,7 @@ function parseDuration(text) {
 	return parseFloat(match[1]) * units[match[2] || "s"];
 }
 
-/* Not toLocaleString: its first use costs 100 ms. */
+/* Not toLocaleString: its first use takes 100 ms. */
 const formatCount = n => String(n).replace(/\B(?=(\d{3})+$)/g, ",");
 const formatBytes = n => n < 1e4 ? formatCount(n) + " B" : n < 1e7 ? (n / 1e3).toFixed(0) + " kB" : (n / 1e6).toFixed(0) + " MB";
 
@@ -187,7 +187,7 @@ function formatDate(table, offset) {
 
 const OUTCOME_WORDS = { ok: "ok", failed: "failed", abandoned: "abandoned", in_flight: "in flight" };
 
-/* All text that a trace brought in goes through here: textContent, never markup. */
+/* All text from a trace goes through here: textContent, never markup. */
 function make(tag, className, text) {
 	const element = document.createElement(tag);
 	if (className)

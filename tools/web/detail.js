@@ -24,7 +24,7 @@ function verdictCard(table, verdict, first) {
 		card.append(list);
 	}
 	if (verdict.not_told_from.length)
-		card.append(make("p", "doubt", "Cannot be told from: " +
+		card.append(make("p", "doubt", "Looks the same as: " +
 			verdict.not_told_from.map(id => (table.meta.causes[id] || {}).name).join(", ")));
 	if (verdict.advice)
 		card.append(make("p", "advice", verdict.advice));
@@ -78,8 +78,8 @@ function tableOf(heads, rows) {
 function callTable(table, i) {
 	const calls = table.list("calls", i);
 	if (!calls.length)
-		return make("p", "quiet", "No call of this handshake is kept in the trace.");
-	const element = tableOf([["At", "num"], ["Took", "num"], ["Call", "code"], ["State after it", ""]],
+		return make("p", "quiet", "The trace keeps no calls of this handshake.");
+	const element = tableOf([["At", "num"], ["Took", "num"], ["Call", "code"], ["State after the call", ""]],
 		calls.slice(0, SHOWN_CALLS).map(call => [formatDuration(call.at), formatDuration(call.dur),
 			callWords(table, call), table.names[call.state] || ""]));
 	const more = table.column.calls[i] - Math.min(calls.length, SHOWN_CALLS);
@@ -146,7 +146,7 @@ class DetailPanel {
 		const parts = [];
 		if (verdicts.length)
 			parts.push(section("Diagnosis", ...verdicts.map((verdict, n) => verdictCard(table, verdict, n === 0))));
-		parts.push(section("Whose time it was", splitBar(table, i, make("div", "split wide")), splitLegend(table, i)));
+		parts.push(section("Where the time went", splitBar(table, i, make("div", "split wide")), splitLegend(table, i)));
 		parts.push(section("Waterfall", this.plot));
 		if (table.list("states", i).length)
 			parts.push(section("States", stateTable(table, i)));

@@ -8,7 +8,7 @@
 const TEXT_COLUMNS = { peer: "peer", sni: "sni", comm: "comm", cipher: "cipher", group: "group",
 	reason: "reason", state: "state", path: "path", alpn: "alpn" };
 
-/* Values that are numbers in a column but words to people: [column, words]. */
+/* Columns of numbers that are shown as words: [column, words]. */
 function wordColumns(table) {
 	return {
 		cause: ["cause", table.meta.causes.map(cause => cause.name)],
@@ -39,7 +39,7 @@ function compileNumber(table, column, operator, value) {
 	return i => column[i] === value;
 }
 
-/* `key:word`, where word "-" means that there is no such text. */
+/* `key:word`; the word "-" matches rows without such a text. */
 function compileField(table, key, needle) {
 	const words = wordColumns(table)[key];
 	if (words) {
@@ -110,7 +110,7 @@ function compileQuery(table, query) {
 	return i => tests.every(test => test(i));
 }
 
-/* "key:word", quoted if need be, such that compileQuery finds exactly it. */
+/* "key:word", quoted if necessary so that compileQuery finds exactly it. */
 function queryWord(key, value) {
 	if (!value)
 		return key + ":-";

@@ -106,7 +106,7 @@ class HandshakeList {
 		cell("start", formatTime(table, c.start[i], true));
 		cell("process", table.text("comm", i)).append(make("small", "", " " + c.pid[i]));
 		const sni = table.text("sni", i);
-		const peer = cell("peer", sni || table.peer(i) || "no peer known");
+		const peer = cell("peer", sni || table.peer(i) || "unknown peer");
 		if (sni && sni !== table.peer(i))
 			peer.append(make("small", "", " " + table.peer(i)));
 		cell("version", table.version(i)).title = table.text("cipher", i);

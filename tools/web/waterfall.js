@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One handshake drawn over its time: states, calls, and the gaps between them by whose time they were. */
+/* One handshake on a time axis: states, calls, and the gaps between calls colored by whose time they were. */
 "use strict";
 
 const SVG = "http://www.w3.org/2000/svg";
 const PART_WORDS = {
 	cpu: ["this host", "CPU in OpenSSL"], wait: ["peer or network", "waiting inside the call"],
 	peer: ["peer", "between calls, waiting for the peer"],
-	ready: ["program", "between calls, although data was there"], other: ["not known", "other"],
+	ready: ["program", "between calls, although data was waiting"], other: ["unknown", "other"],
 };
 const SSL_ERRORS = ["NONE", "SSL", "WANT_READ", "WANT_WRITE", "WANT_X509_LOOKUP", "SYSCALL", "ZERO_RETURN",
 	"WANT_CONNECT", "WANT_ACCEPT", "WANT_ASYNC", "WANT_ASYNC_JOB", "WANT_CLIENT_HELLO_CB", "WANT_RETRY_VERIFY"];
@@ -61,7 +61,7 @@ function gapsOf(table, i, calls) {
 	return gaps.filter(gap => gap.to > gap.from);
 }
 
-/* Nice round steps: about `wanted` ticks up to `end`. */
+/* About `wanted` ticks up to `end`, at round steps. */
 function ticksOf(end, wanted) {
 	const rough = end / wanted, power = 10 ** Math.floor(Math.log10(rough || 1));
 	const step = [1, 2, 5, 10].map(n => n * power).find(n => n >= rough) || power;

@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""server.py HOW CERT KEY [PORT]: a TLS server on one thread; prints its port.
+"""server.py HOW CERT KEY [MORE...]: a TLS server on one thread; prints its port.
 
 loop: accepts and shakes hands in the accepting thread, as `wrap_socket(listener)` does.
 client: takes the role of the client on accepted sockets.
-names: looks a name up at a server (PORT) that does not answer, in the SNI callback.
+names: looks a name up at a server (PORT [ADDRESS]) that does not answer, in the SNI callback.
+child: runs a program that does not end, and waits for it, there.
+locked: waits for the lock of a file (FILE) there.
 """
+import fcntl
 import socket
 import ssl
+import subprocess
 import sys
 
 how = sys.argv[1]
@@ -18,13 +22,23 @@ else:
 
 
 def look_up(_tls, name, _context):
-    with socket.create_connection(("127.0.0.1", int(sys.argv[4]))) as directory:
+    address = sys.argv[5] if len(sys.argv) > 5 else "127.0.0.1"
+    with socket.create_connection((address, int(sys.argv[4]))) as directory:
         directory.sendall(f"who is {name}?\n".encode())
         directory.recv(100)
 
 
-if how == "names":
-    context.sni_callback = look_up
+def look_into_file(_tls, _name, _context):
+    with open(sys.argv[4]) as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+
+
+def ask_program(_tls, _name, _context):
+    subprocess.run(["sleep", "60"])
+
+
+if how in ("names", "locked", "child"):
+    context.sni_callback = {"names": look_up, "locked": look_into_file, "child": ask_program}[how]
 listener = socket.create_server(("127.0.0.1", 0))
 print(listener.getsockname()[1], flush=True)
 while True:

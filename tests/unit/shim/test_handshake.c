@@ -58,7 +58,7 @@ static enum tlstall_outcome call(struct life *life, uint64_t gap, struct handsha
 static void succeeds_at_once(void **state)
 {
 	struct life life = new_life();
-	struct handshake_leave in = result(1, HS_NONE);
+	struct handshake_leave in = result(1, TLSTALL_ERROR_NONE);
 
 	(void)state;
 	in.finished = true;
@@ -85,7 +85,7 @@ static void succeeds_at_once(void **state)
 static void finished_counts_more_than_the_error(void **state)
 {
 	struct life life = new_life();
-	struct handshake_leave in = result(0, HS_SYSCALL);
+	struct handshake_leave in = result(0, TLSTALL_ERROR_SYSCALL);
 
 	(void)state;
 	in.finished = true;
@@ -97,10 +97,10 @@ static void counts_attempts_by_what_was_wanted(void **state)
 	struct life life = new_life();
 
 	(void)state;
-	call(&life, 0, result(-1, HS_WANT_WRITE));
-	call(&life, 5, result(-1, HS_WANT_READ));
-	call(&life, 5, result(-1, HS_WANT_READ));
-	call(&life, 5, result(-1, HS_WANT_X509));
+	call(&life, 0, result(-1, TLSTALL_ERROR_WANT_WRITE));
+	call(&life, 5, result(-1, TLSTALL_ERROR_WANT_READ));
+	call(&life, 5, result(-1, TLSTALL_ERROR_WANT_READ));
+	call(&life, 5, result(-1, TLSTALL_ERROR_WANT_X509_LOOKUP));
 	assert_int_equal(call(&life, 5, result(-1, 11)), TLSTALL_OUTCOME_IN_FLIGHT);
 	assert_int_equal(life.h.calls, 5);
 	assert_int_equal(life.h.retries, 4);
@@ -116,7 +116,7 @@ static void early_data_is_no_end(void **state)
 	struct life life = new_life();
 
 	(void)state;
-	assert_int_equal(call(&life, 0, result(1, HS_NONE)), TLSTALL_OUTCOME_IN_FLIGHT);
+	assert_int_equal(call(&life, 0, result(1, TLSTALL_ERROR_NONE)), TLSTALL_OUTCOME_IN_FLIGHT);
 	assert_int_equal(life.h.end, 0);
 }
 
@@ -128,17 +128,17 @@ static void a_spin_is_one_long_run(void **state)
 
 	(void)state;
 	for (int i = 0; i < 1000; i++)
-		call(&life, 1, result(-1, HS_WANT_READ));
+		call(&life, 1, result(-1, TLSTALL_ERROR_WANT_READ));
 	assert_int_equal(life.h.run, 1000);
 	assert_int_equal(life.h.longest_run, 1000);
-	assert_int_equal(life.h.longest_run_error, HS_WANT_READ);
+	assert_int_equal(life.h.longest_run_error, TLSTALL_ERROR_WANT_READ);
 	assert_int_equal(life.h.run_start, 1011);
 }
 
 static void a_byte_breaks_the_run(void **state)
 {
 	struct life life = new_life();
-	struct handshake_leave in = result(-1, HS_WANT_READ);
+	struct handshake_leave in = result(-1, TLSTALL_ERROR_WANT_READ);
 
 	(void)state;
 	for (int i = 0; i < 5; i++)
@@ -153,7 +153,7 @@ static void a_byte_breaks_the_run(void **state)
 static void a_state_breaks_the_run(void **state)
 {
 	struct life life = new_life();
-	struct handshake_leave in = result(-1, HS_WANT_READ);
+	struct handshake_leave in = result(-1, TLSTALL_ERROR_WANT_READ);
 
 	(void)state;
 	call(&life, 1, in);
@@ -174,8 +174,8 @@ static void another_result_breaks_the_run(void **state)
 	struct life life = new_life();
 
 	(void)state;
-	call(&life, 1, result(-1, HS_WANT_WRITE));
-	call(&life, 1, result(-1, HS_WANT_READ));
+	call(&life, 1, result(-1, TLSTALL_ERROR_WANT_WRITE));
+	call(&life, 1, result(-1, TLSTALL_ERROR_WANT_READ));
 	assert_int_equal(life.h.run, 1);
 	assert_int_equal(life.h.longest_run, 1);
 }
@@ -187,14 +187,14 @@ static void gaps_wait_for_the_peer(void **state)
 	struct life life = new_life();
 
 	(void)state;
-	call(&life, 0, result(-1, HS_WANT_READ));
-	call(&life, 40 * MS, result(-1, HS_WANT_READ));
-	call(&life, 30 * MS, result(-1, HS_WANT_READ));
+	call(&life, 0, result(-1, TLSTALL_ERROR_WANT_READ));
+	call(&life, 40 * MS, result(-1, TLSTALL_ERROR_WANT_READ));
+	call(&life, 30 * MS, result(-1, TLSTALL_ERROR_WANT_READ));
 	assert_int_equal(life.h.gap_waiting, 70 * MS);
 	assert_int_equal(life.h.gap_ready, 0);
 	assert_int_equal(life.h.longest_gap, 40 * MS);
 	assert_int_equal(life.h.longest_gap_start, 1010);
-	assert_int_equal(life.h.longest_gap_want, HS_WANT_READ);
+	assert_int_equal(life.h.longest_gap_want, TLSTALL_ERROR_WANT_READ);
 }
 
 static void data_lay_ready_in_the_gap(void **state)
@@ -204,7 +204,7 @@ static void data_lay_ready_in_the_gap(void **state)
 		.ticks = 1, .tcp_state = 1, .inq = 100, .last_data_recv_ms = 25};
 
 	(void)state;
-	call(&life, 0, result(-1, HS_WANT_READ));
+	call(&life, 0, result(-1, TLSTALL_ERROR_WANT_READ));
 	enter(&life, 40 * MS, &socket);
 	assert_int_equal(life.h.gap_ready, 25 * MS);
 	assert_int_equal(life.h.gap_waiting, 15 * MS);
@@ -219,7 +219,7 @@ static void ready_is_never_more_than_the_gap(void **state)
 		.ticks = 1, .tcp_state = 1, .inq = 100, .last_data_recv_ms = 900};
 
 	(void)state;
-	call(&life, 0, result(-1, HS_WANT_READ));
+	call(&life, 0, result(-1, TLSTALL_ERROR_WANT_READ));
 	enter(&life, 40 * MS, &socket);
 	assert_int_equal(life.h.gap_ready, 40 * MS);
 	assert_int_equal(life.h.gap_waiting, 0);
@@ -232,7 +232,7 @@ static void room_to_write_lay_ready(void **state)
 		.ticks = 1, .tcp_state = 1, .inq = 100, .last_ack_recv_ms = 10};
 
 	(void)state;
-	call(&life, 0, result(-1, HS_WANT_WRITE));
+	call(&life, 0, result(-1, TLSTALL_ERROR_WANT_WRITE));
 	enter(&life, 40 * MS, &socket);
 	assert_int_equal(life.h.gap_ready, 10 * MS);
 }
@@ -248,9 +248,9 @@ static void unknown_queues_are_not_ready(void **state)
 					.last_ack_recv_ms = 5};
 
 	(void)state;
-	call(&life, 0, result(-1, HS_WANT_READ));
+	call(&life, 0, result(-1, TLSTALL_ERROR_WANT_READ));
 	enter(&life, 40 * MS, &socket);
-	leave(&life, 10, result(-1, HS_WANT_WRITE));
+	leave(&life, 10, result(-1, TLSTALL_ERROR_WANT_WRITE));
 	enter(&life, 40 * MS, &socket);
 	assert_int_equal(life.h.gap_ready, 0);
 }
@@ -261,8 +261,8 @@ static void nobody_knows_of_a_memory_bio(void **state)
 
 	(void)state;
 	life.h.read.bio_class = TLSTALL_BIO_MEMORY;
-	call(&life, 0, result(-1, HS_WANT_READ));
-	call(&life, 40 * MS, result(-1, HS_WANT_READ));
+	call(&life, 0, result(-1, TLSTALL_ERROR_WANT_READ));
+	call(&life, 40 * MS, result(-1, TLSTALL_ERROR_WANT_READ));
 	assert_int_equal(life.h.gap_unknown, 40 * MS);
 	assert_int_equal(life.h.gap_waiting, 0);
 }
@@ -272,12 +272,12 @@ static void a_clock_that_ran_back_makes_no_gap(void **state)
 	struct life life = new_life();
 
 	(void)state;
-	call(&life, 0, result(-1, HS_WANT_READ));
+	call(&life, 0, result(-1, TLSTALL_ERROR_WANT_READ));
 	life.now -= 500;
 	enter(&life, 0, NULL);
 	assert_int_equal(life.h.longest_gap, 0);
 	life.now -= 100;
-	leave(&life, 0, result(-1, HS_WANT_READ));
+	leave(&life, 0, result(-1, TLSTALL_ERROR_WANT_READ));
 	assert_int_equal(life.h.in_call, 10);
 }
 
@@ -286,7 +286,7 @@ static void a_clock_that_ran_back_makes_no_gap(void **state)
 static void fails_in_the_last_state(void **state)
 {
 	struct life life = new_life();
-	struct handshake_leave in = result(-1, HS_SSL);
+	struct handshake_leave in = result(-1, TLSTALL_ERROR_SSL);
 
 	(void)state;
 	in.ossl_error = 0x0a00010b;
@@ -303,21 +303,48 @@ static void fails_in_the_last_state(void **state)
 static void a_call_after_the_failure_keeps_its_reason(void **state)
 {
 	struct life life = new_life();
-	struct handshake_leave in = result(-1, HS_SSL);
+	struct handshake_leave in = result(-1, TLSTALL_ERROR_SSL);
 
 	(void)state;
 	in.ossl_error = 0x0a00010b;
 	call(&life, 0, in);
-	assert_int_equal(call(&life, 5, result(-1, HS_SYSCALL)), TLSTALL_OUTCOME_FAILED);
+	assert_int_equal(call(&life, 5, result(-1, TLSTALL_ERROR_SYSCALL)), TLSTALL_OUTCOME_FAILED);
 	assert_true(life.h.flags & TLSTALL_HS_FATAL_RESUMED);
 	assert_int_equal(life.h.ossl_error, 0x0a00010b);
-	assert_int_equal(life.h.last_error, HS_SSL);
+	assert_int_equal(life.h.last_error, TLSTALL_ERROR_SSL);
 	assert_int_equal(life.h.end, 1000 + life.h.in_call);
 	assert_int_equal(life.h.calls, 1);
+	in = result(-1, TLSTALL_ERROR_SYSCALL);
+	in.fatal_cpu_ns = 7;
+	call(&life, 5, in);
+	assert_int_equal(life.h.fatal_calls, 2);
+	assert_int_equal(life.h.fatal_last, life.now);
+	assert_int_equal(life.h.fatal_cpu_ns, 7);
 	/* a BIO that forgot to say "retry" fails like that, and then it works */
-	in = result(1, HS_NONE);
+	in = result(1, TLSTALL_ERROR_NONE);
 	in.finished = true;
 	assert_int_equal(call(&life, 5, in), TLSTALL_OUTCOME_OK);
+	assert_int_equal(life.h.fatal_calls, 0);
+}
+
+static void the_cpu_time_is_that_of_the_longest_gap(void **state)
+{
+	struct life life = new_life();
+	struct handshake_enter in = {.tid = TID, .gap_cpu_known = true};
+
+	(void)state;
+	call(&life, 0, result(-1, TLSTALL_ERROR_WANT_READ));
+	for (uint64_t gap = 30; gap >= 10; gap -= 10) {
+		in.ticks = life.now += gap;
+		in.gap_cpu_ns = gap / 10;
+		handshake_enter(&life.h, &in);
+		leave(&life, 1, result(-1, TLSTALL_ERROR_WANT_READ));
+	}
+	assert_true(life.h.flags & TLSTALL_HS_GAP_CPU);
+	assert_int_equal(life.h.gap_cpu_ns, 3);
+	/* a longer one of which nobody knows */
+	call(&life, 100, result(-1, TLSTALL_ERROR_WANT_READ));
+	assert_false(life.h.flags & TLSTALL_HS_GAP_CPU);
 }
 
 static void the_first_stale_error_is_kept(void **state)
@@ -327,7 +354,7 @@ static void the_first_stale_error_is_kept(void **state)
 
 	(void)state;
 	handshake_enter(&life.h, &in);
-	leave(&life, 10, result(-1, HS_WANT_READ));
+	leave(&life, 10, result(-1, TLSTALL_ERROR_WANT_READ));
 	in.stale_error = 12;
 	in.ticks = 1020;
 	handshake_enter(&life.h, &in);
@@ -352,7 +379,7 @@ static void threads_in_turn_do_not_overlap(void **state)
 	struct handshake_enter in = {.ticks = 1015, .tid = TID + 1};
 
 	(void)state;
-	call(&life, 0, result(-1, HS_WANT_READ));
+	call(&life, 0, result(-1, TLSTALL_ERROR_WANT_READ));
 	handshake_enter(&life.h, &in);
 	assert_false(life.h.flags & TLSTALL_HS_OVERLAP);
 	assert_int_equal(life.h.tid, TID + 1);
@@ -363,7 +390,7 @@ static void giving_up_ends_what_is_unfinished(void **state)
 	struct life life = new_life();
 
 	(void)state;
-	call(&life, 0, result(-1, HS_WANT_READ));
+	call(&life, 0, result(-1, TLSTALL_ERROR_WANT_READ));
 	assert_true(handshake_give_up(&life.h, 5000));
 	assert_int_equal(life.h.outcome, TLSTALL_OUTCOME_ABANDONED);
 	assert_int_equal(life.h.end, 5000);
@@ -371,12 +398,26 @@ static void giving_up_ends_what_is_unfinished(void **state)
 	assert_int_equal(life.h.end, 5000);
 }
 
+static void one_that_never_returns_ends_when_that_is_known(void **state)
+{
+	struct life life = new_life();
+	const struct handshake_enter in = {.ticks = life.h.start + 1000};
+
+	(void)state;
+	handshake_enter(&life.h, &in);
+	handshake_left(&life.h, in.ticks + 500);
+	assert_true(life.h.flags & TLSTALL_HS_LEFT);
+	assert_int_equal(life.h.enter, 0);
+	assert_int_equal(life.h.leave, in.ticks + 500);
+	assert_int_equal(life.h.in_call, 500);
+}
+
 static void giving_up_leaves_a_result_alone(void **state)
 {
 	struct life life = new_life();
 
 	(void)state;
-	call(&life, 0, result(-1, HS_SSL));
+	call(&life, 0, result(-1, TLSTALL_ERROR_SSL));
 	assert_false(handshake_give_up(&life.h, 5000));
 	assert_int_equal(life.h.outcome, TLSTALL_OUTCOME_FAILED);
 }
@@ -436,9 +477,50 @@ static void a_late_alert_does_not_wrap(void **state)
 	assert_int_equal(life.h.alerts[0].at_us, UINT32_MAX);
 }
 
+/* Whoever may write to the trace may have written those counts. */
+static void counts_that_lie_lead_nowhere(void **state)
+{
+	static struct tlstall_handshake slots[5], clean;
+	static const uint8_t lies[] = {TLSTALL_STATES, TLSTALL_STATES + 1, 80, 128, UINT8_MAX};
+	struct tlstall_handshake *h = &slots[2];
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(lies); i++) {
+		memset(slots, 0, sizeof(slots));
+		h->start = 1000;
+		h->state_count = h->alert_count = lies[i];
+		handshake_state(h, 7, 2000);
+		assert_int_equal(h->state_count, TLSTALL_STATES);
+		assert_int_equal(TLSTALL_STATE_ID(h->states[TLSTALL_STATES - 1]), 7);
+		handshake_alert(h, true, 2, 40, 2000, MS);
+		for (unsigned slot = 0; slot < 5; slot++)
+			if (slot != 2)
+				assert_memory_equal(&slots[slot], &clean, sizeof(clean));
+		assert_int_equal(h->at_start.ticks, 0);
+		assert_int_equal(h->sni[0], 0);
+	}
+}
+
+/* The last state before a failure is looked up by the same count. */
+static void a_count_that_lies_names_no_state(void **state)
+{
+	static struct tlstall_handshake slots[3];
+	struct handshake_leave in = {.ticks = 2000, .ret = -1, .error = TLSTALL_ERROR_SSL};
+
+	(void)state;
+	memset(&slots[1], 0x55, 2 * sizeof(slots[1]));
+	slots[0].start = 1000;
+	slots[0].states[TLSTALL_STATES - 1] = 9ull << 56;
+	slots[0].state_count = UINT8_MAX;
+	assert_int_equal(handshake_leave(&slots[0], &in), TLSTALL_OUTCOME_FAILED);
+	assert_int_equal(slots[0].failed_state, 9);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(counts_that_lie_lead_nowhere),
+		cmocka_unit_test(a_count_that_lies_names_no_state),
 		cmocka_unit_test(succeeds_at_once),
 		cmocka_unit_test(finished_counts_more_than_the_error),
 		cmocka_unit_test(counts_attempts_by_what_was_wanted),
@@ -460,6 +542,8 @@ int main(void)
 		cmocka_unit_test(two_threads_overlap),
 		cmocka_unit_test(threads_in_turn_do_not_overlap),
 		cmocka_unit_test(giving_up_ends_what_is_unfinished),
+		cmocka_unit_test(the_cpu_time_is_that_of_the_longest_gap),
+		cmocka_unit_test(one_that_never_returns_ends_when_that_is_known),
 		cmocka_unit_test(giving_up_leaves_a_result_alone),
 		cmocka_unit_test(states_have_times),
 		cmocka_unit_test(the_last_state_is_overwritten_when_full),

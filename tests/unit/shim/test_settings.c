@@ -50,7 +50,7 @@ static void has_defaults(void **state)
 	assert_int_equal(s->mode, TLSTALL_MODE_ALL);
 	assert_int_equal(s->size, 2 << 20);
 	assert_true(s->stacks && s->socket);
-	assert_int_equal(s->reach, REACH_DLSYM | REACH_GOT);
+	assert_int_equal(s->reach, REACH_DLSYM | REACH_GOT | REACH_INSIDE);
 	assert_int_equal(s->bad_settings, 0);
 }
 
@@ -138,14 +138,50 @@ static void reads_switches(void **state)
 	assert_false(with("TLSTALL_SOCKET", "off")->socket);
 }
 
+static void reads_what_is_private(void **state)
+{
+	(void)state;
+	assert_int_equal(with("TLSTALL_PRIVACY", "none")->privacy, 0);
+	assert_int_equal(with("TLSTALL_PRIVACY", "sni")->privacy, TLSTALL_PRIVACY_SNI);
+	assert_int_equal(with("TLSTALL_PRIVACY", "stacks,peer,sni")->privacy, 7);
+	assert_int_equal(with("TLSTALL_PRIVACY", "stacks,peer,sni")->bad_settings, 0);
+	assert_int_equal(with("TLSTALL_PRIVACY", "peers,sni")->privacy, TLSTALL_PRIVACY_SNI);
+	assert_int_equal(with("TLSTALL_PRIVACY", "peers,sni")->bad_settings,
+			 TLSTALL_BAD_SETTING(TLSTALL_SETTING_PRIVACY));
+	assert_int_equal(with("TLSTALL_PRIVACY", ",,")->privacy, 0);
+}
+
+static void reads_limits(void **state)
+{
+	(void)state;
+	assert_int_equal(with(NULL, NULL)->limit, 1 << 30);
+	assert_int_equal(with("TLSTALL_LIMIT", "0")->limit, 0);
+	assert_int_equal(with("TLSTALL_LIMIT", "20M")->limit, 20 << 20);
+	assert_int_equal(with("TLSTALL_LIMIT", "1024G")->limit, 1ull << 40);
+	assert_int_equal(with("TLSTALL_LIMIT", "1025G")->limit, 1 << 30);
+	assert_int_equal(with("TLSTALL_LIMIT", "10")->limit, 1 << 30);
+	assert_true(with("TLSTALL_REMOTE", "on")->remote);
+	assert_false(with(NULL, NULL)->remote);
+}
+
 static void reads_ways_to_reach(void **state)
 {
+	static const char *const wrong[] = {"magic", "", "dlsym,", ",got", "none,got", "dlsymgot"};
+
 	(void)state;
 	assert_int_equal(with("TLSTALL_REACH", "none")->reach, 0);
 	assert_int_equal(with("TLSTALL_REACH", "dlsym")->reach, REACH_DLSYM);
 	assert_int_equal(with("TLSTALL_REACH", "got")->reach, REACH_GOT);
 	assert_int_equal(with("TLSTALL_REACH", "dlsym,got")->reach, REACH_DLSYM | REACH_GOT);
-	assert_int_equal(with("TLSTALL_REACH", "magic")->reach, REACH_DLSYM | REACH_GOT);
+	assert_int_equal(with("TLSTALL_REACH", "inside")->reach, REACH_INSIDE);
+	assert_int_equal(with("TLSTALL_REACH", "inside,dlsym")->reach, REACH_INSIDE | REACH_DLSYM);
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		assert_int_equal(with("TLSTALL_REACH", wrong[i])->reach,
+				 REACH_DLSYM | REACH_GOT | REACH_INSIDE);
+		assert_int_equal(read_back->bad_settings,
+				 TLSTALL_BAD_SETTING(TLSTALL_SETTING_REACH));
+	}
+	with("TLSTALL_REACH", "magic");
 	assert_int_equal(read_back->bad_settings, TLSTALL_BAD_SETTING(TLSTALL_SETTING_REACH));
 }
 
@@ -159,6 +195,8 @@ int main(void)
 		cmocka_unit_test(reads_sizes),
 		cmocka_unit_test(refuses_sizes),
 		cmocka_unit_test(reads_switches),
+		cmocka_unit_test(reads_what_is_private),
+		cmocka_unit_test(reads_limits),
 		cmocka_unit_test(reads_ways_to_reach),
 	};
 

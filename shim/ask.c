@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ask.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "elf.h"
+#include "settings.h"
+
+uint32_t ask_filtered;
+
+static void note_filter(void)
+{
+	if (settings.socket != SOCKET_ON)
+		__atomic_store_n(&ask_filtered, 1, __ATOMIC_RELAXED);
+}
+
+/* ---- one that was there before the program -------------------------------------------- */
+
+#define LINE "\nSeccomp:\t"
+
+/* The file is longer than the buffer: what may be the beginning of the line is kept. */
+static char find_mode(int fd)
+{
+	char text[512];
+	size_t kept = 0;
+	ssize_t got;
+
+	while ((got = read(fd, text + kept, sizeof(text) - 1 - kept)) > 0) {
+		const char *line;
+
+		kept += (size_t)got;
+		text[kept] = '\0';
+		line = strstr(text, LINE);
+		if (line && line[sizeof(LINE) - 1])
+			return line[sizeof(LINE) - 1];
+		if (kept < sizeof(LINE))
+			continue;
+		memmove(text, text + kept - sizeof(LINE), sizeof(LINE));
+		kept = sizeof(LINE);
+	}
+	return '0';
+}
+
+void ask_look(void)
+{
+	int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	if (find_mode(fd) != '0')
+		note_filter();
+	close(fd);
+}
+
+/* ---- one that comes later ---------------------------------------------------------------- */
+
+typedef int prctl_function(int option, ...);
+
+static prctl_function *real_prctl(void)
+{
+	static prctl_function *known;
+	prctl_function *real = __atomic_load_n(&known, __ATOMIC_ACQUIRE);
+
+	if (!real) {
+		real = (prctl_function *)(settings.known ? elf_find("prctl") : elf_find_early("prctl"));
+		__atomic_store_n(&known, real, __ATOMIC_RELEASE);
+	}
+	return real;
+}
+
+/* Without privileges a filter needs no_new_privs, and libseccomp asks for it always. */
+static bool announces_filter(int option)
+{
+	return option == PR_SET_SECCOMP || option == PR_SET_NO_NEW_PRIVS;
+}
+
+__attribute__((visibility("default"))) int prctl(int option, ...)
+{
+	prctl_function *real = real_prctl();
+	unsigned long a, b, c, d;
+	va_list arguments;
+
+	va_start(arguments, option);
+	a = va_arg(arguments, unsigned long);
+	b = va_arg(arguments, unsigned long);
+	c = va_arg(arguments, unsigned long);
+	d = va_arg(arguments, unsigned long);
+	va_end(arguments);
+	if (announces_filter(option))
+		note_filter();
+	return real ? real(option, a, b, c, d) : (int)syscall(SYS_prctl, option, a, b, c, d);
+}
+
+/* ---- ids ------------------------------------------------------------------------------------ */
+
+/* glibc writes the owner's id into a lock that wants to know it. */
+static pid_t own_tid(void)
+{
+	pthread_mutex_t lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
+	pid_t tid;
+
+	pthread_mutex_lock(&lock);
+	tid = lock.__data.__owner;
+	pthread_mutex_unlock(&lock);
+	return tid;
+}
+
+pid_t ask_tid(void)
+{
+	return ask_may() ? (pid_t)syscall(SYS_gettid) : own_tid();
+}
+
+pid_t ask_pid(void)
+{
+	return ask_may() ? getpid() : own_tid();
+}

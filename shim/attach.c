@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Into a program that runs already, and out of it again. A thread that the tool has made
+ * calls these two; the program's own go on meanwhile. What is left afterwards leads nowhere:
+ * import tables are as before, SIGBUS is the program's, the trace's file is not mapped any
+ * more. The library stays: a thread may be on its way through it, for as long as its peer
+ * is silent.
+ */
+#include "tlstall/attach.h"
+
+#include <dlfcn.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+#include "adopt.h"
+#include "directory.h"
+#include "elf.h"
+#include "guard.h"
+#include "hook.h"
+#include "libssl.h"
+#include "mapping.h"
+#include "reach_got.h"
+#include "reach_undo.h"
+#include "settings.h"
+#include "stack.h"
+
+#define EXPORT __attribute__((visibility("default")))
+
+EXPORT uint64_t tlstall_attach(const struct tlstall_attach *wanted);
+EXPORT uint64_t tlstall_detach(const struct tlstall_attach *wanted);
+EXPORT struct tlstall_attachment tlstall_attachment = {.version = TLSTALL_ATTACH_VERSION};
+
+/* Ours that are not OpenSSL's: the way to plugins that come later, and what keeps SIGBUS from sight. */
+#define SIGNAL_FUNCTION(name, result, arguments) result name arguments;
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wredundant-decls"
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+#include "signals.def"
+
+static struct reach_other others[] = {
+	{"dlsym", NULL, (void *)dlsym},
+	{"dlvsym", NULL, (void *)dlvsym},
+	{"prctl", NULL, (void *)prctl},
+#define SIGNAL_FUNCTION(name, result, arguments) {#name, NULL, (void *)name},
+#include "signals.def"
+	{NULL, NULL, NULL},
+};
+#pragma GCC diagnostic pop
+
+static void find_others(void)
+{
+	for (struct reach_other *other = others; other->name; other++)
+		other->real = elf_find(other->name);
+}
+
+static void step_back(void)
+{
+	reach_detach();
+	adopt_forget();
+	mapping_let_go();
+	signals_give_back();
+	hook_let_go(true);
+	tlstall_attachment.slots = 0;
+}
+
+static enum tlstall_attach_result come_in(const struct tlstall_attach *wanted)
+{
+	if (!libssl_any())
+		return TLSTALL_ATTACH_NO_LIBSSL;
+	directory_forget();
+	if (!mapping_attach(wanted->mode))
+		return TLSTALL_ATTACH_NO_TRACE;
+	hook_let_go(false);
+	stack_prepare();
+	find_others();
+	adopt_take(wanted);
+	if (reach_attach(others))
+		return TLSTALL_ATTACH_DONE;
+	step_back();
+	return TLSTALL_ATTACH_BUSY;
+}
+
+uint64_t tlstall_attach(const struct tlstall_attach *wanted)
+{
+	enum tlstall_attach_result result;
+
+	if (wanted->version != TLSTALL_ATTACH_VERSION)
+		return TLSTALL_ATTACH_VERSION_DIFFERS;
+	if (tlstall_attachment.state == TLSTALL_ATTACHED)
+		return TLSTALL_ATTACH_ALREADY;
+	/* whoever was preloaded is in the import tables already */
+	if (tlstall_attachment.state == TLSTALL_PRELOADED && elf_came_first())
+		return TLSTALL_ATTACH_PRELOADED;
+	settings_read();
+	settings.directory_is_default = false;
+	settings.private_directory = wanted->is_private;
+	memcpy(settings.directory, wanted->directory, sizeof(wanted->directory));
+	settings.directory[sizeof(wanted->directory) - 1] = '\0';
+	memcpy(tlstall_attachment.directory, settings.directory,
+	       sizeof(tlstall_attachment.directory));
+	result = come_in(wanted);
+	tlstall_attachment.slots = undo_count();
+	tlstall_attachment.state =
+		result == TLSTALL_ATTACH_DONE ? TLSTALL_ATTACHED : TLSTALL_DETACHED;
+	return result;
+}
+
+uint64_t tlstall_detach(const struct tlstall_attach *wanted)
+{
+	if (wanted->version != TLSTALL_ATTACH_VERSION)
+		return TLSTALL_ATTACH_VERSION_DIFFERS;
+	if (tlstall_attachment.state != TLSTALL_ATTACHED)
+		return TLSTALL_ATTACH_NOT_ATTACHED;
+	step_back();
+	tlstall_attachment.state = TLSTALL_DETACHED;
+	return TLSTALL_ATTACH_DONE;
+}

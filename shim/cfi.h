@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How a frame's caller is found: DWARF call frame information, from .eh_frame through the search
+ * table of .eh_frame_hdr. Bytes in, rules out. Whatever the bytes say, nothing outside the given
+ * range is read; invalid bytes give no rules.
+ */
+#ifndef SHIM_CFI_H
+#define SHIM_CFI_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* DWARF's register numbers; higher ones are not needed. */
+#if defined(__x86_64__)
+enum { CFI_FP = 6, CFI_SP = 7, CFI_RETURN = 16, CFI_REGISTERS = 17 };
+#else
+enum { CFI_FP = 29, CFI_LR = 30, CFI_RETURN = 30, CFI_SP = 31, CFI_REGISTERS = 32 };
+#endif
+
+struct cfi_table {
+	uintptr_t low, high; /* may be read: the segment that the tables lie in */
+	uintptr_t header;    /* .eh_frame_hdr */
+};
+
+enum cfi_where {
+	CFI_SAME,	/* as in the frame below */
+	CFI_UNDEFINED,	/* lost; of the return address: there is no caller */
+	CFI_AT,		/* in memory at CFA + value */
+	CFI_IS,		/* CFA + value */
+	CFI_IN,		/* in the register `value` */
+	CFI_AT_RESULT,	/* in memory where the expression at low + value says */
+	CFI_IS_RESULT,	/* what that expression says */
+};
+
+struct cfi_rule {
+	enum cfi_where where;
+	int32_t value;
+};
+
+struct cfi_row {
+	struct cfi_rule reg[CFI_REGISTERS];
+	struct cfi_rule cfa; /* CFI_IN: that register and `offset`; CFI_IS_RESULT */
+	int32_t offset;
+};
+
+struct cfi_frame {
+	struct cfi_row row;
+	bool signal; /* of the kernel's making: what it leads to was interrupted, and made no call */
+};
+
+bool cfi_find(const struct cfi_table *table, uintptr_t pc, struct cfi_frame *out);
+
+/*
+ * A cursor over untrusted bytes, also for expressions. Past the end it returns 0 and becomes bad.
+ */
+struct cfi_reader {
+	uintptr_t at, end;
+	bool bad;
+};
+
+uint64_t cfi_bytes(struct cfi_reader *reader, unsigned size);
+uint64_t cfi_uleb(struct cfi_reader *reader);
+int64_t cfi_sleb(struct cfi_reader *reader);
+/* The block that an expression rule leads to. */
+struct cfi_reader cfi_expression(const struct cfi_table *table, int32_t value);
+
+#endif

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The table of known copies of libssl; libssl_find() in libssl.h adds to it. These functions only
+ * search the table.
+ */
+#ifndef SHIM_COPIES_H
+#define SHIM_COPIES_H
+
+#include "libssl.h"
+
+/* Does nothing if it is already in the table, or the table is full. */
+void copies_add(const struct libssl *made);
+/* Whether the table has one that was loaded at that address. */
+bool copies_know(uintptr_t start);
+/* The copy that made an object, by its method; NULL: none. */
+const struct libssl *copies_match(const void *object);
+/*
+ * Fallback if nothing matched. Only the structures of libgnutls-openssl contain no method; an
+ * object may be NULL. NULL: there is no copy.
+ */
+const struct libssl *copies_instead(const void *object);
+
+/* For an object, or a SSL_METHOD, of a copy that is in the table. */
+static inline const struct libssl *copies_of(const void *object)
+{
+	const struct libssl *lib = libssl_first(object);
+
+	if (__builtin_expect(lib != NULL, 1))
+		return lib;
+	lib = copies_match(object);
+	return lib ? lib : copies_instead(object);
+}
+
+static inline const struct libssl *copies_of_method(const void *method)
+{
+	const struct libssl *lib = libssl_holding(method);
+
+	return lib ? lib : copies_instead(method);
+}
+
+#endif

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Walks over the loaded objects. */
+#include "elf.h"
+
+#include <dlfcn.h>
+#include <string.h>
+#include <time.h>
+
+struct walk {
+	bool (*visit)(const struct elf_object *object, void *context);
+	void *context;
+};
+
+static int walk_one(struct dl_phdr_info *info, size_t size, void *data)
+{
+	const struct walk *walk = data;
+	struct elf_object object;
+
+	(void)size;
+	return elf_object(info, &object) && walk->visit(&object, walk->context);
+}
+
+static uint32_t walking;
+
+static void enter_walk(void)
+{
+	__atomic_fetch_add(&walking, 1, __ATOMIC_SEQ_CST);
+}
+
+static void leave_walk(void)
+{
+	__atomic_fetch_sub(&walking, 1, __ATOMIC_RELEASE);
+}
+
+void elf_await_walks(void)
+{
+	for (int i = 0; i < 100 && __atomic_load_n(&walking, __ATOMIC_SEQ_CST); i++)
+		nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+}
+
+void elf_forget_walks(void)
+{
+	__atomic_store_n(&walking, 0, __ATOMIC_SEQ_CST);
+}
+
+bool elf_each(bool (*visit)(const struct elf_object *object, void *context), void *context)
+{
+	struct walk walk = {visit, context};
+	int found;
+
+	enter_walk();
+	found = dl_iterate_phdr(walk_one, &walk);
+	leave_walk();
+	return found;
+}
+
+struct search {
+	const char *name;
+	void *found;
+	bool begun;
+};
+
+static bool find_in(const struct elf_object *object, void *context)
+{
+	struct search *search = context;
+
+	if (search->begun)
+		search->found = elf_symbol(object, search->name);
+	search->begun |= elf_is_own(object->start);
+	return search->found;
+}
+
+static bool find_beside(const struct elf_object *object, void *context)
+{
+	struct search *search = context;
+
+	if (!elf_is_own(object->start))
+		search->found = elf_symbol(object, search->name);
+	return search->found;
+}
+
+bool elf_came_first(void)
+{
+	struct search search = {.name = "__libc_start_main"};
+
+	return elf_each(find_in, &search);
+}
+
+void *elf_first(const char *name)
+{
+	struct search search = {.name = name, .begun = true};
+
+	elf_each(find_in, &search);
+	return search.found;
+}
+
+void *elf_find(const char *name)
+{
+	struct search search = {.name = name};
+
+	/* loaded into a running program we come last, and nothing is behind us */
+	if (!elf_each(find_in, &search))
+		elf_each(find_beside, &search);
+	return search.found;
+}
+
+struct search_all {
+	const char (*names)[ELF_NAME];
+	size_t count, missing;
+	void **found;
+	bool begun; /* behind this library */
+};
+
+static bool find_all_in(const struct elf_object *object, void *context)
+{
+	struct search_all *search = context;
+	bool own = elf_is_own(object->start);
+
+	for (size_t i = 0; search->begun && !own && i < search->count; i++) {
+		if (search->found[i])
+			continue;
+		search->found[i] = elf_symbol(object, search->names[i]);
+		search->missing -= search->found[i] != NULL;
+	}
+	search->begun |= own;
+	return !search->missing;
+}
+
+void elf_find_all(const char names[][ELF_NAME], size_t count, void **found)
+{
+	struct search_all search = {names, count, count, found, false};
+
+	if (!elf_each(find_all_in, &search))
+		elf_each(find_all_in, &search);
+}
+
+static int read_adds(struct dl_phdr_info *info, size_t size, void *data)
+{
+	(void)size;
+	*(uint64_t *)data = info->dlpi_adds;
+	return 1;
+}
+
+uint64_t elf_loads(void)
+{
+	uint64_t loads = 0;
+
+	enter_walk();
+	dl_iterate_phdr(read_adds, &loads);
+	leave_walk();
+	return loads + 1;
+}
+
+static int read_subs(struct dl_phdr_info *info, size_t size, void *data)
+{
+	(void)size;
+	*(uint64_t *)data = info->dlpi_subs;
+	return 1;
+}
+
+uint64_t elf_unloads(void)
+{
+	uint64_t unloads = 0;
+
+	enter_walk();
+	dl_iterate_phdr(read_subs, &unloads);
+	leave_walk();
+	return unloads;
+}
+
+struct held {
+	bool (*call)(void *context);
+	void *context;
+	bool answer;
+};
+
+static int call_held(struct dl_phdr_info *info, size_t size, void *data)
+{
+	struct held *held = data;
+
+	(void)info, (void)size;
+	held->answer = held->call(held->context);
+	return 1;
+}
+
+bool elf_hold(bool (*call)(void *context), void *context)
+{
+	struct held held = {.call = call, .context = context};
+
+	enter_walk();
+	dl_iterate_phdr(call_held, &held);
+	leave_walk();
+	return held.answer;
+}
+
+static bool find_map(const void *address, struct link_map **map)
+{
+	typedef int dladdr1_function(const void *address, Dl_info *info, void **extra, int flags);
+	static dladdr1_function *known;
+	dladdr1_function *find = __atomic_load_n(&known, __ATOMIC_ACQUIRE);
+	Dl_info info;
+
+	if (!find) {
+		find = (dladdr1_function *)elf_find("dladdr1");
+		__atomic_store_n(&known, find, __ATOMIC_RELEASE);
+	}
+	*map = NULL;
+	return find && find(address, &info, (void **)map, RTLD_DL_LINKMAP) && *map;
+}
+
+bool elf_settle(void)
+{
+	struct link_map *map;
+
+	return find_map((const void *)elf_settle, &map);
+}
+
+/* ---- other namespaces: dlmopen ------------------------------------------------- */
+
+struct census {
+	uint64_t here, loaded;
+};
+
+static int count_one(struct dl_phdr_info *info, size_t size, void *data)
+{
+	struct census *census = data;
+
+	(void)size;
+	census->here++;
+	census->loaded = info->dlpi_adds - info->dlpi_subs;
+	return 0;
+}
+
+bool elf_others(void)
+{
+	struct census census = {0, 0};
+
+	enter_walk();
+	dl_iterate_phdr(count_one, &census);
+	leave_walk();
+	return census.loaded > census.here;
+}
+
+/* Walks begin at its first object, which of all namespaces only ours leaves unnamed. */
+static const struct link_map *first_beside(const struct link_map *map)
+{
+	while (map->l_prev)
+		map = map->l_prev;
+	return *map->l_name ? map : NULL;
+}
+
+/*
+ * The headers lie at the start of the mapping, which is not told. They are believed on
+ * the page of the tables that we read anyway, if they lead to the same dynamic section.
+ */
+static bool find_headers(struct elf_object *object)
+{
+	const uintptr_t page = 4096;
+	const ElfW(Ehdr) *header = (const void *)object->bias;
+	const void *first = object->gnu_hash ? (const void *)object->gnu_hash : object->hash;
+	const ElfW(Dyn) *dynamic = object->dynamic;
+
+	if ((const void *)object->symbols < first)
+		first = object->symbols;
+	if ((uintptr_t)first - object->bias >= page || memcmp(header->e_ident, ELFMAG, SELFMAG) ||
+	    header->e_phoff + header->e_phnum * sizeof(ElfW(Phdr)) > page)
+		return false;
+	object->phdr = (const void *)(object->bias + header->e_phoff);
+	object->phdr_count = header->e_phnum;
+	elf_measure(object);
+	return object->dynamic == dynamic;
+}
+
+static bool beside(const struct link_map *map, struct elf_object *out)
+{
+	*out = (struct elf_object){
+		.path = map->l_name, .bias = map->l_addr, .dynamic = map->l_ld, .map = map};
+	return elf_tables(out) && find_headers(out);
+}
+
+struct lookup {
+	struct link_map *map;
+	struct elf_object *out;
+};
+
+static bool look_up(void *context)
+{
+	struct lookup *lookup = context;
+
+	return first_beside(lookup->map) && beside(lookup->map, lookup->out);
+}
+
+bool elf_elsewhere(const void *address, struct elf_object *out)
+{
+	struct lookup lookup = {.out = out};
+
+	return find_map(address, &lookup.map) && elf_hold(look_up, &lookup);
+}
+
+struct walk_beside {
+	const struct elf_object *object;
+	struct walk walk;
+};
+
+static bool walk_beside(void *context)
+{
+	const struct walk_beside *w = context;
+	struct elf_object one;
+
+	for (const struct link_map *map = first_beside(w->object->map); map; map = map->l_next) {
+		if (beside(map, &one) && w->walk.visit(&one, w->walk.context))
+			return true;
+	}
+	return false;
+}
+
+bool elf_each_beside(const struct elf_object *object,
+		     bool (*visit)(const struct elf_object *object, void *context), void *context)
+{
+	struct walk_beside w = {object, {visit, context}};
+
+	return elf_hold(walk_beside, &w);
+}

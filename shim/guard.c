@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "guard.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "ask.h"
+#include "large.h"
+#include "signals_real.h"
+
+static struct guard guard;
+
+bool guard_is_on(void)
+{
+	return __atomic_load_n(&guard.end, __ATOMIC_ACQUIRE);
+}
+
+/* ---- memory in the place of the file ------------------------------------------------- */
+
+static bool replace(uintptr_t start, size_t size)
+{
+	const int flags = MAP_FIXED | MAP_ANONYMOUS;
+	void *at = (void *)start;
+
+	/* the second kind does not count against RLIMIT_DATA */
+	return mmap(at, size, PROT_READ | PROT_WRITE, flags | MAP_PRIVATE, -1, 0) == at ||
+	       mmap(at, size, PROT_READ | PROT_WRITE, flags | MAP_SHARED, -1, 0) == at;
+}
+
+/* A page each is the least that is lost, and 4 GiB the most that there may be of them. */
+static size_t size_of_part(void)
+{
+	static uint32_t parts;
+	uint32_t shift = __atomic_fetch_add(&parts, 1, __ATOMIC_RELAXED) / 64;
+
+	return guard.page << (shift < 16 ? shift : 16);
+}
+
+static bool cover(uintptr_t address)
+{
+	size_t size = size_of_part();
+	uintptr_t start = guard.start + (address - guard.start) / size * size;
+
+	/* without its header the rest is worth nothing */
+	if (start == guard.start) {
+		if (!replace(guard.start, guard.end - guard.start))
+			return false;
+		guard.lost();
+		return true;
+	}
+	if (!replace(start, guard.end - start < size ? guard.end - start : size))
+		return false;
+	guard.part();
+	return true;
+}
+
+/* ---- the thread's mask --------------------------------------------------------------- */
+
+__thread uint8_t guard_mask;
+/* Sections that this thread is in while it does not block SIGBUS though it seems to. */
+static __thread uint32_t depth;
+/* A SIGBUS that somebody sent meanwhile: it is pending, as far as the program knows. */
+static __thread siginfo_t sent;
+static __thread bool was_sent;
+
+#define KERNEL_MASK_SIZE 8
+static const uint64_t only_bus = 1ull << (SIGBUS - 1);
+
+/* The kernel's own call: what stands around it may be other preloads', or a sanitizer's. */
+static uint64_t change_mask(int how, const uint64_t *set)
+{
+	uint64_t old = 0;
+
+	syscall(SYS_rt_sigprocmask, how, set, &old, KERNEL_MASK_SIZE);
+	return old;
+}
+
+void guard_mask_changed(bool blocks)
+{
+	guard_mask = GUARD_UNKNOWN;
+	if (blocks && guard_is_on())
+		guard.blocked();
+}
+
+void guard_open(void)
+{
+	int saved = errno;
+
+	if (!guard_is_on())
+		return;
+	if (!ask_may() && !depth)
+		guard_mask = GUARD_OPEN; /* as far as we know */
+	if (!depth && guard_mask == GUARD_UNKNOWN)
+		guard_mask = change_mask(SIG_BLOCK, NULL) & only_bus ? GUARD_BLOCKED : GUARD_OPEN;
+	if (guard_mask != GUARD_OPEN && depth++ == 0)
+		change_mask(SIG_UNBLOCK, &only_bus);
+	errno = saved;
+}
+
+static void send_again(void)
+{
+	siginfo_t info = sent;
+	pid_t pid = getpid();
+
+	was_sent = false;
+	if (info.si_code == SI_TKILL)
+		syscall(SYS_rt_tgsigqueueinfo, pid, syscall(SYS_gettid), SIGBUS, &info);
+	else
+		syscall(SYS_rt_sigqueueinfo, pid, SIGBUS, &info);
+}
+
+void guard_close(void)
+{
+	int saved = errno;
+
+	if (!depth || --depth)
+		return;
+	change_mask(SIG_BLOCK, &only_bus);
+	if (was_sent)
+		send_again();
+	errno = saved;
+}
+
+/* ---- the program's own disposition ---------------------------------------------------- */
+
+/*
+ * What the program set last. Read by handlers in any thread: a new one takes a new place, and
+ * an old one stays for a while.
+ */
+#define ACTIONS 64
+LARGE static struct sigaction actions[ACTIONS];
+static uint32_t action_count, action_now;
+static const struct sigaction *program_action(void)
+{
+	return &actions[__atomic_load_n(&action_now, __ATOMIC_ACQUIRE) % ACTIONS];
+}
+
+static void keep_action(const struct sigaction *action)
+{
+	uint32_t at = __atomic_fetch_add(&action_count, 1, __ATOMIC_RELAXED);
+
+	actions[at % ACTIONS] = *action;
+	__atomic_store_n(&action_now, at, __ATOMIC_RELEASE);
+}
+
+static bool is_function(const struct sigaction *action)
+{
+	return action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN;
+}
+
+static void on_bus(int sig, siginfo_t *info, void *context);
+
+/* What we ask of the kernel for the program's sake; the rest of it is the same. */
+#define OUR_FLAGS (SA_SIGINFO | SA_ONSTACK | SA_RESTART | SA_RESETHAND)
+
+static struct sigaction for_kernel(const struct sigaction *program)
+{
+	struct sigaction action = *program;
+
+	action.sa_sigaction = on_bus;
+	action.sa_flags = (program->sa_flags | SA_SIGINFO) & ~(int)SA_RESETHAND;
+	/* nothing of the program's will run */
+	if (!is_function(program)) {
+		action.sa_flags |= SA_ONSTACK | SA_RESTART;
+		sigemptyset(&action.sa_mask);
+	}
+	return action;
+}
+
+static void without_us(const struct sigaction *action)
+{
+	signals_real()->sigaction(SIGBUS, action, NULL);
+}
+
+/*
+ * A forked child has its parent's disposition, and goes on by itself. One by vfork sets its
+ * own, but what it writes to is our memory.
+ */
+static bool is_own(void)
+{
+	pid_t none = 0, pid = getpid();
+
+	return __atomic_compare_exchange_n(guard.pid, &none, pid, false, __ATOMIC_RELAXED,
+					   __ATOMIC_RELAXED) ||
+	       none == pid;
+}
+
+static int install(const struct sigaction *program)
+{
+	struct sigaction action = for_kernel(program);
+
+	return signals_real()->sigaction(SIGBUS, &action, NULL);
+}
+
+/* As the kernel keeps it: without flags that it does not know, and signals that are never blocked. */
+static void keep_as_kernel_does(const struct sigaction *program)
+{
+	struct sigaction kept = *program, now;
+
+	if (!signals_real()->sigaction(SIGBUS, NULL, &now)) {
+		kept.sa_flags = (now.sa_flags & ~OUR_FLAGS) | (program->sa_flags & OUR_FLAGS);
+		kept.sa_restorer = now.sa_restorer;
+	}
+	sigdelset(&kept.sa_mask, SIGKILL);
+	sigdelset(&kept.sa_mask, SIGSTOP);
+	keep_action(&kept);
+}
+
+int guard_sigaction(const struct sigaction *act, struct sigaction *old)
+{
+	struct sigaction before = *program_action(), wanted;
+
+	if (act)
+		wanted = *act; /* which may be the same as *old */
+	if (act && !is_own())
+		without_us(&wanted);
+	else if (act && install(&wanted))
+		return -1;
+	else if (act)
+		keep_as_kernel_does(&wanted);
+	if (old)
+		*old = before;
+	return 0;
+}
+
+/* ---- the handler ----------------------------------------------------------------------- */
+
+static bool is_ours(const siginfo_t *info)
+{
+	return info->si_code > 0 && info->si_code <= BUS_MCEERR_AO &&
+	       (uintptr_t)info->si_addr - guard.start < guard.end - guard.start;
+}
+
+/*
+ * As the kernel does by default. A fault comes again as soon as we return; what was sent is
+ * sent once more.
+ */
+static void end_by_default(siginfo_t *info)
+{
+	struct sigaction action = {.sa_handler = SIG_DFL};
+
+	without_us(&action);
+	if (info->si_code > 0 && info->si_code != BUS_MCEERR_AO)
+		return;
+	sent = *info;
+	send_again();
+}
+
+static void call_program(int sig, siginfo_t *info, void *context)
+{
+	struct sigaction action = *program_action();
+
+	if (action.sa_flags & SA_RESETHAND) {
+		struct sigaction once = action;
+
+		once.sa_handler = SIG_DFL;
+		keep_action(&once);
+	}
+	/* in the handler other signals are blocked, SIGBUS among them; it may not come back */
+	guard_mask = GUARD_UNKNOWN;
+	if (action.sa_flags & SA_SIGINFO)
+		action.sa_sigaction(sig, info, context);
+	else
+		action.sa_handler(sig);
+	guard_mask = GUARD_UNKNOWN;
+}
+
+static void on_bus(int sig, siginfo_t *info, void *context)
+{
+	const struct sigaction *program = program_action();
+	int saved = errno;
+
+	if (is_ours(info) && cover((uintptr_t)info->si_addr)) {
+		errno = saved;
+		return;
+	}
+	/* somebody sent it, and the program blocks it */
+	if (depth && info->si_code <= 0) {
+		sent = *info;
+		was_sent = true;
+		return;
+	}
+	if (is_function(program))
+		call_program(sig, info, context);
+	else if (program->sa_handler == SIG_DFL || info->si_code > 0)
+		end_by_default(info);
+}
+
+void guard_install(const struct guard *wanted)
+{
+	struct sigaction program;
+
+	if (guard_is_on() || !signals_real()->sigaction ||
+	    signals_real()->sigaction(SIGBUS, NULL, &program))
+		return;
+	guard = *wanted;
+	is_own();
+	keep_action(&program);
+	install(&program);
+	if (change_mask(SIG_BLOCK, NULL) & only_bus)
+		guard.blocked();
+	guard_mask = GUARD_UNKNOWN;
+}
+
+bool guard_remove(void)
+{
+	struct sigaction now;
+
+	if (!guard_is_on() || !replace(guard.start, guard.end - guard.start))
+		return false;
+	if (!signals_real()->sigaction(SIGBUS, NULL, &now) && now.sa_sigaction == on_bus)
+		without_us(program_action());
+	__atomic_store_n(&guard.end, 0, __ATOMIC_RELEASE);
+	return true;
+}

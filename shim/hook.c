@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "hook.h"
+
+#include <errno.h>
+
+#include "callback.h"
+#include "guard.h"
+#include "mapping.h"
+#include "stack.h"
+
+/* ---- the program's own, in ex_data: SSL_dup copies it ---------------------------- */
+
+/* A function pointer and void * are the same thing on every system with dlsym(). */
+union callback {
+	info_callback *function;
+	void *data;
+};
+
+static info_callback *of_ctx(const struct libssl *lib, const SSL_CTX *ctx)
+{
+	union callback callback = {NULL};
+
+	if (lib->ssl_index >= 0)
+		callback.data = lib->SSL_CTX_get_ex_data(ctx, lib->ctx_index);
+	return callback.function;
+}
+
+static info_callback *of_ssl(const struct libssl *lib, const SSL *ssl)
+{
+	union callback callback = {NULL};
+
+	if (lib->ssl_index >= 0)
+		callback.data = lib->SSL_get_ex_data(ssl, lib->callback_index);
+	return callback.function;
+}
+
+static bool keep_of_ctx(const struct libssl *lib, SSL_CTX *ctx, info_callback *function)
+{
+	union callback callback = {function};
+
+	if (!track_register(lib))
+		return false;
+	((struct libssl *)lib)->has_callbacks = true;
+	return lib->SSL_CTX_set_ex_data(ctx, lib->ctx_index, callback.data);
+}
+
+static bool keep_of_ssl(const struct libssl *lib, const SSL *ssl, info_callback *function)
+{
+	union callback callback = {function};
+
+	if (!track_register(lib))
+		return false;
+	((struct libssl *)lib)->has_callbacks = true;
+	return lib->SSL_set_ex_data((SSL *)ssl, lib->callback_index, callback.data);
+}
+
+/* What OpenSSL would have called: the SSL's own callback, else its context's. */
+static info_callback *program_callback(const struct libssl *lib, const SSL *ssl)
+{
+	info_callback *callback = lib->has_callbacks ? of_ssl(lib, ssl) : NULL;
+
+	if (callback || !lib->has_callbacks)
+		return callback;
+	return of_ctx(lib, lib->SSL_get_SSL_CTX(ssl));
+}
+
+/* ---- ours ------------------------------------------------------------------------ */
+
+/*
+ * A program that got our address from a getter that we do not interpose, and
+ * calls it from its own callback, would come round in a circle. Told by ever
+ * deeper frames with the same event; a longjmp out of a callback leaves none.
+ */
+static bool in_circle(const SSL *ssl, int where)
+{
+	static __thread struct {
+		const SSL *ssl;
+		int where;
+		uintptr_t frame;
+		unsigned depth;
+	} last;
+	uintptr_t frame = (uintptr_t)__builtin_frame_address(0);
+	bool deeper = last.ssl == ssl && last.where == where && frame < last.frame;
+
+	last.depth = deeper ? last.depth + 1 : 0;
+	last.ssl = ssl;
+	last.where = where;
+	last.frame = frame;
+	return last.depth > 8;
+}
+
+/* We have left the program: objects that still have our callback get back their own. */
+static bool left;
+
+void hook_let_go(bool go)
+{
+	__atomic_store_n(&left, go, __ATOMIC_RELEASE);
+}
+
+/* Switched off in the middle of a handshake, we still follow that to its end. */
+static bool is_wanted(const struct track *track)
+{
+	return mapping.header && !__atomic_load_n(&left, __ATOMIC_ACQUIRE) &&
+	       (control->mode != TLSTALL_MODE_OFF || (track && track->phase == PHASE_RUNNING));
+}
+
+static void on_info(const SSL *ssl, int where, int ret);
+
+static __attribute__((noinline)) void unhook(const struct libssl *lib, const SSL *ssl)
+{
+	SSL_CTX *ctx = lib->SSL_get_SSL_CTX(ssl);
+	info_callback *own = of_ssl(lib, ssl);
+
+	if (lib->real.SSL_CTX_get_info_callback(ctx) == on_info)
+		lib->real.SSL_CTX_set_info_callback(ctx, of_ctx(lib, ctx));
+	if (lib->real.SSL_get_info_callback(ssl) != on_info)
+		return;
+	if (own == lib->real.SSL_CTX_get_info_callback(ctx))
+		own = NULL;
+	lib->real.SSL_set_info_callback((SSL *)ssl, own);
+}
+
+static void note(const struct libssl *lib, const SSL *ssl, int where, int ret)
+{
+	struct track *track = track_get(lib, ssl);
+	int saved = errno;
+
+	if (!is_wanted(track))
+		return;
+	guard_enter();
+	if (!track || !callback_is_usual(track, where))
+		callback_info(lib, ssl, where, ret);
+	else if (where & SSL_CB_LOOP)
+		callback_state(track, ssl);
+	guard_leave();
+	errno = saved;
+}
+
+static __attribute__((noinline)) void note_and_chain(const SSL *ssl, int where, int ret)
+{
+	const struct libssl *lib = libssl_of(ssl);
+	info_callback *program;
+
+	if (lib->foreign)
+		return;
+	if (__builtin_expect(__atomic_load_n(&left, __ATOMIC_ACQUIRE), 0))
+		unhook(lib, ssl);
+	note(lib, ssl, where, ret);
+	program = program_callback(lib, ssl);
+	if (program && program != on_info && !in_circle(ssl, where))
+		program(ssl, where, ret);
+}
+
+/* Most often it is the next state of a handshake that an op of ours drives. */
+static void on_info(const SSL *ssl, int where, int ret)
+{
+	struct track *track = track_near(ssl);
+
+	/* each path ends in a jump: nothing is kept over a call */
+	if (!track || track->lib->has_callbacks || !callback_is_usual(track, where))
+		note_and_chain(ssl, where, ret);
+	else if (where & SSL_CB_LOOP)
+		callback_state(track, ssl);
+}
+
+void hook_ctx(const struct libssl *lib, SSL_CTX *ctx)
+{
+	/* the file is made here, before a chroot or a change of user */
+	if (!ctx || lib->foreign || !mapping_open() || !track_register(lib))
+		return;
+	guard_enter();
+	stack_prepare();
+	guard_leave();
+	lib->real.SSL_CTX_set_info_callback(ctx, on_info);
+}
+
+void hook_ssl(const struct libssl *lib, const SSL *ssl)
+{
+	SSL_CTX *ctx = lib->SSL_get_SSL_CTX(ssl);
+	info_callback *ctx_has = lib->real.SSL_CTX_get_info_callback(ctx);
+	info_callback *ssl_has = lib->real.SSL_get_info_callback(ssl);
+
+	if (ctx_has == on_info || ssl_has == on_info)
+		return;
+	if ((!ssl_has && !ctx_has) || keep_of_ssl(lib, ssl, ssl_has ? ssl_has : ctx_has))
+		lib->real.SSL_set_info_callback((SSL *)ssl, on_info);
+}
+
+void hook_set_ctx(const struct libssl *lib, SSL_CTX *ctx, info_callback *callback)
+{
+	bool kept = !lib->foreign && lib->real.SSL_CTX_get_info_callback(ctx) == on_info &&
+		    keep_of_ctx(lib, ctx, callback);
+
+	lib->SSL_CTX_set_info_callback(ctx, kept ? on_info : callback);
+}
+
+info_callback *hook_get_ctx(const struct libssl *lib, SSL_CTX *ctx)
+{
+	info_callback *real = lib->SSL_CTX_get_info_callback(ctx);
+
+	return real == on_info ? of_ctx(lib, ctx) : real;
+}
+
+void hook_set_ssl(const struct libssl *lib, SSL *ssl, info_callback *callback)
+{
+	bool kept = !lib->foreign && mapping.header && keep_of_ssl(lib, ssl, callback);
+
+	lib->SSL_set_info_callback(ssl, kept && callback ? on_info : callback);
+}
+
+info_callback *hook_get_ssl(const struct libssl *lib, const SSL *ssl)
+{
+	info_callback *real = lib->SSL_get_info_callback(ssl);
+
+	return !lib->foreign && real == on_info ? of_ssl(lib, ssl) : real;
+}

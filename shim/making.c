@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The trace of this process: made once, and once more where it is lost. */
+#include "mapping.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "ask.h"
+#include "chain.h"
+#include "clock.h"
+#include "file.h"
+#include "guard.h"
+#include "layout.h"
+#include "self.h"
+#include "settings.h"
+
+static struct tlstall_control private_control = {.mode = TLSTALL_MODE_ALL};
+/* Not written into the one above: other threads read that. */
+static struct tlstall_control nothing = {.mode = TLSTALL_MODE_OFF};
+control_pointer control = &private_control;
+
+__attribute__((constructor)) static void read_settings(void)
+{
+	static bool done;
+
+	if (done)
+		return;
+	done = true;
+	settings_read();
+	private_control.mode = settings.mode;
+	private_control.stacks = settings.stacks;
+	private_control.socket = settings.socket != SOCKET_OFF;
+}
+
+/* ---- what is in it from the start ------------------------------------------- */
+
+static void find_sections(const struct layout *l, char *base)
+{
+	mapping.states = layout_section(l, base, TLSTALL_SECTION_STATES);
+	mapping.strings = layout_section(l, base, TLSTALL_SECTION_STRINGS);
+	mapping.processes = layout_section(l, base, TLSTALL_SECTION_PROCESSES);
+	mapping.modules = layout_section(l, base, TLSTALL_SECTION_MODULES);
+	mapping.stacks = layout_section(l, base, TLSTALL_SECTION_STACKS);
+	mapping.handshakes = layout_section(l, base, TLSTALL_SECTION_HANDSHAKES);
+	mapping.opening = layout_section(l, base, TLSTALL_SECTION_OPENING);
+	mapping.rest = layout_section(l, base, TLSTALL_SECTION_REST);
+	mapping.history = layout_section(l, base, TLSTALL_SECTION_HISTORY);
+	mapping.history_mask = l->section[TLSTALL_SECTION_HISTORY].count - 1;
+	mapping.slot_count = l->section[TLSTALL_SECTION_HANDSHAKES].count;
+	mapping.opening_mask = l->section[TLSTALL_SECTION_OPENING].count - 1;
+	mapping.rest_mask = l->section[TLSTALL_SECTION_REST].count - 1;
+	mapping.string_room = l->section[TLSTALL_SECTION_STRINGS].count;
+	mapping.process_room = l->section[TLSTALL_SECTION_PROCESSES].count;
+	mapping.module_room = l->section[TLSTALL_SECTION_MODULES].count;
+	mapping.stack_room = l->section[TLSTALL_SECTION_STACKS].count;
+}
+
+static void write_self(struct tlstall_header *h, const struct self *self)
+{
+	ssize_t length;
+
+	h->pid = self->pid;
+	h->uid = (uint32_t)getuid();
+	h->start_time = self->start_time;
+	h->pid_namespace = self->pid_namespace;
+	h->time_namespace = self->time_namespace;
+	h->monotonic_offset_ns = self->monotonic_offset_ns;
+	h->boottime_offset_ns = self->boottime_offset_ns;
+	memcpy(h->boot_id, self->boot_id, sizeof(h->boot_id));
+	memcpy(h->comm, self->comm, sizeof(h->comm));
+	gethostname(h->host, sizeof(h->host) - 1);
+	length = self_read_link("exe", h->program, sizeof(h->program) - 1);
+	h->program[length > 0 ? length : 0] = '\0';
+}
+
+static void write_header(struct tlstall_header *h)
+{
+	h->major = TLSTALL_MAJOR;
+	h->minor = TLSTALL_MINOR;
+	h->header_size = sizeof(*h);
+	h->byte_order = TLSTALL_BYTE_ORDER;
+	h->pointer_size = sizeof(void *);
+	h->clock_source = clock_source;
+	h->first = h->last = clock_pair();
+	h->control = private_control;
+	h->bad_settings = settings.bad_settings;
+	h->keep = settings.keep;
+	h->privacy = settings.privacy;
+}
+
+/* ---- when the file is lost -------------------------------------------------- */
+
+/*
+ * What the header said when it was complete: with that we go on in memory where the file is
+ * lost, and in the next one.
+ */
+static struct tlstall_header first_header;
+
+/* Traces that were lost; parts of this one, not yet told in it. */
+static uint64_t lost_traces, lost_parts;
+
+/* In a signal handler. The zeros that are in the place of the file become a trace in memory. */
+static void on_lost(void)
+{
+	__atomic_store_n(&mapping.usable, false, __ATOMIC_RELEASE);
+	memcpy(mapping.header, &first_header, sizeof(first_header));
+	__atomic_fetch_add(&lost_traces, 1, __ATOMIC_RELAXED);
+}
+
+/* The header may be gone as well: it is not touched here. */
+static void on_part(void)
+{
+	__atomic_fetch_add(&lost_parts, 1, __ATOMIC_RELAXED);
+}
+
+/*
+ * The control words are read without a guard, which is more than they are worth. Where a
+ * thread may block SIGBUS they are read from a copy, which is renewed now and then.
+ */
+static void use_private_control(void)
+{
+	__atomic_store_n(&control, &private_control, __ATOMIC_RELEASE);
+}
+
+void mapping_renew(struct tlstall_header *header)
+{
+	header->lost_memory = __atomic_load_n(&lost_parts, __ATOMIC_RELAXED);
+	if (control == &private_control)
+		memcpy(&private_control, &header->control, sizeof(private_control));
+}
+
+/* ---- creation --------------------------------------------------------------- */
+
+static void write_all(char *base, const struct layout *layout, const struct file *file,
+		      const struct self *self)
+{
+	struct tlstall_header *header = (struct tlstall_header *)base;
+
+	write_header(header);
+	write_self(header, self);
+	layout_write(layout, header);
+	header->shared_directory = file->shared_directory;
+	header->lost_traces = __atomic_load_n(&lost_traces, __ATOMIC_RELAXED);
+	header->forked = mapping.forked;
+	header->handshakes = __atomic_load_n(&mapping.last_number, __ATOMIC_RELAXED);
+	header->filtered = !ask_may();
+	header->preload_before = chain_has_before;
+	header->attached = mapping.attached;
+	header->magic = TLSTALL_MAGIC;
+}
+
+/* A file that is complete; NULL: there is none, and a note of the reason, where that can be left. */
+static char *new_file(void)
+{
+	struct layout layout = layout_plan(settings.size & ~4095ull);
+	struct file file;
+	struct self self;
+	char *base;
+
+	self_read(&self);
+	base = file_make(&file, &self, layout.size);
+	if (!base)
+		return NULL;
+	write_all(base, &layout, &file, &self);
+	if (!file_publish(&file, &self, (struct tlstall_header *)base)) {
+		munmap(base, layout.size);
+		return NULL;
+	}
+	memcpy(&first_header, base, sizeof(first_header));
+	mapping.first = first_header.first;
+	mapping.size = layout.size;
+	if (!mapping.header)
+		find_sections(&layout, base);
+	return base;
+}
+
+static void protect(struct tlstall_header *header)
+{
+	guard_install(&(struct guard){
+		.start = (uintptr_t)header,
+		.end = (uintptr_t)header + mapping.size,
+		.page = getauxval(AT_PAGESZ),
+		.pid = &mapping_process->pid,
+		.lost = on_lost,
+		.part = on_part,
+		.blocked = use_private_control,
+	});
+}
+
+static void create(void)
+{
+	struct tlstall_header *header;
+
+	/* a library's constructor may come before ours */
+	read_settings();
+	if (!mapping_make_identity())
+		return;
+	clock_choose();
+	ask_look();
+	header = (struct tlstall_header *)new_file();
+	if (!header)
+		return;
+	__atomic_store_n(&control, &header->control, __ATOMIC_RELEASE);
+	protect(header);
+	__atomic_store_n(&mapping.header, header, __ATOMIC_RELEASE);
+	mapping_identity();
+	__atomic_store_n(&mapping.usable, true, __ATOMIC_RELEASE);
+}
+
+/*
+ * The file was cut off under us: another one takes its place, at the same addresses. Whoever
+ * writes meanwhile writes to memory that is gone then.
+ */
+static void renew(void)
+{
+	char *base = new_file();
+
+	if (!base)
+		return;
+	if (mremap(base, mapping.size, mapping.size, MREMAP_MAYMOVE | MREMAP_FIXED,
+		   mapping.header) == MAP_FAILED) {
+		munmap(base, mapping.size);
+		file_remove();
+		return;
+	}
+	__atomic_fetch_add(&mapping.generation, 1, __ATOMIC_RELEASE);
+	mapping_join();
+	__atomic_store_n(&mapping.usable, true, __ATOMIC_RELEASE);
+}
+
+#define TRIES 100
+#define TRY_AGAIN_NS 100000000u
+#define PATIENCE_NS 1000000000u
+
+static bool given_up;
+static uint32_t tries;
+
+static bool is_time(void)
+{
+	static uint64_t last;
+	uint64_t now = clock_monotonic_ns();
+
+	if (tries && now - last < TRY_AGAIN_NS)
+		return false;
+	last = now;
+	return ++tries < TRIES;
+}
+
+static void give_up(void)
+{
+	__atomic_store_n(&control, &nothing, __ATOMIC_RELEASE);
+	__atomic_store_n(&given_up, true, __ATOMIC_RELAXED);
+}
+
+static void try_once(void)
+{
+	/* a filter that came before the trace did */
+	if (!ask_may()) {
+		give_up();
+		return;
+	}
+	if (!is_time())
+		return;
+	if (mapping.header)
+		renew();
+	else
+		create();
+	if (!mapping.header && !file_may_come())
+		give_up();
+}
+
+/* One of our own threads may take its time, on a host that is busy. */
+static bool is_long_ago(uint64_t since)
+{
+	return since && clock_monotonic_ns() - since > PATIENCE_NS;
+}
+
+/* The process that is at it. */
+static pid_t making;
+
+/*
+ * Not pthread_once(), which waits for ever for a thread that a fork did not copy,
+ * or for the code that a signal handler interrupted.
+ */
+static void make(void)
+{
+	static uint64_t since;
+	static __thread bool here;
+	pid_t maker = 0, own = ask_pid();
+
+	/* a signal handler in the middle of it */
+	if (here)
+		return;
+	if (__atomic_compare_exchange_n(&making, &maker, own, false, __ATOMIC_ACQ_REL,
+					__ATOMIC_ACQUIRE)) {
+		here = true;
+		__atomic_store_n(&since, clock_monotonic_ns(), __ATOMIC_RELAXED);
+		guard_enter();
+		try_once();
+		guard_leave();
+		here = false;
+		__atomic_store_n(&since, 0, __ATOMIC_RELAXED);
+		__atomic_store_n(&making, 0, __ATOMIC_RELEASE);
+		return;
+	}
+	for (int i = 0; i < 100 && !__atomic_load_n(&mapping.header, __ATOMIC_ACQUIRE); i++) {
+		if (!__atomic_load_n(&making, __ATOMIC_ACQUIRE))
+			return;
+		nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+	}
+	if (!__atomic_load_n(&mapping.header, __ATOMIC_ACQUIRE) &&
+	    (maker != own || is_long_ago(__atomic_load_n(&since, __ATOMIC_RELAXED))))
+		give_up();
+}
+
+bool mapping_make(void)
+{
+	int saved = errno;
+
+	if (!__atomic_load_n(&given_up, __ATOMIC_RELAXED))
+		make();
+	errno = saved;
+	return __atomic_load_n(&mapping.header, __ATOMIC_ACQUIRE);
+}
+
+/* ---- into a running program, and out of it again --------------------------------- */
+
+bool mapping_attach(uint32_t mode)
+{
+	mapping.attached = true;
+	tries = 0;
+	private_control.mode = mode;
+	__atomic_store_n(&given_up, false, __ATOMIC_RELAXED);
+	if (mapping_open()) {
+		protect(mapping.header);
+		__atomic_store_n(&control, &mapping.header->control, __ATOMIC_RELEASE);
+		return true;
+	}
+	give_up();
+	return false;
+}
+
+/* For who reads the trace it is as if this process had ended: it is never written again. */
+static void close_trace(struct tlstall_header *header)
+{
+	uint64_t now = clock_ticks();
+
+	header->control.mode = TLSTALL_MODE_OFF;
+	header->exit_ticks = mapping.processes[0].exit_ticks = now;
+	__atomic_store_n(&mapping.processes[0].exited, 1, __ATOMIC_RELEASE);
+	__atomic_store_n(&header->exited, 1, __ATOMIC_RELEASE);
+	__atomic_store_n(&header->detached, 1, __ATOMIC_RELEASE);
+}
+
+void mapping_let_go(void)
+{
+	give_up();
+	/* who came before us may be making one */
+	for (int i = 0; i < 100 && __atomic_load_n(&making, __ATOMIC_ACQUIRE); i++)
+		nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+	if (!mapping.header)
+		return;
+	guard_enter();
+	if (mapping.usable)
+		close_trace(mapping.header);
+	__atomic_store_n(&mapping.usable, false, __ATOMIC_RELEASE);
+	if (guard_remove())
+		memcpy(mapping.header, &first_header, sizeof(first_header));
+	guard_leave();
+}

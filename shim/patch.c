@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * No page is ever writable and executable at once. A page that was written to may be one
+ * that the kernel does not make executable again (SELinux's execmod): then a copy that it
+ * did make executable takes its place. That it makes memory executable at all is tried
+ * with the islands, before anything is touched.
+ */
+#include "patch.h"
+
+#include <fcntl.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "entry.h"
+#include "system.h"
+
+#define REACH 0x7f000000u /* bytes that a jump gets over, with some to spare */
+#define STEP 0x10000u
+#define ISLANDS ((PATCH_MAX * ENTRY_ROOM + 4095) & ~4095u)
+
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0x100000
+#endif
+
+/* A directory has two links, and one for each in it. */
+static bool is_alone(void)
+{
+	struct statx tasks;
+
+	return !system_statx(AT_FDCWD, "/proc/self/task", 0, STATX_NLINK, &tasks) && tasks.stx_nlink == 3;
+}
+
+/* Below the object: above a program its heap is to grow. */
+static uint8_t *map_near(uintptr_t start, uintptr_t end)
+{
+	uintptr_t step = STEP, at = start & -(uintptr_t)STEP;
+
+	for (unsigned i = 1; at > step && end - (at - step) < REACH; i++) {
+		void *map;
+
+		at -= step;
+		map = mmap((void *)at, ISLANDS, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+		if (map == (void *)at)
+			return map;
+		/* older kernels take the address for a hint */
+		if (map != MAP_FAILED)
+			munmap(map, ISLANDS);
+		if (i % 16 == 0)
+			step *= 2;
+	}
+	return NULL;
+}
+
+static bool make_entries(const struct patch *list, size_t count, uint8_t *islands,
+			 struct entry *entries)
+{
+	for (size_t i = 0; i < count; i++) {
+		entries[i] = (struct entry){
+			.function = list[i].function,
+			.size = list[i].size,
+			.wrapper = list[i].wrapper,
+			.room = islands + i * ENTRY_ROOM,
+		};
+		if (!entry_make(&entries[i]))
+			return false;
+	}
+	return true;
+}
+
+/* ---- pages of code ---------------------------------------------------------------- */
+
+struct pages {
+	uint8_t *start;
+	size_t size;
+};
+
+static struct pages pages_of(const struct entry *entry)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	uintptr_t start = (uintptr_t)entry->at & -page;
+	uintptr_t end = ((uintptr_t)entry->at + entry->jump_size + page - 1) & -page;
+
+	return (struct pages){(uint8_t *)start, end - start};
+}
+
+static bool open_pages(struct pages pages)
+{
+	return !mprotect(pages.start, pages.size, PROT_READ | PROT_WRITE);
+}
+
+static void replace_pages(struct pages pages)
+{
+	void *copy = mmap(NULL, pages.size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			  -1, 0);
+
+	if (copy == MAP_FAILED)
+		return;
+	memcpy(copy, pages.start, pages.size);
+	if (mprotect(copy, pages.size, PROT_READ | PROT_EXEC) ||
+	    mremap(copy, pages.size, pages.size, MREMAP_MAYMOVE | MREMAP_FIXED, pages.start) ==
+		    MAP_FAILED)
+		munmap(copy, pages.size);
+}
+
+static void close_pages(struct pages pages)
+{
+	if (mprotect(pages.start, pages.size, PROT_READ | PROT_EXEC))
+		replace_pages(pages);
+}
+
+static bool open_all(const struct entry *entries, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (open_pages(pages_of(&entries[i])))
+			continue;
+		while (i--)
+			close_pages(pages_of(&entries[i]));
+		return false;
+	}
+	return true;
+}
+
+/* Two functions may share a page: nothing is closed before all is written. */
+static bool write_all(const struct entry *entries, size_t count)
+{
+	if (!open_all(entries, count))
+		return false;
+	for (size_t i = 0; i < count; i++)
+		memcpy(entries[i].at, entries[i].jump, entries[i].jump_size);
+	for (size_t i = 0; i < count; i++)
+		close_pages(pages_of(&entries[i]));
+	return true;
+}
+
+static enum patch_result patch_by(struct patch *list, size_t count, uint8_t *islands)
+{
+	struct entry entries[PATCH_MAX];
+
+	if (!make_entries(list, count, islands, entries))
+		return PATCH_CODE;
+	if (mprotect(islands, ISLANDS, PROT_READ | PROT_EXEC) || !write_all(entries, count))
+		return PATCH_PROTECTED;
+	for (size_t i = 0; i < count; i++)
+		list[i].trampoline = entries[i].trampoline;
+	return PATCH_DONE;
+}
+
+enum patch_result patch_functions(struct patch *list, size_t count, uintptr_t start, uintptr_t end)
+{
+	enum patch_result result;
+	uint8_t *islands;
+
+	if (!entry_can())
+		return PATCH_NOT_HERE;
+	if (count > PATCH_MAX)
+		return PATCH_CODE;
+	if (!is_alone())
+		return PATCH_THREADS;
+	islands = map_near(start, end);
+	if (!islands)
+		return PATCH_PROTECTED;
+	result = patch_by(list, count, islands);
+	if (result != PATCH_DONE)
+		munmap(islands, ISLANDS);
+	return result;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Redirects functions to wrappers, whoever calls them and however, by a jump at each entry. All of
+ * a list, or none.
+ */
+#ifndef SHIM_PATCH_H
+#define SHIM_PATCH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct patch {
+	uint8_t *function;
+	size_t size;
+	const void *wrapper;
+	const void *trampoline; /* made: calls the function as it was */
+};
+
+#define PATCH_MAX 40
+
+enum patch_result {
+	PATCH_DONE,
+	PATCH_NOT_HERE,	 /* not on this architecture */
+	PATCH_CODE,	 /* code that is not understood */
+	PATCH_PROTECTED, /* the kernel does not let us */
+	PATCH_THREADS,	 /* another thread might be in the middle of one */
+};
+
+/* Functions of one object, which is mapped from start to end and not writable. */
+enum patch_result patch_functions(struct patch *list, size_t count, uintptr_t start,
+				  uintptr_t end);
+
+#endif

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pool.h"
+
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "ask.h"
+#include "clock.h"
+#include "large.h"
+#include "mapping.h"
+
+/* Blocks of our own, so that the program's malloc sees nothing. */
+#define BLOCK 128u
+#define BLOCKS 8192u
+LARGE static struct track *blocks[BLOCKS];
+static uint32_t begun; /* tracks that were taken for the first time */
+static struct track *free_list;
+static uint32_t free_lock;
+
+/*
+ * Objects in the program's own memory may be freed by another process, and then nobody
+ * tells us: with so many tracks the oldest ones are used again.
+ */
+#define SHARED_MAX 16384u
+#define PROBES 16
+
+/*
+ * Held for a few instructions only; whoever finds it taken takes another way. One that
+ * another process holds was copied by a fork, with nobody left to give it up.
+ */
+static bool try_lock(uint16_t process)
+{
+	uint32_t own = process + 1u, holder = 0;
+
+	return __atomic_compare_exchange_n(&free_lock, &holder, own, false, __ATOMIC_ACQUIRE,
+					   __ATOMIC_RELAXED) ||
+	       (holder != own && __atomic_compare_exchange_n(&free_lock, &holder, own, false,
+							     __ATOMIC_ACQUIRE, __ATOMIC_RELAXED));
+}
+
+static void unlock(void)
+{
+	__atomic_store_n(&free_lock, 0, __ATOMIC_RELEASE);
+}
+
+/* ---- tokens -------------------------------------------------------------------- */
+
+/* Index and use, 20 bits each, and 24 bits that differ between processes; never 0. */
+#define INDEX_BITS 20
+#define INDEX_MASK ((1u << INDEX_BITS) - 1)
+
+static uint64_t salt(uint16_t process)
+{
+	static uint64_t known; /* and below, for which process */
+	uint64_t last = __atomic_load_n(&known, __ATOMIC_RELAXED), made;
+
+	if (__builtin_expect(last && (uint16_t)last == process, 1))
+		return last - process;
+	made = ((uint64_t)ask_pid() * 0x9e3779b97f4a7c15ull ^ clock_ticks()) << 40 | 1ull << 63;
+	__atomic_store_n(&known, made | process, __ATOMIC_RELAXED);
+	return made;
+}
+
+static struct track *at(uint64_t index)
+{
+	struct track *block = index / BLOCK < BLOCKS
+				      ? __atomic_load_n(&blocks[index / BLOCK], __ATOMIC_ACQUIRE)
+				      : NULL;
+
+	return block ? &block[index % BLOCK] : NULL;
+}
+
+struct track *pool_track(const void *token)
+{
+	struct track *track = at((uintptr_t)token & INDEX_MASK);
+
+	/* 0 is that of all that are free */
+	return token && track && __atomic_load_n(&track->token, __ATOMIC_RELAXED) == (uintptr_t)token
+		       ? track
+		       : NULL;
+}
+
+/* ---- memory -------------------------------------------------------------------- */
+
+static struct track *make_block(uint32_t number)
+{
+	struct track *none = NULL, *block;
+
+	block = mmap(NULL, BLOCK * sizeof(*block), PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (block == MAP_FAILED)
+		return NULL;
+	if (__atomic_compare_exchange_n(&blocks[number], &none, block, false, __ATOMIC_ACQ_REL,
+					__ATOMIC_ACQUIRE))
+		return block;
+	munmap(block, BLOCK * sizeof(*block));
+	return none;
+}
+
+/* One that nobody had yet: pages are touched as they are needed. */
+static __attribute__((noinline)) struct track *new_one(void)
+{
+	uint32_t index = __atomic_fetch_add(&begun, 1, __ATOMIC_RELAXED);
+	struct track *block;
+
+	if (index >= BLOCK * BLOCKS) {
+		__atomic_store_n(&begun, BLOCK * BLOCKS, __ATOMIC_RELAXED);
+		return NULL;
+	}
+	block = __atomic_load_n(&blocks[index / BLOCK], __ATOMIC_ACQUIRE);
+	if (!block)
+		block = make_block(index / BLOCK);
+	if (!block)
+		return NULL;
+	block[index % BLOCK].index = index;
+	return &block[index % BLOCK];
+}
+
+static struct track *from_list(uint16_t process)
+{
+	struct track *track = NULL;
+
+	for (int i = 0; i < 100 && !track; i++) {
+		if (!try_lock(process))
+			continue;
+		track = free_list;
+		if (track)
+			free_list = track->next_free;
+		unlock();
+		if (!track)
+			break;
+	}
+	return track;
+}
+
+/* Not one in the middle of a handshake, as far as such are few. */
+static __attribute__((noinline)) struct track *use_again(void)
+{
+	static uint32_t cursor;
+	struct track *track = NULL;
+
+	for (int i = 0; i < PROBES; i++) {
+		uint32_t next = __atomic_fetch_add(&cursor, 1, __ATOMIC_RELAXED) % SHARED_MAX;
+
+		track = at(next);
+		if (track && track->phase != PHASE_RUNNING && !track_is_inside(track))
+			return track;
+	}
+	return track && !track_is_inside(track) ? track : NULL;
+}
+
+/* Whoever uses another object may come upon this track: it reads these two, and no more. */
+static void name(struct track *track, const SSL *ssl, uint64_t token)
+{
+	__atomic_store_n(&track->ssl, ssl, __ATOMIC_RELAXED);
+	__atomic_store_n(&track->token, token, __ATOMIC_RELAXED);
+}
+
+/* All but these two, and which one it is. */
+static void reset(struct track *track)
+{
+	size_t start = offsetof(struct track, lib);
+
+	memset((char *)track + start, 0, sizeof(*track) - start);
+}
+
+struct track *pool_take(const struct libssl *lib, const SSL *ssl)
+{
+	uint16_t process = mapping_identity()->process;
+	struct track *track = from_list(process);
+
+	if (!track && lib->program_memory && __atomic_load_n(&begun, __ATOMIC_RELAXED) >= SHARED_MAX)
+		track = use_again();
+	else if (!track)
+		track = new_one();
+	if (track) {
+		uint64_t use = track->use + 1;
+
+		reset(track);
+		track->lib = lib;
+		track->read.fd = -1;
+		track->use = (uint32_t)use;
+		name(track, ssl, salt(process) | (use & INDEX_MASK) << INDEX_BITS | track->index);
+	}
+	return track;
+}
+
+void pool_give_back(struct track *track)
+{
+	uint16_t process = mapping_identity()->process;
+
+	name(track, NULL, 0);
+	for (int i = 0; i < 100; i++) {
+		if (!try_lock(process))
+			continue;
+		track->next_free = free_list;
+		free_list = track;
+		unlock();
+		return;
+	}
+}

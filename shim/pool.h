@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The tracks of this process, and the tokens for them in objects of the program. Such an object may
+ * be in shared memory, or a copy, so its contents are not trusted. A token names its process, a
+ * track and which use of that track, and is valid only if the track has the same token.
+ */
+#ifndef SHIM_POOL_H
+#define SHIM_POOL_H
+
+#include "track.h"
+
+/* NULL without memory. */
+struct track *pool_take(const struct libssl *lib, const SSL *ssl);
+void pool_give_back(struct track *track);
+/* NULL: not a token of this process, or an old one. */
+struct track *pool_track(const void *token);
+
+#endif

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * OpenSSL that is a part of the program, or of a library: its calls go through no table.
+ * Where its functions have names they are made to come to us at their entries, once,
+ * before the program begins. A copy is reached whole, or left as it is.
+ */
+#include <string.h>
+
+#include "directory.h"
+#include "elf.h"
+#include "libssl.h"
+#include "members.h"
+#include "patch.h"
+#include "settings.h"
+#include "state_names.h"
+#include "symtab.h"
+#include "tlstall/inside.h"
+#include "wrappers.h"
+
+TLSTALL_ASSERT(MEMBERS <= SYMTAB_NAMES);
+TLSTALL_ASSERT((int)FN_INTERNAL <= PATCH_MAX);
+
+/* ---- its functions ------------------------------------------------------------------ */
+
+struct inside {
+	const struct elf_object *object;
+	struct symtab_function found[MEMBERS];
+	uintptr_t code, code_end;
+};
+
+static const char *name_of(size_t i)
+{
+	return members[i].name;
+}
+
+/* The largest part that may be run, and read, and not written. */
+static bool find_code(struct inside *in)
+{
+	for (unsigned i = 0; i < in->object->phdr_count; i++) {
+		const ElfW(Phdr) *phdr = &in->object->phdr[i];
+
+		if (phdr->p_type != PT_LOAD || (phdr->p_flags & (PF_R | PF_W | PF_X)) != (PF_R | PF_X) ||
+		    phdr->p_memsz <= in->code_end - in->code)
+			continue;
+		in->code = in->object->bias + phdr->p_vaddr;
+		in->code_end = in->code + phdr->p_memsz;
+	}
+	return in->code_end - in->code >= TLSTALL_INSIDE_CODE;
+}
+
+static bool is_exported(const struct elf_object *object)
+{
+	return elf_entry(object, "SSL_connect") && elf_entry(object, TLSTALL_INSIDE_CRYPTO);
+}
+
+static void find_exported(struct inside *in)
+{
+	for (size_t i = 0; i < MEMBERS; i++) {
+		const ElfW(Sym) *symbol = elf_entry(in->object, members[i].name);
+
+		if (symbol)
+			in->found[i] = (struct symtab_function){
+				in->object->bias + symbol->st_value, symbol->st_size};
+	}
+}
+
+/* A libcrypto has the sign, too. */
+static bool may_have_names(const struct elf_object *object)
+{
+	return !elf_entry(object, TLSTALL_INSIDE_CRYPTO) &&
+	       elf_imports(object, TLSTALL_INSIDE_SIGN) && !elf_imports(object, "SSL_connect") &&
+	       !elf_imports(object, "SSL_do_handshake");
+}
+
+static bool find_named(struct inside *in)
+{
+	const char *path = *in->object->path ? in->object->path : "/proc/self/exe";
+
+	return symtab_find(in->object, path, name_of, MEMBERS, in->found) &&
+	       in->found[MEMBER_SSL_connect].address;
+}
+
+/* ---- what a linker left out, as nothing in the program calls it ---------------------- */
+
+static const char *presumed_version(int what)
+{
+	(void)what;
+	return "OpenSSL (which version, the program does not say)";
+}
+
+static unsigned long presumed_number(void)
+{
+	return 0x30000000ul;
+}
+
+static unsigned long presumed_older(void)
+{
+	return 0x10101000ul;
+}
+
+static void fill_in(void *addresses[MEMBERS], size_t member, void *address)
+{
+	if (!addresses[member])
+		addresses[member] = address;
+}
+
+/* That it is an OpenSSL at all is then told by functions that no other make has. */
+static void fill_gaps(void *addresses[MEMBERS])
+{
+	bool newer = addresses[MEMBER_SSL_CTX_new_ex];
+
+	fill_in(addresses, MEMBER_SSL_state_string_long, (void *)state_names_of);
+	if (!addresses[MEMBER_SSL_stateless] || !addresses[MEMBER_CRYPTO_get_mem_functions])
+		return;
+	fill_in(addresses, MEMBER_OpenSSL_version, (void *)presumed_version);
+	fill_in(addresses, MEMBER_OpenSSL_version_num,
+		newer ? (void *)presumed_number : (void *)presumed_older);
+}
+
+/* ---- making them come to us ---------------------------------------------------------- */
+
+/* Different functions at one address are none of ours: linkers fold equal ones. */
+static bool is_sound(const struct inside *in, size_t i)
+{
+	uintptr_t address = in->found[i].address, size = in->found[i].size;
+
+	if (address < in->code || size > in->code_end - in->code || !size ||
+	    address > in->code_end - size)
+		return false;
+	for (size_t other = 0; other < MEMBERS; other++) {
+		if (other != i && in->found[other].address == address)
+			return false;
+	}
+	return true;
+}
+
+static bool list_functions(const struct inside *in, struct patch *list, size_t *count)
+{
+	*count = 0;
+	for (size_t i = 0; i < MEMBERS; i++) {
+		if (!members[i].interposed || !in->found[i].address)
+			continue;
+		if (!is_sound(in, i))
+			return false;
+		list[(*count)++] = (struct patch){
+			.function = (uint8_t *)in->found[i].address,
+			.size = in->found[i].size,
+			.wrapper = wrapper_of(members[i].name, NULL),
+		};
+	}
+	return true;
+}
+
+static void call_trampolines(const struct patch *list, size_t count, void *addresses[MEMBERS])
+{
+	for (size_t i = 0; i < MEMBERS; i++) {
+		for (size_t j = 0; members[i].interposed && j < count; j++) {
+			if (addresses[i] == list[j].function)
+				addresses[i] = (void *)list[j].trampoline;
+		}
+	}
+}
+
+static void say(enum patch_result result)
+{
+	static const int reasons[] = {
+		[PATCH_DONE] = REASON_NONE,
+		[PATCH_NOT_HERE] = REASON_ARCHITECTURE,
+		[PATCH_CODE] = REASON_CODE,
+		[PATCH_PROTECTED] = REASON_PROTECTED,
+		[PATCH_THREADS] = REASON_THREADS,
+	};
+	struct self self;
+	bool shared;
+
+	if (result == PATCH_DONE || directory_prepare(&shared))
+		return;
+	self_read(&self);
+	directory_note(&self, reasons[result]);
+}
+
+static void reach(const struct inside *in)
+{
+	enum patch_result result = PATCH_CODE;
+	struct patch list[PATCH_MAX];
+	void *addresses[MEMBERS];
+	size_t count;
+
+	for (size_t i = 0; i < MEMBERS; i++)
+		addresses[i] = (void *)in->found[i].address;
+	fill_gaps(addresses);
+	/* first, as what comes to us without a copy that is known has nowhere to go */
+	if (!libssl_learn_inside(in->object, addresses))
+		return;
+	if (list_functions(in, list, &count))
+		result = patch_functions(list, count, in->object->start, in->object->end);
+	say(result);
+	if (result != PATCH_DONE)
+		return;
+	call_trampolines(list, count, addresses);
+	libssl_go_through(in->object, addresses);
+}
+
+static bool visit(const struct elf_object *object, void *context)
+{
+	struct inside in = {.object = object};
+
+	(void)context;
+	if (elf_is_own(object->start) || !find_code(&in))
+		return false;
+	if (is_exported(object))
+		find_exported(&in);
+	else if (!may_have_names(object) || !find_named(&in))
+		return false;
+	reach(&in);
+	return false;
+}
+
+__attribute__((constructor)) static void reach_inside(void)
+{
+	settings_read();
+	/* into a program that runs we do not write: somebody may be there */
+	if ((settings.reach & REACH_INSIDE) && settings.directory[0] && elf_came_first())
+		elf_each(visit, NULL);
+}

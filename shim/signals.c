@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a program asks about SIGBUS is answered as if we had nothing installed; all else is
+ * passed on as it is.
+ */
+#include <errno.h>
+#include <stdbool.h>
+
+#include "guard.h"
+#include "signals_real.h"
+
+#define EXPORT __attribute__((visibility("default")))
+/* Some of them libc's headers declare no more, or warn of. */
+#define SIGNAL_FUNCTION(name, result, arguments) EXPORT result name arguments;
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wredundant-decls"
+#include "signals.def"
+#pragma GCC diagnostic pop
+
+/* ---- dispositions ------------------------------------------------------------------------ */
+
+static inline bool is_guarded(int sig)
+{
+	return __builtin_expect(sig == SIGBUS, 0) && guard_is_on();
+}
+
+/*
+ * Handlers of other signals that block SIGBUS meanwhile would have us killed in there: they
+ * block it no more, though the program reads that they do.
+ */
+static bool seems_to_block[NSIG];
+
+static int set_other(__typeof__(&sigaction) set, int sig, const struct sigaction *act,
+		     struct sigaction *old)
+{
+	bool seemed, blocks;
+	struct sigaction action;
+	int result;
+
+	if (sig <= 0 || sig >= NSIG)
+		return set(sig, act, old);
+	seemed = __atomic_load_n(&seems_to_block[sig], __ATOMIC_RELAXED);
+	blocks = act && sigismember(&act->sa_mask, SIGBUS) == 1;
+	if (blocks) {
+		action = *act;
+		sigdelset(&action.sa_mask, SIGBUS);
+		act = &action;
+	}
+	result = set(sig, act, old);
+	if (!result && act)
+		__atomic_store_n(&seems_to_block[sig], blocks, __ATOMIC_RELAXED);
+	if (!result && old && seemed)
+		sigaddset(&old->sa_mask, SIGBUS);
+	return result;
+}
+
+int sigaction(int sig, const struct sigaction *act, struct sigaction *old)
+{
+	if (is_guarded(sig))
+		return guard_sigaction(act, old);
+	if (sig == SIGBUS)
+		return signals_real()->sigaction(sig, act, old);
+	return set_other(signals_real()->sigaction, sig, act, old);
+}
+
+int __sigaction(int sig, const struct sigaction *act, struct sigaction *old)
+{
+	if (is_guarded(sig))
+		return guard_sigaction(act, old);
+	if (sig == SIGBUS)
+		return signals_real()->__sigaction(sig, act, old);
+	return set_other(signals_real()->__sigaction, sig, act, old);
+}
+
+static sighandler_t set(sighandler_t handler, int flags, bool defer)
+{
+	struct sigaction action = {.sa_handler = handler, .sa_flags = flags}, old;
+
+	if (handler == SIG_ERR) {
+		errno = EINVAL;
+		return SIG_ERR;
+	}
+	sigemptyset(&action.sa_mask);
+	if (defer)
+		sigaddset(&action.sa_mask, SIGBUS);
+	return guard_sigaction(&action, &old) ? SIG_ERR : old.sa_handler;
+}
+
+/* BSD's: it stays, is blocked meanwhile, and calls go on after it. */
+#define BSD_SIGNAL(name) \
+	sighandler_t name(int sig, sighandler_t handler) \
+	{ \
+		return is_guarded(sig) ? set(handler, SA_RESTART, true) \
+				       : signals_real()->name(sig, handler); \
+	}
+BSD_SIGNAL(signal)
+BSD_SIGNAL(bsd_signal)
+BSD_SIGNAL(ssignal)
+
+/* System V's: once, and not blocked. */
+#define SYSV_SIGNAL(name) \
+	sighandler_t name(int sig, sighandler_t handler) \
+	{ \
+		return is_guarded(sig) ? set(handler, SA_RESETHAND | SA_NODEFER, false) \
+				       : signals_real()->name(sig, handler); \
+	}
+SYSV_SIGNAL(sysv_signal)
+SYSV_SIGNAL(__sysv_signal)
+
+static bool change_mask(int how)
+{
+	sigset_t bus, before;
+
+	sigemptyset(&bus);
+	sigaddset(&bus, SIGBUS);
+	sigprocmask(how, &bus, &before);
+	return sigismember(&before, SIGBUS);
+}
+
+static sighandler_t set_or_hold(sighandler_t handler)
+{
+	struct sigaction now;
+	sighandler_t before;
+
+	if (handler != SIG_HOLD) {
+		before = set(handler, 0, false);
+		return change_mask(SIG_UNBLOCK) ? SIG_HOLD : before;
+	}
+	guard_sigaction(NULL, &now);
+	return change_mask(SIG_BLOCK) ? SIG_HOLD : now.sa_handler;
+}
+
+sighandler_t sigset(int sig, sighandler_t handler)
+{
+	return is_guarded(sig) ? set_or_hold(handler) : signals_real()->sigset(sig, handler);
+}
+
+int sigignore(int sig)
+{
+	if (!is_guarded(sig))
+		return signals_real()->sigignore(sig);
+	return set(SIG_IGN, 0, false) == SIG_ERR ? -1 : 0;
+}
+
+/* ---- masks ------------------------------------------------------------------------------- */
+
+static bool blocks(int how, const sigset_t *set)
+{
+	return how != SIG_UNBLOCK && sigismember(set, SIGBUS) == 1;
+}
+
+int sigprocmask(int how, const sigset_t *set, sigset_t *old)
+{
+	if (set)
+		guard_mask_changed(blocks(how, set));
+	return signals_real()->sigprocmask(how, set, old);
+}
+
+int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
+{
+	if (set)
+		guard_mask_changed(blocks(how, set));
+	return signals_real()->pthread_sigmask(how, set, old);
+}
+
+int sighold(int sig)
+{
+	guard_mask_changed(sig == SIGBUS);
+	return signals_real()->sighold(sig);
+}
+
+int sigrelse(int sig)
+{
+	guard_mask_changed(false);
+	return signals_real()->sigrelse(sig);
+}
+
+/* ---- when we leave ----------------------------------------------------------------------- */
+
+void signals_give_back(void)
+{
+	for (int sig = 1; sig < NSIG; sig++) {
+		struct sigaction action;
+
+		if (!seems_to_block[sig] || signals_real()->sigaction(sig, NULL, &action))
+			continue;
+		sigaddset(&action.sa_mask, SIGBUS);
+		signals_real()->sigaction(sig, &action, NULL);
+		seems_to_block[sig] = false;
+	}
+}

@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: Apache-2.0
+"""shuts.py PORT: a blocking ssl socket whose connection another thread shuts down, when the ClientHello is out."""
+import socket
+import ssl
+import sys
+import threading
+import time
+
+connection = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+other = connection.dup()
+context = ssl._create_unverified_context()
+
+
+def shut():
+    time.sleep(0.1)
+    other.shutdown(socket.SHUT_RDWR)
+
+
+threading.Thread(target=shut).start()
+context.wrap_socket(connection)

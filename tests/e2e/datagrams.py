@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A path for datagrams that loses what it is told to, and DTLS servers behind it."""
+import select
+import socket
+import threading
+
+import servers
+
+
+class Path:
+    """In front of a DTLS server: `loses(count, data, by_client)` tells what does not get through; count
+    numbers the datagrams of that side from 1."""
+
+    def __init__(self, port, loses):
+        self.loses, self.counts, self.client = loses, {True: 0, False: 0}, None
+        self.near, self.far, self.end = self._socket(), self._socket(), socket.socketpair()
+        self.near.bind(("127.0.0.1", 0))
+        self.far.connect(("127.0.0.1", port))
+        self.port = self.near.getsockname()[1]
+        self.thread = threading.Thread(target=self._run)
+        self.thread.start()
+
+    @staticmethod
+    def _socket():
+        return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+
+    def _run(self):
+        while True:
+            ready = select.select([self.near, self.far, self.end[1]], [], [])[0]
+            if self.end[1] in ready:
+                return
+            for sock in ready:
+                self._pass_on(sock)
+
+    def _pass_on(self, sock):
+        by_client = sock is self.near
+        try:
+            data, sender = sock.recvfrom(65535)
+        except OSError:  # nobody listens at the other end, so far
+            return
+        if by_client:
+            self.client = sender
+        self.counts[by_client] += 1
+        if self.loses(self.counts[by_client], data, by_client):
+            return
+        if by_client:
+            self.far.send(data)
+        else:
+            self.near.sendto(data, self.client)
+
+    def close(self):
+        self.end[0].send(b"x")
+        self.thread.join()
+        for sock in (self.near, self.far, *self.end):
+            sock.close()
+
+    stop = close
+
+
+def nothing(_count, _data, _by_client):
+    return False
+
+
+def all_of_it(_count, _data, _by_client):
+    return True
+
+
+def first_of_client(number):
+    return lambda count, _data, by_client: by_client and count <= number
+
+
+def large_ones_of_server(size):
+    return lambda _count, data, by_client: not by_client and len(data) > size
+
+
+def s_server(certificate, *more, **options):
+    """With no tickets and the like: what it sends are its flights."""
+    server = servers.s_server(certificate, www=False, more=["-dtls", *more], **options)
+    return server

@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""attach and detach, again and again, on servers and clients at work; and on processes that die meanwhile."""
+import os
+import pathlib
+import random
+import re
+import socket
+import ssl
+import subprocess
+import threading
+import time
+
+import pytest
+
+import servers
+import tracing
+from servers import await_that
+from test_attach import Attached, Loop, Waits, server, settles_to, stacks, state  # noqa: F401
+from test_look import Plain, descendants, needs
+from tracing import PROGRAMS, TLSTALL, run
+
+pytestmark = pytest.mark.skipif(os.uname().machine != "x86_64", reason="attach is for x86-64 so far")
+
+# people who look for a rare loss ask for more
+CYCLES = int(os.environ.get("TLSTALL_CYCLES", "4"))
+
+# ---- servers at work ---------------------------------------------------------------------------
+
+def shake(port, preamble=b""):
+    context = tracing_context()
+    with socket.create_connection(("127.0.0.1", port), timeout=tracing.TIMEOUT) as connection:
+        if preamble:
+            connection.sendall(preamble)
+            assert connection.recv(1) == b"S"
+        with context.wrap_socket(connection) as tls:
+            return tls.version()
+
+
+def tracing_context():
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+class Load:
+    """Clients that shake hands with a server until they are told to stop."""
+
+    def __init__(self, port, preamble=b""):
+        self.count, self.wrong, self.over = 0, [], False
+        self.thread = threading.Thread(target=self.work, args=(port, preamble))
+        self.thread.start()
+
+    def work(self, port, preamble):
+        while not self.over:
+            try:
+                shake(port, preamble)
+                self.count += 1
+            except (OSError, AssertionError) as error:
+                self.wrong.append(repr(error))
+
+    def stop(self):
+        self.over = True
+        self.thread.join()
+
+
+def under_load(start, pid, load, cycles=CYCLES):
+    before = state(pid)["shared"]
+    for _ in range(cycles):
+        reached = load.count
+        watching = start(Attached("-q", pid))
+        await_that(lambda: state(pid)["shared"] != before and load.count > reached + 3,
+                   lambda: (load.count, load.wrong, watching.lines))
+        assert watching.end() == 0, watching.lines
+        reached = load.count
+        await_that(lambda: load.count > reached + 3, lambda: (load.count, load.wrong))
+    load.stop()
+    assert not load.wrong, load.wrong
+
+
+@pytest.mark.coverage("a process attached to", "an nginx worker")
+def test_nginx_worker(start, server):
+    worker = await_that(lambda: list(descendants(server.process.pid)), "workers")[0]
+    under_load(start, worker, start(Load(server.port)))
+
+
+@pytest.mark.coverage("a process attached to", "redis")
+def test_redis(start, authority):
+    needs("/usr/bin/redis-server")
+    server = start(servers.redis(authority.ecdsa, authority))
+    under_load(start, server.process.pid, start(Load(server.port)))
+
+
+POSTGRES = b"\0\0\0\x08\x04\xd2\x16\x2f"
+
+
+@pytest.mark.coverage("a process attached to", "postgres, backends forked later")
+def test_backends_of_a_postmaster(start, authority, request):
+    """Those that are forked later are seen; one that outlives us is dormant."""
+    needs("/usr/lib/postgresql/*/bin/postgres")
+    server = start(request.getfixturevalue("cluster").server(authority.ecdsa))
+    # while it starts it blocks signals
+    await_that(lambda: int(state(server.process.pid)["masks"][0], 16) == 0, "a postmaster at rest")
+    before = state(server.process.pid)
+    for _ in range(CYCLES):
+        watching = start(Attached(server.process.pid))
+        await_that(lambda: state(server.process.pid)["shared"] != before["shared"], lambda: watching.lines)
+        assert shake(server.port, POSTGRES)
+        watching.await_line(r"postgres\[\d+\] SSL_accept\(.*\) = 1 ")
+        assert watching.end() == 0, watching.lines
+        assert shake(server.port, POSTGRES)
+        settles_to(server.process.pid, before)
+
+
+# ---- clients at work ------------------------------------------------------------------------
+
+def regions(pid):
+    return len(pathlib.Path(f"/proc/{pid}/maps").read_text().splitlines())
+
+
+def cycle(start, pid, progress):
+    """Attaches and detaches under load: calls are seen each time, the program goes on after each."""
+    before, seen = state(pid)["shared"], []
+    for _ in range(CYCLES):
+        watching = start(Attached(pid))
+        await_that(lambda: state(pid)["shared"] != before, lambda: watching.lines)
+        progress()
+        watching.await_line(r"SSL_(connect|do_handshake|accept)\(.* = 1 ")
+        assert watching.end() == 0, watching.lines
+        progress()
+        await_that(lambda: state(pid)["shared"] == before, lambda: state(pid))
+        seen.append(regions(pid))
+    return seen
+
+
+@pytest.mark.coverage("a process attached to", "curl")
+def test_curl(start, authority):
+    """One process, a handshake for each of its requests, and a wait in poll() between."""
+    if "--rate" not in run(["/usr/bin/curl", "--help", "all"]).stdout:
+        pytest.skip("this curl knows no --rate: it would not keep still")
+    server = start(servers.nginx(authority.ecdsa, location="keepalive_timeout 0; location / { return 200 'here'; }"))
+    client = start(Plain(["/usr/bin/curl", "-sS", "--cacert", authority.ca, "--rate", "100/s", "-o", "/dev/null", "-w",
+                          "%{http_code} %{ssl_verify_result} %{errormsg}\\n",
+                          f"https://localhost:{server.port}/[1-100000]"]))
+    lines = []
+
+    def progress():
+        for _ in range(10):
+            lines.append(client.process.stdout.readline())
+    progress()
+    cycle(start, client.pid, progress)
+    assert client.process.poll() is None
+    assert set(lines) == {b"200 0 \n"}, set(lines)
+
+
+def test_threads(start):
+    """Seven threads, some in SSL_connect, SSL_accept, SSL_read at any time; one that waits in read()."""
+    program = start(Loop([PROGRAMS / "harm" / "many"]))
+
+    def count():
+        return int(program.shake(""))
+
+    def progress():
+        reached = count()
+        await_that(lambda: count() > reached + 20, "handshakes")
+    progress()
+    before = state(program.pid)["descriptors"][:3]
+    cycle(start, program.pid, progress)
+    assert state(program.pid)["descriptors"][:3] == before
+    program.process.stdin.close()
+    assert program.process.stdout.read() == b"ok\n"
+    assert program.process.wait(tracing.TIMEOUT) == 0
+    program.process.stdin = None
+
+
+def test_program_dies_in_the_middle(start, directory):
+    """At whatever moment of an attach: the tool says so, or has come and gone; it leaves nothing behind."""
+    chance = random.Random("dies")
+    outcomes = set()
+    for i in range(20):
+        waits = Waits("epoll" if i % 2 else "read").ready()
+        tool = subprocess.Popen([str(TLSTALL), "attach", "-q", str(waits.pid)], stdout=subprocess.DEVNULL,
+                                stderr=subprocess.PIPE, text=True, env=tracing.environment(TMPDIR=str(directory)))
+        try:
+            if i % 4:
+                await_that(lambda: list(directory.iterdir()) or tool.poll() is not None, "it begins")
+            time.sleep(chance.uniform(0, 0.03))
+            waits.process.kill()
+            said = tool.communicate(timeout=20)[1]
+        finally:
+            waits.stop()
+            tool.kill()
+            tool.wait()
+        assert tool.returncode in (0, 1), (tool.returncode, said)
+        assert tool.returncode == 0 or re.search(r"(process \d+ has ended|no such process: \d+)", said), said
+        assert not list(directory.iterdir()), (said, list(directory.iterdir()))
+        outcomes.add(tool.returncode)
+    assert outcomes, outcomes

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""attach: programs that cannot be attached to, each refused with its reason, and unharmed."""
+import os
+import pathlib
+import shutil
+import subprocess
+
+import pytest
+
+import nodes
+import peer
+import test_linked
+import test_reach
+import tracing
+from servers import await_that
+from test_attach import refused, stacks  # noqa: F401
+from test_live import as_nobody
+from test_look import Plain, PROGRAMS, stalled
+from tracing import TLSTALL, run
+
+pytestmark = pytest.mark.skipif(os.uname().machine != "x86_64", reason="attach is for x86-64 so far")
+
+built = test_reach.built
+
+
+@pytest.fixture
+def silent(start):
+    return start(peer.Peer(peer.silent_after_hello))
+
+
+def hanging(start, silent, argv):
+    before = silent.hellos
+    client = start(Plain(argv))
+    silent.wait_hellos(before + 1)
+    return client
+
+
+def mapped(pid):
+    return pathlib.Path(f"/proc/{pid}/maps").read_text()
+
+
+def unharmed(client, words, options=()):
+    # in a call: it has begun, and loads nothing any more
+    await_that(lambda: pathlib.Path(f"/proc/{client.pid}/syscall").read_text().split()[0].isdigit(), "it waits")
+    before = mapped(client.pid)
+    result = refused(client.pid, words, *options)
+    assert client.process.poll() is None and mapped(client.pid) == before, result
+    return result
+
+
+def test_openssl_inside(built, start, silent):
+    """Its functions would have to be changed while threads may be in them: only before it begins."""
+    program = built("linked.c", test_linked.PLUGIN, *test_linked.static_libraries())
+    client = hanging(start, silent, [program, silent.port])
+    stalled(client.pid)
+    result = unharmed(client, r"has OpenSSL inside it, which can be traced only from its start \(tlstall run\)")
+    assert "PEER_SILENT" not in result.stdout + result.stderr, result
+
+
+@pytest.mark.parametrize("version", nodes.VERSIONS[-1:])
+def test_official_node(version, start, silent):
+    node, waits = nodes.official(version), PROGRAMS["node"][0][1:]
+    client = hanging(start, silent, [node, *(a.format(port=silent.port) for a in waits)])
+    stalled(client.pid)
+    refused(client.pid, "has OpenSSL inside it, which can be traced only from its start")
+    assert client.process.poll() is None and stalled(client.pid)[0]["pid"] == client.pid
+
+
+def test_openssl_inside_stripped(built, start, silent):
+    program = built("linked.c", test_linked.PLUGIN, "-s", *test_linked.static_libraries())
+    unharmed(hanging(start, silent, [program, silent.port]), r"has no libssl \(tlstall check \d+ says more\)")
+
+
+def test_static(built, start, directory):
+    program = directory / "static"
+    made = subprocess.run(["cc", "-static", "-s", "-x", "c", "-", "-o", program], text=True, capture_output=True,
+                          input="#include <unistd.h>\nint main(void) { return pause(); }\n", check=False)
+    if made.returncode:
+        pytest.skip("libc is not here as an archive")
+    unharmed(start(Plain([program])), "is statically linked")
+
+
+# pause(), in a program of 32 bits without a library
+NARROW = """
+__attribute__((naked)) void _start(void) { __asm__("1: mov $29, %eax; int $0x80; jmp 1b"); }
+"""
+
+
+def test_32_bits(start, directory):
+    program = directory / "narrow"
+    subprocess.run(["cc", "-m32", "-static", "-nostdlib", "-fno-pie", "-no-pie", "-x", "c", "-", "-o", program],
+                   input=NARROW, text=True, check=True)
+    try:
+        client = start(Plain([program]))
+    except OSError as error:
+        pytest.skip(f"this kernel runs no programs of 32 bits: {error}")
+    unharmed(client, "is for another architecture")
+
+
+# pause(), as above, on arm64
+FOREIGN = """
+.globl _start
+_start: mov x8, #73
+mov x0, #0
+mov x1, #0
+mov x2, #0
+mov x3, #0
+mov x4, #0
+svc #0
+b _start
+"""
+
+
+def test_emulated(start, directory):
+    """What runs is the emulator, of our architecture; it has no loader."""
+    for needed in "qemu-aarch64-static", "aarch64-linux-gnu-gcc":
+        if not shutil.which(needed):
+            pytest.skip(f"{needed} is not here")
+    program = directory / "foreign"
+    subprocess.run(["aarch64-linux-gnu-gcc", "-static", "-nostdlib", "-x", "assembler", "-", "-o", program],
+                   input=FOREIGN, text=True, check=True)
+    client = start(Plain(["qemu-aarch64-static", program]))
+    await_that(lambda: "qemu" in os.readlink(f"/proc/{client.pid}/exe"), "it runs")
+    refused(client.pid, "static")
+    assert client.process.poll() is None
+
+
+def test_itself():
+    result = run(["sh", "-c", f"exec {TLSTALL} attach $$"])
+    assert result.status == 1 and "is tlstall itself" in result.stderr, result
+
+
+YAMA = pathlib.Path("/proc/sys/kernel/yama/ptrace_scope")
+
+
+def test_yama(start, directory):
+    """Not one's own child."""
+    if not YAMA.exists():
+        pytest.skip("this kernel has no Yama")
+    if YAMA.read_text().strip() == "0" or not as_nobody():
+        pytest.skip("kernel.yama.ptrace_scope is 0, or this is not root")
+    sleeper = start(Plain([*as_nobody(), "/bin/sleep", "1000"]))
+    result = run([*as_nobody(), TLSTALL, "attach", str(sleeper.pid)])
+    assert result.status == 1 and "kernel.yama.ptrace_scope is" in result.stderr, result
+
+
+def test_yama_that_forbids_all(start, directory):
+    """What it says is in a file: another one can stand for it, where a process may not be inspected anyway."""
+    if not as_nobody():
+        pytest.skip("needs root")
+    directory.chmod(0o755)
+    program = tracing.copy_products(directory)
+    fake = ('mount -t tmpfs none /proc/sys && mkdir -p /proc/sys/kernel/yama && '
+            'echo 3 > /proc/sys/kernel/yama/ptrace_scope && exec "$@"')
+    result = run(["unshare", "-m", "sh", "-c", fake, "sh", *as_nobody(), program, "attach", "1"])
+    assert result.status == 1, result
+    assert "kernel.yama.ptrace_scope is 3: no process may be inspected" in result.stderr, result

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Names that peers, programs and files chose: shown as what they are, and never able to drive a terminal or a page."""
+import json
+import os
+import pty
+import re
+import select
+import shutil
+import subprocess
+import time
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.chrome.options import Options
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+
+import tracing
+from servers import await_that
+from tracing import PROGRAMS, SHIM, TLSTALL
+
+# What is asked for, and how it has to be shown.
+NAMES = {
+    b"\x1b]0;title\x07\x1b[2Jc0": r"\x1b]0;title\a\x1b[2Jc0",
+    b"del\x7f\x08bs": r"del\x7f\bbs",
+    b"forged\n12:00:00 line": r"forged\n12:00:00 line",
+    b"\xc2\x9b31mc1\xc2\x90": r"\u009b31mc1\u0090",
+    b"\x9b31mc1-of-8-bits": r"\x9b31mc1-of-8-bits",
+    b"\xe2\x80\xaemoc.elpmaxe": r"\u202emoc.elpmaxe",
+    b"\xe2\x81\xa6iso\xe2\x81\xa9\xd8\x9c\xe2\x80\x8f": r"\u2066iso\u2069\u061c\u200f",
+    b"line\xe2\x80\xa8para\xe2\x80\xa9": r"line\u2028para\u2029",
+    b"zero\xe2\x80\x8bwidth\xe2\x80\x8d\xef\xbb\xbf": r"zero\u200bwidth\u200d\ufeff",
+    b"tag\xf3\xa0\x81\xa1": r"tag\U000e0061",
+    b"overlong\xc0\x9b\xe0\x82\x9b": r"overlong\xc0\x9b\xe0\x82\x9b",
+    b"surrogate\xed\xa0\x80": r"surrogate\xed\xa0\x80",
+    b"non\xef\xbf\xbe\xef\xb7\x90": r"non\ufffe\ufdd0",
+    b"half\xe2\x80": r"half\xe2\x80",
+    b"</script><img src=x onerror=alert(1)>": "</script><img src=x onerror=alert(1)>",
+    "café.example".encode(): "café.example",
+}
+COMM = b"\xe2\x80\xae\x1b[7m\xc2\x9b\xff"
+COMM_SHOWN = r"\u202e\x1b[7m\u009b\xff"
+FILE = b"found-\x1b[7m\xe2\x80\xae\xff"
+FILE_SHOWN = r"found-\x1b[7m\u202e\xff"
+WORD = b"forged\n12:00:00 line " + FILE
+# all of C0 but the newline, DEL, C1, separators, what turns or hides text, no characters
+BAD = re.compile("[\0-\x09\x0b-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff"
+                 "\ufdd0-\ufdef\ufffe\uffff\U000e0000-\U000e0fff]")
+
+
+def said(*arguments, directory=None, **more):
+    """All that a command prints, which must be clean."""
+    env = tracing.environment(**({"TLSTALL_DIR": str(directory)} if directory else {}), **more)
+    result = subprocess.run([TLSTALL, *arguments], capture_output=True, env=env, stdin=subprocess.DEVNULL, timeout=60)
+    text = (result.stdout + result.stderr).decode()  # it is UTF-8
+    bad = BAD.search(text)
+    assert not bad, f"{arguments}: U+{ord(bad[0]):04X} in {text[max(0, bad.start() - 200):bad.end() + 50]!r}"
+    assert not re.search("^12:00:00 line", text, re.MULTILINE), text
+    return text
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory):
+    """The program under a name of that kind."""
+    path = os.fsencode(tmp_path_factory.mktemp("foreign")) + b"/" + FILE
+    shutil.copy(PROGRAMS / "foreign", path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def running(program, tmp_path_factory):
+    """Its traces, while it runs."""
+    directory = tmp_path_factory.mktemp("traces")
+    env = tracing.environment(LD_PRELOAD=str(SHIM), TLSTALL_DIR=str(directory))
+    process = subprocess.Popen([program, COMM, *NAMES], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b"done\n"
+    yield process.pid, directory
+    process.kill()
+    process.communicate()
+
+
+def handshakes(text):
+    records = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+    return [record for record in records if record["type"] == "handshake"]
+
+
+@pytest.mark.parametrize("options", [[], ["-k"], ["-c"], ["-q"]])
+def test_run(program, options):
+    text = said("run", *options, "--", program, COMM, *NAMES)
+    if "-c" not in options:
+        assert COMM_SHOWN in text
+        shown = re.sub(r"\n {11}", " ", text)  # paragraphs are wrapped
+        assert options == ["-q"] or all(name in shown for name in NAMES.values()), text
+
+
+def test_run_records(program):
+    text = said("run", "--format", "jsonl", "--", program, COMM, *NAMES)
+    assert set(NAMES.values()) <= {record.get("sni") for record in handshakes(text)}
+
+
+def test_report(running):
+    text = said("report", "-n", "100", running[1])
+    assert COMM_SHOWN in text and "forged\\n12:00:00 line" in text, text
+    records = handshakes(said("report", "--format", "jsonl", running[1]))
+    assert {record.get("sni") for record in records} - {None} == set(NAMES.values())
+    assert {record["comm"] for record in records} == {COMM_SHOWN}
+    assert any(FILE_SHOWN in frame for record in records for frame in record.get("stack", ()))
+    assert FILE_SHOWN in said("report", "--html", b"/nonexistent/" + FILE, running[1])
+    assert FILE_SHOWN in said("env", "--dir", b"/" + FILE)
+
+
+def test_live(running):
+    pid, directory = running
+    text = said("ps", directory=directory)
+    assert COMM_SHOWN in text and all(name in text for name in NAMES.values()), text
+    records = handshakes(said("ps", "--format", "jsonl", directory=directory))
+    assert {record.get("sni") for record in records} - {None} == set(NAMES.values())
+    text = said("stack", str(pid), directory=directory)
+    assert COMM_SHOWN in text and FILE_SHOWN in text, text
+    said("stack", "--all", str(pid), directory=directory)
+    said("ctl", str(pid), "off", directory=directory)
+    said("ctl", str(pid), "on", directory=directory)
+
+
+def test_check(program, running):
+    assert FILE_SHOWN in said("check", program)
+    said("check", str(running[0]))
+    for target in (program, str(running[0])):
+        assert FILE_SHOWN in json.loads(said("check", "--format", "jsonl", target))["program"]
+
+
+@pytest.mark.parametrize("arguments", [
+    ["run", "--", b"./" + WORD], ["run", "-d", b"/nonexistent/" + WORD, "--", "/bin/true"], ["run", "-o", b"/nonexistent/" + WORD, "/bin/true"],
+    ["run", "-e", WORD, "/bin/true"], ["report", WORD], ["check", b"./" + WORD],
+    ["ps", WORD], ["stack", WORD], ["ctl", WORD], ["ctl", "1", WORD], ["top", "--sort", WORD], ["env", "--shim", WORD],
+    ["env", WORD], [WORD], ["report", "--format", WORD, "x"], ["report", b"--" + WORD],
+])
+def test_errors_name_it_too(arguments, directory):
+    text = said(*arguments, directory=directory)
+    assert text.startswith("tlstall: ") and r"forged\n12:00:00 line found-\x1b[7m\u202e\xff" in text, text
+
+
+def test_environment(directory):
+    text = said("run", "--", "/bin/true", TLSTALL_MODE="\x1b[7m")
+    assert r"\x1b[7m" in text
+
+
+def raw_screen(directory, *keys):
+    """What `tlstall top` writes to its terminal, byte by byte."""
+    pid, terminal = pty.fork()
+    if not pid:
+        os.execve(TLSTALL, ["tlstall", "top", "-d", "0.2"], tracing.environment(
+            TLSTALL_DIR=str(directory), TERM="xterm", LINES="60", COLUMNS="200"))
+    written = b""
+    for key in (*keys, b"q"):
+        end = time.monotonic() + 1.2
+        while time.monotonic() < end and select.select([terminal], [], [], 0.1)[0]:
+            try:
+                written += os.read(terminal, 65536)
+            except OSError:
+                break
+        os.write(terminal, key)
+    os.waitpid(pid, 0)
+    os.close(terminal)
+    return written
+
+
+def test_top(running):
+    written = raw_screen(running[1], b"\n", b"\x1b", b"p")
+    text = written.decode()
+    assert "\x1b]" not in text and "\x1b[2Jc0" not in text and "title\x07" not in text
+    assert not re.search("[\x7f-\x9f\u202e\u200b\u2028\ufeff\U000e0061]", text), text
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\([B0]", "", text)
+    assert r"\u202emoc.elpmaxe" in plain or r"\u202e" in plain, plain
+
+
+def test_page(running, tmp_path):
+    page = tmp_path / "page.html"
+    said("report", "--html", str(page), running[1])
+    options = Options()
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1400,1000"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    browser = webdriver.Chrome(service=Service("/usr/bin/chromedriver"), options=options)
+    try:
+        browser.get(f"file://{page}")
+        await_that(lambda: browser.execute_script("return document.documentElement.dataset.ready === 'yes'"),
+                   lambda: browser.get_log("browser"), timeout=60)
+        count = browser.execute_script("return app.rows.length")
+        shown = ""
+        for row in range(count):
+            browser.execute_script("openRow(app.rows[arguments[0]])", row)
+            shown += browser.find_element(By.TAG_NAME, "body").get_attribute("textContent")
+        data = json.dumps(browser.execute_script("return [app.table.strings, app.table.meta]"), ensure_ascii=False)
+        assert browser.execute_script("return document.querySelectorAll('img').length") == 0
+        assert browser.get_log("browser") == []
+    finally:
+        browser.quit()
+    assert COMM_SHOWN in shown or FILE_SHOWN in shown
+    for text in (shown, json.loads(json.dumps(data))):
+        bad = re.search("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\U000e0000-\U000e0fff]", text)
+        assert not bad, repr(text[bad.start() - 100:bad.end() + 100])

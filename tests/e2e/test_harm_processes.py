@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Processes, threads and clocks that do what nobody expects, faults of the file system, and kills: the
+program does what it does without us, and its handshakes are recorded, or it is said what was lost.
+
+TLSTALL_TEST_MANY multiplies how often that is tried what depends on chance."""
+import concurrent.futures
+import contextlib
+import os
+import random
+import shutil
+import signal
+import struct
+import subprocess
+import time
+
+import pytest
+
+import tracing
+from test_harm_trace import environment, fill, looping, mounted, notes, preloaded, report, same, traces
+from tracing import PROGRAMS, SHIM
+
+HARM = PROGRAMS / "harm"
+MANY = int(os.environ.get("TLSTALL_TEST_MANY", "1"))
+
+
+def outcomes(directory):
+    return [record["outcome"] for record in report(directory)]
+
+
+def needs(program):
+    if not shutil.which(program):
+        pytest.skip(f"{program} is not there")
+
+
+# ---- where nobody expects one ---------------------------------------------------------
+
+@pytest.mark.parametrize("where,good,bad", [
+    ("_Fork", 6, 0), ("clone", 6, 0), ("clone_vm", 6, 0), ("exec_chain", 14, 0), ("exit_in_callback", 4, 1),
+    ("cancel_deferred", 4, 1), ("cancel_asynchronous", 4, 1), ("signal_handler", 8, 0), ("atexit", 6, 0),
+    ("destructor", 4, 0)])
+@pytest.mark.parametrize("mode", ["all", "watch"])
+def test_handshakes_in_odd_places(directory, where, good, bad, mode):
+    result = same([HARM / "odd", where], directory, MODE=mode)
+    assert result.status == 0, result
+    found = outcomes(directory)
+    assert (found.count("ok"), len(found) - found.count("ok")) == (good, bad), found
+
+
+# What it does to itself, and how many handshakes are recorded where it does so between two, and before the first;
+# None: it may have no trace then. A program that lets itself be killed is killed without us.
+@pytest.mark.parametrize("deed,between,before", [
+    ("no_descriptors", 4, None), ("no_memory_locked", 4, 2), ("no_processes", 4, 2), ("no_file_size", 4, None),
+    ("not_dumpable", 4, 2), ("no_environment", 4, 2), ("other_user", 4, None), ("everything_closed", 4, 2),
+    ("strict", 2, None), ("strict_by_itself", 2, None), ("storm", 64, 62), ("all_blocked", 4, 2),
+    ("all_ignored", 4, 2), ("thread_ends", 10, 8), ("main_ends", 64, 62), ("daemonized", 6, 4), ("shell", 4, 2),
+    ("traced_by_parent", 6, 4), ("address_space", 4, None), ("unloads_itself", 4, 2), ("not_root", 4, None)])
+@pytest.mark.parametrize("mode", ["all", "watch"])
+def test_hostile_to_itself(directory, deed, between, before, mode):
+    for when, expected in ("later", between), ("first", before):
+        place = directory / when
+        place.mkdir()
+        same([HARM / "hostile", deed, when], place, MODE=mode)
+        if expected is not None:
+            assert outcomes(place).count("ok") == expected, outcomes(place)
+
+
+# ---- plugins --------------------------------------------------------------------------
+
+@pytest.fixture(scope="module")
+def unloads(tmp_path_factory):
+    """A host and three plugins that come to lie where others of another size lay."""
+    place, source = tmp_path_factory.mktemp("unloads"), tracing.ROOT / "tests/programs"
+    compiler = [os.environ.get("CC", "cc"), "-std=gnu11", "-D_GNU_SOURCE", "-O2", "-g"]
+    subprocess.run([*compiler, source / "reach/unloads.c", "-o", place / "host", "-ldl", "-lpthread"], check=True)
+    for number in "123":
+        subprocess.run([*compiler, "-shared", "-fPIC", "-Wl,-Bsymbolic", f"-DPADDED={number}", source / "reach/unloaded.c",
+                        source / "common.c", "-o", place / f"{number}.so", "-lssl", "-lcrypto"], check=True)
+    return lambda threads: [place / "host", str(threads), *(place / f"{number}.so" for number in "123")]
+
+
+@pytest.mark.parametrize("threads", [1, 8])
+@pytest.mark.parametrize("mode", ["all", "watch"])
+def test_plugin_is_unloaded(directory, unloads, threads, mode):
+    """Between two handshakes, and by one thread while others are in the middle of one."""
+    result = same(unloads(threads), directory, MODE=mode)
+    assert (result.status, result.stdout) == (0, "all unloaded\n"), result
+    assert outcomes(directory) == ["ok"] * 20 * threads
+
+
+# ---- stacks ---------------------------------------------------------------------------
+
+def depths(directory, name, **settings):
+    out = directory / name
+    result = tracing.run([HARM / "depth", out], env={"LD_BIND_NOW": "1", **settings})
+    assert (result.status, result.stdout) == (0, "done\n"), result
+    return {key: int(value) for key, value in map(str.split, out.read_text().splitlines())}
+
+
+@pytest.mark.parametrize("mode", ["all", "watch"])
+def test_stack_of_a_thread(directory, mode):
+    """A call of ours takes little stack itself, and next to none below the depth that OpenSSL goes to."""
+    place = directory / "traces"
+    plain, beside = depths(directory, "plain"), depths(directory, "beside", **environment(place, MODE=mode))
+    added = {key: beside[key] - plain[key] for key in plain}
+    assert len(outcomes(place)) > 4 and len(added) == 7
+    assert max(added.values()) <= 4096, added
+    assert max(added["handshake"], added["failed"]) <= 1024, added
+    assert added["least"] <= 4096, (plain, beside)  # of whole pages
+
+
+# ---- ids and clocks -------------------------------------------------------------------
+
+def test_id_comes_again(directory):
+    """Two processes of one id in one namespace: each has a trace of its own."""
+    again = "echo 100 >/proc/sys/kernel/ns_last_pid && $0; "
+    inside = ["unshare", "--pid", "--fork", "--mount-proc", "sh", "-c", again * 3, HARM / "loop"]
+    if os.getuid() != 0 or tracing.run([*inside[:4], "true"]).status:
+        pytest.skip("namespaces need more rights")
+    result = preloaded(inside, directory)
+    assert (result.status, result.stdout) == (0, "begun\nok\n" * 3), result
+    assert [path.name.split("-")[0] for path in traces(directory)] == ["101"] * 3
+    assert outcomes(directory) == ["ok"] * 6
+
+
+@pytest.mark.parametrize("clock", ["@2030-01-01 00:00:00 x1000", "-3d", "+1d x0.1"])
+def test_clock_that_lies(directory, clock):
+    """As an administrator sets it, and faster or slower than time."""
+    needs("faketime")
+    library = tracing.run(["faketime", "-f", "+0", "printenv", "LD_PRELOAD"]).stdout.strip().split(":")[-1]
+    settings = {"FAKETIME": clock, "DONT_FAKE_MONOTONIC": "0", "FAKETIME_NO_CACHE": "1"}
+    plain = tracing.run([HARM / "odd", "clone"], env={**settings, "LD_PRELOAD": library})
+    beside = tracing.run([HARM / "odd", "clone"],
+                         env={**environment(directory), **settings, "LD_PRELOAD": f"{SHIM}:{library}"})
+    assert plain.status == 0, plain
+    tracing.compare(plain, beside)
+    assert outcomes(directory) == ["ok"] * 6
+
+
+# ---- disks ----------------------------------------------------------------------------
+
+@contextlib.contextmanager
+def ext4(directory, size):
+    needs("mkfs.ext4")
+    image, disk = directory / "image", directory / "disk"
+    disk.mkdir()
+    with open(image, "wb") as file:
+        file.truncate(size)
+    subprocess.run(["mkfs.ext4", "-q", "-m", "0", image], check=True, capture_output=True)
+    with mounted(disk, "-o", "loop", str(image)):
+        yield disk
+
+
+def test_ext4_is_full(directory):
+    with ext4(directory, 16 << 20) as disk:
+        fill(disk)
+        same([PROGRAMS / "bio_pair"], disk)
+        assert not traces(disk) and set(notes(disk)) <= {"ENOSPC", "FULL"} and notes(disk)
+
+
+LOST_MEMORY, LOST_TRACES = 1168, 1176  # offsets in the header
+
+
+def test_ext4_fills_up(directory):
+    with ext4(directory, 64 << 20) as disk:
+        with looping(disk, 3, SIZE="32M") as process:
+            fill(disk)
+            assert process.communicate()[0] == "ok\n" and process.returncode == 0
+        [trace] = traces(disk)
+        header = trace.read_bytes()[:4096]
+        assert struct.unpack_from("<Q", header, LOST_MEMORY)[0] > 0
+        assert "ok" in outcomes(disk)
+
+
+@pytest.mark.parametrize("call,error,note", [
+    ("fallocate", "EDQUOT", "EDQUOT"), ("ftruncate", "EDQUOT", "EDQUOT"), ("ftruncate", "EIO", "EIO"),
+    ("linkat", "EDQUOT", "EDQUOT"), ("linkat", "ENOSPC", "ENOSPC"), ("statfs", "EIO", None)])
+def test_file_system_refuses(directory, call, error, note):
+    """Quotas, and disks that fail: the kernel's answer is made up."""
+    needs("strace")
+    place = directory / "traces"
+    place.mkdir(mode=0o700)
+    settings = [f"--env={name}={value}" for name, value in environment(place).items()]
+    command = ["strace", "-qq", "-o", directory / "log", "-e", f"inject={call}:error={error}"]
+    result = tracing.run([*command, *settings, PROGRAMS / "bio_pair"])
+    if "ptrace" in result.stderr:
+        pytest.skip("strace may not trace here")
+    tracing.compare(tracing.run([PROGRAMS / "bio_pair"]), result)
+    assert notes(place) == ([note] if note else []) and bool(traces(place)) != bool(note)
+
+
+# ---- many ---------------------------------------------------------------------------------
+
+def test_many_short_ones(directory):
+    """One after the other, and in a directory that may take no more."""
+    count = 100 * MANY
+    for _ in range(count):
+        result = preloaded([PROGRAMS / "bio_pair"], directory, LIMIT="2M")
+        assert (result.status, result.stderr) == (0, "")
+    assert len(traces(directory)) == 32
+    assert notes(directory) == ["LIMIT"] * min(count - 32, 1024)
+
+
+def test_many_together(directory):
+    """Each holds its trace until all have one."""
+    count = 100 * MANY
+    processes = [subprocess.Popen([HARM / "exec_later"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                                  env=tracing.environment(**environment(directory, SIZE="256K")))
+                 for _ in range(count)]
+    try:
+        assert all(process.stdout.readline() == "first\n" for process in processes)
+        assert len(traces(directory)) == count
+        assert all(process.communicate("go on\n")[0] == "second\n" for process in processes)
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+    assert {process.returncode for process in processes} == {0}
+    assert len(traces(directory)) == 2 * count
+
+
+# ---- kill -9 --------------------------------------------------------------------------------
+
+def kill_at_random(argv, directory, chance, begun):
+    process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, start_new_session=True,
+                               env=tracing.environment(**environment(directory)))
+    if begun:
+        assert process.stdout.readline() == "begun\n"
+    time.sleep(chance.uniform(0, 0.03))
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+@pytest.mark.parametrize("kind", ["single", "threads", "forks", "creating"])
+def test_killed(directory, kind):
+    """Whatever it was doing, what it leaves is a trace that can be read, or nothing."""
+    count, chance = 15 * MANY, random.Random(kind)
+    argv = [HARM / "endless", "single" if kind == "creating" else kind]
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda _: kill_at_random(argv, directory, chance, kind != "creating"), range(count)))
+    if kind == "creating":
+        assert all(path.stat().st_size for path in traces(directory))
+        assert not traces(directory) or outcomes(directory)
+        return
+    assert len(traces(directory)) == count
+    found = outcomes(directory)
+    assert found.count("ok") >= 2 * count and set(found) <= {"ok", "in_flight", "abandoned"}, set(found)

@@ -1,0 +1,427 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whatever becomes of a trace, its directory and its disk, and whoever writes to it: the program does
+what it does without us, and what can be recorded is."""
+import concurrent.futures
+import contextlib
+import fcntl
+import json
+import os
+import random
+import re
+import resource
+import signal
+import subprocess
+import time
+
+import pytest
+
+import tracing
+from tracing import PROGRAMS, SHIM, TLSTALL
+
+HARM = PROGRAMS / "harm"
+BUS = ("plain", "before", "before_on_this_stack", "after", "by_all_ways", "once", "killed_by_fault",
+       "killed_though_ignored", "killed_by_sending", "blocked", "blocked_from_the_start", "threads", "forks",
+       "vforks", "handlers")
+
+
+def environment(directory, **settings):
+    return {"LD_PRELOAD": str(SHIM), "TLSTALL_DIR": str(directory),
+            **{f"TLSTALL_{name}": value for name, value in settings.items()}}
+
+
+def preloaded(argv, directory, **settings):
+    return tracing.run(argv, env=environment(directory, **settings))
+
+
+def same(argv, directory, **settings):
+    """What it does without the shim it does with it."""
+    plain, beside = tracing.run(argv), preloaded(argv, directory, **settings)
+    tracing.compare(plain, beside)
+    return beside
+
+
+def report(directory):
+    result = tracing.run([TLSTALL, "report", "--format", "jsonl", directory])
+    assert result.status == 0, result
+    return [record for record in map(json.loads, result.stdout.splitlines()) if record["type"] == "handshake"]
+
+
+def traces(directory):
+    return sorted(path for path in directory.iterdir() if path.suffix == ".tlstall")
+
+
+def notes(directory):
+    return [path.name.partition(".failed-")[2] for path in directory.iterdir() if ".failed-" in path.name]
+
+
+@contextlib.contextmanager
+def mounted(directory, *arguments):
+    if os.getuid() != 0 or subprocess.run(["mount", *arguments, directory], check=False,
+                                          capture_output=True).returncode:
+        pytest.skip("mounting a file system needs more rights")
+    try:
+        yield directory
+    finally:
+        subprocess.run(["umount", directory], check=True)
+
+
+# ---- cut off, and full ------------------------------------------------------------
+
+@pytest.mark.parametrize("what", BUS)
+def test_sigbus_is_the_programs(directory, what):
+    """The program cuts its own trace off; its dispositions, masks and pending signals are as ever."""
+    same([HARM / "bus", what], directory)
+
+
+def test_what_comes_after_is_recorded(directory):
+    """Handshakes go into another file, which says how many were lost before it."""
+    same([HARM / "bus", "plain"], directory)
+    files = traces(directory)
+    assert len(files) > 1 and files[0].stat().st_size == 0
+    last = max(files[1:], key=lambda path: path.stat().st_mtime)
+    shown = tracing.run([TLSTALL, "report", "--format", "jsonl", last])
+    assert '"outcome":"ok"' in shown.stdout.replace(" ", ""), shown
+
+
+DEEDS = {"truncate": lambda path: os.truncate(path, 0),
+         "overwrite": lambda path: path.write_bytes(path.read_bytes()),
+         "noise": lambda path: path.write_bytes(random.Random(1).randbytes(100000)),
+         "remove": lambda path: path.unlink()}
+
+
+@contextlib.contextmanager
+def looping(directory, seconds, **settings):
+    """A program that shakes hands again and again, and has begun to."""
+    process = subprocess.Popen([HARM / "loop", str(seconds)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                               text=True, env=tracing.environment(**environment(directory, **settings)))
+    assert process.stdout.readline() == "begun\n"
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize("deed", DEEDS)
+def test_done_to_the_file(directory, deed):
+    with looping(directory, 1) as process:
+        for path in traces(directory):
+            DEEDS[deed](path)
+        assert process.communicate()[0] == "ok\n" and process.returncode == 0
+
+
+def test_directory_goes_away(directory):
+    """Another one of its name is not ours, but may be written to."""
+    place = directory / "traces"
+    place.mkdir()
+    with looping(place, 1) as process:
+        os.truncate(traces(place)[0], 0)
+        place.rename(directory / "moved")
+        place.mkdir()
+        assert process.communicate()[0] == "ok\n" and process.returncode == 0
+    assert not list(place.iterdir())
+
+
+def fill(directory):
+    with open(directory / "fill", "wb", buffering=0) as file, contextlib.suppress(OSError):
+        while file.write(bytes(4096)):
+            pass
+
+
+def test_disk_fills_up(directory):
+    with mounted(directory, "-t", "tmpfs", "-o", "size=2m", "tlstall-test"):
+        with looping(directory, 1) as process:
+            fill(directory)
+            assert process.communicate()[0] == "ok\n" and process.returncode == 0
+
+
+def test_copy_on_write_disk_fills_up(directory):
+    image, disk = directory / "image", directory / "disk"
+    disk.mkdir()
+    with open(image, "wb") as file:
+        file.truncate(130 << 20)
+    if subprocess.run(["mkfs.btrfs", "-q", image], check=False, capture_output=True).returncode:
+        pytest.skip("no btrfs")
+    with mounted(disk, "-o", "loop", str(image)):
+        with looping(disk, 3, SIZE="16M") as process:
+            subprocess.run(["btrfs", "subvolume", "snapshot", disk, disk / "snapshot"], check=True,
+                           capture_output=True)
+            fill(disk)
+            os.sync()
+            assert process.communicate()[0] == "ok\n" and process.returncode == 0
+
+
+# ---- written to by others -----------------------------------------------------------
+
+@pytest.mark.parametrize("seed", range(12))
+def test_scribbled_upon(directory, seed):
+    """A child that was taken over writes random bytes everywhere while its parent shakes hands."""
+    same([HARM / "scribble", str(seed)], directory, SIZE=("256K", "2M")[seed % 2])
+
+
+def test_misled(directory):
+    """What the file says of descriptors and BIOs is not what is asked."""
+    same([HARM / "misled"], directory)
+    assert [record["outcome"] for record in report(directory)].count("ok") == 4
+
+
+# ---- no trace, and said -----------------------------------------------------------
+
+def test_no_descriptor_is_told(directory):
+    same([HARM / "no_descriptor"], directory)
+    assert notes(directory) == ["EMFILE"] and not traces(directory)
+
+
+def test_descriptor_comes_free(directory):
+    same([HARM / "no_descriptor", "later"], directory)
+    assert len(report(directory)) == 2
+    assert not notes(directory)
+
+
+def test_missing_directory_is_made(directory):
+    same([PROGRAMS / "bio_pair"], directory / "new")
+    assert report(directory / "new") and (directory / "new").stat().st_mode & 0o777 == 0o700
+
+
+def test_missing_directory_is_told_in_the_default_one(directory):
+    same([PROGRAMS / "bio_pair"], directory / "far" / "away")
+    result = tracing.run([PROGRAMS / "bio_pair"], env={**environment(directory / "far" / "away"),
+                                                       "XDG_RUNTIME_DIR": str(directory)})
+    assert result.status == 0 and notes(directory / "tlstall") == ["ENOENT"]
+
+
+def test_read_only_directory(directory):
+    with mounted(directory, "-t", "tmpfs", "-o", "ro,size=10m", "tlstall-test"):
+        same([PROGRAMS / "bio_pair"], directory)
+
+
+@pytest.mark.parametrize("mode,seen", [(0o777, ["SHARED"]), (0o1777, []), (0o702, ["SHARED"]), (0o755, [])])
+def test_directory_of_all(directory, mode, seen):
+    directory.chmod(mode)
+    same([PROGRAMS / "bio_pair"], directory)
+    assert notes(directory) == seen and bool(traces(directory)) != bool(seen)
+
+
+LIMITS = [(resource.RLIMIT_FSIZE, 16384, "EFBIG"), (resource.RLIMIT_AS, 40 << 20, None),
+          (resource.RLIMIT_NOFILE, 10, None), (resource.RLIMIT_NPROC, 0, None), (resource.RLIMIT_DATA, 4 << 20, None),
+          (resource.RLIMIT_MEMLOCK, 0, None), (resource.RLIMIT_SIGPENDING, 0, None)]
+
+
+@pytest.mark.parametrize("limit,value,note", LIMITS)
+def test_limits(directory, limit, value, note):
+    names = {resource.RLIMIT_FSIZE: "fsize", resource.RLIMIT_AS: "as", resource.RLIMIT_NOFILE: "nofile",
+             resource.RLIMIT_NPROC: "nproc", resource.RLIMIT_DATA: "data", resource.RLIMIT_MEMLOCK: "memlock",
+             resource.RLIMIT_SIGPENDING: "sigpending"}
+    limited = ["prlimit", f"--{names[limit]}={value}", PROGRAMS / "bio_pair"]
+    same(limited, directory, SIZE="4M")
+    assert notes(directory) == ([note] if note else [])
+    assert note or report(directory)
+
+
+def needs_chroot():
+    if os.getuid() != 0:
+        pytest.skip("chroot needs more rights")
+
+
+def test_root_of_its_own(directory):
+    """The trace that was made before goes on; where its name means something else nothing is made."""
+    needs_chroot()
+    (directory / "traces").mkdir()
+    same([HARM / "jail", directory, "late"], directory / "traces")
+    assert len(report(directory / "traces")) == 4
+    assert [path.name for path in directory.iterdir()] == ["traces"]
+
+
+def test_no_proc(directory):
+    needs_chroot()
+    (directory / "inside").mkdir()
+    same([HARM / "jail", directory], "/inside")
+    [trace] = traces(directory / "inside")
+    assert re.fullmatch(r"\d+-0-[0-9a-f]{16}\.tlstall", trace.name)
+    assert len(report(directory / "inside")) == 2
+
+
+# ---- what stays ---------------------------------------------------------------------
+
+def test_small(directory):
+    for _ in range(20):
+        preloaded([PROGRAMS / "bio_pair"], directory)
+    for path in traces(directory):
+        assert path.stat().st_blocks * 512 <= 64 << 10, path
+    assert sum(path.stat().st_blocks for path in traces(directory)) * 512 / 20 <= 60 << 10
+
+
+@pytest.mark.parametrize("keep,program,stays", [
+    ("all", "bio_pair", True), ("bad", "bio_pair", False), ("bad", "refused_certificate", True),
+    ("bad", "abandoned", True), ("none", "abandoned", False), ("none", "refused_certificate", False)])
+def test_kept(directory, keep, program, stays):
+    same([PROGRAMS / program], directory, KEEP=keep)
+    assert bool(traces(directory)) == stays
+
+
+def test_part_of_a_file_system_is_left(directory):
+    with mounted(directory, "-t", "tmpfs", "-o", "size=40m", "tlstall-test"):
+        (directory / "fill").write_bytes(bytes(39 << 20))
+        same([PROGRAMS / "bio_pair"], directory)
+        assert notes(directory) == ["FULL"] and not traces(directory)
+
+
+def units(directory):
+    return [sum(path.stat().st_size for path in directory.glob(f".{name}-*")) for name in ("taken", "given-back")]
+
+
+def test_limit_of_a_directory(directory):
+    """Is kept without a look at what lies there; what is removed makes room again."""
+    for _ in range(16 + 1):
+        same([PROGRAMS / "bio_pair"], directory, LIMIT="1M")
+    assert len(traces(directory)) == 16 and notes(directory) == ["LIMIT"]
+    assert units(directory) == [17, 0]
+    shown = tracing.run([TLSTALL, "clean", "--keep-bytes", "300K", directory])
+    assert shown.status == 0, shown
+    left = len(traces(directory))
+    assert 0 < left < 16 and units(directory) == [left + len(notes(directory)), 0]
+    same([PROGRAMS / "bio_pair"], directory, LIMIT="1M")
+    assert len(traces(directory)) == left + 1
+
+
+def test_limit_counts_what_is_removed(directory):
+    for _ in range(20):
+        preloaded([PROGRAMS / "bio_pair"], directory, LIMIT="1M", KEEP="bad")
+    assert units(directory) == [20, 20]
+    preloaded([HARM / "loop", "0", "150"], directory, LIMIT="1M")
+    [trace] = traces(directory)
+    size = trace.stat().st_blocks * 512
+    assert size > 256 << 10 and units(directory)[0] - 20 >= size / (64 << 10) * 0.7, (size, units(directory))
+
+
+def test_limit_of_notes(directory):
+    """They take room, too: when there are too many of them nothing more is left."""
+    with open(directory / f".taken-{os.geteuid()}", "wb") as file:
+        file.truncate(16 + 1024 - 2)
+    for _ in range(4):
+        same([PROGRAMS / "bio_pair"], directory, LIMIT="1M")
+    assert notes(directory) == ["LIMIT"] * 2 and not traces(directory)
+
+
+def test_no_limit(directory):
+    same([PROGRAMS / "bio_pair"], directory, LIMIT="0")
+    assert [path.suffix for path in directory.iterdir()] == [".tlstall"]
+
+
+@pytest.mark.parametrize("take", [lambda path: path.mkdir(), os.mkfifo, lambda path: path.symlink_to("/dev/zero")],
+                         ids=["directory", "fifo", "link"])
+def test_name_of_the_count_is_taken(directory, take):
+    take(directory / f".taken-{os.geteuid()}")
+    same([PROGRAMS / "bio_pair"], directory)
+    assert len(report(directory)) == 2
+
+
+def test_killed_while_it_is_made(directory):
+    """What stays is a trace that can be read, or nothing."""
+    for number in range(60):
+        process = subprocess.Popen([PROGRAMS / "bio_pair"], stdout=subprocess.DEVNULL,
+                                   env=tracing.environment(**environment(directory)))
+        time.sleep(0.03 * number / 60)
+        process.kill()
+        process.wait()
+    report(directory)
+    assert all(path.suffix == ".tlstall" and path.stat().st_size for path in directory.iterdir()
+               if not path.name.startswith((".taken-", ".given-back-")))
+
+
+# ---- names -----------------------------------------------------------------------------
+
+def test_namespaces(directory):
+    """Each is process 1 of its own, and all begin at once."""
+    inside = ["unshare", "--pid", "--fork", "--mount-proc", HARM / "loop", "0.5"]
+    if os.getuid() != 0 or tracing.run(inside[:4] + ["true"]).status:
+        pytest.skip("namespaces need more rights")
+    with concurrent.futures.ThreadPoolExecutor(12) as pool:
+        results = list(pool.map(lambda _: preloaded(inside, directory), range(12)))
+    assert all((result.status, result.stdout) == (0, "begun\nok\n") for result in results), results
+    assert len({path.name.split("-")[2] for path in traces(directory) if path.name.startswith("1-")}) == 12
+    assert {record["pid"] for record in report(directory)} == {1}
+
+
+def test_taken_names(directory):
+    """Somebody made files of all names that can be foretold: they are left alone."""
+    preloaded([PROGRAMS / "exec_middle"], directory)
+    first, second = traces(directory)
+    assert re.fullmatch(r"\d+-\d+-[0-9a-f]{16}(-1)?\.tlstall", first.name)
+    assert {first.name.removesuffix(".tlstall") + "-1.tlstall", second.name.removesuffix(".tlstall") + "-1.tlstall"} & {
+        first.name, second.name}
+    outcomes = [record["outcome"] for record in report(directory)]
+    assert "in_flight" not in outcomes, outcomes
+
+
+def lease(path):
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+    fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+    return file
+
+
+PID, PID_NAMESPACE = 32, 1120  # offsets in the header
+
+
+def strangers_trace(offset):
+    """Takes the name with the trace of a process that is not the same."""
+    def take(path, trace):
+        path.write_bytes(trace[:offset] + bytes([trace[offset] ^ 1]) + trace[offset + 1:])
+    return take
+
+
+@pytest.mark.parametrize("take", [lambda path, _: lease(path), lambda path, _: os.mkfifo(path),
+                                  lambda path, _: path.mkdir(), lambda path, _: path.symlink_to("/dev/zero"),
+                                  lambda path, _: path.write_text("no trace") and None, strangers_trace(PID),
+                                  strangers_trace(PID_NAMESPACE)],
+                         ids=["lease", "fifo", "directory", "link", "file", "other pid", "other namespace"])
+def test_name_that_can_be_foretold(directory, take):
+    """That of the next image: whoever has it keeps it, and the program does not wait for him."""
+    before = signal.signal(signal.SIGIO, signal.SIG_IGN)
+    process = subprocess.Popen([HARM / "exec_later"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                               env=tracing.environment(**environment(directory)))
+    try:
+        assert process.stdout.readline() == "first\n"
+        [first] = traces(directory)
+        trace = first.read_bytes()
+        first.unlink()
+        held = take(first, trace)
+        seen = os.lstat(first)
+        assert process.communicate("go on\n", timeout=10)[0] == "second\n" and process.returncode == 0
+        after = os.lstat(first)
+        assert (after.st_ino, after.st_size, after.st_mtime) == (seen.st_ino, seen.st_size, seen.st_mtime)
+        if held:
+            os.close(held)
+    finally:
+        process.kill()
+        process.wait()
+        signal.signal(signal.SIGIO, before)
+    second = directory / (first.stem + "-1.tlstall")
+    assert '"outcome":"ok"' in tracing.run([TLSTALL, "report", "--format", "jsonl", second]).stdout.replace(" ", "")
+
+
+def test_fifo_of_our_name(directory):
+    """Names that are no traces are never opened to wait for somebody."""
+    place = directory / "traces"
+    os.mkfifo(place)
+    result = tracing.run([PROGRAMS / "bio_pair"], env={**environment(place), "XDG_RUNTIME_DIR": str(directory)},
+                         timeout=20)
+    assert result.status == 0 and notes(directory / "tlstall") == ["ENOTDIR"]
+
+
+# ---- many -----------------------------------------------------------------------------
+
+def test_many_at_once(directory):
+    with concurrent.futures.ThreadPoolExecutor(100) as pool:
+        results = list(pool.map(lambda _: preloaded([PROGRAMS / "bio_pair"], directory, SIZE="256K"), range(200)))
+    assert {(result.status, result.stderr) for result in results} == {(0, "")}
+    assert len(traces(directory)) == 200
+
+
+def test_killed_at_any_moment(directory):
+    for number in range(10):
+        with looping(directory, 5) as process:
+            time.sleep(random.Random(number).uniform(0, 0.1))
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+    assert len(report(directory)) >= 10

@@ -1,0 +1,585 @@
+# SPDX-License-Identifier: Apache-2.0
+"""look: programs that run without the shim and hang, and those that would rather not be looked at."""
+import contextlib
+import functools
+import glob
+import json
+import os
+import pathlib
+import re
+import shutil
+import socket
+import ssl
+import struct
+import subprocess
+import time
+
+import pytest
+
+import nodes
+import peer
+import servers
+import test_linked
+import test_reach
+import told
+import tracing
+from servers import await_that
+from test_live import as_nobody
+from tracing import TLSTALL, run
+
+
+pytestmark = pytest.mark.skipif(os.uname().machine != "x86_64", reason="look is for x86-64 so far")
+
+
+class Plain:
+    """A program without the shim."""
+
+    def __init__(self, argv, **more):
+        self.process = subprocess.Popen(
+            [str(a) for a in argv], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, start_new_session=True, env=tracing.environment(), **more)
+        self.pid = self.process.pid
+
+    def stop(self):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, 9)
+        self.process.communicate()
+
+
+@pytest.fixture
+def silent(start):
+    return start(peer.Peer(peer.silent_after_hello))
+
+
+built = test_reach.built
+
+
+def look(*arguments):
+    return run([TLSTALL, "look", *map(str, arguments)])
+
+
+def records(*arguments):
+    result = look("--format", "jsonl", *arguments)
+    assert result.status == 0, result
+    found = [json.loads(line) for line in result.stdout.splitlines()]
+    assert all(r["schema"] == "tlstall/1" for r in found), found
+    return ([r for r in found if r["type"] == "look"],
+            [r for r in found if r["type"] == "handshake"])
+
+
+def stalled(*arguments, cause="PEER_SILENT", count=1):
+    """Its handshakes, once that is said of so many of them."""
+    def settled():
+        found = records(*arguments)[1]
+        return found if [h["cause"] for h in found] == [cause] * count else None
+    return await_that(settled, lambda: look(*arguments))
+
+
+def switches(pid):
+    """How often its threads have left the CPU, and where they wait."""
+    found = {}
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        status = (task / "status").read_text()
+        found[task.name] = (re.findall(r"ctxt_switches:\t(\d+)", status),
+                            (task / "syscall").read_text())
+    return found
+
+
+def descendants(pid):
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            yield int(child)
+            yield from descendants(int(child))
+
+
+@functools.lru_cache
+def unwinds():
+    """One tool for all suites, built with the oldest libunwind, cannot use the structures of the newest."""
+    sleeper = Plain(["/bin/sleep", "1000"])
+    try:
+        stack = await_that(lambda: (s := run([TLSTALL, "stack", "--all", str(sleeper.pid)]).stdout)
+                           and "sleep()" in s and s, "asleep")
+    finally:
+        sleeper.stop()
+    return "#1" in stack
+
+
+# ---- programs that wait for a silent peer ------------------------------------------
+
+PROGRAMS = {
+    # argv, what the ClientHello names, a function on the stack
+    "python3": (["/usr/bin/python3", "-c", """
+import socket, ssl, sys
+context = ssl._create_unverified_context()
+context.wrap_socket(socket.create_connection(("127.0.0.1", int(sys.argv[1]))),
+                    server_hostname="python.example")""", "{port}"], "python.example", "BIO_read"),
+    "asyncio": (["/usr/bin/python3", "-c", """
+import asyncio, ssl, sys
+async def main():
+    await asyncio.open_connection("127.0.0.1", int(sys.argv[1]), server_hostname="asyncio.example",
+                                  ssl=ssl._create_unverified_context())
+asyncio.run(main())""", "{port}"], "asyncio.example", "epoll_wait"),
+    "curl": (["/usr/bin/curl", "-sk", "--connect-to", "curl.example:443:127.0.0.1:{port}",
+              "https://curl.example/"], "curl.example", r"(curl_\w+|libcurl\.so)"),
+    "s_client": (["/usr/bin/openssl", "s_client", "-connect", "127.0.0.1:{port}", "-servername",
+                  "s-client.example"], "s-client.example", "SSL_write"),
+    "redis-cli": (["/usr/bin/redis-cli", "--tls", "--cacert", "{ca}", "-h", "127.0.0.1", "-p", "{port}",
+                   "--sni", "redis.example", "ping"], "redis.example", "BIO_read"),
+    "node": (["/usr/bin/node", "-e", "require('tls').connect({{port: {port}, host: '127.0.0.1', "
+              "servername: 'node.example'}})"], "node.example", "uv_run"),
+}
+
+
+def check_silent(handshake, port, name, pid):
+    h = handshake
+    assert (h["cause"], h["fault"], h["confidence"]) == ("PEER_SILENT", "peer", "high"), h
+    assert (h["pid"], h["role"], h["outcome"]) == (pid, "client", "in_flight"), h
+    assert h["peer"] == f"127.0.0.1:{port}", h
+    assert h.get("sni") == name, h
+    assert h["states"][0]["state"] == "SSLv3/TLS write client hello", h
+    assert h["seen"] == "outside" and h["at_least"] is True, h
+    assert h["duration_ns"] > 0 and "calls" not in h and "time" not in h, h
+    assert any("was acknowledged; nothing came for" in e for e in h["evidence"]), h
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_program_with_a_silent_peer(name, start, silent, authority):
+    argv, sni, function = PROGRAMS[name]
+    if not pathlib.Path(argv[0]).exists():
+        pytest.skip(f"{argv[0]} is not here")
+    client = start(Plain([a.format(port=silent.port, ca=authority.ca) for a in argv]))
+    silent.wait_hellos(1)
+    check_silent(stalled(client.pid)[0], silent.port, sni, client.pid)
+    before = switches(client.pid)
+    text = look(client.pid)
+    if name not in ("curl", "node", "asyncio"):  # these have timers of their own
+        assert switches(client.pid) == before, text
+    assert not unwinds() or re.search(rf"^ +#\d+ +{function}", text.stdout, re.MULTILINE), text
+    assert "The peer's fault: PEER_SILENT (high confidence)" in text.stdout, text
+    assert re.search(r"^  how long at least [\d.]+ m?s", text.stdout, re.MULTILINE), text
+    assert re.search(r"^  thread \d+ waits in \w+\(\)", text.stdout, re.MULTILINE), text
+    assert client.process.poll() is None
+
+
+@pytest.mark.parametrize("version", nodes.VERSIONS)
+def test_official_node(version, start, silent):
+    """It has its own OpenSSL inside, and exports it."""
+    node, waits = nodes.official(version), PROGRAMS["node"][0][1:]
+    client = start(Plain([node, *(a.format(port=silent.port) for a in waits)]))
+    silent.wait_hellos(1)
+    check_silent(stalled(client.pid)[0], silent.port, "node.example", client.pid)
+    text = look(client.pid).stdout
+    assert re.search(r"^  thread \d+ waits in epoll_p?wait\(\)", text, re.MULTILINE), text
+    assert not unwinds() or re.search(r"^ +#\d+ +uv_run", text, re.MULTILINE), text
+    assert "The peer's fault: PEER_SILENT (high confidence)" in text, text
+
+
+@pytest.mark.parametrize("options", [("-pie", "-fPIE"), ("-no-pie",)], ids=" ".join)
+def test_openssl_inside_that_only_the_file_names(options, built, start, silent):
+    """By .symtab, and without SSL_state_string_long, which such a program is linked without."""
+    program = built("linked.c", test_linked.PLUGIN, *options, *test_linked.static_libraries())
+    client = start(Plain([program, str(silent.port)]))
+    silent.wait_hellos(1)
+    check_silent(stalled(client.pid)[0], silent.port, None, client.pid)
+    stripped = built("linked.c", test_linked.PLUGIN, "-s", *options, *test_linked.static_libraries())
+    client = start(Plain([stripped, str(silent.port)]))
+    silent.wait_hellos(2)
+    result = look(client.pid)
+    assert result.status == 1 and "no libssl whose functions can be found" in result.stderr, result
+
+
+def needs(pattern):
+    if not glob.glob(pattern):
+        pytest.skip(f"there is no {pattern}")
+
+
+def test_psql(start, silent):
+    needs("/usr/lib/postgresql/*/bin/psql")
+    silent.preamble = peer.postgres_preamble
+    psql = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin/psql"))[-1]
+    client = start(Plain([psql, f"host=127.0.0.1 port={silent.port} user=test sslmode=require"]))
+    silent.wait_hellos(1)
+    # the 8 bytes and one before TLS went through the same socket
+    check_silent(stalled(client.pid)[0], silent.port, None, client.pid)
+    assert "pqsecure_open_client" in look(client.pid).stdout or \
+        re.search(r"#\d+ +libpq\.so", look(client.pid).stdout)
+
+
+def workers(server):
+    """The process that serves, of one that forks."""
+    return await_that(lambda: [p for p in descendants(server.process.pid)], "workers")
+
+
+def test_nginx_as_a_client(start, silent):
+    """One worker, one connection of many that hangs; it has several workers in the cache."""
+    server = start(servers.nginx(location=f"location / {{ proxy_pass https://127.0.0.1:{silent.port}; "
+                                          "proxy_ssl_server_name on; proxy_ssl_name up.example; }"))
+    worker = workers(server)[0]
+    client = start(Plain(["/usr/bin/curl", "-s", f"http://127.0.0.1:{server.port}/"]))
+    silent.wait_hellos(1)
+    check_silent(stalled(worker)[0], silent.port, "up.example", worker)
+    text = look(worker).stdout
+    assert re.search(r"thread \d+ waits in epoll_wait\(\)", text), text
+    assert client.process.poll() is None
+
+
+def test_redis_as_a_client(start, silent, authority, directory):
+    """A replica, whose master says nothing."""
+    needs("/usr/bin/redis-server")
+    server = start(Plain(["/usr/bin/redis-server", "--port", "0", "--tls-port", servers.free_port(), "--tls-replication", "yes",
+                          "--tls-cert-file", authority.ecdsa.cert, "--tls-key-file", authority.ecdsa.key,
+                          "--tls-ca-cert-file", authority.ca, "--replicaof", "127.0.0.1", silent.port,
+                          "--save", "", "--dir", directory]))
+    silent.wait_hellos(1)
+    check_silent(stalled(server.pid)[0], silent.port, None, server.pid)
+    text = look(server.pid).stdout
+    assert re.search(r"^  thread \d+ waits in epoll_wait\(\)", text, re.MULTILINE), text
+
+
+@contextlib.contextmanager
+def connected(port, *data):
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        for piece in data:
+            connection.sendall(piece)
+        yield connection
+
+
+def test_nginx_with_a_mute_client(start, authority):
+    """It makes its SSL object when the first byte has come: until then there is a socket alone."""
+    server = start(servers.nginx(authority.ecdsa))
+    worker = workers(server)[0]
+    with connected(server.port) as connection:
+        ours = "{}:{}".format(*connection.getsockname())
+        process = await_that(lambda: (p := records(worker)[0][0])["without_object"] and p, "accepted")
+        assert (process["objects"], process["in_handshake"]) == (0, 0), process
+        mute, = process["without_object"]
+        assert (mute["peer"], mute["unread"]) == (ours, 0), mute
+        assert f"{ours} connected to 127.0.0.1:{server.port} and sent nothing" in look(worker).stdout
+
+
+def test_nginx_with_a_client_that_stops_in_its_hello(start, authority):
+    server = start(servers.nginx(authority.ecdsa))
+    worker = workers(server)[0]
+    with connected(server.port, b"\x16\x03\x01\x02\x00\x01") as connection:
+        handshake, = await_that(lambda: [h for h in records(worker)[1] if h["cause"] != "NONE"],
+                                lambda: look(worker))
+        assert handshake["role"] == "server" and handshake["fault"] == "peer", handshake
+        assert handshake["peer"] == "{}:{}".format(*connection.getsockname()), handshake
+
+
+def test_postgres_backend(start, authority, request):
+    needs("/usr/lib/postgresql/*/bin/postgres")
+    server = start(request.getfixturevalue("cluster").server(authority.ecdsa))
+    with connected(server.port, struct.pack(">II", 8, 80877103)) as connection:
+        assert connection.recv(1) == b"S"
+        ours = "{}:{}".format(*connection.getsockname())
+        backend, = await_that(
+            lambda: [p for p in descendants(server.process.pid) if records(p)[1]], "a backend")
+        handshake = stalled(backend)[0]
+        assert (handshake["role"], handshake["peer"]) == ("server", ours), handshake
+        assert "no ClientHello came" in handshake["evidence"][0], handshake
+
+
+def test_blocking_accept_loop(start):
+    """s_server has one connection at a time: the silent one keeps the next from being accepted."""
+    server = start(Plain(["/usr/bin/python3", "-c", """
+import socket, ssl, sys
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+with socket.create_server(("127.0.0.1", 0)) as listener:
+    print(listener.getsockname()[1], flush=True)
+    while True:
+        with listener.accept()[0] as connection:
+            context.wrap_socket(connection, server_side=True)"""]))
+    port = int(server.process.stdout.readline())
+    with connected(port), connected(port):
+        handshake = stalled(server.pid, cause="ACCEPT_LOOP_BLOCKED")[0]
+        assert handshake["fault"] == "program", handshake
+        assert "1 connections wait to be accepted" in handshake["evidence"], handshake
+
+
+# ---- which of many ----------------------------------------------------------------------
+
+MANY = """
+import socket, ssl, sys
+context = ssl._create_unverified_context()
+kept = []
+for _ in range(60):
+    kept.append(context.wrap_socket(socket.create_connection(("127.0.0.1", int(sys.argv[1])))))
+for connection in kept[20:]:
+    connection.close()
+del kept[20:]
+print("ready", flush=True)
+context.wrap_socket(socket.create_connection(("127.0.0.1", int(sys.argv[2]))),
+                    server_hostname="stuck.example")
+"""
+
+
+def test_one_of_many(start, silent, authority):
+    server = start(servers.nginx(authority.ecdsa))
+    client = start(Plain(["/usr/bin/python3", "-c", MANY, server.port, silent.port]))
+    assert client.process.stdout.readline() == b"ready\n"
+    silent.wait_hellos(1)
+    check_silent(stalled(client.pid)[0], silent.port, "stuck.example", client.pid)
+    process, = records(client.pid)[0]
+    assert (process["objects"], process["in_handshake"]) == (21, 1), process
+
+
+def test_healthy(start, authority):
+    server = start(servers.nginx(authority.ecdsa))
+    worker = workers(server)[0]
+    context = ssl._create_unverified_context()
+    with socket.create_connection(("127.0.0.1", server.port)) as connection, \
+            context.wrap_socket(connection) as client:
+        client.do_handshake()
+        found = await_that(lambda: (r := records(worker))[0][0]["objects"] and r, "an object")
+    assert (found[0][0]["objects"], found[0][0]["in_handshake"], found[1]) == (1, 0, []), found
+
+
+def test_two_looks_tell_what_moves(start, authority):
+    """A server that drips: each look finds other bytes."""
+    server = start(servers.s_server(authority.ecdsa))
+    slow = start(peer.Peer(peer.relay(server.port, peer.drips(1, 0.05, 400))))
+    client = start(Plain(["/usr/bin/openssl", "s_client", "-connect", f"127.0.0.1:{slow.port}"]))
+    await_that(lambda: (found := records(client.pid)[1]) and found[0]["bytes_in"], "a first byte")
+    result = look("--for", "500ms", client.pid)
+    assert "PEER_SILENT" not in result.stdout, result
+    assert "it makes progress: bytes came or went between two looks" in result.stdout, result
+    still = start(peer.Peer(peer.silent_after_hello))
+    stuck = start(Plain(["/usr/bin/openssl", "s_client", "-connect", f"127.0.0.1:{still.port}"]))
+    still.wait_hellos(1)
+    handshake, = records("--for", "1s", stuck.pid)[1]
+    assert handshake["cause"] == "PEER_SILENT" and handshake["duration_ns"] >= 1e9, handshake
+
+
+# ---- other places -------------------------------------------------------------------------
+
+def test_stopped(start, silent):
+    client = start(Plain(["/usr/bin/openssl", "s_client", "-connect", f"127.0.0.1:{silent.port}"]))
+    silent.wait_hellos(1)
+    os.kill(client.pid, 19)
+    handshake = stalled(client.pid, cause="APP_NOT_RESUMING")[0]
+    assert handshake["fault"] == "program" and any("stopped" in e for e in handshake["evidence"])
+
+
+def test_library_that_was_replaced_in_a_namespace_of_its_own(start, silent, directory):
+    """The file is gone from the disk, the processes have ids of their own."""
+    library, = {line.split()[-1] for line in
+                pathlib.Path("/proc/self/maps").read_text().splitlines() if "/libssl.so" in line} or \
+        {"/usr/lib/x86_64-linux-gnu/libssl.so.3"}
+    copy = directory / "libssl-renamed.so.3"
+    shutil.copy(library, copy)
+    client = start(Plain(["unshare", "-m", "--propagation", "unchanged", "-p", "-f", "env", f"LD_PRELOAD={copy}",
+                          "/usr/bin/openssl", "s_client", "-connect", f"127.0.0.1:{silent.port}",
+                          "-servername", "inner.example"]))
+    silent.wait_hellos(1)
+    inner, = descendants(client.pid)
+    copy.unlink()
+    check_silent(stalled(inner)[0], silent.port, "inner.example", inner)
+    libraries = records(inner)[0][0]["libraries"]
+    assert any(name.endswith(f"{copy} (deleted)") for name in libraries), libraries
+    for command in ("look", "stack"):
+        text = run([TLSTALL, command, str(inner)]).stdout
+        assert re.search(rf"^  thread {inner} waits in read\(\), descriptor \d+, the handshake's own$",
+                         text, re.MULTILINE), text
+
+
+def test_all(start, silent):
+    before = {r["pid"] for r in records("--all")[0]}
+    client = start(Plain(["/usr/bin/curl", "-sk", f"https://127.0.0.1:{silent.port}/"]))
+    silent.wait_hellos(1)
+    stalled(client.pid)
+    lines = look("--all").stdout.splitlines()
+    assert lines[0].split()[:2] == ["PID", "COMMAND"], lines
+    busy = [line.split()[0] for line in lines[1:] if int(line.split()[3])]
+    assert str(client.pid) in busy and [l.split()[0] for l in lines[1:len(busy) + 1]] == busy, lines
+    assert client.pid not in before
+
+
+def test_stack_and_ps_look_where_there_is_no_shim(start, silent):
+    client = start(Plain(["/usr/bin/openssl", "s_client", "-connect", f"127.0.0.1:{silent.port}"]))
+    silent.wait_hellos(1)
+    stalled(client.pid)
+    result = run([TLSTALL, "stack", str(client.pid)])
+    assert re.search(rf"^openssl\[{client.pid}\], seen from outside, with 127.0.0.1:{silent.port}: "
+                     r"inside (SSL_write|OpenSSL) for at least [\d.]+ m?s \[SSLv3/TLS write client hello\]$",
+                     result.stdout, re.MULTILINE), result
+    assert "the handshake's own" in result.stdout, result
+    assert not unwinds() or ("BIO_read" in result.stdout and "inside SSL_write" in result.stdout), result
+    for arguments in ([client.pid], ["--look"]):
+        result = run([TLSTALL, "ps", *map(str, arguments)])
+        row, = [r for r in result.stdout.splitlines() if r.split()[:1] == [str(client.pid)]]
+        assert re.search(r" [\d.]+ m?s\+ +- PEER_SILENT +peer$", row), result
+        assert "+ seen from outside" in result.stdout, result
+    assert str(client.pid) not in run([TLSTALL, "ps"]).stdout.split()
+    result = run([TLSTALL, "ps", "--format", "jsonl", str(client.pid)])
+    handshake, = [json.loads(line) for line in result.stdout.splitlines()]
+    assert handshake["seen"] == "outside", handshake
+    assert not unwinds() or "SSL_write" in handshake["stack"][0], handshake
+
+
+def test_top_looks_where_there_is_no_shim(start, silent, directory):
+    needs("/usr/bin/tmux")
+    client = start(Plain(["/usr/bin/openssl", "s_client", "-connect", f"127.0.0.1:{silent.port}"]))
+    silent.wait_hellos(1)
+    screen = start(told.Screen(directory, arguments=client.pid))
+    text = screen.until(rf"^ *{client.pid} openssl +127\S+ +write client.* [\d.]+ m?s\+ +PEER_SILENT +peer$")
+    assert max(map(len, text.splitlines())) <= 80, text
+    screen.keys("Enter")
+    assert "seen from outside" in screen.until(r"^The peer's fault: PEER_SILENT")
+
+
+def test_by_name(start, silent, directory):
+    program = directory / "tlsclient"
+    shutil.copy("/usr/bin/curl", program)
+    client = start(Plain([program, "-sk", f"https://127.0.0.1:{silent.port}/"]))
+    silent.wait_hellos(1)
+    assert stalled("tlsclient")[0]["pid"] == client.pid
+
+
+# ---- what cannot be -------------------------------------------------------------------------
+
+def test_errors(start):
+    sleeper = start(Plain(["/bin/sleep", "1000"]))
+    for arguments, status, said in (
+            ([99999999], 1, "no such process: 99999999"),
+            (["no-such-program"], 1, "no such process: no-such-program"),
+            ([sleeper.pid], 1, f"process {sleeper.pid} has no libssl"),
+            ([], 2, "no process given"), ([""], 2, "no process given"),
+            (["--all", 1], 2, "--all takes no process"),
+            (["--for", "soon", 1], 2, "invalid duration 'soon'"),
+            (["--format", "html", 1], 2, "unknown format 'html'")):
+        result = look(*arguments)
+        assert result.status == status and result.stderr.startswith(f"tlstall: {said}"), result
+        assert result.stdout == "", result
+
+
+def test_without_permission(directory):
+    directory.chmod(0o755)
+    program = tracing.copy_products(directory)
+    result = run([*as_nobody(), program, "look", "1"])
+    assert result.status == 1 and "CAP_SYS_PTRACE" in result.stderr, result
+
+
+# ---- those that would rather not -----------------------------------------------------------
+
+@pytest.fixture(scope="module")
+def hostile_program(shared_directory):
+    program = shared_directory / "hostile"
+    subprocess.run([os.environ.get("CC", "cc").split()[-1], "-std=gnu11", "-D_GNU_SOURCE", "-O1", "-rdynamic", "-w", "-o", program,
+                    tracing.ROOT / "tests/programs/look/hostile.c", "-lssl", "-lcrypto", "-ldl"], check=True)
+    program.chmod(0o755)
+    return program
+
+
+@pytest.fixture
+def hostile(start, silent, hostile_program, directory):
+    # what it would do if it could, it would do as a user who may do little
+    nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--groups=65533"]
+
+    def begin(function, deed):
+        directory.chmod(0o777)
+        user = nobody if os.geteuid() == 0 else []
+        before = silent.hellos
+        client = start(Plain([*user, hostile_program, silent.port, function, deed], cwd=directory))
+        assert client.process.stdout.readline() == b"ready\n"
+        silent.wait_hellos(before + 1)
+        await_that(lambda: pathlib.Path(f"/proc/{client.pid}/syscall").read_text() != "running\n",
+                   "it waits")
+        return client
+    return begin
+
+
+def look_in(directory, *arguments):
+    """Where files that appear are seen."""
+    began = time.monotonic()
+    result = run([TLSTALL, "look", *map(str, arguments)], cwd=directory)
+    assert time.monotonic() - began < 30, result
+    assert not list(directory.glob("hostile-was-here")), result
+    assert "hostile-was-here" not in result.stdout + result.stderr, result
+    return result
+
+
+DEEDS = {
+    "fork_many": "called system call 57",
+    "exec_shell": "called system call 59",
+    "open_file": "called system call 2$",
+    "write_out": "called system call 1$",
+    "write_error": "called system call 1$",
+    "connect_out": "called system call 41",
+    "kill_parent": "called system call 110",
+    "kill_all": "called system call 62",
+    "read_others": "called system call 310",
+    "unfilter": "called system call 157",
+    "map_file": "called system call 9$",
+    "x32_entry": "called system call 1073741863",
+    "old_entry": "ended the querying child",
+    "leave": "ended the querying child",
+    "forge_pieces": "ended the querying child",
+    "loop": "took too long",
+    "forge_flood": "took too long|ended the querying child",
+    "touch_much": "took too long",
+}
+
+
+@pytest.mark.parametrize("deed", DEEDS)
+def test_hostile_deed(deed, hostile, directory):
+    client = hostile("SSL_in_init", deed)
+    before = switches(client.pid)
+    result = look_in(directory, client.pid)
+    assert result.status == 0, result
+    assert re.search(rf"could not be queried: SSL_\w+ ({DEEDS[deed]})", result.stdout, re.MULTILINE), result
+    assert switches(client.pid) == before and not list(descendants(client.pid))
+
+
+@pytest.mark.parametrize("deed", ["trap", "illegal", "divide", "nowhere", "recurse"])
+def test_hostile_signal(deed, hostile, directory):
+    """Whatever raises a signal is taken for no object; nothing else happens."""
+    result = look_in(directory, hostile("SSL_in_init", deed).pid)
+    assert result.status == 0 and "0 TLS objects" in result.stdout, result
+
+
+@pytest.mark.parametrize("function, deed", [
+    ("SSL_get_servername", "escapes"), ("SSL_state_string_long", "escapes"),
+    ("SSL_get_servername", "endless_text"), ("SSL_state_string_long", "endless_text"),
+    ("SSL_get_rfd", "minus_one"), ("SSL_version", "minus_one"), ("SSL_want", "minus_one"),
+    ("SSL_get_SSL_CTX", "minus_one"), ("SSL_get_rbio", "minus_one"), ("SSL_is_server", "minus_one"),
+    ("SSL_in_init", "minus_one"), ("BIO_next", "itself"), ("BIO_method_name", "escapes"),
+    ("BIO_number_read", "minus_one"), ("SSL_up_ref", "minus_one"), ("SSL_in_init", "forge"),
+    ("OpenSSL_version_num", "loop")])
+def test_hostile_answer(function, deed, hostile, directory):
+    client = hostile(function, deed)
+    for options in ([], ["--format", "jsonl"]):
+        result = look_in(directory, *options, client.pid)
+        assert result.status == 0 and result.stderr == "", result
+        assert not re.search("[\x00-\x08\x0b-\x1f\x7f]", result.stdout), result
+        if options:
+            for line in result.stdout.splitlines():
+                json.loads(line)
+
+
+def test_the_child_is_locked_in(hostile, directory):
+    """While the code of another user runs in it: who it is, and what it has."""
+    client = hostile("SSL_in_init", "loop")
+    process = subprocess.Popen([TLSTALL, "look", str(client.pid)], stdout=subprocess.DEVNULL,
+                               env=tracing.environment())
+    try:
+        def locked():
+            for child in descendants(process.pid):
+                with contextlib.suppress(OSError):
+                    status = pathlib.Path(f"/proc/{child}/status").read_text()
+                    if "\nSeccomp:\t2\n" in status:
+                        return child, status, pathlib.Path(f"/proc/{child}/maps").read_text(), \
+                            os.listdir(f"/proc/{child}/fd")
+            return None
+        child, status, maps, descriptors = await_that(locked, "a child")
+    finally:
+        process.wait(30)
+    field = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    if os.geteuid() == 0:
+        assert field["Uid"].split() == ["65534"] * 4 and field["Gid"].split() == ["65534"] * 4, status
+        assert field["Groups"].split() == ["65533"], status
+    assert field["NoNewPrivs"] == "1" and int(field["CapEff"], 16) == int(field["CapPrm"], 16) == 0
+    assert descriptors == ["0"], descriptors
+    files = {line.split(None, 5)[5] for line in maps.splitlines() if len(line.split()) > 5}
+    assert files <= {"[vvar]", "[vvar_vclock]", "[vdso]", "[vsyscall]"}, maps
+    assert not pathlib.Path(f"/proc/{child}").exists()

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""look: what it says of programs that hang for other reasons than a silent peer, started without the shim."""
+import os
+import re
+import subprocess
+
+import pytest
+
+import peer
+import servers
+from servers import await_that
+from stalls import PYTHON
+from test_causes_network import NARROW, curl, half_a_flight, long_chain, s_client  # noqa: F401
+from test_causes_program import client, program, silent, unhurried
+from test_look import Plain, look, records, stalled, unwinds
+
+pytestmark = pytest.mark.skipif(os.uname().machine != "x86_64", reason="look is for x86-64 so far")
+
+
+@pytest.fixture
+def hang(start):
+    """Starts a program without the shim; its handshake, once a look names that cause, and the look's text."""
+    def begin(argv, cause, fault, within=None):
+        target = start(Plain([*(within.within if within else []), *argv]))
+        # before, it loads its libraries
+        await_that(lambda: look(target.pid).status == 0, lambda: look(target.pid))
+        h, = stalled(target.pid, cause=cause)
+        assert (h["fault"], h["seen"], h["at_least"], h["pid"]) == (fault, "outside", True, target.pid), h
+        text = look(target.pid).stdout
+        assert re.search(rf"^(The|This|Whose|Nobody).*: {cause} \(", text, re.MULTILINE), text
+        assert target.process.poll() is None
+        return h, text
+    return begin
+
+
+def said(handshake):
+    return "\n".join(handshake["evidence"])
+
+
+# ---- the network ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("argv", [curl, s_client])
+def test_hello_that_is_not_acknowledged(argv, authority, start, make_network, hang):
+    net = make_network()
+    server = start(servers.nginx(authority.ecdsa, within=net.far))
+    net.far.drop("tcp dport != 0 meta length > 100")
+    h, _ = hang(argv(server.port), "TX_NOT_ACKED", "network", net.near)
+    assert re.search(r"[1-9]\d* segments? \(.*not acknowledged", said(h)), h
+
+
+def test_slow_path(start, make_network, long_chain, hang):  # noqa: F811
+    net = make_network(rate=NARROW)
+    server = start(servers.nginx(long_chain, within=net.far))
+    target = start(Plain([*net.near.within, *curl(server.port)]))
+    await_that(lambda: look(target.pid).status == 0, "its libraries")
+    await_that(lambda: (h := records(target.pid)[1]) and h[0]["bytes_in"], "a first byte")
+    # a segment takes a second and a half
+    text = look("--for", "3s", target.pid).stdout
+    assert "it makes progress: bytes came or went between two looks" in text and ": NONE (" in text, text
+
+
+# ---- the peer ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("argv, size", [(curl, 700), (s_client, 700), (s_client, 60)])
+def test_half_a_flight(argv, size, authority, start, hang):
+    h, _ = hang(argv(half_a_flight(authority, start, size)), "RX_PARTIAL", "peer")
+    assert h["bytes_in"] == size, h
+
+
+# ---- the program ---------------------------------------------------------------------
+
+
+def test_not_resuming(authority, start, hang):
+    h, text = hang(program("not_resuming", unhurried(authority, start)), "APP_NOT_RESUMING", "program")
+    assert "unread in the socket" in said(h), h
+    assert not unwinds() or re.search(r"#\d+ +(hang|main)\b", text), text
+
+
+def test_python_that_is_busy_elsewhere(authority, start, hang):
+    h, _ = hang([PYTHON, client("gil.py"), unhurried(authority, start), "timeout", "pattern"],
+                "APP_NOT_RESUMING", "program")
+    assert "unread in the socket" in said(h), h
+
+
+def test_wrong_interest(authority, start, hang):
+    hang(program("wrong_interest", unhurried(authority, start)), "WRONG_INTEREST", "program")
+
+
+@pytest.mark.parametrize("more", [[], ["nonblocking"]], ids=["blocking", "nonblocking"])
+def test_callback(more, authority, start, hang):
+    port = start(servers.nginx(authority.ecdsa)).port
+    h, text = hang(program("ocsp_callback", port, silent(start), *more), "CALLBACK_BLOCKED", "program")
+    assert "not the handshake's own socket" in said(h), h
+    assert not unwinds() or "ask_responder" in text, text
+
+
+def test_callback_that_opens_a_fifo(authority, start, tmp_path, hang):
+    name = subprocess.run(["/usr/bin/openssl", "x509", "-noout", "-hash", "-in", authority.ca], check=True,
+                          capture_output=True, text=True).stdout.strip()
+    os.mkfifo(tmp_path / f"{name}.0")
+    port = start(servers.nginx(authority.ecdsa)).port
+    h, _ = hang([*s_client(port), "-CApath", tmp_path], "CALLBACK_BLOCKED", "program")
+    assert "waits in openat" in said(h), h
+
+
+def test_lock(authority, start, hang):
+    port = start(servers.nginx(authority.ecdsa)).port
+    h, text = hang(program("lock_in_callback", port), "LOCK_OR_ENTROPY", "host")
+    assert "waits for a lock" in said(h), h
+    assert not unwinds() or "look_up" in text, text
+
+
+@pytest.mark.parametrize("argv", [lambda port: program("bio_not_flushed", port),
+                                  lambda port: [PYTHON, client("not_sent.py"), port]],
+                         ids=["a C program", "python3"])
+def test_bio_that_nobody_empties(argv, start, hang):
+    h, _ = hang(argv(silent(start, peer.silent_after_accept)), "BIO_NOT_PUMPED", "program")
+    assert "are still in the BIO" in said(h) or "517 B" in said(h), h
+
+
+def test_bio_pair_that_is_full(start, hang):
+    h, _ = hang(program("pair_not_flushed", silent(start, peer.silent_after_accept)), "BIO_NOT_PUMPED", "program")
+    assert "100 B wait to be taken out" in said(h), h

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A busy server, at the default size: what went well is overwritten, what failed is still there."""
+import json
+import socket
+import ssl
+import subprocess
+
+import servers
+import tracing
+
+GOOD, PROBES, BAD, STORM = 2000, 250, 16, 800
+
+
+def client(port, authority=None):
+    """One handshake; with an authority, the certificate is checked against that."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_REQUIRED if authority else ssl.CERT_NONE
+    if authority:
+        context.load_verify_locations(authority)
+    with socket.create_connection(("127.0.0.1", port), 20) as plain:
+        try:
+            with context.wrap_socket(plain) as tls:
+                tls.sendall(b"GET / HTTP/1.0\r\n\r\n")
+                while tls.recv(4096):
+                    pass
+        except ssl.SSLCertVerificationError:
+            pass
+
+
+def probe(port):
+    socket.create_connection(("127.0.0.1", port), 20).close()
+
+
+def reported(traces):
+    report = subprocess.run([tracing.TLSTALL, "report", "--format", "jsonl", traces], check=True,
+                            capture_output=True, text=True, env=tracing.environment())
+    return [r for r in map(json.loads, report.stdout.splitlines()) if r["type"] == "handshake"]
+
+
+def serve(authority, start, directory):
+    """nginx with the shim as it comes, and where its trace will be."""
+    traces = directory / "traces"
+    traces.mkdir()
+    env = {"LD_PRELOAD": str(tracing.SHIM), "TLSTALL_DIR": str(traces)}
+    return start(servers.nginx(authority.ecdsa, env=env)), traces
+
+
+def test_failures_outlive_successes(authority, start, directory):
+    """Of 16 among 2,300, spread over all of the time, none is lost."""
+    server, traces = serve(authority, start, directory)
+    for i in range(GOOD):
+        client(server.port)
+        if i % (GOOD // BAD) == 0:
+            client(server.port, authority.ecdsa.cert)
+        if i % (GOOD // PROBES) == 0:
+            probe(server.port)
+    server.end()
+    records = reported(traces)
+    bad = [r for r in records if r["cause"] == "CERTIFICATE"]
+    assert len(bad) == BAD
+    assert all(r["peer"] and r["reason"] and r["alerts"] for r in bad)
+
+
+def test_a_storm_of_failures(authority, start, directory):
+    """More than there is room for: the latest are there, and the good ones in between, too."""
+    server, traces = serve(authority, start, directory)
+    for i in range(STORM):
+        client(server.port, authority.ecdsa.cert)
+        if i % 100 == 0:
+            client(server.port)
+    server.end()
+    records = sorted(reported(traces), key=lambda r: r["ts_ns"])
+    bad = [r for r in records if r["cause"] == "CERTIFICATE"]
+    assert len(bad) > 500 and bad[-1] == records[-1]
+    told = tracing.run([tracing.TLSTALL, "report", traces])
+    assert "of those failed or were late" in told.stdout + told.stderr

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A thread for each connection, on a stack as small as they come, and what descriptors are left. */
+#include "common.h"
+
+#include <limits.h>
+
+#define CONNECTIONS 12
+
+static void *serve(void *context)
+{
+	struct pair *pair = context;
+
+	return SSL_do_handshake(pair->server) == 1 ? pair : NULL;
+}
+
+static bool connection(void)
+{
+	struct pair pair = tcp_pair(false);
+	pthread_attr_t attributes;
+	pthread_t thread;
+	void *good = NULL;
+
+	NEED(pthread_attr_init(&attributes) == 0);
+	NEED(pthread_attr_setstacksize(&attributes, 64 * 1024) == 0);
+	NEED(pthread_create(&thread, &attributes, serve, &pair) == 0);
+	NEED(SSL_do_handshake(pair.client) == 1);
+	NEED(pthread_join(thread, &good) == 0);
+	pthread_attr_destroy(&attributes);
+	pair_free(&pair);
+	return good;
+}
+
+int main(void)
+{
+	unsigned good = 0;
+
+	for (int i = 0; i < CONNECTIONS; i++)
+		good += connection();
+	printf("%u of %d\n", good, CONNECTIONS);
+	print_descriptors();
+	return 0;
+}

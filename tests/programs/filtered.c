@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Handshakes under a seccomp filter that kills for every system call that the program does not make
+ * itself. argv[1]: "late", the filter comes when the contexts are made; "early", a filter that allows
+ * everything comes first and the program begins anew; "thread", late, and the handshake is a thread's.
+ */
+#include "common.h"
+
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
+#ifndef SYS_clone3
+#define SYS_clone3 435
+#endif
+#ifndef SYS_rseq
+#define SYS_rseq SYS_clone3 /* before glibc 2.35 no thread asks for it */
+#endif
+
+#define FOR_ITSELF 12
+static const int allowed[] = {
+	SYS_read, SYS_write, SYS_close, SYS_brk, SYS_mmap, SYS_munmap, SYS_futex, SYS_getpid,
+	SYS_getrandom, SYS_mprotect, SYS_exit, SYS_exit_group,
+	/* to begin and to end a thread */
+	SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_clone, SYS_clone3, SYS_set_robust_list, SYS_rseq,
+	SYS_madvise,
+};
+#define ALLOWED (sizeof(allowed) / sizeof(allowed[0]))
+
+static void install(struct sock_filter *code, size_t size)
+{
+	struct sock_fprog program = {.len = (unsigned short)size, .filter = code};
+
+	NEED(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+	NEED(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) == 0);
+}
+
+/* `fewer`: also without those that only threads need. */
+static void kill_for_others(bool fewer)
+{
+	struct sock_filter code[2 + 2 * ALLOWED], *at = code;
+	size_t count = fewer ? FOR_ITSELF : ALLOWED;
+
+	*at++ = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
+	for (size_t i = 0; i < count; i++) {
+		*at++ = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)allowed[i], 0, 1);
+		*at++ = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	}
+	*at++ = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
+	install(code, (size_t)(at - code));
+}
+
+static void begin_anew(char **argv)
+{
+	struct sock_filter code[] = {BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+
+	install(code, 1);
+	execl("/proc/self/exe", argv[0], "filtered", NULL);
+	NEED(false);
+}
+
+static void *shake_hands(void *context)
+{
+	return finish(context) ? context : NULL;
+}
+
+int main(int argc, char **argv)
+{
+	const char *way = argc > 1 ? argv[1] : "late";
+	struct pair pair;
+	pthread_t thread;
+	void *good;
+
+	if (!strcmp(way, "early"))
+		begin_anew(argv);
+	pair = tcp_pair(true);
+	setvbuf(stdout, NULL, _IOLBF, 1000);
+	puts(way);
+	if (strcmp(way, "filtered"))
+		kill_for_others(strcmp(way, "thread") != 0);
+	if (!strcmp(way, "thread")) {
+		NEED(pthread_create(&thread, NULL, shake_hands, &pair) == 0);
+		NEED(pthread_join(thread, &good) == 0);
+	} else {
+		good = shake_hands(&pair);
+	}
+	printf("handshake %d\n", good != NULL);
+	pair_free(&pair);
+	return 0;
+}

@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * SIGBUS, which a trace that is cut off raises, is the program's all the same: what it has set
+ * and blocked, before and after, is what it reads, and its handler is called as ever. Cuts
+ * all traces in $TLSTALL_DIR off itself. ARGV[1] says what is tried.
+ */
+#include "../common.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+/* ---- what all do ------------------------------------------------------------------------ */
+
+static void handshake(const char *when)
+{
+	struct pair pair = bio_pair(0);
+
+	printf("handshake %s: %s\n", when, finish(&pair) ? "ok" : "failed");
+	fflush(stdout);
+	pair_free(&pair);
+}
+
+static void cut_off(void)
+{
+	const char *name = getenv("TLSTALL_DIR");
+	DIR *directory = name ? opendir(name) : NULL;
+	const struct dirent *entry;
+	char path[PATH_MAX];
+
+	while (directory && (entry = readdir(directory))) {
+		snprintf(path, sizeof(path), "%s/%s", name, entry->d_name);
+		if (strstr(path, ".tlstall"))
+			NEED(truncate(path, 0) == 0);
+	}
+	if (directory)
+		closedir(directory);
+}
+
+/* A page of a file of our own that is not there any more. */
+static volatile char *own_hole(void)
+{
+	FILE *file = tmpfile();
+	char *page;
+
+	NEED(file && !ftruncate(fileno(file), 4096));
+	page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fileno(file), 0);
+	NEED(page != MAP_FAILED && !ftruncate(fileno(file), 0));
+	fclose(file);
+	return page;
+}
+
+static volatile char *hole;
+static sigjmp_buf back;
+static char other_stack[65536];
+
+static bool is_blocked(int sig)
+{
+	sigset_t now;
+
+	NEED(!pthread_sigmask(SIG_BLOCK, NULL, &now));
+	return sigismember(&now, sig);
+}
+
+static void on_bus(int sig, siginfo_t *info, void *context)
+{
+	char *here = (char *)&sig;
+
+	(void)context;
+	printf("handler: %s, code %d, %s, on %s stack, SIGBUS %s, SIGUSR1 %s\n",
+	       sig == SIGBUS ? "SIGBUS" : "another", info->si_code,
+	       info->si_code <= 0 ? "sent" : info->si_addr == hole ? "in the hole" : "elsewhere",
+	       here >= other_stack && here < other_stack + sizeof(other_stack) ? "the other" : "this",
+	       is_blocked(SIGBUS) ? "blocked" : "open", is_blocked(SIGUSR1) ? "blocked" : "open");
+	fflush(stdout);
+	if (info->si_code > 0)
+		siglongjmp(back, 1);
+}
+
+static void on_plain(int sig)
+{
+	printf("plain handler: %d\n", sig);
+}
+
+static struct sigaction our_action(int flags)
+{
+	struct sigaction action = {.sa_sigaction = on_bus, .sa_flags = SA_SIGINFO | flags};
+
+	sigaddset(&action.sa_mask, SIGUSR1);
+	return action;
+}
+
+static void fall_into_hole(void)
+{
+	hole = own_hole();
+	if (!sigsetjmp(back, 1))
+		*hole = 1;
+	puts("out of the hole");
+}
+
+static const char *name_of(const struct sigaction *action)
+{
+	if (action->sa_handler == SIG_DFL)
+		return "default";
+	if (action->sa_handler == SIG_IGN)
+		return "ignored";
+	if (action->sa_handler == on_plain)
+		return "on_plain";
+	return action->sa_sigaction == on_bus ? "on_bus" : "another";
+}
+
+static void show(const char *when)
+{
+	struct sigaction now;
+
+	NEED(!sigaction(SIGBUS, NULL, &now));
+	printf("%s: %s, flags %#x, SIGUSR1 %d, SIGBUS %d, SIGKILL %d\n", when, name_of(&now),
+	       (unsigned)now.sa_flags, sigismember(&now.sa_mask, SIGUSR1),
+	       sigismember(&now.sa_mask, SIGBUS), sigismember(&now.sa_mask, SIGKILL));
+	fflush(stdout);
+}
+
+/* ---- what is tried ------------------------------------------------------------------------ */
+
+static void plain(void)
+{
+	for (int i = 0; i < 5; i++) {
+		cut_off();
+		handshake("on what was cut off");
+		usleep(120000);
+		handshake("later");
+	}
+}
+
+static void set_before(int flags)
+{
+	stack_t stack = {.ss_sp = other_stack, .ss_size = sizeof(other_stack)};
+	struct sigaction action = our_action(flags);
+
+	NEED(!sigaltstack(&stack, NULL) && !sigaction(SIGBUS, &action, NULL));
+	handshake("with a handler");
+	cut_off();
+	handshake("on what was cut off");
+	fall_into_hole();
+	raise(SIGBUS);
+	show("then");
+}
+
+static void before(void)
+{
+	set_before(SA_ONSTACK);
+}
+
+static void before_on_this_stack(void)
+{
+	set_before(SA_NODEFER | SA_RESTART);
+}
+
+static void after(void)
+{
+	struct sigaction action = our_action(0), old;
+
+	handshake("first");
+	show("first");
+	NEED(!sigaction(SIGBUS, &action, &old));
+	printf("it was: %s, flags %#x\n", name_of(&old), (unsigned)old.sa_flags);
+	show("set");
+	cut_off();
+	handshake("on what was cut off");
+	fall_into_hole();
+	NEED(!sigaction(SIGBUS, &old, &action));
+	printf("it was: %s\n", name_of(&action));
+	show("set back");
+}
+
+static void by_all_ways(void)
+{
+	handshake("first");
+	NEED(signal(SIGBUS, on_plain) == SIG_DFL);
+	show("signal");
+	NEED(sysv_signal(SIGBUS, SIG_IGN) == on_plain);
+	show("sysv_signal");
+	NEED(ssignal(SIGBUS, SIG_DFL) == SIG_IGN);
+	show("ssignal");
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+	NEED(sigset(SIGBUS, on_plain) == SIG_DFL);
+	show("sigset");
+	NEED(sigset(SIGBUS, SIG_HOLD) == on_plain && is_blocked(SIGBUS));
+	NEED(sigset(SIGBUS, SIG_DFL) == SIG_HOLD && !is_blocked(SIGBUS));
+	NEED(!sigignore(SIGBUS));
+#pragma GCC diagnostic pop
+	show("sigignore");
+	NEED(signal(SIGBUS, SIG_ERR) == SIG_ERR && errno == EINVAL);
+	NEED(signal(SIGUSR1, SIG_IGN) == SIG_DFL && signal(SIGUSR1, SIG_DFL) == SIG_IGN);
+	raise(SIGBUS);
+	cut_off();
+	handshake("with SIGBUS ignored");
+	show("then");
+}
+
+/* Is killed by the second one. */
+static void once(void)
+{
+	struct sigaction action = our_action((int)SA_RESETHAND);
+
+	handshake("first");
+	NEED(!sigaction(SIGBUS, &action, NULL));
+	fall_into_hole();
+	show("once");
+	cut_off();
+	handshake("on what was cut off");
+	fall_into_hole();
+}
+
+static void killed_by_fault(void)
+{
+	handshake("first");
+	fall_into_hole();
+}
+
+static void killed_though_ignored(void)
+{
+	handshake("first");
+	signal(SIGBUS, SIG_IGN);
+	fall_into_hole();
+}
+
+static void killed_by_sending(void)
+{
+	handshake("first");
+	kill(getpid(), SIGBUS);
+	pause();
+}
+
+static void block_all(sigset_t *before)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	NEED(!pthread_sigmask(SIG_BLOCK, &all, before));
+}
+
+static void show_pending(void)
+{
+	struct timespec at_once = {0};
+	sigset_t pending, bus;
+	siginfo_t info;
+	int got;
+
+	sigemptyset(&bus);
+	sigaddset(&bus, SIGBUS);
+	NEED(!sigpending(&pending));
+	printf("SIGBUS %s and %s\n", is_blocked(SIGBUS) ? "blocked" : "open",
+	       sigismember(&pending, SIGBUS) ? "pending" : "not pending");
+	got = sigtimedwait(&bus, &info, &at_once);
+	printf("waited for: %d, value %d\n", got, got > 0 ? info.si_value.sival_int : 0);
+}
+
+static void blocked(void)
+{
+	handshake("first");
+	block_all(NULL);
+	cut_off();
+	handshake("on what was cut off");
+	show_pending();
+	NEED(!sigqueue(getpid(), SIGBUS, (union sigval){.sival_int = 42}));
+	cut_off();
+	handshake("with one pending");
+	show_pending();
+}
+
+static void blocked_from_the_start(void)
+{
+	block_all(NULL);
+	handshake("first");
+	cut_off();
+	handshake("on what was cut off");
+	show_pending();
+}
+
+static void *in_thread(void *unused)
+{
+	for (int i = 0; i < 20; i++) {
+		struct pair pair = bio_pair(0);
+
+		NEED(finish(&pair));
+		pair_free(&pair);
+	}
+	NEED(is_blocked(SIGBUS));
+	return unused;
+}
+
+/* Threads of which some begin with everything blocked, while the trace is cut off again and again. */
+static void threads(void)
+{
+	pthread_t thread[4];
+	sigset_t before;
+
+	handshake("first");
+	block_all(&before);
+	for (int i = 0; i < 4; i++)
+		NEED(!pthread_create(&thread[i], NULL, in_thread, NULL));
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	for (int i = 0; i < 20; i++) {
+		cut_off();
+		usleep(2000);
+	}
+	for (int i = 0; i < 4; i++)
+		NEED(!pthread_join(thread[i], NULL));
+	handshake("at last");
+}
+
+static void show_end(pid_t child)
+{
+	int status;
+
+	NEED(waitpid(child, &status, 0) == child);
+	printf("child: %s %d\n", WIFSIGNALED(status) ? "signal" : "exit",
+	       WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+	fflush(stdout);
+}
+
+static void in_child(bool cut, bool fall)
+{
+	pid_t child = fork();
+
+	NEED(child >= 0);
+	if (child) {
+		show_end(child);
+		return;
+	}
+	if (cut)
+		cut_off();
+	handshake("in the child");
+	if (fall)
+		fall_into_hole();
+	_exit(0);
+}
+
+static void forks(void)
+{
+	handshake("first");
+	in_child(true, false);
+	handshake("in the parent");
+	cut_off();
+	in_child(false, false);
+	in_child(false, true);
+	handshake("in the parent");
+}
+
+/* Its child has its dispositions for itself, but its memory is its parent's. */
+static void vforks(void)
+{
+	struct sigaction action = our_action(0);
+	pid_t child;
+
+	handshake("first");
+	NEED(!sigaction(SIGBUS, &action, NULL));
+	child = vfork();
+	if (!child) {
+		signal(SIGBUS, SIG_IGN);
+		_exit(7);
+	}
+	show_end(child);
+	show("the parent");
+	cut_off();
+	handshake("on what was cut off");
+	fall_into_hole();
+}
+
+static void in_handler(int sig)
+{
+	(void)sig;
+	cut_off();
+	handshake("in a handler that blocks everything");
+}
+
+static void handlers(void)
+{
+	struct sigaction action = {.sa_handler = in_handler}, now;
+
+	sigfillset(&action.sa_mask);
+	NEED(!sigaction(SIGUSR1, &action, NULL) && !sigaction(SIGUSR1, NULL, &now));
+	NEED(sigismember(&now.sa_mask, SIGBUS) && sigismember(&now.sa_mask, SIGUSR2));
+	handshake("first");
+	raise(SIGUSR1);
+	action.sa_handler = SIG_DFL;
+	sigemptyset(&action.sa_mask);
+	NEED(!sigaction(SIGUSR1, &action, &now) && sigismember(&now.sa_mask, SIGBUS));
+	NEED(!sigaction(SIGUSR1, NULL, &now) && !sigismember(&now.sa_mask, SIGBUS));
+	handshake("last");
+}
+
+#define MODE(name) {#name, name}
+static const struct {
+	const char *name;
+	void (*run)(void);
+} modes[] = {
+	MODE(plain),	      MODE(before),		  MODE(before_on_this_stack),
+	MODE(after),	      MODE(by_all_ways),	  MODE(once),
+	MODE(killed_by_fault), MODE(killed_though_ignored), MODE(killed_by_sending),
+	MODE(blocked),	      MODE(blocked_from_the_start), MODE(threads),
+	MODE(forks),	      MODE(vforks),		  MODE(handlers),
+};
+
+int main(int argc, char **argv)
+{
+	NEED(argc == 2);
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		if (!strcmp(argv[1], modes[i].name)) {
+			modes[i].run();
+			return 0;
+		}
+	}
+	return 2;
+}

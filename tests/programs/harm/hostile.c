@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What programs do to themselves that a tracer inside may trip over: ARGV[1] says what. It happens
+ * before the first handshake if ARGV[2] is "first", else between two.
+ */
+#include "../common.h"
+
+#include <openssl/rand.h>
+
+#include <dirent.h>
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/personality.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+
+static void shake_hands(const char *where)
+{
+	struct pair pair = bio_pair(0);
+
+	printf("%s %d, errno %d, queue %lx\n", where, finish(&pair), errno, ERR_peek_error());
+	fflush(stdout);
+	pair_free(&pair);
+	errno = 0;
+}
+
+static void limit(int which, rlim_t most)
+{
+	NEED(!setrlimit((unsigned)which, &(struct rlimit){most, most}));
+}
+
+/* ---- what is taken away ------------------------------------------------------------------ */
+
+static void no_descriptors(void)
+{
+	limit(RLIMIT_NOFILE, 0);
+}
+
+static void no_memory_locked(void)
+{
+	NEED(!mlockall(MCL_CURRENT | MCL_FUTURE));
+	limit(RLIMIT_MEMLOCK, 0);
+}
+
+static void no_processes(void)
+{
+	limit(RLIMIT_NPROC, 0);
+}
+
+static void no_file_size(void)
+{
+	limit(RLIMIT_FSIZE, 0);
+}
+
+static void not_dumpable(void)
+{
+	NEED(!prctl(PR_SET_DUMPABLE, 0));
+}
+
+static void no_environment(void)
+{
+	extern char **environ;
+
+	environ = NULL;
+}
+
+static void other_user(void)
+{
+	if (getuid() == 0)
+		NEED(!setgid(65534) && !setuid(65534));
+}
+
+static void everything_closed(void)
+{
+	for (int fd = 3; fd < 1024; fd++)
+		close(fd);
+	for (int fd = 3; fd < 12; fd++)
+		NEED(dup2(1, fd) == fd);
+}
+
+/* All but read, write and exit kills. */
+static void strict(void)
+{
+	NEED(!prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT));
+}
+
+static void strict_by_itself(void)
+{
+	NEED(!syscall(SYS_seccomp, SECCOMP_SET_MODE_STRICT, 0, NULL));
+}
+
+/* ---- signals ------------------------------------------------------------------------------ */
+
+static volatile int alarms;
+
+static void on_alarm(int number)
+{
+	(void)number;
+	alarms++;
+}
+
+/* Every 200 us, on a stack as small as the kernel allows; calls are not begun again. */
+static void storm(void)
+{
+	static char memory[8192] __attribute__((aligned(64)));
+	struct sigaction action = {.sa_handler = on_alarm, .sa_flags = SA_ONSTACK};
+	struct itimerval often = {{0, 200}, {0, 200}}, never = {{0, 0}, {0, 0}};
+	stack_t small = {.ss_sp = memory, .ss_size = sizeof(memory)};
+
+	NEED(!sigaltstack(&small, NULL) && !sigaction(SIGALRM, &action, NULL));
+	NEED(!setitimer(ITIMER_REAL, &often, NULL));
+	for (int i = 0; i < 30; i++) {
+		struct pair pair = bio_pair(0);
+
+		NEED(finish(&pair));
+		pair_free(&pair);
+	}
+	NEED(!setitimer(ITIMER_REAL, &never, NULL) && alarms);
+}
+
+static void all_blocked(void)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	NEED(!sigprocmask(SIG_SETMASK, &all, NULL));
+}
+
+static void all_ignored(void)
+{
+	for (int number = 1; number < NSIG; number++)
+		signal(number, SIG_IGN);
+}
+
+/* ---- threads ------------------------------------------------------------------------------ */
+
+static pthread_key_t key;
+
+static void in_key_destructor(void *value)
+{
+	(void)value;
+	shake_hands("key destructor");
+}
+
+static void *with_key(void *argument)
+{
+	NEED(!pthread_setspecific(key, argument));
+	return argument;
+}
+
+static void thread_ends(void)
+{
+	pthread_t thread;
+
+	NEED(!pthread_key_create(&key, in_key_destructor));
+	for (int i = 0; i < 3; i++)
+		NEED(!pthread_create(&thread, NULL, with_key, &key) && !pthread_join(thread, NULL));
+}
+
+static void *shakes(void *argument)
+{
+	for (int i = 0; i < 30; i++) {
+		struct pair pair = bio_pair(0);
+
+		NEED(finish(&pair));
+		pair_free(&pair);
+	}
+	return argument;
+}
+
+static void *is_last(void *argument)
+{
+	shakes(argument);
+	shake_hands("last");
+	return argument;
+}
+
+static void main_ends(void)
+{
+	pthread_t thread;
+
+	NEED(!pthread_create(&thread, NULL, is_last, NULL) && !pthread_detach(thread));
+	pthread_exit(NULL);
+}
+
+/* ---- processes ---------------------------------------------------------------------------- */
+
+static void daemonized(void)
+{
+	pid_t child;
+	int status = -1;
+
+	fflush(stdout);
+	child = fork();
+	if (child == 0) {
+		setsid();
+		shake_hands("daemon");
+		_exit(0);
+	}
+	NEED(waitpid(child, &status, 0) == child && status == 0);
+}
+
+static void shell(void)
+{
+	fflush(stdout);
+	NEED(!system("true && echo shell"));
+}
+
+static void traced_by_parent(void)
+{
+	pid_t child = fork();
+	int status = -1;
+
+	if (child == 0) {
+		NEED(!syscall(SYS_ptrace, 0, 0, 0, 0));
+		shake_hands("traced");
+		_exit(0);
+	}
+	NEED(waitpid(child, &status, 0) == child && WIFEXITED(status));
+}
+
+/* ---- memory ------------------------------------------------------------------------------- */
+
+/* Address space to the last page: what OpenSSL needs it has already. */
+static void address_space(void)
+{
+	void *warm = malloc(4 << 20);
+
+	NEED(warm);
+	memset(warm, 1, 4 << 20);
+	free(warm);
+	limit(RLIMIT_AS, 1 << 20);
+}
+
+static void unloads_itself(void)
+{
+	void *library = dlopen("libtlstall.so", RTLD_NOW | RTLD_NOLOAD);
+
+	for (int i = 0; library && i < 10; i++)
+		dlclose(library);
+}
+
+static void not_root(void)
+{
+	NEED(!chdir("/"));
+	if (getuid() == 0)
+		NEED(!chroot("/var/empty") || !chroot("/mnt"));
+}
+
+static const struct {
+	const char *name;
+	void (*function)(void);
+} kinds[] = {
+	{"no_descriptors", no_descriptors},
+	{"no_memory_locked", no_memory_locked},
+	{"no_processes", no_processes},
+	{"no_file_size", no_file_size},
+	{"not_dumpable", not_dumpable},
+	{"no_environment", no_environment},
+	{"other_user", other_user},
+	{"everything_closed", everything_closed},
+	{"strict", strict},
+	{"strict_by_itself", strict_by_itself},
+	{"storm", storm},
+	{"all_blocked", all_blocked},
+	{"all_ignored", all_ignored},
+	{"thread_ends", thread_ends},
+	{"main_ends", main_ends},
+	{"daemonized", daemonized},
+	{"shell", shell},
+	{"traced_by_parent", traced_by_parent},
+	{"address_space", address_space},
+	{"unloads_itself", unloads_itself},
+	{"not_root", not_root},
+};
+
+int main(int argc, char **argv)
+{
+	bool first = argc > 2 && !strcmp(argv[2], "first");
+
+	NEED(argc > 1);
+	if (first)
+		RAND_status();
+	else
+		shake_hands("before");
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+		if (!strcmp(kinds[i].name, argv[1]))
+			kinds[i].function();
+	}
+	shake_hands("after");
+	fflush(stdout);
+	_exit(0);
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A blocking call that a signal handler leaves by siglongjmp(), and the thread goes on with another. */
+#include <setjmp.h>
+#include <signal.h>
+#include <sys/time.h>
+
+#include "common.h"
+
+static sigjmp_buf out;
+
+static void on_alarm(int number)
+{
+	(void)number;
+	siglongjmp(out, 1);
+}
+
+static void wait_for_nobody(struct pair *pair)
+{
+	struct itimerval soon = {.it_value = {.tv_usec = 200000}};
+
+	signal(SIGALRM, on_alarm);
+	if (sigsetjmp(out, 1)) {
+		printf("left\n");
+		return;
+	}
+	NEED(!setitimer(ITIMER_REAL, &soon, NULL));
+	SSL_connect(pair->client);
+	printf("returned\n");
+}
+
+int main(void)
+{
+	struct pair silent = tcp_pair(false), other = bio_pair(0);
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	set_role(&silent);
+	set_role(&other);
+	wait_for_nobody(&silent);
+	printf("%d\n", finish(&other));
+	pair_free(&other);
+	/* not freed: it is what it was when the program ends */
+	_exit(0);
+}

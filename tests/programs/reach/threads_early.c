@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A library that has begun a thread before the program begins. */
+#include <pthread.h>
+#include <unistd.h>
+
+int handshake_early(void);
+
+static void *wait(void *unused)
+{
+	pause();
+	return unused;
+}
+
+__attribute__((constructor)) static void begin(void)
+{
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, wait, NULL);
+}
+
+int handshake_early(void)
+{
+	return 0;
+}

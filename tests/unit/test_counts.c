@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What tlstall serve keeps has a bound: series of handshakes, and the newest records. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "serve/counts.h"
+#include "serve/recent.h"
+
+static void add(struct counts *counts, uint16_t version, uint8_t outcome, uint64_t ns)
+{
+	struct subject *subject = calloc(1, sizeof(*subject));
+
+	assert_non_null(subject);
+	subject->h.version = version;
+	subject->h.outcome = outcome;
+	subject->h.role = TLSTALL_ROLE_CLIENT;
+	subject->h.want_read = 2;
+	subject->facts.age_ns = ns;
+	subject->verdict_count = 1;
+	counts_add(counts, subject);
+	free(subject);
+}
+
+static void test_alike_are_one_series(void **state)
+{
+	struct counts counts = {0};
+
+	(void)state;
+	add(&counts, 0x0304, TLSTALL_OUTCOME_OK, 1);
+	add(&counts, 0x0304, TLSTALL_OUTCOME_OK, 1);
+	add(&counts, 0x0303, TLSTALL_OUTCOME_OK, 1);
+	assert_int_equal(counts.series_count, 2);
+	assert_int_equal(counts.series[0].count, 2);
+	assert_int_equal(counts.want_read, 6);
+	counts_free(&counts);
+}
+
+/* A trace may claim any version. */
+static void test_series_have_a_bound(void **state)
+{
+	struct counts counts = {0};
+	uint64_t sum = 0;
+
+	(void)state;
+	for (unsigned version = 0; version < 65536; version++)
+		add(&counts, (uint16_t)version, TLSTALL_OUTCOME_OK, 1);
+	assert_int_equal(counts.series_count, COUNTS_SERIES + 1);
+	assert_true(counts.series[COUNTS_SERIES].other);
+	for (unsigned i = 0; i < counts.series_count; i++)
+		sum += counts.series[i].count;
+	assert_int_equal(sum, 65536);
+	counts_free(&counts);
+}
+
+static void test_buckets(void **state)
+{
+	struct counts counts = {0};
+	const struct count_durations *d =
+		&counts.durations[TLSTALL_ROLE_CLIENT][TLSTALL_OUTCOME_OK];
+
+	(void)state;
+	add(&counts, 0, TLSTALL_OUTCOME_OK, 1000000);	     /* its bound is in it */
+	add(&counts, 0, TLSTALL_OUTCOME_OK, 1000001);
+	add(&counts, 0, TLSTALL_OUTCOME_OK, 61000000000ull); /* beyond all */
+	assert_int_equal(d->buckets[0], 1);
+	assert_int_equal(d->buckets[1], 1);
+	assert_int_equal(d->buckets[COUNTS_BUCKETS - 1], 1);
+	assert_int_equal(d->count, 3);
+	assert_float_equal(d->sum_s, 61.002000001, 1e-9);
+	counts_free(&counts);
+}
+
+static void test_the_newest_records(void **state)
+{
+	struct recent *recent = calloc(1, sizeof(*recent));
+	char *text = NULL, line[32];
+	size_t size = 0;
+	FILE *out;
+
+	(void)state;
+	assert_non_null(recent);
+	for (int i = 1; i <= RECENT_LINES + 10; i++) {
+		snprintf(line, sizeof(line), "line %d", i);
+		recent_add(recent, line, strlen(line));
+	}
+	assert_int_equal(recent->count, RECENT_LINES);
+	out = open_memstream(&text, &size);
+	recent_write(recent, RECENT_LINES + 8, out);
+	fclose(out);
+	assert_string_equal(text, "line 4105\nline 4106\n");
+	free(text);
+	recent_free(recent);
+	assert_int_equal(recent->bytes, 0);
+	free(recent);
+}
+
+static void test_records_have_a_bound_in_bytes(void **state)
+{
+	struct recent *recent = calloc(1, sizeof(*recent));
+	char *large = calloc(1, 1 << 20);
+
+	(void)state;
+	assert_non_null(recent);
+	assert_non_null(large);
+	for (int i = 0; i < 20; i++)
+		recent_add(recent, large, 1 << 20);
+	assert_true(recent->bytes <= RECENT_BYTES && recent->count == 7);
+	recent_free(recent);
+	free(recent);
+	free(large);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_alike_are_one_series),
+		cmocka_unit_test(test_series_have_a_bound),
+		cmocka_unit_test(test_buckets),
+		cmocka_unit_test(test_the_newest_records),
+		cmocka_unit_test(test_records_have_a_bound_in_bytes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the kernel and the stack say from outside, and what they do not. */
+#include "diagnosis/stack.h"
+#include "make_facts.h"
+
+/* ---- acknowledged, or never sent ---------------------------------------------------------- */
+
+static struct facts looked_at(void)
+{
+	struct facts f = waiting_client(3 * S);
+
+	f.live = quiet_socket();
+	f.tcp = (struct tlstall_tcp){.known = 1, .window = 65536};
+	return f;
+}
+
+static void test_acknowledged(void **state)
+{
+	struct facts f = looked_at();
+	struct verdict v = first_verdict(&f);
+
+	(void)state;
+	assert_string_equal(cause_name(v.cause), "PEER_SILENT");
+	assert_int_equal(v.confidence, CONFIDENCE_HIGH);
+	assert_true(says(&v, "was acknowledged"));
+	/* no segment is under way, but less was acknowledged than was written */
+	f.live.bytes_acked = 1;
+	v = first_verdict(&f);
+	assert_false(says(&v, "was acknowledged"));
+	assert_true(v.confidence < CONFIDENCE_HIGH);
+}
+
+static void test_never_sent(void **state)
+{
+	struct facts f = looked_at();
+	struct verdict v;
+
+	(void)state;
+	f.live.bytes_acked = 1;
+	f.live.outq = f.tcp.notsent = 517;
+	v = first_verdict(&f);
+	assert_string_equal(cause_name(v.cause), "TX_NOT_ACKED");
+	assert_int_equal(v.fault, FAULT_HOST);
+	assert_true(says(&v, "never sent"));
+	assert_false(says(&v, "was acknowledged"));
+}
+
+static void test_window_shut(void **state)
+{
+	struct facts f = looked_at();
+	struct verdict v;
+
+	(void)state;
+	f.last_error = WANT_WRITE;
+	f.live.outq = f.tcp.notsent = 4000;
+	f.tcp.window = 0;
+	f.tcp.probes = 3;
+	v = first_verdict(&f);
+	assert_string_equal(cause_name(v.cause), "PEER_WINDOW_SHUT");
+	assert_int_equal(v.fault, FAULT_PEER);
+	assert_not_cause(&f, PEER_SILENT);
+	assert_not_cause(&f, TX_NOT_ACKED);
+	/* a server stuck in its tickets is the program's fault */
+	f = as_server(f);
+	f.state = "SSLv3/TLS write session ticket";
+	assert_cause(&f, TICKET_DEADLOCK);
+	assert_not_cause(&f, PEER_WINDOW_SHUT);
+}
+
+static void test_lost_on_the_way_to_us(void **state)
+{
+	struct facts f = looked_at();
+	struct verdict v;
+
+	(void)state;
+	f.tcp.out_of_order = 2;
+	v = first_verdict(&f);
+	assert_string_equal(cause_name(v.cause), "RX_LOST");
+	assert_int_equal(v.fault, FAULT_NETWORK);
+	/* the shim's own reading at the end: data came, and nothing could be read */
+	f = freed(waiting_client(3 * S), 3 * S);
+	f.at_start = f.at_end = quiet_socket();
+	f.at_start.bytes_acked = 1;
+	f.at_start.data_segs_in = 1;
+	f.at_end.data_segs_in = 3;
+	assert_cause(&f, RX_LOST);
+	f.at_end.data_segs_in = 1;
+	assert_cause(&f, PEER_SILENT);
+}
+
+static void test_keepalive_probes(void **state)
+{
+	struct facts f = looked_at();
+	struct verdict v;
+
+	(void)state;
+	f.tcp.probes = 4;
+	v = first_verdict(&f);
+	assert_string_equal(cause_name(v.cause), "TX_NOT_ACKED");
+	assert_true(says(&v, "4 keepalive probes"));
+	/* one is on its way each time */
+	f.tcp.probes = 1;
+	assert_cause(&f, PEER_SILENT);
+
+	f = failed(SYSCALL, NULL);
+	f.last_errno = 110; /* ETIMEDOUT */
+	f.at_end = quiet_socket();
+	v = first_verdict(&f);
+	assert_true(says(&v, "nothing to send"));
+	assert_false(says(&v, "gave up sending"));
+	f.at_end.outq = 517;
+	v = first_verdict(&f);
+	assert_true(says(&v, "gave up sending"));
+}
+
+/* ---- pieces -------------------------------------------------------------------------------- */
+
+static void test_asking_is_no_piece(void **state)
+{
+	struct facts f = finished_after_gap(1 * S, 0);
+
+	(void)state;
+	/* a timer made it ask five times in the 4 s of one wait */
+	f.age_ns = 4 * S;
+	f.gap_waiting_ns = f.state_wait_ns = 39 * S / 10;
+	f.state_wait_flight = true;
+	f.calls = 6;
+	f.retries = f.want_read = f.longest_run = 5;
+	f.longest_run_error = WANT_READ;
+	f.bytes_in = 1365;
+	assert_cause(&f, PEER_SILENT);
+	assert_not_cause(&f, RX_PARTIAL);
+	assert_true(first_verdict(&f).cost_ns > 3 * S);
+	/* each of them read something */
+	f.longest_run = 1;
+	f.longest_gap_ns = 800 * MS;
+	assert_cause(&f, RX_PARTIAL);
+}
+
+static void test_after_a_hello_retry_request(void **state)
+{
+	struct facts f = waiting_client(3 * S);
+
+	(void)state;
+	f.hello_retry = true;
+	f.bytes_in = 99;
+	f.since_state_ns = f.since_progress_ns + 1 * MS;
+	assert_cause(&f, PEER_SILENT);
+	/* more came after our second ClientHello */
+	f.since_state_ns = f.since_progress_ns + 1 * S;
+	assert_cause(&f, RX_PARTIAL);
+}
+
+/* ---- stacks -------------------------------------------------------------------------------- */
+
+static void test_stacks(void **state)
+{
+	(void)state;
+	assert_int_equal(stack_says(NULL), STACK_UNKNOWN);
+	assert_int_equal(stack_says(""), STACK_UNKNOWN);
+	assert_int_equal(stack_says("recv < take < BIO_read < libssl.so.3 < SSL_connect"),
+			 STACK_IN_BIO);
+	assert_int_equal(stack_says("poll < getaddrinfo < verify < X509_verify_cert < SSL_connect"),
+			 STACK_IN_CALLBACK);
+	/* what a callback does with TLS of its own is still the callback's */
+	assert_int_equal(stack_says("read < BIO_read < SSL_read < fetch < verify < "
+				    "X509_verify_cert < libssl.so.3 < SSL_connect"),
+			 STACK_IN_CALLBACK);
+	assert_int_equal(stack_says("poll < C_Sign < p11.so < EVP_DigestSign < libssl.so.3 < "
+				    "SSL_accept"),
+			 STACK_IN_KEY);
+	/* the file of a CA, by a BIO of its own */
+	assert_int_equal(
+		stack_says("openat < fopen < BIO_ctrl < X509_load_cert_crl_file < libcrypto.so.3 < "
+			   "X509_verify_cert < libssl.so.3 < SSL_connect"),
+		STACK_IN_CALLBACK);
+	/* a job of OpenSSL's */
+	assert_int_equal(stack_says("recv < BIO_read < libssl.so.3 < libcrypto.so.3"),
+			 STACK_IN_BIO);
+	assert_int_equal(stack_says("getrandom < RAND_bytes < libcrypto.so.3 < SSL_connect"),
+			 STACK_IN_CALLBACK);
+}
+
+static void test_bio_of_the_programs_own(void **state)
+{
+	struct facts f = blocked_client(4 * S);
+	struct verdict v;
+
+	(void)state;
+	f.read = f.write = (struct tlstall_transport){
+		.fd = -1, .bio_class = TLSTALL_BIO_CUSTOM, .blocking = 2};
+	f.wait = TLSTALL_WAIT_OTHER_FD;
+	f.wait_syscall = "recvfrom";
+	f.wait_fd = 5;
+	/* it may be its own */
+	v = first_verdict(&f);
+	assert_string_equal(cause_name(v.cause), "PEER_SILENT");
+	assert_int_equal(v.confidence, CONFIDENCE_LOW);
+	assert_true(doubts(&v, CAUSE_CALLBACK_BLOCKED));
+	assert_not_cause(&f, CALLBACK_BLOCKED);
+	/* the stack says that it is not */
+	f.stack_symbols = "recvfrom < lookup < verify < X509_verify_cert < SSL_connect";
+	v = first_verdict(&f);
+	assert_string_equal(cause_name(v.cause), "CALLBACK_BLOCKED");
+	assert_true(v.confidence < CONFIDENCE_HIGH);
+	/* a file by its name is no socket at all */
+	f.stack_symbols = NULL;
+	f.wait_syscall = "openat";
+	f.wait_fd = -1;
+	assert_cause(&f, CALLBACK_BLOCKED);
+	/* OpenSSL's own BIO: its descriptor is known, this is another */
+	f = blocked_client(4 * S);
+	f.wait = TLSTALL_WAIT_OTHER_FD;
+	f.wait_fd = 9;
+	assert_cause(&f, CALLBACK_BLOCKED);
+	assert_int_equal(first_verdict(&f).confidence, CONFIDENCE_HIGH);
+}
+
+static void test_private_key_that_waits(void **state)
+{
+	struct facts f = as_server(blocked_client(4 * S));
+
+	(void)state;
+	f.wait = TLSTALL_WAIT_FUTEX;
+	f.stack_symbols = "futex < C_Sign < EVP_DigestSign < libssl.so.3 < SSL_accept";
+	f.bytes_in = 517;
+	assert_cause(&f, KEY_OPERATION_SLOW);
+	assert_not_cause(&f, LOCK_OR_ENTROPY);
+	f.stack_symbols = "futex < CRYPTO_THREAD_write_lock < libssl.so.3 < SSL_accept";
+	assert_cause(&f, LOCK_OR_ENTROPY);
+
+	/* afterwards the states tell where */
+	f = as_server(finished(3 * S));
+	f.in_call_ns = f.longest_call_ns = f.state_wait_ns = 29 * S / 10;
+	f.cpu_ns = 2 * MS;
+	f.state_wait = "SSLv3/TLS write certificate";
+	assert_cause(&f, KEY_OPERATION_SLOW);
+	assert_not_cause(&f, CALLBACK_BLOCKED);
+	f.state_wait = "SSLv3/TLS read client hello";
+	assert_cause(&f, CALLBACK_BLOCKED);
+}
+
+static void test_memory_bio_is_never_sure(void **state)
+{
+	struct facts f = failed(SSL, "unexpected eof while reading");
+
+	(void)state;
+	assert_int_equal(first_verdict(&f).confidence, CONFIDENCE_HIGH);
+	f.read.bio_class = f.write.bio_class = TLSTALL_BIO_MEMORY;
+	assert_cause(&f, PEER_CLOSED);
+	assert_int_equal(first_verdict(&f).confidence, CONFIDENCE_MEDIUM);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_acknowledged),
+		cmocka_unit_test(test_never_sent),
+		cmocka_unit_test(test_window_shut),
+		cmocka_unit_test(test_lost_on_the_way_to_us),
+		cmocka_unit_test(test_keepalive_probes),
+		cmocka_unit_test(test_asking_is_no_piece),
+		cmocka_unit_test(test_after_a_hello_retry_request),
+		cmocka_unit_test(test_stacks),
+		cmocka_unit_test(test_bio_of_the_programs_own),
+		cmocka_unit_test(test_private_key_that_waits),
+		cmocka_unit_test(test_memory_bio_is_never_sure),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Formats are printed as by fprintf(), but no string in them can drive a terminal or forge a line. */
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "text/json.h"
+#include "text/print.h"
+#include "text/table.h"
+
+static char *printed;
+static size_t printed_size;
+
+#define EXPECT(expected, ...)                                                                      \
+	do {                                                                                       \
+		FILE *out = open_memstream(&printed, &printed_size);                               \
+		print(out, __VA_ARGS__);                                                           \
+		fclose(out);                                                                       \
+		assert_string_equal(printed, expected);                                            \
+		free(printed);                                                                     \
+	} while (0)
+
+static void test_numbers(void **state)
+{
+	(void)state;
+	EXPECT("-1 4294967295 7", "%d %u %i", -1, 4294967295u, 7);
+	EXPECT("-5 18446744073709551615 99", "%ld %" PRIu64 " %zu", -5l, UINT64_MAX, (size_t)99);
+	EXPECT("-5 6", "%lld %llu", -5ll, 6ull);
+	EXPECT("0xdeadbeef 0000BEEF", "0x%" PRIx64 " %08X", (uint64_t)0xdeadbeef, 0xbeef);
+	EXPECT("     7.000042 ", "%6" PRIu64 ".%06" PRIu64 " ", (uint64_t)7, (uint64_t)42);
+	EXPECT("12.35 %  1.5 |   7|", "%.2f %% %4.3g |%4d|", 12.345678, 1.5, 7);
+	EXPECT("#3 |x  |", "#%-2u|%-*s|", 3u, 3, "x");
+}
+
+static void test_strings(void **state)
+{
+	char raw[3] = {'a', 'b', 'c'}; /* without an end */
+
+	(void)state;
+	EXPECT("[abc]", "[%.3s]", raw);
+	EXPECT("[   ab]", "[%5.2s]", raw);
+	EXPECT("[\xc3\xa9  ]", "[%-3s]", "\xc3\xa9");
+	EXPECT("x|y", "%c|%c", 'x', 'y');
+	EXPECT("", "%s", "");
+}
+
+static void test_no_string_drives_a_terminal(void **state)
+{
+	char longer[2001], expected[8001] = "";
+
+	(void)state;
+	EXPECT("name=a\\nforged\n", "name=%s\n", "a\nforged");
+	EXPECT("\\x1b[2J\\u009b31m \\u202e \\xff", "%s %s %s", "\x1b[2J\xc2\x9b" "31m", "\xe2\x80\xae", "\xff");
+	EXPECT("[\\x1b ]", "[%-5s]", "\x1b");
+	EXPECT("\\r", "%c", '\r');
+	for (unsigned i = 0; i < 2000; i++)
+		strcat(expected, "\\x01");
+	memset(longer, 1, 2000);
+	longer[2000] = '\0';
+	EXPECT(expected, "%s", longer);
+}
+
+static void test_json(void **state)
+{
+	json_t *text = json_text("caf\xc3\xa9 \xc2\x9b\x9b\x7f\xe2\x80\xae");
+	char *dumped = json_dumps(text, JSON_ENCODE_ANY);
+
+	(void)state;
+	assert_string_equal(dumped, "\"caf\xc3\xa9 \\\\u009b\\\\x9b\\\\x7f\\\\u202e\"");
+	free(dumped);
+	json_decref(text);
+}
+
+static void test_table(void **state)
+{
+	struct libscols_table *table = table_new();
+	char *text;
+
+	(void)state;
+	scols_table_new_column(table, "NAME", 0, 0);
+	table_cell(scols_table_new_line(table, NULL), 0, "%s!", "\x1b[7m\xe2\x80\xae");
+	table_cell(NULL, 0, "%s", "no line");
+	assert_int_equal(scols_print_table_to_string(table, &text), 0);
+	assert_string_equal(text, "NAME\n\\x1b[7m\\u202e!");
+	free(text);
+	scols_unref_table(table);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_numbers), cmocka_unit_test(test_strings),
+		cmocka_unit_test(test_no_string_drives_a_terminal), cmocka_unit_test(test_json),
+		cmocka_unit_test(test_table),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Whatever happens to us, the thread goes on: until its registers are set in one stroke it
+ * is as it was, and from then on the stub gives them back by itself. A tracer that dies lets
+ * go its threads. What a system call that does not restart by itself (epoll_wait) would show
+ * is EINTR, if the child here were killed within the microseconds between stop and stroke.
+ */
+#include "attach/aside.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <signal.h>
+#include <stddef.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "attach/stub.h"
+
+#if ATTACH_STUB_EXISTS
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* As the kernel has them in a thread that was interrupted; user space never sees the first four. */
+#define RESTARTSYS 512
+#define RESTARTNOINTR 513
+#define RESTARTNOHAND 514
+#define RESTART_RESTARTBLOCK 516
+
+#define SYSCALL_SIZE 2 /* bytes of the instruction */
+
+/* What the kernel would do now if we let it go, and for those that return EINTR the same. */
+static void take_up_again(struct user_regs_struct *regs)
+{
+	switch (-(long)regs->rax) {
+	case RESTART_RESTARTBLOCK:
+		regs->rax = SYS_restart_syscall;
+		break;
+	case RESTARTSYS:
+	case RESTARTNOINTR:
+	case RESTARTNOHAND:
+	case EINTR:
+		regs->rax = regs->orig_rax;
+		break;
+	default:
+		return; /* it has just returned */
+	}
+	regs->rip -= SYSCALL_SIZE;
+}
+
+static bool is_there(const struct user_regs_struct *regs, const struct thread_place *place)
+{
+	return regs->rip == place->pc && regs->rsp == place->sp &&
+	       (long)regs->orig_rax == place->number;
+}
+
+static enum aside set_off(const struct program *program, const struct waiting *waiting,
+			  uint64_t code, const struct stub_words *words)
+{
+	struct user_regs_struct regs;
+	struct iovec io = {&regs, sizeof(regs)};
+	struct stub_words mine = *words;
+
+	if (ptrace(PTRACE_GETREGSET, waiting->tid, (void *)NT_PRSTATUS, &io))
+		return ASIDE_REFUSED;
+	if (!is_there(&regs, &waiting->place))
+		return ASIDE_MOVED;
+	take_up_again(&regs);
+	mine.sp = regs.rsp;
+	mine.pc = regs.rip;
+	mine.mask = ~0ull;
+	if (!program_write(program, code, &mine, sizeof(mine)))
+		return ASIDE_REFUSED;
+	regs.rip = code + (uint64_t)(attach_stub_entry - __start_attach_stub);
+	regs.rsp = (regs.rsp - STUB_RED_ZONE) & ~63ull;
+	regs.orig_rax = ~0ull; /* no call is to be restarted by the kernel */
+	return ptrace(PTRACE_SETREGSET, waiting->tid, (void *)NT_PRSTATUS, &io) ? ASIDE_REFUSED
+									     : ASIDE_DONE;
+}
+
+/* Stopped by somebody else, it stays so; a signal that came meanwhile is its own. */
+static enum aside stop_and_set_off(const struct program *program, const struct waiting *waiting,
+				   uint64_t code, const struct stub_words *words)
+{
+	enum aside result = ASIDE_MOVED;
+	int status = 0, passed = 0;
+
+	if (ptrace(PTRACE_INTERRUPT, waiting->tid, NULL, NULL) ||
+	    waitpid(waiting->tid, &status, __WALL) != waiting->tid)
+		return ASIDE_REFUSED;
+	if (!WIFSTOPPED(status))
+		return ASIDE_MOVED;
+	if (status >> 16 != PTRACE_EVENT_STOP)
+		passed = WSTOPSIG(status);
+	else if (WSTOPSIG(status) != SIGTRAP)
+		result = ASIDE_STOPPED;
+	else
+		result = set_off(program, waiting, code, words);
+	ptrace(PTRACE_DETACH, waiting->tid, NULL, (void *)(uintptr_t)passed);
+	return result;
+}
+
+struct told {
+	enum aside result;
+	int error;
+	uint64_t stopped_ns;
+};
+
+static void lead(const struct program *program, const struct waiting *waiting, uint64_t code,
+		 const struct stub_words *words, struct told *told)
+{
+	uint64_t since;
+
+	told->result = ASIDE_REFUSED;
+	if (ptrace(PTRACE_SEIZE, waiting->tid, NULL, NULL)) {
+		told->error = errno;
+		return;
+	}
+	since = now_ns();
+	told->result = stop_and_set_off(program, waiting, code, words);
+	told->error = errno;
+	told->stopped_ns = now_ns() - since;
+}
+
+/* Ctrl-C and whoever ends our group do not reach it. */
+static void be_apart(void)
+{
+	sigset_t all;
+
+	setsid();
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+}
+
+enum aside aside_lead(const struct program *program, const struct waiting *waiting, uint64_t code,
+		      const struct stub_words *words, uint64_t *stopped_ns)
+{
+	struct told *told = mmap(NULL, sizeof(*told), PROT_READ | PROT_WRITE,
+				 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	enum aside result;
+	pid_t child;
+
+	if (told == MAP_FAILED)
+		return ASIDE_REFUSED;
+	told->result = ASIDE_REFUSED;
+	child = fork();
+	if (child == 0) {
+		be_apart();
+		lead(program, waiting, code, words, told);
+		syscall(SYS_exit_group, 0);
+	}
+	while (child > 0 && waitpid(child, NULL, 0) < 0 && errno == EINTR)
+		continue;
+	result = told->result;
+	*stopped_ns = told->stopped_ns;
+	errno = child < 0 ? EAGAIN : told->error;
+	munmap(told, sizeof(*told));
+	return result;
+}
+
+#else
+
+enum aside aside_lead(const struct program *program, const struct waiting *waiting, uint64_t code,
+		      const struct stub_words *words, uint64_t *stopped_ns)
+{
+	(void)program, (void)waiting, (void)code, (void)words, (void)stopped_ns;
+	errno = ENOSYS;
+	return ASIDE_REFUSED;
+}
+
+#endif

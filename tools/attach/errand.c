@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "attach/errand.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "attach/aside.h"
+#include "attach/obstacles.h"
+#include "attach/waiting.h"
+#include "look/memory.h"
+
+#define MS 1000000l
+/* For how long a thread is looked for. */
+#define SEARCH_S 5
+/* What the program itself has to do for us: it may load libraries from a slow disk. */
+#define ANSWER_MS 10000
+
+static void rest(void)
+{
+	nanosleep(&(struct timespec){.tv_nsec = MS}, NULL);
+}
+
+/* ---- room ------------------------------------------------------------------------------ */
+
+/* Code of a tool that was killed: nobody is in it any more, and there was time to leave it. */
+#define LEFT_NS 1000000000ull
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static bool is_left(const struct program *program, uint64_t at, const uint8_t *bytes, size_t size)
+{
+	struct stub_words words;
+
+	memcpy(&words, bytes, sizeof(words));
+	return !memcmp(bytes + sizeof(words), __start_attach_stub + sizeof(words),
+		       size - sizeof(words)) &&
+	       now_ns() - words.made_ns > LEFT_NS &&
+	       !regions_find(&program->regions, words.page) &&
+	       !waiting_in(program->pid, at, at + size);
+}
+
+/* Behind the code of a library, where its last page is filled up with zeros. */
+static uint64_t find_code_room(const struct program *program, size_t size)
+{
+	uint8_t bytes[4096];
+	static const uint8_t zeros[sizeof(bytes)];
+
+	for (unsigned i = 0; i < program->regions.count; i++) {
+		const struct region *region = &program->regions.list[i];
+		uint64_t at = (region->end - size) & ~63ull;
+
+		if (!region->executable || region->writable || region->path[0] != '/' ||
+		    region->end - at > sizeof(bytes) ||
+		    !memory_read(program->memory, at, bytes, region->end - at))
+			continue;
+		if (!memcmp(bytes, zeros, region->end - at) || is_left(program, at, bytes, size))
+			return at;
+	}
+	return 0;
+}
+
+/* Where nothing is mapped, and nobody will grow to. */
+static uint64_t find_page_room(const struct program *program)
+{
+	const uint64_t gap = 64 << 20;
+
+	for (unsigned i = program->regions.count; i-- > 1;) {
+		uint64_t end = program->regions.list[i].start;
+
+		if (end < 1ull << 47 && program->regions.list[i].path[0] != '[' &&
+		    end - program->regions.list[i - 1].end > 2 * gap)
+			return (end - gap) & ~(uint64_t)(STUB_PAGE - 1);
+	}
+	return 0;
+}
+
+/* ---- begin ------------------------------------------------------------------------------- */
+
+static int say(const struct errand *errand, char *why, size_t size, const char *what)
+{
+	snprintf(why, size, "process %d %s", errand->program->pid, what);
+	return -1;
+}
+
+static bool is_alive(const struct errand *errand)
+{
+	char byte;
+
+	return memory_read(errand->program->memory, errand->code, &byte, 1);
+}
+
+static int lead_somebody(struct errand *errand, const struct stub_words *words, char *why,
+			 size_t size)
+{
+	const char *what = "does not wait in a system call that can be resumed";
+	uint64_t until = now_ns() + SEARCH_S * 1000000000ull;
+	char text[160];
+
+	while (now_ns() < until) {
+		struct waiting waiting;
+		enum aside result = ASIDE_MOVED;
+
+		if (waiting_find(errand->program, &waiting, &what))
+			result = aside_lead(errand->program, &waiting, errand->code, words,
+					    &errand->stopped_ns);
+		if (result == ASIDE_DONE)
+			return 0;
+		if (result == ASIDE_STOPPED)
+			return say(errand, why, size, "is stopped (kill -CONT continues it)");
+		if (!is_alive(errand))
+			return say(errand, why, size, "has ended");
+		if (result == ASIDE_REFUSED && errno != ESRCH) {
+			snprintf(text, sizeof(text), "cannot be stopped: %s", strerror(errno));
+			return say(errand, why, size, text);
+		}
+		rest();
+	}
+	snprintf(text, sizeof(text), "has no thread in a suitable place after %d s: the last one %s",
+		 SEARCH_S, what);
+	return say(errand, why, size, text);
+}
+
+static bool read_page(const struct errand *errand, struct stub_page *page)
+{
+	return memory_read(errand->program->memory, errand->page, page, sizeof(*page));
+}
+
+static int await_thread(struct errand *errand, char *why, size_t size)
+{
+	struct stub_page page;
+
+	for (int i = 0; i < ANSWER_MS && is_alive(errand); i++) {
+		if (read_page(errand, &page) && page.ready) {
+			errand->tid = (pid_t)page.ready;
+			return 0;
+		}
+		rest();
+	}
+	if (!is_alive(errand))
+		return say(errand, why, size, "has ended");
+	return say(errand, why, size, "cannot make a thread: a limit on threads or memory was reached");
+}
+
+static void erase_code(const struct errand *errand)
+{
+	static const char zeros[4096];
+
+	program_write(errand->program, errand->code, zeros,
+		      (size_t)(__stop_attach_stub - __start_attach_stub));
+}
+
+int errand_begin(struct program *program, struct errand *out, char *why, size_t size)
+{
+	size_t code = (size_t)(__stop_attach_stub - __start_attach_stub);
+	struct stub_words words = {.create = program->pthread_create,
+				   .detach = program->pthread_detach,
+				   .made_ns = now_ns()};
+
+	*out = (struct errand){
+		.program = program,
+		.code = find_code_room(program, code),
+		.page = find_page_room(program),
+	};
+	words.page = out->page;
+	if (!out->code || !out->page)
+		return say(out, why, size, "has no room for a few hundred bytes of code");
+	if (!program_write(program, out->code, __start_attach_stub, code)) {
+		snprintf(why, size, "the memory of process %d cannot be written: %s", program->pid,
+			 strerror(errno));
+		return -1;
+	}
+	if (lead_somebody(out, &words, why, size)) {
+		erase_code(out);
+		return -1;
+	}
+	return await_thread(out, why, size);
+}
+
+/* ---- orders ---------------------------------------------------------------------------------- */
+
+static bool write_order(const struct errand *errand, enum stub_order order)
+{
+	uint32_t value = order;
+
+	return program_write(errand->program,
+			     errand->page + offsetof(struct stub_page, order), &value,
+			     sizeof(value));
+}
+
+int errand_order(struct errand *errand, struct stub_page *page, enum stub_order order, char *why,
+		 size_t size)
+{
+	const size_t kept = offsetof(struct stub_page, open);
+
+	/* what it needs first, then the word that it waits for */
+	if (!program_write(errand->program, errand->page + kept, (const char *)page + kept,
+			   sizeof(*page) - kept) ||
+	    !write_order(errand, order))
+		return say(errand, why, size, "has ended");
+	for (int i = 0; i < ANSWER_MS; i++) {
+		if (!read_page(errand, page))
+			return say(errand, why, size, "has ended");
+		if (page->done == order)
+			return 0;
+		rest();
+	}
+	write_order(errand, STUB_LEAVE);
+	return say(errand, why, size, "does not finish: another thread holds the loader's lock");
+}
+
+/* Its id here is not always the one that it has there. */
+static bool is_gone(const struct errand *errand)
+{
+	struct stub_page page;
+
+	return !read_page(errand, &page);
+}
+
+void errand_end(struct errand *errand)
+{
+	uint32_t yes = 1;
+
+	if (!errand->tid)
+		return;
+	program_write(errand->program, errand->page + offsetof(struct stub_page, seen), &yes,
+		      sizeof(yes));
+	for (int i = 0; i < ANSWER_MS && !is_gone(errand); i++)
+		rest();
+	/* from the system call that took the page away to its end there are a few instructions */
+	rest();
+	if (is_gone(errand) && is_alive(errand))
+		erase_code(errand);
+}

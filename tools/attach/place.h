@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Paths as the tool sees them, and as a process with another root sees them. */
+#ifndef TOOLS_ATTACH_PLACE_H
+#define TOOLS_ATTACH_PLACE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "attach/attach.h"
+
+/* Whether that process sees the same file at that path. */
+bool place_is_same(pid_t pid, const char *path);
+/* A path of its root, from here; and back. */
+void place_from_here(pid_t pid, const char *path, char *out, size_t size);
+void place_as_seen(pid_t pid, const char *path, char *out, size_t size);
+
+/*
+ * Creates a directory for its trace that it can write to: `place`. Returns 0, or -1 and a sentence.
+ */
+int place_make(struct attach *attach, char *why, size_t size);
+void place_remove(const struct attach *attach);
+
+#endif

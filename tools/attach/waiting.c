@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "attach/waiting.h"
+
+#include <dirent.h>
+#include <linux/futex.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+#include "attach/stub.h"
+#include "kernel/kernel.h"
+#include "kernel/thread.h"
+#include "look/memory.h"
+
+#define THREADS 1024
+#define COSTS 3
+
+static const struct wait {
+	long number;
+	int cost, mask;
+} waits[] = {
+#define WAIT(name, cost, mask) {SYS_##name, cost, mask},
+#if ATTACH_STUB_EXISTS
+#include "attach/waits.def"
+#else
+	{-1, 0, -1},
+#endif
+#undef WAIT
+};
+
+static bool has_mask(int memory, const struct thread_place *place, const struct wait *wait)
+{
+	uint64_t mask = wait->mask < 0 ? 0 : place->arguments[wait->mask];
+
+	if (mask && wait->number == SYS_pselect6 && !memory_read(memory, mask, &mask, sizeof(mask)))
+		return true;
+	return mask;
+}
+
+/* -1: not in one of these calls. */
+static int cost_of(int memory, const struct thread_place *place)
+{
+	for (size_t i = 0; place->where == THREAD_SYSCALL && i < sizeof(waits) / sizeof(*waits);
+	     i++) {
+		const struct wait *wait = &waits[i];
+
+		if (wait->number != place->number)
+			continue;
+		if (has_mask(memory, place, wait))
+			return -1;
+		if (wait->number == SYS_futex &&
+		    (place->arguments[1] & FUTEX_CMD_MASK) != FUTEX_WAIT &&
+		    (place->arguments[1] & FUTEX_CMD_MASK) != FUTEX_WAIT_BITSET)
+			return -1;
+		return wait->cost;
+	}
+	return -1;
+}
+
+/* The stack of the first thread grows by itself. */
+static bool has_room(const struct program *program, uint64_t sp)
+{
+	const struct region *stack = regions_find(&program->regions, sp);
+
+	return stack && stack->writable &&
+	       (!strcmp(stack->path, "[stack]") || sp - stack->start > STUB_STACK);
+}
+
+static const char *unfit(struct program *program, struct waiting *w)
+{
+	struct unwound unwound;
+
+	if (unwind_thread(program->unwinder, w->tid, false, &unwound) ||
+	    unwound.place.sp != w->place.sp || unwound.place.pc != w->place.pc)
+		return "keeps moving";
+	if (!unwound.whole)
+		return "has a stack that cannot be unwound to its end";
+	if (!has_room(program, w->place.sp))
+		return "has too little room on its stack";
+	for (unsigned i = 0; i < unwound.count; i++) {
+		const char *what = program_unsafe(program, unwound.frames[i]);
+
+		if (what)
+			return what;
+	}
+	return NULL;
+}
+
+struct candidates {
+	struct waiting list[THREADS];
+	int cost[THREADS];
+	unsigned count;
+};
+
+static bool list_threads(pid_t pid, int memory, struct candidates *c)
+{
+	char path[40];
+	struct dirent *entry;
+	DIR *tasks;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	tasks = opendir(path);
+	while (tasks && c->count < THREADS && (entry = readdir(tasks))) {
+		struct waiting *w = &c->list[c->count];
+
+		w->tid = kernel_pid(entry->d_name);
+		if (!w->tid)
+			continue;
+		thread_look(pid, w->tid, &w->place);
+		c->cost[c->count] = cost_of(memory, &w->place);
+		c->count++;
+	}
+	if (tasks)
+		closedir(tasks);
+	return tasks;
+}
+
+static bool take_one(struct program *program, struct candidates *c, struct waiting *out,
+		     const char **what)
+{
+	for (int cost = 0; cost < COSTS; cost++) {
+		for (unsigned i = 0; i < c->count; i++) {
+			const char *reason;
+
+			if (c->cost[i] != cost)
+				continue;
+			reason = unfit(program, &c->list[i]);
+			*out = c->list[i];
+			if (!reason)
+				return true;
+			*what = reason;
+		}
+	}
+	return false;
+}
+
+bool waiting_find(struct program *program, struct waiting *out, const char **what)
+{
+	struct candidates *c = calloc(1, sizeof(*c));
+	bool found = c && list_threads(program->pid, program->memory, c) && take_one(program, c, out, what);
+
+	free(c);
+	return found;
+}
+
+bool waiting_in(pid_t pid, uint64_t start, uint64_t end)
+{
+	struct candidates *c = calloc(1, sizeof(*c));
+	bool found = !c || !list_threads(pid, -1, c);
+
+	for (unsigned i = 0; c && i < c->count; i++)
+		found |= c->list[i].place.pc >= start && c->list[i].place.pc < end;
+	free(c);
+	return found;
+}

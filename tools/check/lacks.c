@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the trace of a process lacks although it has the shim. */
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "check/findings.h"
+#include "check/inquiry.h"
+
+/* The kernel's numbers in the line Seccomp of /proc/PID/status. */
+#define MODE_FILTER 2
+
+void note_filter(struct check_result *result, long mode, const char *socket)
+{
+	if (mode != MODE_FILTER)
+		return;
+	if (socket && !strcmp(socket, "on"))
+		add_note(result, NULL,
+			 "is under a seccomp filter, and TLSTALL_SOCKET=on: the filter has to allow what "
+			 "the shim asks, all of it in systemd's @system-service");
+	else
+		add_note(result, NULL,
+			 "is under a seccomp filter: its trace lacks what is known of sockets, the CPU time "
+			 "of calls that may block, and parts of the stacks of threads beside the first "
+			 "(TLSTALL_SOCKET=on records them, if the filter allows systemd's @system-service)");
+}
+
+/* Whether that library has functions of the names that we have. */
+static bool wraps(const struct root *root, const char *path)
+{
+	struct object object = {0};
+	int fd = root_open(root, path);
+	bool found;
+
+	if (fd < 0)
+		return false;
+	found = object_read(fd, &object) == 0 && (object.exports & OBJECT_LIBSSL_BITS) &&
+		(!object.soname || strncmp(object.soname, "libssl.", 7) != 0);
+	object_free(&object);
+	close(fd);
+	return found;
+}
+
+static void note_order(struct check_result *result, const char *path, bool before)
+{
+	add_note(result, path, "%s",
+		 before ? "is another preloaded library with functions of libssl, before the shim: calls "
+			  "of plugins that are opened with RTLD_DEEPBIND may go past the shim"
+			: "is another preloaded library with functions of libssl, behind the shim: it is "
+			  "called as without the shim");
+}
+
+/* As the loader separates them. */
+void note_preloads(struct check_result *result, const struct root *root, const char *preload)
+{
+	bool before = true;
+
+	for (size_t length; preload && *preload; preload += length + (preload[length] != '\0')) {
+		char path[PATH_MAX];
+		const char *name;
+
+		length = strcspn(preload, ": ");
+		if (!length || length >= sizeof(path))
+			continue;
+		memcpy(path, preload, length);
+		path[length] = '\0';
+		name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
+		if (!strcmp(name, "libtlstall.so"))
+			before = false;
+		else if (path[0] == '/' && wraps(root, path))
+			note_order(result, path, before);
+	}
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tlstall export: traces in the formats of other programs. */
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "command.h"
+#include "formats/destination.h"
+#include "formats/follow_export.h"
+#include "formats/write_export.h"
+#include "message.h"
+
+struct options {
+	const struct format *format;
+	const char *output; /* NULL: standard output */
+	bool follow;
+};
+
+static int set_option(struct options *options, int option, char **argv)
+{
+	switch (option) {
+	case 'o':
+		options->output = optarg;
+		return 0;
+	case 'f':
+		return format_parse(&command_export, FORMAT_RECORDS | FORMAT_EXPORT, optarg,
+				    &options->format);
+	case 'F':
+		options->follow = true;
+		return 0;
+	case ':':
+		return usage_error(&command_export, "%s needs a value", argv[optind - 1]);
+	default:
+		return usage_error(&command_export, "unknown option '%s'", argv[optind - 1]);
+	}
+}
+
+static int check_options(const struct options *options, bool any)
+{
+	if (!options->format)
+		return usage_error(&command_export,
+				   "no format given (--format " FORMAT_EXPORT_NAMES ")");
+	if (!any && !options->follow)
+		return usage_error(&command_export, "no trace given");
+	if (options->follow && !format_streams(options->format))
+		return usage_error(&command_export, "--format %s cannot follow",
+				   options->format->name);
+	if (options->format->export && options->format->export->needs_path &&
+	    (!options->output || !strcmp(options->output, "-")))
+		return usage_error(&command_export, "--format %s needs -o %s",
+				   options->format->name,
+				   options->format->export->streams ? "URL" : "FILE");
+	return 0;
+}
+
+static int export_all(const struct options *options, char **arguments, int count)
+{
+	struct inputs inputs = {0};
+	int status = 0, read_status = find_inputs(&inputs, arguments, count);
+
+	if (inputs.count)
+		status = format_export(options->format, &inputs, options->output);
+	inputs_free(&inputs);
+	return read_status ? read_status : status;
+}
+
+static int run_export(int argc, char **argv)
+{
+	static const struct option longs[] = {{"format", required_argument, NULL, 'f'},
+					      {"output", required_argument, NULL, 'o'},
+					      {"follow", no_argument, NULL, 'F'},
+					      {"help", no_argument, NULL, 'h'},
+					      {0}};
+	struct options options = {0};
+	int option, status = 0;
+
+	opterr = 0;
+	optind = 0;
+	while ((option = getopt_long(argc, argv, ":ho:", longs, NULL)) != -1) {
+		if (option == 'h')
+			return command_help(&command_export);
+		status = set_option(&options, option, argv);
+		if (status)
+			return status;
+	}
+	status = check_options(&options, optind < argc);
+	if (!status && options.follow)
+		return format_follow(options.format, optind < argc ? argv + optind : NULL,
+				     options.output);
+	return status ? status : export_all(&options, argv + optind, argc - optind);
+}
+
+const struct command command_export = {
+	.name = "export",
+	.arguments = "--format FORMAT [-o FILE] [--follow] TRACE|DIRECTORY...",
+	.summary = "convert traces for spreadsheets, databases, and timelines",
+	.help = "  --format " FORMAT_EXPORT_NAMES "  a JSON object for each\n"
+		"                     handshake, a line of values for each, a timeline for\n"
+		"                     ui.perfetto.dev, a database, spans of OpenTelemetry sent to a\n"
+		"                     collector, or a trace for babeltrace2 and Trace Compass\n"
+		"  -o, --output FILE  write to FILE instead of standard output; sqlite needs it,\n"
+		"                     and ctf, for which it is a directory that is made;\n"
+		"                     for otlp, the URL of a collector:\n"
+		"                     http://localhost:4318/v1/traces\n"
+		"  --follow           write handshakes of running programs as they end, until\n"
+		"                     SIGTERM or SIGINT; jsonl, csv, and otlp\n"
+		"  -h, --help         print this help\n"
+		"\n"
+		"With --follow name directories, or none for all where traces may lie. Else a\n"
+		"directory stands for all traces in it, '-' for standard input (as FILE: "
+		"standard\n"
+		"output). Traces of running and killed processes can be read; damaged ones are "
+		"read\n"
+		"as far as possible.\n"
+		"\n"
+		"Exit status: 0; 1 if a trace could not be read or the export could not be "
+		"written;\n"
+		"2 wrong usage.\n",
+	.run = run_export,
+};

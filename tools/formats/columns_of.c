@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "formats/columns_of.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "view/record.h"
+#include "words/words.h"
+
+#define TEXT(name, value) {#name, COLUMN_TEXT},
+#define NUMBER(name, known, value) {#name, COLUMN_NUMBER},
+const struct column columns[COLUMNS] = {
+#include "formats/columns.def"
+};
+#undef TEXT
+#undef NUMBER
+
+/* One sentence after the other. */
+static const char *all_evidence(const struct verdict *verdict, char text[COLUMNS_TEXT_SIZE])
+{
+	size_t used = 0;
+
+	text[0] = '\0';
+	for (unsigned i = 0; verdict && i < verdict->evidence_count; i++) {
+		used += (size_t)snprintf(text + used, COLUMNS_TEXT_SIZE - used, "%s%s",
+					 i ? "; " : "", verdict->evidence[i]);
+		if (used >= COLUMNS_TEXT_SIZE)
+			break;
+	}
+	return text;
+}
+
+const struct column_value *columns_of(const struct subject *subject, const char *trace_label)
+{
+	static struct column_value values[COLUMNS];
+	static char words[COLUMNS][WORD_SIZE], long_text[COLUMNS_TEXT_SIZE];
+	const struct subject *s = subject;
+	const struct tlstall_handshake *h = &s->h;
+	const struct verdict *v = s->verdict_count ? &s->verdicts[0] : NULL;
+	const struct time_split *t = &s->facts.time;
+	unsigned at = 0;
+	char *word;
+
+	/* each has a buffer of its own */
+#define TEXT(name, value)                                                                          \
+	word = words[at];                                                                          \
+	values[at++].text = (value);
+#define NUMBER(name, is_known, value)                                                              \
+	values[at++] = (struct column_value){.known = (is_known), .number = (uint64_t)(value)};
+#include "formats/columns.def"
+#undef TEXT
+#undef NUMBER
+	return values;
+}

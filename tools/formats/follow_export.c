@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "formats/follow_export.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "ending.h"
+#include "formats/destination.h"
+#include "live/tail.h"
+#include "message.h"
+#include "view/record.h"
+
+#define POLL_MS 200
+
+struct following {
+	const struct format *format;
+	void *context; /* of the format */
+	struct json_line record;
+	struct tail tail;
+	struct subject *subject;
+	int error; /* errno of what failed first, 0: nothing has */
+};
+
+bool format_streams(const struct format *format)
+{
+	return format->kind == FORMAT_RECORDS || (format->export && format->export->streams);
+}
+
+/* ---- what comes -------------------------------------------------------------------- */
+
+static void put_record(struct following *f)
+{
+	f->format->records->put(f->context, &f->record);
+}
+
+static void on_handshake(void *context, struct tailed *from, const struct tlstall_handshake *h,
+			 const struct kernel_view *view)
+{
+	struct following *f = context;
+	const struct gathered gathered = {.subject = f->subject};
+
+	if (f->error)
+		return;
+	tail_judge(from, h, view, f->subject);
+	if (f->format->kind == FORMAT_RECORDS) {
+		record_handshake(&f->record, f->subject);
+		put_record(f);
+	} else if (f->format->export->handshake(f->context, &gathered, from->path)) {
+		f->error = errno ? errno : EIO;
+	}
+}
+
+/* A row has no place for it. */
+static void on_lost(void *context, uint64_t count)
+{
+	struct following *f = context;
+
+	if (f->format->kind == FORMAT_RECORDS) {
+		record_lost(&f->record, count);
+		put_record(f);
+	} else {
+		complain("%llu records were overwritten before they were read (a larger TLSTALL_SIZE keeps more)",
+			 (unsigned long long)count);
+	}
+}
+
+/* ---- the loop ------------------------------------------------------------------------ */
+
+/* What was written goes out, for whoever reads along. */
+static void tick(struct following *f, FILE *out)
+{
+	const struct format_export *export = f->format->export;
+
+	tail_poll(&f->tail);
+	if (export && export->tick && !f->error && export->tick(f->context))
+		f->error = errno ? errno : EIO;
+	if (out && (fflush(out) || ferror(out)) && !f->error)
+		f->error = errno ? errno : EIO;
+}
+
+static void loop(struct following *f, FILE *out)
+{
+	/* whoever reads a pipe may leave, and is gone then */
+	struct pollfd events[] = {{ending_signals(), POLLIN, 0}, {out ? fileno(out) : -1, 0, 0}};
+
+	signal(SIGPIPE, SIG_IGN);
+	while (!f->error && !events[0].revents) {
+		tick(f, out);
+		poll(events, 2, POLL_MS);
+		if (events[1].revents & POLLERR)
+			f->error = EPIPE;
+	}
+	tail_poll(&f->tail);
+	tail_settle(&f->tail);
+	if (events[0].fd >= 0)
+		close(events[0].fd);
+}
+
+static int write_all(struct following *f, FILE *out, const char *path)
+{
+	const struct format_export *export = f->format->export;
+	int result;
+
+	errno = ENOMEM;
+	f->context = export ? export->begin(out, path) : f->format->records->begin(out);
+	if (!f->context)
+		return -1;
+	loop(f, out);
+	if (!export) {
+		f->format->records->end(f->context);
+		result = 0;
+	} else {
+		result = export->end(f->context, !f->error);
+	}
+	if (!f->error)
+		return result;
+	errno = f->error;
+	return -1;
+}
+
+static uint64_t realtime_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+int format_follow(const struct format *format, char **directories, const char *path)
+{
+	struct following f = {.format = format, .subject = malloc(sizeof(*f.subject))};
+	const struct tail_sink sink = {on_handshake, on_lost, &f};
+	struct destination to = {.what = "export"};
+	int status;
+
+	if (!f.subject)
+		return fail("out of memory");
+	f.tail = (struct tail){.sink = &sink, .only = directories, .since_ns = realtime_ns()};
+	if (format->export && format->export->needs_path) {
+		status = write_all(&f, NULL, path);
+		if (status)
+			status = fail("writing the export to %s failed: %s", path, strerror(errno));
+	} else {
+		status = destination_open(&to, path);
+		if (!status)
+			status = destination_keep(&to, write_all(&f, to.out, path));
+	}
+	tail_close(&f.tail);
+	json_line_free(&f.record);
+	free(f.subject);
+	return status;
+}

@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A span for each handshake, to a collector of OpenTelemetry: OTLP over HTTP, protobuf. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "formats/format.h"
+#include "formats/otlp_send.h"
+#include "otlp.pb-c.h"
+#include "text/clean.h"
+#include "tlstall/vocabulary.h"
+#include "view/record.h"
+#include "words/words.h"
+
+#define ATTRIBUTES 40
+#define TEXT 512
+#define EVENTS 64
+#define EVENT_ATTRIBUTES 2
+/* Followed programs are not to be waited for at the end; a file is sent whole. */
+#define END_FOLLOWING_NS 5000000000ull
+#define END_NS 60000000000ull
+
+struct attributes {
+	Otlp__KeyValue *list[ATTRIBUTES], items[ATTRIBUTES];
+	Otlp__AnyValue values[ATTRIBUTES];
+	char text[ATTRIBUTES][TEXT];
+	size_t count;
+};
+
+struct event {
+	Otlp__Event event;
+	Otlp__KeyValue *list[EVENT_ATTRIBUTES], items[EVENT_ATTRIBUTES];
+	Otlp__AnyValue values[EVENT_ATTRIBUTES];
+	char name[TEXT / 4], text[EVENT_ATTRIBUTES][TEXT / 4];
+};
+
+struct otlp {
+	struct otlp_sender *sender;
+	bool following;
+	struct attributes resource, span;
+	struct event events[EVENTS];
+	Otlp__Event *event_list[EVENTS];
+	size_t event_count, events_left_out;
+	unsigned char *bytes;
+	size_t room;
+};
+
+/* ---- attributes ------------------------------------------------------------------------ */
+
+static Otlp__AnyValue *add(struct attributes *to, const char *key)
+{
+	size_t i = to->count;
+
+	if (i == ATTRIBUTES)
+		return NULL;
+	to->count++;
+	otlp__key_value__init(&to->items[i]);
+	otlp__any_value__init(&to->values[i]);
+	to->items[i].key = (char *)key;
+	to->items[i].value = &to->values[i];
+	to->list[i] = &to->items[i];
+	return &to->values[i];
+}
+
+/* What is not known is left out. */
+static void add_text(struct attributes *to, const char *key, const char *text)
+{
+	char *clean = to->count < ATTRIBUTES ? to->text[to->count] : NULL;
+	Otlp__AnyValue *value = text && *text ? add(to, key) : NULL;
+
+	if (!value || !clean)
+		return;
+	clean_text(text, clean, TEXT);
+	value->value_case = OTLP__ANY_VALUE__VALUE_STRING_VALUE;
+	value->string_value = clean;
+}
+
+static void add_number(struct attributes *to, const char *key, uint64_t number)
+{
+	Otlp__AnyValue *value = add(to, key);
+
+	if (!value)
+		return;
+	value->value_case = OTLP__ANY_VALUE__VALUE_INT_VALUE;
+	value->int_value = (int64_t)number;
+}
+
+static void add_flag(struct attributes *to, const char *key, bool flag)
+{
+	Otlp__AnyValue *value = add(to, key);
+
+	if (!value)
+		return;
+	value->value_case = OTLP__ANY_VALUE__VALUE_BOOL_VALUE;
+	value->bool_value = flag;
+}
+
+/* The text of an address without its port, and without brackets. */
+static void add_address(struct attributes *to, const char *key, const char *port_key,
+			const struct tlstall_address *address)
+{
+	char buffer[WORD_SIZE], host[WORD_SIZE];
+	const char *text = address->family ? word_address(address, buffer) : "";
+	const char *colon = address->port ? strrchr(text, ':') : NULL;
+	size_t length = colon ? (size_t)(colon - text) : strlen(text);
+
+	if (!*text)
+		return;
+	if (text[0] == '[' && length > 2) {
+		text++;
+		length -= 2;
+	}
+	snprintf(host, sizeof(host), "%.*s", (int)length, text);
+	add_text(to, key, host);
+	if (address->port)
+		add_number(to, port_key, address->port);
+}
+
+/* "TLSv1.2" is "tls" and "1.2". */
+static void add_version(struct attributes *to, uint16_t version)
+{
+	char buffer[WORD_SIZE];
+	const char *word = word_version(version, buffer), *number = strchr(word, 'v');
+
+	if (!*word)
+		return;
+	add_text(to, "tls.protocol.name", strncmp(word, "SSL", 3) ? "tls" : "ssl");
+	add_text(to, "tls.protocol.version", number ? number + 1 : word);
+}
+
+static void add_tls(struct attributes *to, const struct subject *subject)
+{
+	const struct tlstall_handshake *h = &subject->h;
+	bool client = h->role == TLSTALL_ROLE_CLIENT;
+
+	add_version(to, h->version);
+	add_text(to, "tls.cipher", trace_string(subject->trace, h->cipher));
+	add_text(to, "tls.curve", trace_string(subject->trace, h->group));
+	add_text(to, "tls.next_protocol", h->alpn);
+	add_text(to, "tls.client.server_name", h->sni);
+	add_flag(to, "tls.established", h->outcome == TLSTALL_OUTCOME_OK);
+	if (h->outcome == TLSTALL_OUTCOME_OK)
+		add_flag(to, "tls.resumed", h->flags & TLSTALL_HS_RESUMED);
+	add_text(to, "network.type",
+		 h->peer.family == AF_INET ? "ipv4" : h->peer.family == AF_INET6 ? "ipv6" : "");
+	add_address(to, "network.peer.address", "network.peer.port", &h->peer);
+	add_address(to, "network.local.address", "network.local.port", &h->local);
+	if (client && *h->sni) {
+		add_text(to, "server.address", h->sni);
+		if (h->peer.port)
+			add_number(to, "server.port", h->peer.port);
+	} else if (h->role != TLSTALL_ROLE_UNKNOWN) {
+		add_address(to, "server.address", "server.port", client ? &h->peer : &h->local);
+	}
+}
+
+static void add_verdict(struct attributes *to, const struct subject *subject)
+{
+	const struct verdict *verdict = &subject->verdicts[0];
+	const struct tlstall_handshake *h = &subject->h;
+	char evidence[TEXT] = "";
+	size_t used = 0;
+
+	for (unsigned i = 0; i < verdict->evidence_count && used < sizeof(evidence); i++)
+		used += (size_t)snprintf(evidence + used, sizeof(evidence) - used, "%s%s",
+					 i ? "; " : "", verdict->evidence[i]);
+	if (h->outcome != TLSTALL_OUTCOME_OK)
+		add_text(to, "error.type", cause_name(verdict->cause));
+	add_text(to, "tlstall.outcome", word_outcome(h->outcome));
+	add_text(to, "tlstall.cause", cause_name(verdict->cause));
+	add_text(to, "tlstall.fault", fault_name(verdict->fault));
+	add_text(to, "tlstall.confidence", confidence_name(verdict->confidence));
+	add_text(to, "tlstall.evidence", evidence);
+	add_text(to, "tlstall.advice", verdict->advice);
+	add_number(to, "tlstall.handshake", record_handshake_id(subject->trace, h->number));
+	add_number(to, "tlstall.calls", h->calls);
+	add_number(to, "tlstall.retries", h->retries);
+	add_number(to, "tlstall.bytes_in", h->bytes_in);
+	add_number(to, "tlstall.bytes_out", h->bytes_out);
+}
+
+/* ---- events --------------------------------------------------------------------------------- */
+
+static struct event *add_event(struct otlp *otlp, const char *name, uint64_t ns)
+{
+	struct event *event = &otlp->events[otlp->event_count];
+
+	if (otlp->event_count == EVENTS) {
+		otlp->events_left_out++;
+		return NULL;
+	}
+	otlp__event__init(&event->event);
+	clean_text(name, event->name, sizeof(event->name));
+	event->event.name = event->name;
+	event->event.time_unix_nano = ns;
+	event->event.attributes = event->list;
+	otlp->event_list[otlp->event_count++] = &event->event;
+	return event;
+}
+
+static void tell_event(struct event *event, const char *key, const char *text)
+{
+	size_t i = event->event.n_attributes++;
+
+	otlp__key_value__init(&event->items[i]);
+	otlp__any_value__init(&event->values[i]);
+	clean_text(text, event->text[i], sizeof(event->text[i]));
+	event->values[i].value_case = OTLP__ANY_VALUE__VALUE_STRING_VALUE;
+	event->values[i].string_value = event->text[i];
+	event->items[i].key = (char *)key;
+	event->items[i].value = &event->values[i];
+	event->list[i] = &event->items[i];
+}
+
+static void add_states(struct otlp *otlp, const struct subject *subject, uint64_t start_ns)
+{
+	const struct tlstall_handshake *h = &subject->h;
+
+	for (unsigned i = 0; i < h->state_count && i < TLSTALL_STATES; i++) {
+		uint64_t at = trace_span_ns(subject->trace, TLSTALL_STATE_TICKS(h->states[i]));
+		struct event *event = add_event(otlp, "tls.state", start_ns + at);
+
+		if (event)
+			tell_event(event, "tls.state.name",
+				   trace_state_name(subject->trace, TLSTALL_STATE_ID(h->states[i])));
+	}
+}
+
+static void add_retries(struct otlp *otlp, const struct gathered *gathered, uint64_t start_ns)
+{
+	const struct subject *subject = gathered->subject;
+
+	for (size_t i = 0; i < gathered->call_count; i++) {
+		const struct gathered_call *call = &gathered->calls[i];
+		uint64_t ticks = call->ticks + (uint64_t)call->duration;
+		uint64_t at = ticks > subject->h.start
+				      ? trace_span_ns(subject->trace, ticks - subject->h.start)
+				      : 0;
+		struct event *event = tlstall_is_retry(call->error)
+					      ? add_event(otlp, "tls.retry", start_ns + at)
+					      : NULL;
+
+		if (!event)
+			continue;
+		tell_event(event, "code.function.name",
+			   trace_function_name(subject->trace, call->function));
+		tell_event(event, "error.type", word_error(call->error));
+	}
+}
+
+/* ---- the span ------------------------------------------------------------------------------------ */
+
+/* FNV-1a, over what tells one handshake from all others: who sends it twice sends the same ids. */
+static uint64_t hash(uint64_t seed, const void *bytes, size_t size)
+{
+	const unsigned char *at = bytes;
+
+	for (size_t i = 0; i < size; i++)
+		seed = (seed ^ at[i]) * 0x100000001b3ull;
+	return seed;
+}
+
+static void make_ids(const struct subject *subject, uint64_t start_ns, uint64_t ids[3])
+{
+	const struct tlstall_header *header = trace_header(subject->trace);
+	uint64_t what[] = {subject->process.pid, header->start_time, header->image,
+			   subject->h.number, start_ns};
+
+	for (unsigned i = 0; i < 3; i++) {
+		ids[i] = hash(0xcbf29ce484222325ull + i, header->host, strlen(header->host));
+		ids[i] = hash(ids[i], what, sizeof(what)) | 1; /* no id is 0 */
+	}
+}
+
+static Otlp__SpanKind kind_of(uint8_t role)
+{
+	if (role == TLSTALL_ROLE_CLIENT)
+		return OTLP__SPAN_KIND__SPAN_KIND_CLIENT;
+	return role == TLSTALL_ROLE_SERVER ? OTLP__SPAN_KIND__SPAN_KIND_SERVER
+					   : OTLP__SPAN_KIND__SPAN_KIND_INTERNAL;
+}
+
+static void fill_resource(struct attributes *to, const struct subject *subject)
+{
+	const struct tlstall_header *header = trace_header(subject->trace);
+
+	to->count = 0;
+	add_text(to, "service.name", subject->process.comm);
+	add_text(to, "host.name", header->host);
+	add_number(to, "process.pid", subject->process.pid);
+	add_text(to, "process.executable.path", header->program);
+}
+
+static int send_span(struct otlp *otlp, Otlp__Span *span)
+{
+	Otlp__Scope scope = OTLP__SCOPE__INIT;
+	Otlp__ScopeSpans scope_spans = OTLP__SCOPE_SPANS__INIT, *scope_list = &scope_spans;
+	Otlp__Resource resource = OTLP__RESOURCE__INIT;
+	Otlp__ResourceSpans resource_spans = OTLP__RESOURCE_SPANS__INIT, *list = &resource_spans;
+	Otlp__ExportTraceServiceRequest request = OTLP__EXPORT_TRACE_SERVICE_REQUEST__INIT;
+	unsigned char *bytes;
+	size_t size;
+
+	scope.name = "tlstall";
+	scope.version = TLSTALL_VERSION;
+	scope_spans.scope = &scope;
+	scope_spans.spans = &span;
+	scope_spans.n_spans = 1;
+	resource.attributes = otlp->resource.list;
+	resource.n_attributes = otlp->resource.count;
+	resource_spans.resource = &resource;
+	resource_spans.scope_spans = &scope_list;
+	resource_spans.n_scope_spans = 1;
+	request.resource_spans = &list;
+	request.n_resource_spans = 1;
+	size = otlp__export_trace_service_request__get_packed_size(&request);
+	bytes = size > otlp->room ? realloc(otlp->bytes, size) : otlp->bytes;
+	if (!bytes)
+		return -1;
+	otlp->bytes = bytes;
+	otlp->room = size > otlp->room ? size : otlp->room;
+	otlp__export_trace_service_request__pack(&request, bytes);
+	return otlp_sender_add(otlp->sender, bytes, size, !otlp->following);
+}
+
+static int put(void *context, const struct gathered *gathered, const char *label)
+{
+	struct otlp *otlp = context;
+	const struct subject *subject = gathered->subject;
+	uint64_t start_ns = trace_start_ns(subject->trace, &subject->h), ids[3];
+	Otlp__Span span = OTLP__SPAN__INIT;
+	Otlp__Status status = OTLP__STATUS__INIT;
+
+	(void)label;
+	make_ids(subject, start_ns, ids);
+	fill_resource(&otlp->resource, subject);
+	otlp->span.count = otlp->event_count = otlp->events_left_out = 0;
+	add_tls(&otlp->span, subject);
+	add_verdict(&otlp->span, subject);
+	add_states(otlp, subject, start_ns);
+	add_retries(otlp, gathered, start_ns);
+	span.trace_id = (ProtobufCBinaryData){16, (uint8_t *)ids};
+	span.span_id = (ProtobufCBinaryData){8, (uint8_t *)&ids[2]};
+	span.name = "TLS handshake";
+	span.kind = kind_of(subject->h.role);
+	span.start_time_unix_nano = start_ns;
+	span.end_time_unix_nano = start_ns + subject->facts.time.total_ns;
+	span.attributes = otlp->span.list;
+	span.n_attributes = otlp->span.count;
+	span.events = otlp->event_list;
+	span.n_events = otlp->event_count;
+	span.dropped_events_count = (uint32_t)otlp->events_left_out;
+	span.status = &status;
+	if (subject->h.outcome != TLSTALL_OUTCOME_OK) {
+		status.code = OTLP__STATUS_CODE__STATUS_CODE_ERROR;
+		status.message = (char *)cause_title(subject->verdicts[0].cause);
+	}
+	return send_span(otlp, &span);
+}
+
+/* ---- begin and end ---------------------------------------------------------------------------------- */
+
+static void *begin(FILE *out, const char *path)
+{
+	struct otlp *otlp = calloc(1, sizeof(*otlp));
+
+	(void)out;
+	if (!otlp)
+		return NULL;
+	otlp->sender = otlp_sender_open(path);
+	if (otlp->sender)
+		return otlp;
+	free(otlp);
+	return NULL;
+}
+
+static int tick(void *context)
+{
+	struct otlp *otlp = context;
+
+	otlp->following = true;
+	return otlp_sender_tick(otlp->sender);
+}
+
+static int end(void *context, bool whole)
+{
+	struct otlp *otlp = context;
+	uint64_t patience = otlp->following ? END_FOLLOWING_NS : END_NS;
+	int result = otlp_sender_close(otlp->sender, whole ? patience : 0), error = errno;
+
+	free(otlp->bytes);
+	free(otlp);
+	errno = error;
+	return result;
+}
+
+const struct format format_otlp = {
+	.name = "otlp",
+	.kind = FORMAT_EXPORT,
+	.export = &(const struct format_export){.calls = true,
+						.needs_path = true,
+						.streams = true,
+						.begin = begin,
+						.handshake = put,
+						.tick = tick,
+						.end = end},
+};

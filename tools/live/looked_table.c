@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "live/looked_table.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "live/looked_text.h"
+#include "text/table.h"
+#include "words/words.h"
+
+/* What is kept of a process when its look is let go. */
+struct row {
+	pid_t pid;
+	char comm[16];
+	unsigned objects, in_handshake, mute;
+	uint64_t longest_ns;
+	enum cause cause; /* of that which stands longest */
+	struct tlstall_address peer;
+	char name[72];
+};
+
+struct looked_table {
+	struct row *rows;
+	unsigned count;
+};
+
+struct looked_table *looked_table_new(void)
+{
+	return calloc(1, sizeof(struct looked_table));
+}
+
+void looked_table_free(struct looked_table *table)
+{
+	if (!table)
+		return;
+	free(table->rows);
+	free(table);
+}
+
+void looked_table_add(struct looked_table *table, const struct looked *looked)
+{
+	struct row *rows = reallocarray(table->rows, table->count + 1, sizeof(*rows));
+	const struct subject *worst = looked->count ? looked->subjects[0] : NULL;
+	struct row row = {
+		.pid = looked->look.pid,
+		.objects = looked->look.count,
+		.in_handshake = looked->look.in_handshake,
+	};
+
+	if (!rows)
+		return;
+	memcpy(row.comm, looked->look.comm, sizeof(row.comm));
+	for (unsigned i = 0; i < looked->look.sockets.count; i++)
+		row.mute += looked_is_mute(&looked->look.sockets.list[i]);
+	if (worst) {
+		row.longest_ns = worst->facts.age_ns;
+		row.cause = worst->verdicts[0].cause;
+		row.peer = worst->h.peer;
+		memcpy(row.name, worst->h.sni, sizeof(row.name));
+	}
+	table->rows = rows;
+	rows[table->count++] = row;
+}
+
+static int in_handshake_first(const void *a, const void *b)
+{
+	const struct row *x = a, *y = b;
+
+	if (!x->in_handshake != !y->in_handshake)
+		return x->in_handshake ? -1 : 1;
+	if (x->longest_ns != y->longest_ns)
+		return x->longest_ns > y->longest_ns ? -1 : 1;
+	return x->pid < y->pid ? -1 : 1;
+}
+
+static void print_row(struct libscols_table *table, const struct row *row)
+{
+	struct libscols_line *line = scols_table_new_line(table, NULL);
+	char word[WORD_SIZE];
+
+	table_cell(line, 0, "%d", row->pid);
+	table_cell(line, 1, "%s", row->comm);
+	table_cell(line, 2, "%u", row->objects);
+	table_cell(line, 3, "%u", row->in_handshake);
+	table_cell(line, 4, "%u", row->mute);
+	if (!row->in_handshake)
+		return;
+	table_cell(line, 5, "%s", row->longest_ns ? word_duration(row->longest_ns, word) : "-");
+	table_cell(line, 6, "%s", cause_name(row->cause));
+	table_cell(line, 7, "%s", word_address(&row->peer, word));
+	table_cell(line, 8, "%s", row->name);
+}
+
+void looked_table_print(struct looked_table *table)
+{
+	static const char *const names[] = {"PID",	 "COMMAND", "TLS",  "IN HANDSHAKE", "NO OBJECT",
+					    "AT LEAST", "CAUSE",   "PEER", "SNI"};
+	struct libscols_table *out = table_new();
+
+	if (!out)
+		return;
+	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		scols_table_new_column(out, names[i], 0,
+				       i == 1 || i > 5 ? 0 : SCOLS_FL_RIGHT);
+	if (table->count)
+		qsort(table->rows, table->count, sizeof(*table->rows), in_handshake_first);
+	for (unsigned i = 0; i < table->count; i++)
+		print_row(out, &table->rows[i]);
+	if (table->count)
+		scols_print_table(out);
+	scols_unref_table(out);
+}

@@ -1,0 +1,518 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "live/tail.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "live/collect.h"
+#include "tlstall/vocabulary.h"
+#include "trace/directory.h"
+#include "trace/host.h"
+
+/* Directories are listed when something has changed in them, and so often at least. */
+#define LIST_NS 10000000000ull
+/* How often we ask whether the processes of a trace live, where nothing happens; and where one
+ * has handshakes in flight. */
+#define ALIVE_IDLE_NS 10000000000ull
+#define ALIVE_BUSY_NS 3000000000ull
+/* Two clock pairs that are nearer tell too little of how long a tick is. */
+#define LEAST_AGE_NS 12000000ull
+/* What the neighbors tell takes reading all of a trace: so many are read for one question. */
+#define READ_WHOLE 64
+/* Verdicts on those that hang, for one question. */
+#define JUDGE 256
+
+static uint64_t monotonic_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* ---- one trace --------------------------------------------------------------- */
+
+static void close_trace(struct tailed *t)
+{
+	watches_free(&t->watches);
+	neighbors_free(t->neighbors);
+	trace_cursor_close(t->cursor);
+	trace_close(t->trace);
+	t->neighbors = NULL;
+	t->cursor = NULL;
+	t->trace = NULL;
+}
+
+static void free_tailed(struct tailed *t)
+{
+	close_trace(t);
+	free(t->path);
+	free(t);
+}
+
+/* One that is still being made is tried again. */
+static void open_trace(struct tailed *t)
+{
+	int error = trace_open_path(t->path, &t->trace);
+
+	if (error == TRACE_ERROR_UNFINISHED || error == TRACE_ERROR_SHORT ||
+	    (error == TRACE_ERROR_IO && (errno == ENOENT || errno == EMFILE || errno == ENFILE)))
+		return;
+	if (!error)
+		error = trace_cursor_open_ends(t->trace, &t->cursor);
+	if (!error)
+		error = watches_open(&t->watches, t->trace);
+	if (error) {
+		t->failed = true;
+		close_trace(t);
+		return;
+	}
+	t->watches.patient = true;
+	t->image = trace_header(t->trace)->image;
+	t->opening = t->history = t->begun = UINT64_MAX;
+}
+
+struct reporter {
+	const struct tail *tail;
+	struct tailed *from;
+};
+
+static bool is_before(const struct tail *tail, const struct trace *trace, uint64_t end)
+{
+	return end && trace_realtime_ns(trace, end) <= tail->since_ns;
+}
+
+static void report(void *context, const struct tlstall_handshake *h, const struct kernel_view *view)
+{
+	const struct reporter *r = context;
+
+	if (!is_before(r->tail, r->from->trace, h->end))
+		r->tail->sink->handshake(r->tail->sink->context, r->from, h, view);
+}
+
+static void read_ends(struct tail *tail, struct tailed *t, uint64_t now,
+		      const struct watch_report *to)
+{
+	struct tlstall_event event;
+	bool skipped = false;
+
+	for (;;) {
+		int result = trace_cursor_next(t->cursor, &event);
+
+		/* what a killed process claimed and never wrote */
+		if (result > 0 && t->over && !skipped) {
+			trace_cursor_skip(t->cursor);
+			skipped = true;
+			continue;
+		}
+		if (result)
+			break;
+		if (event.type == TLSTALL_EVENT_END &&
+		    !is_before(tail, t->trace, trace_event_end(&event)))
+			watches_ended(&t->watches, t->trace, &event, now, to);
+	}
+	trace_cursor_idle(t->cursor);
+}
+
+/* `quiet`: what was lost before anybody looked is not told. */
+static void count_lost(const struct tail *tail, struct tailed *t, bool quiet)
+{
+	uint64_t lost = trace_cursor_lost(t->cursor) + t->watches.missed;
+
+	if (lost > t->lost && !quiet)
+		tail->sink->lost(tail->sink->context, lost - t->lost);
+	t->lost = lost;
+}
+
+static void ask_processes(struct tailed *t, uint64_t now)
+{
+	const struct tlstall_header *header = trace_header(t->trace);
+	uint64_t every = t->watches.count ? ALIVE_BUSY_NS : ALIVE_IDLE_NS;
+	unsigned room = header->section[TLSTALL_SECTION_PROCESSES].count;
+
+	if (t->over || (t->alive_ns && !header->exited && now - t->alive_ns < every))
+		return;
+	t->alive_ns = now;
+	t->processes = 0;
+	for (unsigned i = 0; i < header->process_count && i < room; i++)
+		t->processes += trace_alive(t->trace, i);
+	t->over = !t->processes && header->process_count;
+}
+
+/* Whether its counters tell of something new; they are noted. */
+static bool has_moved(struct tailed *t)
+{
+	const struct tlstall_header *h = trace_header(t->trace);
+	bool moved = h->opening_head != t->opening || h->history_head != t->history ||
+		     h->handshakes != t->begun;
+
+	t->opening = h->opening_head;
+	t->history = h->history_head;
+	t->begun = h->handshakes;
+	return moved;
+}
+
+static bool is_quiet(const struct tailed *t)
+{
+	for (size_t i = 0; i < t->watches.count; i++)
+		if (!watch_is_quiet(&t->watches.items[i]))
+			return false;
+	return true;
+}
+
+static void forget_reading(struct tailed *t)
+{
+	looker_free(&t->watches.looker);
+	neighbors_free(t->neighbors);
+	t->neighbors = NULL;
+	trace_idle(t->trace);
+}
+
+/* The first reading of a trace tells what it had lost before. */
+static void poll_trace(struct tail *tail, struct tailed *t, uint64_t now)
+{
+	struct reporter reporter = {tail, t};
+	const struct watch_report to = {report, &reporter};
+	bool first = t->opening == UINT64_MAX, moved;
+
+	if (trace_refresh(t->trace) ||
+	    now - trace_header(t->trace)->first.monotonic_ns < LEAST_AGE_NS)
+		return;
+	/* asked before the reading: what a dead process wrote is all there */
+	ask_processes(t, now);
+	moved = has_moved(t);
+	if (!moved && !t->over && is_quiet(t))
+		return;
+	trace_set_now(t->trace, trace_read_clock(t->trace));
+	if (moved || t->over)
+		read_ends(tail, t, now, &to);
+	if (t->over)
+		watches_finish(&t->watches, t->trace, now, &to);
+	else
+		watches_scan(&t->watches, t->trace, now, &to);
+	forget_reading(t);
+	count_lost(tail, t, first && !tail->polled);
+	if (t->over)
+		close_trace(t);
+}
+
+static void judge(struct tailed *from, const struct tlstall_handshake *h,
+		  const struct kernel_view *view, bool whole, struct subject *out)
+{
+	subject_look(from->trace, h, view, out);
+	if (subject_is_bad(out) && !from->neighbors && whole)
+		neighbors_read(from->trace, &from->neighbors);
+	if (subject_is_bad(out) && from->neighbors)
+		neighbors_add(from->neighbors, h, &out->facts);
+	subject_judge(out);
+}
+
+void tail_judge(struct tailed *from, const struct tlstall_handshake *h,
+		const struct kernel_view *view, struct subject *out)
+{
+	judge(from, h, view, true, out);
+}
+
+/* ---- which traces there are ------------------------------------------------------ */
+
+static int by_path(const void *a, const void *b)
+{
+	return strcmp((*(struct tailed *const *)a)->path, (*(struct tailed *const *)b)->path);
+}
+
+static struct tailed *find(const struct tail *tail, const char *path)
+{
+	struct tailed wanted = {.path = (char *)path}, *key = &wanted, **found = NULL;
+
+	if (tail->sorted)
+		found = bsearch(&key, tail->list, tail->sorted, sizeof(*tail->list), by_path);
+	return found ? *found : NULL;
+}
+
+static struct tailed *add(struct tail *tail, const struct trace_entry *entry)
+{
+	size_t room = tail->room ? tail->room * 2 : 64;
+	struct tailed **list, *t;
+
+	if (tail->count == tail->room) {
+		list = reallocarray(tail->list, room, sizeof(struct tailed *));
+		if (!list)
+			return NULL;
+		tail->list = list;
+		tail->room = room;
+	}
+	t = calloc(1, sizeof(*t));
+	if (t)
+		t->path = strdup(entry->path);
+	if (!t || !t->path) {
+		free(t);
+		return NULL;
+	}
+	t->pid = entry->pid;
+	tail->list[tail->count++] = t;
+	return t;
+}
+
+/* What ended before we care is not opened. */
+static bool is_history(const struct tail *tail, const char *path)
+{
+	struct trace_glance glance;
+
+	return !trace_glance(path, &glance) && glance.over &&
+	       glance.last_ns + 1000000000 < tail->since_ns;
+}
+
+static void take_entry(struct tail *tail, const struct trace_entry *entry)
+{
+	const struct host_process process = {.pid = entry->pid, .start_time = entry->start_time};
+	struct tailed *t;
+
+	if (entry->failed) {
+		tail->untraced += host_find(&process) != 0;
+		return;
+	}
+	t = find(tail, entry->path);
+	if (!t) {
+		t = add(tail, entry);
+		if (t)
+			t->over = is_history(tail, entry->path);
+	}
+	if (!t)
+		return;
+	t->listed = true;
+	if (!t->trace && !t->over && !t->failed)
+		open_trace(t);
+	tail->unreadable += t->failed;
+}
+
+static void forget_unlisted(struct tail *tail)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < tail->count; i++) {
+		struct tailed *t = tail->list[i];
+
+		/* one that was removed while its process lives goes on */
+		if (t->listed || t->trace)
+			tail->list[kept++] = t;
+		else
+			free_tailed(t);
+	}
+	tail->count = tail->sorted = kept;
+	if (kept)
+		qsort(tail->list, kept, sizeof(*tail->list), by_path);
+}
+
+/* The process went on as another program: what the first image was doing is over. */
+static void supersede(struct tail *tail)
+{
+	for (size_t i = 0; i < tail->count; i++) {
+		const struct tailed *later = tail->list[i];
+
+		for (size_t j = 0; later->trace && later->image && j < tail->count; j++) {
+			struct tailed *t = tail->list[j];
+
+			if (t->trace && t->pid == later->pid && t->image < later->image &&
+			    trace_header(t->trace)->start_time ==
+				    trace_header(later->trace)->start_time &&
+			    trace_header(t->trace)->process_count <= 1)
+				t->over = true;
+		}
+	}
+}
+
+static uint64_t changes(char **places)
+{
+	uint64_t sum = 0;
+	struct stat st;
+
+	for (size_t i = 0; places && places[i]; i++)
+		if (!stat(places[i], &st))
+			sum = sum * 31 + (uint64_t)st.st_mtim.tv_sec * 1000000000 +
+			      (uint64_t)st.st_mtim.tv_nsec;
+	return sum;
+}
+
+static void list_places(struct tail *tail, uint64_t now)
+{
+	struct trace_list list = {0};
+	uint64_t changed = changes(tail->only ? tail->only : tail->places);
+	char **places;
+
+	if (tail->listed_ns && changed == tail->changed && now - tail->listed_ns < LIST_NS)
+		return;
+	tail->changed = changed;
+	tail->listed_ns = now;
+	if (!tail->only) {
+		trace_search_path_free(tail->places);
+		tail->places = live_directories();
+	}
+	places = tail->only ? tail->only : tail->places;
+	for (size_t i = 0; places && places[i]; i++)
+		trace_list_add(&list, places[i]);
+	for (size_t i = 0; i < tail->count; i++)
+		tail->list[i]->listed = false;
+	tail->untraced = tail->unreadable = 0;
+	host_count();
+	for (unsigned i = 0; i < list.count; i++)
+		take_entry(tail, &list.entries[i]);
+	host_forget();
+	trace_list_free(&list);
+	forget_unlisted(tail);
+	supersede(tail);
+}
+
+void tail_poll(struct tail *tail)
+{
+	uint64_t now = monotonic_ns();
+
+	list_places(tail, now);
+	tail->processes = 0;
+	for (size_t i = 0; i < tail->count; i++) {
+		struct tailed *t = tail->list[i];
+
+		if (t->trace)
+			poll_trace(tail, t, now);
+		tail->processes += t->trace ? t->processes : 0;
+	}
+	tail->polled = true;
+}
+
+void tail_settle(struct tail *tail)
+{
+	for (size_t i = 0; i < tail->count; i++) {
+		struct tailed *t = tail->list[i];
+
+		for (size_t j = 0; t->trace && j < t->watches.count; j++) {
+			struct watch *watch = &t->watches.items[j];
+			struct reporter reporter = {tail, t};
+
+			if (watch->h.end && !(watch->h.flags & TLSTALL_HS_COMPACT))
+				report(&reporter, &watch->h, watch->looked_ns ? &watch->view : NULL);
+		}
+	}
+}
+
+void tail_close(struct tail *tail)
+{
+	for (size_t i = 0; i < tail->count; i++)
+		free_tailed(tail->list[i]);
+	free(tail->list);
+	trace_search_path_free(tail->places);
+	*tail = (struct tail){0};
+}
+
+/* ---- in flight ---------------------------------------------------------------------- */
+
+static uint64_t age_of(const struct tailed *t, const struct watch *watch)
+{
+	uint64_t now = trace_read_clock(t->trace).ticks;
+
+	return now > watch->h.start ? trace_span_ns(t->trace, now - watch->h.start) : 0;
+}
+
+void tail_flight(const struct tail *tail, struct tail_flight *out)
+{
+	*out = (struct tail_flight){0};
+	for (size_t i = 0; i < tail->count; i++) {
+		const struct tailed *t = tail->list[i];
+
+		for (size_t j = 0; t->trace && j < t->watches.count; j++) {
+			const struct watch *watch = &t->watches.items[j];
+			uint64_t age = watch->h.end ? 0 : age_of(t, watch);
+
+			if (watch->h.end)
+				continue;
+			out->count[watch->h.role < 3 ? watch->h.role : 0]++;
+			if (age > out->oldest_ns)
+				out->oldest_ns = age;
+		}
+	}
+}
+
+/* What the kernel saw counts as long as nothing has moved since. */
+static void judge_now(struct tailed *t, struct watch *watch, bool whole, struct subject *out)
+{
+	watch->view.past = watch->view.then.progress != watch->h.progress;
+	judge(t, &watch->h, watch->looked_ns ? &watch->view : NULL, whole, out);
+	watch->judged_ns = monotonic_ns();
+	watch->cause = subject_is_bad(out) ? (uint8_t)out->verdicts[0].cause : CAUSE_NONE;
+	watch->fault = (uint8_t)out->verdicts[0].fault;
+}
+
+void tail_in_flight(struct tail *tail, void (*each)(void *context, const struct subject *subject),
+		    void *context)
+{
+	struct subject *subject = malloc(sizeof(*subject));
+	unsigned whole = READ_WHOLE;
+
+	for (size_t i = 0; subject && i < tail->count; i++) {
+		struct tailed *t = tail->list[i];
+
+		for (size_t j = 0; t->trace && j < t->watches.count; j++) {
+			struct watch *watch = &t->watches.items[j];
+
+			if (watch->h.end)
+				continue;
+			judge_now(t, watch, whole, subject);
+			each(context, subject);
+		}
+		if (!t->trace)
+			continue;
+		whole -= t->neighbors != NULL;
+		forget_reading(t);
+	}
+	free(subject);
+}
+
+struct judging {
+	unsigned left, whole; /* verdicts, and readings of whole traces */
+	uint64_t now_ns;
+	struct subject *subject;
+};
+
+static bool is_due(const struct tailed *t, const struct watch *watch, uint64_t now_ns)
+{
+	return !watch->judged_ns ||
+	       now_ns - watch->judged_ns >= watch_patience_ns(age_of(t, watch));
+}
+
+static void count_stalled(struct tailed *t, struct watch *watch, struct judging *judging,
+			  struct tail_stalled *out)
+{
+	enum cause cause;
+
+	if (watch->h.end || age_of(t, watch) < SLOW_HANDSHAKE_NS)
+		return;
+	if (judging->left && is_due(t, watch, judging->now_ns)) {
+		judging->left--;
+		judge_now(t, watch, judging->whole, judging->subject);
+	}
+	cause = watch->judged_ns ? watch->cause : CAUSE_UNKNOWN;
+	if (cause == CAUSE_NONE)
+		return;
+	out->causes[cause]++;
+	out->faults[cause] = watch->judged_ns ? watch->fault : FAULT_UNKNOWN;
+}
+
+void tail_stalled(struct tail *tail, struct tail_stalled *out)
+{
+	struct judging judging = {JUDGE, READ_WHOLE, monotonic_ns(),
+				  malloc(sizeof(struct subject))};
+
+	*out = (struct tail_stalled){0};
+	for (size_t i = 0; judging.subject && i < tail->count; i++) {
+		struct tailed *t = tail->list[i];
+
+		for (size_t j = 0; t->trace && j < t->watches.count; j++)
+			count_stalled(t, &t->watches.items[j], &judging, out);
+		if (!t->trace || !t->watches.count)
+			continue;
+		judging.whole -= t->neighbors != NULL;
+		forget_reading(t);
+	}
+	free(judging.subject);
+}

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "run/attached.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "attach/attach.h"
+#include "check/check.h"
+#include "ending.h"
+#include "live/looked.h"
+#include "live/looked_text.h"
+#include "message.h"
+#include "run/adopted.h"
+#include "run/follow.h"
+#include "run/output.h"
+#include "text/print.h"
+
+struct attached {
+	const struct run_options *options;
+	struct output output;
+	struct follow follow;
+	struct attach attach;
+	struct adopted adopted;
+	char shim[PATH_MAX];
+	int signals, process; /* descriptors to be polled */
+	uint64_t end_ns;      /* CLOCK_MONOTONIC; 0: none */
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* ---- what hangs now ------------------------------------------------------------------ */
+
+static void show(struct attached *a, struct looked *looked)
+{
+	struct symbols *symbols = symbols_of_process(a->attach.pid);
+
+	if (a->output.records)
+		format_put_looked(a->options->format, a->output.records, looked, symbols);
+	else
+		looked_write(a->output.file, looked, symbols, a->output.color);
+	symbols_free(symbols);
+}
+
+static void look_first(struct attached *a)
+{
+	char why[256];
+
+	if (adopted_look(&a->adopted, a->attach.pid, why, sizeof(why))) {
+		complain("%s", why);
+		return;
+	}
+	adopted_list(&a->adopted, &a->attach);
+	show(a, &a->adopted.first);
+	if (!a->output.records)
+		fputc('\n', a->output.file);
+	fflush(a->output.file);
+}
+
+/* Of those that made no call since the trace tells nothing. */
+static void show_last(struct attached *a)
+{
+	if (a->adopted.ended && !a->output.records)
+		print(a->output.file,
+		      "\n%u of the handshakes that had begun before ended without a call that was seen\n",
+		      a->adopted.ended);
+	if (!a->adopted.last.count)
+		return;
+	if (!a->output.records)
+		fputs("\nIn flight since before tlstall attached, without a call since:\n", a->output.file);
+	show(a, &a->adopted.last);
+}
+
+/* ---- begin ----------------------------------------------------------------------------- */
+
+static int find_shim(struct attached *a)
+{
+	if (!check_find_shim(a->shim, sizeof(a->shim)))
+		return fail("libtlstall.so is neither next to this program nor where it was installed");
+	a->attach = (struct attach){
+		.pid = a->options->pid,
+		.force = a->options->force,
+		.shim = a->shim,
+		.directory = a->options->directory,
+	};
+	return 0;
+}
+
+/* From now on Ctrl-C ends the watching, and not us in the middle of something. */
+static int open_descriptors(struct attached *a)
+{
+	a->signals = ending_signals();
+	a->process = (int)syscall(SYS_pidfd_open, a->attach.pid, 0);
+	if (a->signals < 0)
+		return fail("signalfd: %s", strerror(errno));
+	return 0;
+}
+
+static bool has_ended(const struct attached *a)
+{
+	struct pollfd event = {a->process, POLLIN, 0};
+
+	return poll(&event, 1, 0) == 1 || (kill(a->attach.pid, 0) && errno == ESRCH);
+}
+
+/* Of one that ended meanwhile, that is the reason whatever failed first. */
+static int fail_because(const struct attached *a, const char *why)
+{
+	return has_ended(a) ? fail("process %d has ended", a->attach.pid) : fail("%s", why);
+}
+
+static int come_in(struct attached *a)
+{
+	char why[1024];
+
+	if (attach_prepare(&a->attach, why, sizeof(why)))
+		return fail_because(a, why);
+	if (follow_open(&a->follow, a->attach.place, &a->output.sink)) {
+		attach_clear(&a->attach);
+		return fail("watching %s: %s", a->attach.place, strerror(errno));
+	}
+	a->follow.keep = a->options->directory;
+	a->follow.late = a->output.records;
+	if (!attach_begin(&a->attach, why, sizeof(why)))
+		return 0;
+	/* there may be a trace, although nobody said so any more */
+	follow_finish(&a->follow);
+	follow_close(&a->follow);
+	attach_clear(&a->attach);
+	return fail_because(a, why);
+}
+
+/* ---- the watching -------------------------------------------------------------------------- */
+
+/* Somebody else may have detached, or the process become another program. */
+static bool is_over(const struct attached *a)
+{
+	return a->follow.seen && !a->follow.traces;
+}
+
+static int timeout_of(const struct attached *a)
+{
+	int timeout = follow_timeout(&a->follow);
+	uint64_t now = now_ns(), left;
+
+	if (!a->end_ns)
+		return timeout;
+	left = a->end_ns > now ? (a->end_ns - now) / 1000000 + 1 : 0;
+	return timeout < 0 || left < (uint64_t)timeout ? (int)left : timeout;
+}
+
+static void watch(struct attached *a)
+{
+	struct pollfd events[] = {{a->signals, POLLIN, 0},
+				  {a->process, POLLIN, 0},
+				  {a->follow.notify, POLLIN, 0}};
+
+	while (!events[0].revents && !events[1].revents && !is_over(a) &&
+	       (!a->end_ns || now_ns() < a->end_ns)) {
+		poll(events, 3, timeout_of(a));
+		follow_poll(&a->follow);
+		output_tick(&a->output);
+	}
+}
+
+/* One that cannot be left now goes on being recorded; what can be done then is said. */
+static int step_back(struct attached *a)
+{
+	char why[1024];
+
+	if (is_over(a) || has_ended(a) || !attach_end(&a->attach, why, sizeof(why)) || has_ended(a))
+		return 0;
+	return fail("%s; the shim is still in it (tlstall detach %d tries again)", why,
+		    a->attach.pid);
+}
+
+static int attach_and_watch(struct attached *a)
+{
+	int status;
+
+	look_first(a);
+	status = come_in(a);
+	if (status)
+		return status;
+	if (a->options->for_ns)
+		a->end_ns = now_ns() + a->options->for_ns;
+	watch(a);
+	if (!has_ended(a))
+		adopted_look_again(&a->adopted, &a->follow);
+	status = step_back(a);
+	follow_finish(&a->follow);
+	output_end(&a->output, a->follow.seen);
+	show_last(a);
+	follow_close(&a->follow);
+	attach_clear(&a->attach);
+	return status;
+}
+
+static int check_and_run(struct attached *a)
+{
+	char why[1024];
+	int status = find_shim(a);
+
+	if (!status && attach_check(&a->attach, why, sizeof(why)))
+		status = fail("%s", why);
+	if (!status)
+		status = output_open(&a->output, a->options);
+	if (status)
+		return status;
+	status = open_descriptors(a);
+	if (!status)
+		status = attach_and_watch(a);
+	adopted_free(&a->adopted);
+	output_close(&a->output);
+	close(a->signals);
+	close(a->process);
+	return status;
+}
+
+int attached_run(const struct run_options *options)
+{
+	struct attached *a = calloc(1, sizeof(*a));
+	int status;
+
+	if (!a)
+		return fail("out of memory");
+	a->options = options;
+	a->signals = a->process = -1;
+	status = check_and_run(a);
+	free(a);
+	return status;
+}

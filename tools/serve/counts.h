@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the handshakes that have ended come to. Its size has a bound, whatever traces say. */
+#ifndef TOOLS_SERVE_COUNTS_H
+#define TOOLS_SERVE_COUNTS_H
+
+#include "view/subject.h"
+
+/* Series of handshakes; those of more kinds are counted without their cause and version. */
+#define COUNTS_SERIES 1000
+/* Upper bounds of the histogram's buckets, seconds; a last one is open. */
+#define COUNTS_BOUNDS {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60}
+#define COUNTS_BUCKETS 16
+
+struct count_series {
+	uint16_t version;
+	uint8_t role, outcome, cause, fault;
+	bool resumed, other; /* `other`: cause and version are of several */
+	uint64_t count;
+};
+
+struct count_durations {
+	uint64_t buckets[COUNTS_BUCKETS]; /* each alone, not those below it */
+	uint64_t count;
+	double sum_s;
+};
+
+struct counts {
+	struct count_series *series;
+	unsigned series_count;
+	struct count_durations durations[3][4]; /* by enum tlstall_role and tlstall_outcome */
+	uint64_t want_read, want_write, want_other;
+	uint64_t lost; /* records */
+};
+
+void counts_add(struct counts *counts, const struct subject *subject);
+void counts_free(struct counts *counts);
+
+#endif

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "serve/http.h"
+
+#include <errno.h>
+#include <microhttpd.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "late.h"
+#include "message.h"
+#include "serve/metrics.h"
+
+/* ---- libmicrohttpd, loaded when it is to listen -------------------------------------- */
+
+#define MHD_FUNCTIONS \
+	FUNCTION(add_response_header) FUNCTION(create_response_from_buffer) \
+	FUNCTION(destroy_response) FUNCTION(get_daemon_info) FUNCTION(get_timeout) \
+	FUNCTION(lookup_connection_value) FUNCTION(queue_response) FUNCTION(run) \
+	FUNCTION(start_daemon) FUNCTION(stop_daemon)
+
+static struct {
+#define FUNCTION(name) __typeof__(MHD_##name) *name;
+	MHD_FUNCTIONS
+#undef FUNCTION
+} mhd;
+
+static bool load_mhd(void)
+{
+	static const struct late_function functions[] = {
+#define FUNCTION(name) {"MHD_" #name, (void **)&mhd.name},
+		MHD_FUNCTIONS
+#undef FUNCTION
+	};
+	const char *why =
+		late_load("libmicrohttpd.so.12", functions, sizeof(functions) / sizeof(*functions));
+
+	if (why)
+		complain("libmicrohttpd, which answers requests, cannot be loaded: %s", why);
+	return !why;
+}
+
+#define CONNECTIONS 64u
+#define IDLE_S 30u
+
+struct http {
+	struct MHD_Daemon *daemon;
+	struct agent *agent;
+	const char *token;
+	bool local;
+};
+
+/* What a path answers with. */
+struct page {
+	const char *path, *type;
+	void (*write)(struct http *http, FILE *out);
+};
+
+static void write_healthz(struct http *http, FILE *out)
+{
+	(void)http;
+	fputs("ok\n", out);
+}
+
+static void write_metrics(struct http *http, FILE *out)
+{
+	metrics_write(http->agent, out);
+}
+
+static void write_handshakes(struct http *http, FILE *out)
+{
+	recent_write(&http->agent->recent, 0, out);
+	agent_write_in_flight(http->agent, out);
+}
+
+static void write_index(struct http *http, FILE *out)
+{
+	(void)http;
+	fputs("tlstall serve\n\n"
+	      "/metrics         for Prometheus\n"
+	      "/healthz         \"ok\" as long as this runs\n"
+	      "/api/handshakes  JSON Lines: those that ended last, then those in flight\n",
+	      out);
+}
+
+static const struct page pages[] = {
+	{"/", "text/plain; charset=utf-8", write_index},
+	{"/healthz", "text/plain; charset=utf-8", write_healthz},
+	{"/metrics", METRICS_TYPE, write_metrics},
+	{"/api/handshakes", "application/jsonl; charset=utf-8", write_handshakes},
+};
+
+/* ---- who may ask -------------------------------------------------------------------- */
+
+/* Takes as long wherever they differ. */
+static bool is_token(const char *given, const char *token)
+{
+	size_t length = strlen(token), given_length = strlen(given);
+	unsigned char differ = length != given_length;
+
+	for (size_t i = 0; i < given_length; i++)
+		differ |= (unsigned char)(given[i] ^ token[length ? i % length : 0]);
+	return !differ;
+}
+
+static bool may_ask(const struct http *http, struct MHD_Connection *connection)
+{
+	const char *said = mhd.lookup_connection_value(connection, MHD_HEADER_KIND, "Authorization");
+
+	if (!http->token)
+		return true;
+	return said && !strncmp(said, "Bearer ", 7) && is_token(said + 7, http->token);
+}
+
+/*
+ * A page of another site may make a browser ask us under its own name, which it lets point to this
+ * host. Whoever means us names an address or localhost.
+ */
+static bool is_meant(const struct http *http, struct MHD_Connection *connection)
+{
+	const char *host = mhd.lookup_connection_value(connection, MHD_HEADER_KIND, "Host");
+	size_t length;
+
+	if (!http->local || !host)
+		return true;
+	if (*host == '[')
+		return true;
+	length = strcspn(host, ":");
+	return strspn(host, "0123456789.") == length ||
+	       (length == 9 && !strncasecmp(host, "localhost", 9));
+}
+
+/* ---- answers ---------------------------------------------------------------------------- */
+
+static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status, const char *type,
+			      char *text, size_t size)
+{
+	struct MHD_Response *response =
+		mhd.create_response_from_buffer(size, text, MHD_RESPMEM_MUST_FREE);
+	enum MHD_Result result;
+
+	if (!response) {
+		free(text);
+		return MHD_NO;
+	}
+	mhd.add_response_header(response, "Content-Type", type);
+	mhd.add_response_header(response, "Cache-Control", "no-store");
+	mhd.add_response_header(response, "X-Content-Type-Options", "nosniff");
+	if (status == MHD_HTTP_UNAUTHORIZED)
+		mhd.add_response_header(response, "WWW-Authenticate", "Bearer");
+	if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
+		mhd.add_response_header(response, "Allow", "GET, HEAD");
+	result = mhd.queue_response(connection, status, response);
+	mhd.destroy_response(response);
+	return result;
+}
+
+static enum MHD_Result refuse(struct MHD_Connection *connection, unsigned status, const char *why)
+{
+	char *text = strdup(why);
+
+	return text ? answer(connection, status, "text/plain; charset=utf-8", text, strlen(text))
+		    : MHD_NO;
+}
+
+static enum MHD_Result show(struct http *http, struct MHD_Connection *connection,
+			    const struct page *page)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return MHD_NO;
+	page->write(http, out);
+	if (fclose(out)) {
+		free(text);
+		return MHD_NO;
+	}
+	return answer(connection, MHD_HTTP_OK, page->type, text, size);
+}
+
+static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *path,
+				  const char *method, const char *version, const char *upload,
+				  size_t *upload_size, void **state)
+{
+	static int seen;
+	struct http *http = context;
+
+	(void)version;
+	(void)upload;
+	/* first its head alone: an answer then would end the connection */
+	if (!*state) {
+		*state = &seen;
+		return MHD_YES;
+	}
+	if (*upload_size) {
+		*upload_size = 0;
+		return MHD_YES;
+	}
+	if (!is_meant(http, connection))
+		return refuse(connection, MHD_HTTP_FORBIDDEN, "ask by address or by localhost\n");
+	if (!may_ask(http, connection))
+		return refuse(connection, MHD_HTTP_UNAUTHORIZED, "a token is needed\n");
+	if (strcmp(method, "GET") && strcmp(method, "HEAD"))
+		return refuse(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD\n");
+	for (size_t i = 0; i < sizeof(pages) / sizeof(*pages); i++)
+		if (!strcmp(path, pages[i].path))
+			return show(http, connection, &pages[i]);
+	return refuse(connection, MHD_HTTP_NOT_FOUND, "no such page\n");
+}
+
+/* ---- begin and end -------------------------------------------------------------------------- */
+
+/* What clients send wrong is not told. */
+static void on_log(void *context, const char *format, va_list arguments)
+{
+	(void)context;
+	(void)format;
+	(void)arguments;
+}
+
+struct http *http_open(struct agent *agent, const struct listening *listening, const char *token)
+{
+	struct http *http;
+
+	if (!load_mhd()) {
+		errno = ELIBACC;
+		return NULL;
+	}
+	http = calloc(1, sizeof(*http));
+	if (!http)
+		return NULL;
+	*http = (struct http){.agent = agent, .token = token, .local = listening->local};
+	http->daemon = mhd.start_daemon(
+		MHD_USE_EPOLL, 0, NULL, NULL, on_request, http, MHD_OPTION_EXTERNAL_LOGGER,
+		(MHD_LogCallback)on_log, NULL, MHD_OPTION_LISTEN_SOCKET, listening->fd,
+		MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, IDLE_S,
+		MHD_OPTION_END);
+	if (http->daemon)
+		return http;
+	free(http);
+	return NULL;
+}
+
+int http_descriptor(const struct http *http)
+{
+	const union MHD_DaemonInfo *info = mhd.get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+
+	return info ? info->epoll_fd : -1;
+}
+
+int http_timeout(const struct http *http)
+{
+	MHD_UNSIGNED_LONG_LONG ms;
+
+	return mhd.get_timeout(http->daemon, &ms) == MHD_YES ? (int)ms : -1;
+}
+
+void http_run(struct http *http)
+{
+	mhd.run(http->daemon);
+}
+
+void http_close(struct http *http)
+{
+	mhd.stop_daemon(http->daemon);
+	free(http);
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "serve/metrics.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "text/print.h"
+#include "words/words.h"
+
+static void head(FILE *out, const char *name, const char *type, const char *help)
+{
+	print(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static const char *role_of(uint8_t role)
+{
+	const char *word = word_role(role);
+
+	return *word ? word : "unknown";
+}
+
+/* ---- handshakes that have ended -------------------------------------------------- */
+
+static void write_series(FILE *out, const struct count_series *s)
+{
+	char buffer[WORD_SIZE];
+	const char *version = s->other ? "other" : word_version(s->version, buffer);
+
+	print(out,
+	      "tlstall_handshakes_total{role=\"%s\",outcome=\"%s\",cause=\"%s\",fault=\"%s\","
+	      "version=\"%s\",resumed=\"%s\"} %" PRIu64 "\n",
+	      role_of(s->role), word_outcome(s->outcome), s->other ? "other" : cause_name(s->cause),
+	      fault_name(s->fault), version, s->resumed ? "true" : "false",
+	      s->count);
+}
+
+static void write_totals(const struct counts *counts, FILE *out)
+{
+	head(out, "tlstall_handshakes_total", "counter",
+	     "Handshakes that have ended, by how and why.");
+	for (unsigned i = 0; i < counts->series_count; i++)
+		write_series(out, &counts->series[i]);
+	head(out, "tlstall_handshake_retries_total", "counter",
+	     "Calls during handshakes that returned because they had to wait, by what for.");
+	print(out, "tlstall_handshake_retries_total{want=\"read\"} %" PRIu64 "\n", counts->want_read);
+	print(out, "tlstall_handshake_retries_total{want=\"write\"} %" PRIu64 "\n",
+	      counts->want_write);
+	print(out, "tlstall_handshake_retries_total{want=\"other\"} %" PRIu64 "\n",
+	      counts->want_other);
+	head(out, "tlstall_lost_events_total", "counter",
+	     "Records that the traced programs overwrote before they were read.");
+	print(out, "tlstall_lost_events_total %" PRIu64 "\n", counts->lost);
+}
+
+static void write_histogram(FILE *out, const char *role, const char *outcome,
+			    const struct count_durations *d)
+{
+	static const double bounds[] = COUNTS_BOUNDS;
+	uint64_t below = 0;
+
+	for (unsigned i = 0; i < COUNTS_BUCKETS - 1; i++) {
+		below += d->buckets[i];
+		print(out,
+		      "tlstall_handshake_duration_seconds_bucket{role=\"%s\",outcome=\"%s\",le=\"%g\"} "
+		      "%" PRIu64 "\n",
+		      role, outcome, bounds[i], below);
+	}
+	print(out,
+	      "tlstall_handshake_duration_seconds_bucket{role=\"%s\",outcome=\"%s\",le=\"+Inf\"} "
+	      "%" PRIu64 "\n",
+	      role, outcome, d->count);
+	print(out, "tlstall_handshake_duration_seconds_sum{role=\"%s\",outcome=\"%s\"} %.9g\n", role,
+	      outcome, d->sum_s);
+	print(out, "tlstall_handshake_duration_seconds_count{role=\"%s\",outcome=\"%s\"} %" PRIu64 "\n",
+	      role, outcome, d->count);
+}
+
+static void write_durations(const struct counts *counts, FILE *out)
+{
+	head(out, "tlstall_handshake_duration_seconds", "histogram",
+	     "How long handshakes took, from their first call to their end.");
+	for (uint8_t role = 0; role < 3; role++)
+		for (uint8_t outcome = 0; outcome < 4; outcome++)
+			if (counts->durations[role][outcome].count)
+				write_histogram(out, role_of(role), word_outcome(outcome),
+						&counts->durations[role][outcome]);
+}
+
+/* ---- those in flight ----------------------------------------------------------------- */
+
+static void write_in_flight(struct agent *agent, FILE *out)
+{
+	struct tail_stalled stalled;
+	struct tail_flight flight;
+
+	tail_flight(&agent->tail, &flight);
+	tail_stalled(&agent->tail, &stalled);
+	head(out, "tlstall_handshakes_in_flight", "gauge",
+	     "Handshakes that have begun and not ended.");
+	for (uint8_t role = 0; role < 3; role++)
+		print(out, "tlstall_handshakes_in_flight{role=\"%s\"} %u\n", role_of(role),
+		      flight.count[role]);
+	head(out, "tlstall_oldest_in_flight_seconds", "gauge",
+	     "Age of the oldest handshake in flight; 0 without any.");
+	print(out, "tlstall_oldest_in_flight_seconds %.9g\n", (double)flight.oldest_ns / 1e9);
+	head(out, "tlstall_stalled_handshakes", "gauge",
+	     "Handshakes in flight for more than a second, by the cause so far.");
+	for (unsigned cause = 0; cause < CAUSE_COUNT; cause++)
+		if (stalled.causes[cause])
+			print(out, "tlstall_stalled_handshakes{cause=\"%s\",fault=\"%s\"} %u\n",
+			      cause_name(cause), fault_name(stalled.faults[cause]),
+			      stalled.causes[cause]);
+}
+
+/* ---- the agent itself -------------------------------------------------------------------- */
+
+static void write_directory(const struct agent *agent, FILE *out)
+{
+	head(out, "tlstall_traced_processes", "gauge", "Running processes with a trace.");
+	print(out, "tlstall_traced_processes %u\n", agent->tail.processes);
+	head(out, "tlstall_untraced_processes", "gauge",
+	     "Running processes whose trace could not be made, by the notes they left.");
+	print(out, "tlstall_untraced_processes %u\n", agent->tail.untraced);
+	head(out, "tlstall_unreadable_traces", "gauge", "Traces that cannot be read.");
+	print(out, "tlstall_unreadable_traces %u\n", agent->tail.unreadable);
+	head(out, "tlstall_pruned_traces_total", "counter",
+	     "Traces of ended processes that were removed.");
+	print(out, "tlstall_pruned_traces_total %" PRIu64 "\n", agent->pruned_traces);
+	head(out, "tlstall_pruned_bytes_total", "counter", "What they took on the disk.");
+	print(out, "tlstall_pruned_bytes_total %" PRIu64 "\n", agent->pruned_bytes);
+}
+
+static uint64_t resident_bytes(void)
+{
+	FILE *file = fopen("/proc/self/statm", "re");
+	uint64_t size, pages = 0;
+
+	if (file && fscanf(file, "%" SCNu64 " %" SCNu64, &size, &pages) != 2)
+		pages = 0;
+	if (file)
+		fclose(file);
+	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static double seconds_of(const struct timeval *time)
+{
+	return (double)time->tv_sec + (double)time->tv_usec / 1e6;
+}
+
+static void write_process(const struct agent *agent, FILE *out)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_SELF, &usage);
+	head(out, "process_cpu_seconds_total", "counter", "CPU time of tlstall serve.");
+	print(out, "process_cpu_seconds_total %.9g\n",
+	      seconds_of(&usage.ru_utime) + seconds_of(&usage.ru_stime));
+	head(out, "process_resident_memory_bytes", "gauge", "Memory of tlstall serve.");
+	print(out, "process_resident_memory_bytes %" PRIu64 "\n", resident_bytes());
+	head(out, "process_start_time_seconds", "gauge",
+	     "When tlstall serve started, since the epoch.");
+	print(out, "process_start_time_seconds %.3f\n", (double)agent->started_ns / 1e9);
+	head(out, "tlstall_build_info", "gauge", "Always 1.");
+	print(out, "tlstall_build_info{version=\"%s\"} 1\n", TLSTALL_VERSION);
+}
+
+void metrics_write(struct agent *agent, FILE *out)
+{
+	write_totals(&agent->counts, out);
+	write_durations(&agent->counts, out);
+	write_in_flight(agent, out);
+	write_directory(agent, out);
+	write_process(agent, out);
+}

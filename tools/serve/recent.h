@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The newest records, as JSON Lines: a ring with a bound in bytes. */
+#ifndef TOOLS_SERVE_RECENT_H
+#define TOOLS_SERVE_RECENT_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define RECENT_LINES 4096
+#define RECENT_BYTES (8u << 20)
+
+struct recent_line {
+	char *text; /* with its newline */
+	size_t length;
+	uint64_t number; /* from 1 */
+};
+
+struct recent {
+	struct recent_line lines[RECENT_LINES];
+	size_t first, count, bytes;
+	uint64_t last; /* number of the newest */
+};
+
+/* Copies the text, a line without its end; the oldest make room. What memory does not suffice for is left out. */
+void recent_add(struct recent *recent, const char *text, size_t length);
+/* Those after number `after`, the oldest first. */
+void recent_write(const struct recent *recent, uint64_t after, FILE *out);
+void recent_free(struct recent *recent);
+
+#endif

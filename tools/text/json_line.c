@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "text/json_line.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "text/clean.h"
+
+#define DIGITS 20 /* of UINT64_MAX */
+
+static bool reserve(struct json_line *line, size_t more)
+{
+	size_t room = line->room ? line->room : 1024;
+	char *text;
+
+	if (line->failed)
+		return false;
+	while (room - line->length < more)
+		room *= 2;
+	if (room == line->room)
+		return true;
+	text = realloc(line->text, room);
+	line->failed = !text;
+	if (text) {
+		line->text = text;
+		line->room = room;
+	}
+	return text;
+}
+
+static void put(struct json_line *line, const char *bytes, size_t size)
+{
+	if (!reserve(line, size))
+		return;
+	memcpy(line->text + line->length, bytes, size);
+	line->length += size;
+}
+
+static bool is_first(const struct json_line *line)
+{
+	char last = line->length ? line->text[line->length - 1] : '{';
+
+	return last == '{' || last == '[';
+}
+
+static void put_key(struct json_line *line, const char *key)
+{
+	if (!is_first(line))
+		put(line, ",", 1);
+	if (!key)
+		return;
+	put(line, "\"", 1);
+	put(line, key, strlen(key));
+	put(line, "\":", 2);
+}
+
+/* Clean text, which may still hold what JSON marks strings with. */
+static void put_escaped(struct json_line *line, const char *text)
+{
+	while (*text) {
+		size_t plain = strcspn(text, "\"\\");
+
+		put(line, text, plain);
+		text += plain;
+		if (*text) {
+			put(line, "\\", 1);
+			put(line, text++, 1);
+		}
+	}
+}
+
+void json_line_begin(struct json_line *line)
+{
+	line->length = 0;
+	line->arrays = 1;
+	line->failed = false;
+	put(line, "{", 1);
+}
+
+void json_line_end(struct json_line *line)
+{
+	while (line->arrays > 1)
+		member_end(line);
+	put(line, "}", 1);
+}
+
+void json_line_free(struct json_line *line)
+{
+	free(line->text);
+	*line = (struct json_line){0};
+}
+
+void member_text(struct json_line *line, const char *key, const char *text)
+{
+	char *cleaned = NULL;
+
+	if (!text)
+		text = "";
+	if (!clean_is_plain(text)) {
+		text = cleaned = clean_copy(text);
+		line->failed |= !cleaned;
+	}
+	put_key(line, key);
+	put(line, "\"", 1);
+	if (text)
+		put_escaped(line, text);
+	put(line, "\"", 1);
+	free(cleaned);
+}
+
+static void put_digits(struct json_line *line, const char *key, uint64_t number, bool negative)
+{
+	char digits[DIGITS + 1];
+	size_t at = sizeof(digits);
+
+	do {
+		digits[--at] = (char)('0' + number % 10);
+		number /= 10;
+	} while (number);
+	if (negative)
+		digits[--at] = '-';
+	put_key(line, key);
+	put(line, digits + at, sizeof(digits) - at);
+}
+
+void member_number(struct json_line *line, const char *key, uint64_t number)
+{
+	put_digits(line, key, number, false);
+}
+
+void member_signed(struct json_line *line, const char *key, int64_t number)
+{
+	put_digits(line, key, number < 0 ? 0 - (uint64_t)number : (uint64_t)number, number < 0);
+}
+
+void member_flag(struct json_line *line, const char *key, bool flag)
+{
+	put_key(line, key);
+	put(line, flag ? "true" : "false", flag ? 4 : 5);
+}
+
+void member_object(struct json_line *line, const char *key)
+{
+	put_key(line, key);
+	put(line, "{", 1);
+	line->arrays <<= 1;
+}
+
+void member_array(struct json_line *line, const char *key)
+{
+	put_key(line, key);
+	put(line, "[", 1);
+	line->arrays = line->arrays << 1 | 1;
+}
+
+void member_end(struct json_line *line)
+{
+	put(line, line->arrays & 1 ? "]" : "}", 1);
+	line->arrays >>= 1;
+}

@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See host.h. */
+#include "trace/host.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Who lives in other namespaces is not looked up more often, unless it is found. */
+#define LOOK_AGAIN_NS 100000000u
+
+/* The kernel's numbers of the namespaces that the host has from its boot on. */
+#define FIRST_TIME_NAMESPACE 0xeffffffau
+#define FIRST_PID_NAMESPACE 0xeffffffcu
+
+/* ---- this program's own namespaces ------------------------------------------- */
+
+/* "Not known" counts as ours. */
+static uint64_t namespace_of(pid_t pid, const char *kind)
+{
+	char path[64];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/%s", pid, kind);
+	return stat(path, &st) ? 0 : st.st_ino;
+}
+
+static int read_text(const char *path, char *text, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t got = fd < 0 ? -1 : read(fd, text, size - 1);
+
+	if (fd >= 0)
+		close(fd);
+	text[got > 0 ? got : 0] = '\0';
+	return got > 0 ? 0 : -1;
+}
+
+struct own {
+	bool known;
+	uint64_t pid_namespace;
+	int64_t monotonic_offset_ns, boottime_offset_ns;
+};
+
+static int64_t offset_in(const char *text, const char *clock)
+{
+	const char *at = strstr(text, clock);
+	int64_t seconds = 0, ns = 0;
+
+	if (at && sscanf(at + strlen(clock), "%" SCNd64 " %" SCNd64, &seconds, &ns) == 2)
+		return seconds * 1000000000 + ns;
+	return 0;
+}
+
+static const struct own *own(void)
+{
+	static struct own own;
+	uint64_t time;
+	char text[256];
+
+	if (own.known)
+		return &own;
+	own.known = true;
+	own.pid_namespace = namespace_of(getpid(), "pid");
+	time = namespace_of(getpid(), "time");
+	if (time && time != FIRST_TIME_NAMESPACE &&
+	    !read_text("/proc/self/timens_offsets", text, sizeof(text))) {
+		own.monotonic_offset_ns = offset_in(text, "monotonic");
+		own.boottime_offset_ns = offset_in(text, "boottime");
+	}
+	return &own;
+}
+
+int64_t host_monotonic_offset_ns(void)
+{
+	return own()->monotonic_offset_ns;
+}
+
+uint64_t host_pid_namespace(void)
+{
+	return own()->pid_namespace;
+}
+
+bool host_sees(uint64_t pid_namespace)
+{
+	return !pid_namespace || pid_namespace == own()->pid_namespace ||
+	       own()->pid_namespace == FIRST_PID_NAMESPACE;
+}
+
+/* ---- one process ---------------------------------------------------------------- */
+
+/*
+ * Under an emulator (qemu-user) a process reads of itself that it started when
+ * its emulator was ready: a little later than the kernel says. An id does not
+ * come round again within so short a time.
+ */
+#define SAME_START 200u /* clock ticks, 2 s */
+
+/* The start as it is read here. */
+static uint64_t start_here(const struct host_process *process)
+{
+	int64_t hertz = sysconf(_SC_CLK_TCK);
+	int64_t offset_ns = own()->boottime_offset_ns - process->boottime_offset_ns;
+
+	return process->start_time +
+	       (uint64_t)(offset_ns / (1000000000 / (hertz > 0 ? hertz : 100)));
+}
+
+static bool same_start(uint64_t a, uint64_t b)
+{
+	return (a > b ? a - b : b - a) <= SAME_START;
+}
+
+bool host_alive(pid_t here, const struct host_process *process)
+{
+	char path[64], text[1024], state;
+	const char *fields;
+	uint64_t start;
+	long threads;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", here);
+	if (here <= 0 || read_text(path, text, sizeof(text)))
+		return false;
+	/* fields 3, 20 and 22 of proc(5), behind the command's name, which may hold anything */
+	fields = strrchr(text, ')');
+	if (!fields || sscanf(fields + 1,
+			      " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d "
+			      "%*d %ld %*d %" SCNu64,
+			      &state, &threads, &start) != 3)
+		return false;
+	if (process->start_time && !same_start(start, start_here(process)))
+		return false;
+	/* a first thread that ended is a zombie, too, while others go on */
+	return (state != 'Z' && state != 'X') || threads > 1;
+}
+
+/* ---- all of them ---------------------------------------------------------------------- */
+
+static struct {
+	pid_t *ids;
+	size_t count, room;
+	bool valid;
+} census;
+
+static int by_id(const void *a, const void *b)
+{
+	pid_t x = *(const pid_t *)a, y = *(const pid_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static int add_id(pid_t id)
+{
+	size_t room = census.room ? census.room * 2 : 1024;
+	pid_t *ids;
+
+	if (census.count == census.room) {
+		ids = realloc(census.ids, room * sizeof(*ids));
+		if (!ids)
+			return -1;
+		census.ids = ids;
+		census.room = room;
+	}
+	census.ids[census.count++] = id;
+	return 0;
+}
+
+void host_count(void)
+{
+	DIR *proc = opendir("/proc");
+	struct dirent *entry;
+
+	census.count = 0;
+	census.valid = proc;
+	while (proc && (entry = readdir(proc)))
+		if (isdigit((unsigned char)entry->d_name[0]) && add_id((pid_t)atoi(entry->d_name)))
+			census.valid = false;
+	if (proc)
+		closedir(proc);
+	if (census.count)
+		qsort(census.ids, census.count, sizeof(*census.ids), by_id);
+}
+
+void host_forget(void)
+{
+	census.valid = false;
+}
+
+static bool has_ended(pid_t id)
+{
+	return census.valid && !bsearch(&id, census.ids, census.count, sizeof(*census.ids), by_id);
+}
+
+/* ---- other namespaces --------------------------------------------------------------- */
+
+/* The innermost of the ids that a task has; 0: it has only the one that is known here. */
+static pid_t inner_id(const char *status)
+{
+	char text[4096];
+	const char *ids;
+	int id = 0, count = 0, used;
+
+	if (read_text(status, text, sizeof(text)) || !(ids = strstr(text, "\nNSpid:")))
+		return 0;
+	for (ids += strlen("\nNSpid:"); sscanf(ids, "%*[ \t]%d%n", &id, &used) == 1; ids += used)
+		count++;
+	return count > 1 ? id : 0;
+}
+
+static struct {
+	struct elsewhere {
+		pid_t here, there;
+	} * list;
+	size_t count, room;
+	uint64_t read_ns;
+} others;
+
+static void add_other(pid_t here, pid_t there)
+{
+	if (others.count == others.room) {
+		size_t room = others.room ? others.room * 2 : 64;
+		struct elsewhere *list = realloc(others.list, room * sizeof(*list));
+
+		if (!list)
+			return;
+		others.list = list;
+		others.room = room;
+	}
+	others.list[others.count++] = (struct elsewhere){here, there};
+}
+
+static void read_others(void)
+{
+	DIR *proc = opendir("/proc");
+	struct dirent *entry;
+
+	others.count = 0;
+	while (proc && (entry = readdir(proc))) {
+		char path[300];
+		pid_t there;
+
+		if (!isdigit((unsigned char)entry->d_name[0]))
+			continue;
+		snprintf(path, sizeof(path), "/proc/%s/status", entry->d_name);
+		there = inner_id(path);
+		if (there)
+			add_other((pid_t)atoi(entry->d_name), there);
+	}
+	if (proc)
+		closedir(proc);
+}
+
+static pid_t find_other(const struct host_process *process)
+{
+	for (size_t i = 0; i < others.count; i++) {
+		const struct elsewhere *other = &others.list[i];
+		uint64_t namespace;
+
+		if (other->there != process->pid || !host_alive(other->here, process))
+			continue;
+		/* whoever may not see it takes the id and the start for proof */
+		namespace = namespace_of(other->here, "pid");
+		if (!namespace || namespace == process->pid_namespace)
+			return other->here;
+	}
+	return 0;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+pid_t host_find(const struct host_process *process)
+{
+	pid_t here;
+
+	if (!process->pid_namespace || process->pid_namespace == own()->pid_namespace)
+		return !has_ended(process->pid) && host_alive(process->pid, process) ? process->pid
+										     : 0;
+	here = others.read_ns ? find_other(process) : 0;
+	if (here || (others.read_ns && now_ns() - others.read_ns < LOOK_AGAIN_NS))
+		return here;
+	read_others();
+	others.read_ns = now_ns();
+	return find_other(process);
+}
+
+pid_t host_own_id(pid_t here)
+{
+	char path[64];
+	pid_t inner;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", here);
+	inner = inner_id(path);
+	return inner ? inner : here;
+}
+
+pid_t host_thread(pid_t here, pid_t tid)
+{
+	char path[300];
+	struct dirent *entry;
+	pid_t inner, found = 0;
+	DIR *tasks;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", here);
+	inner = inner_id(path);
+	if (!inner || inner == tid)
+		return inner ? here : tid;
+	snprintf(path, sizeof(path), "/proc/%d/task", here);
+	tasks = opendir(path);
+	while (tasks && !found && (entry = readdir(tasks))) {
+		snprintf(path, sizeof(path), "/proc/%d/task/%s/status", here, entry->d_name);
+		if (inner_id(path) == tid)
+			found = (pid_t)atoi(entry->d_name);
+	}
+	if (tasks)
+		closedir(tasks);
+	return found;
+}

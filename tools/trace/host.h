@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Processes of this host, found by the ids that they see themselves: in a container a process has
+ * another id, and in a time namespace another start time. Never prints.
+ */
+#ifndef TOOLS_TRACE_HOST_H
+#define TOOLS_TRACE_HOST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct host_process {
+	pid_t pid;		    /* as it has it */
+	uint64_t start_time;	    /* field 22 of /proc/PID/stat, as it reads it; 0: any */
+	uint64_t pid_namespace;	    /* inode, 0: not known, ours is meant */
+	int64_t boottime_offset_ns; /* of its time namespace */
+};
+
+/* Its id on this host; 0: it has ended, or cannot be seen. */
+pid_t host_find(const struct host_process *process);
+/*
+ * Lists all processes, to find many at once: a process that is not in the list has ended. Valid
+ * until host_forget(); processes that start later are not found until then.
+ */
+void host_count(void);
+void host_forget(void);
+/* Whether a process that was found is still the same one. */
+bool host_alive(pid_t here, const struct host_process *process);
+/* The id that a process sees itself; if not known, `here`. */
+pid_t host_own_id(pid_t here);
+/* The id by which a thread of process `here` is known here; 0: it has ended. */
+pid_t host_thread(pid_t here, pid_t tid);
+/* What the time namespace of this program adds to the host's monotonic clock. */
+int64_t host_monotonic_offset_ns(void);
+uint64_t host_pid_namespace(void);
+/* Whether processes of that namespace can be seen from here: ours, or any where we are the host. */
+bool host_sees(uint64_t pid_namespace);
+
+#endif

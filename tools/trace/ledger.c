@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "trace/ledger.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tlstall/environment.h"
+
+static bool ends_in(const char *name, const char *end)
+{
+	size_t length = strlen(name), size = strlen(end);
+
+	return length >= size && !strcmp(name + length - size, end);
+}
+
+static bool is_counted(const char *name)
+{
+	return ends_in(name, TLSTALL_TRACE_SUFFIX) || ends_in(name, TLSTALL_MAKING_SUFFIX) ||
+	       strstr(name, TLSTALL_FAILED_INFIX);
+}
+
+/* A note takes one unit, so that there are not too many of them. */
+static uint64_t units_of(const struct stat *st)
+{
+	uint64_t units = (uint64_t)st->st_blocks * 512 / TLSTALL_UNIT;
+
+	return units ? units : 1;
+}
+
+static uint64_t count(int directory, uid_t user)
+{
+	DIR *stream = fdopendir(dup(directory));
+	const struct dirent *entry;
+	uint64_t units = 0;
+	struct stat st;
+
+	if (!stream)
+		return 0;
+	rewinddir(stream);
+	while ((entry = readdir(stream)))
+		if (is_counted(entry->d_name) &&
+		    !fstatat(directory, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) &&
+		    S_ISREG(st.st_mode) && st.st_uid == user)
+			units += units_of(&st);
+	closedir(stream);
+	return units;
+}
+
+/* Another file takes the place: whoever appends to the old one meanwhile is not counted. */
+static int replace(int directory, const char *name, uid_t user, uint64_t size)
+{
+	char fresh[80];
+	int fd, error = 0;
+
+	snprintf(fresh, sizeof(fresh), "%s.new", name);
+	unlinkat(directory, fresh, 0);
+	fd = openat(directory, fresh, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -1;
+	if (ftruncate(fd, (off_t)size) || (user != geteuid() && fchown(fd, user, (gid_t)-1)) ||
+	    renameat(directory, fresh, directory, name))
+		error = errno;
+	close(fd);
+	if (!error)
+		return 0;
+	unlinkat(directory, fresh, 0);
+	errno = error;
+	return -1;
+}
+
+/* In that order: between the two there seems to be more room than there is, not less. */
+static int settle(int directory, const char *taken)
+{
+	const char *user = taken + strlen(TLSTALL_TAKEN_PREFIX);
+	char given_back[64], *end;
+	unsigned long uid = strtoul(user, &end, 10);
+	uint64_t units;
+	struct stat st;
+
+	if (*end || end == user || fstatat(directory, taken, &st, AT_SYMLINK_NOFOLLOW) ||
+	    !S_ISREG(st.st_mode) || st.st_uid != uid || (geteuid() && uid != geteuid()))
+		return 0;
+	snprintf(given_back, sizeof(given_back), TLSTALL_GIVEN_BACK_PREFIX "%lu", uid);
+	units = count(directory, (uid_t)uid);
+	if (!units)
+		return unlinkat(directory, taken, 0) || (unlinkat(directory, given_back, 0) && errno != ENOENT);
+	return replace(directory, taken, (uid_t)uid, units) ||
+	       replace(directory, given_back, (uid_t)uid, 0);
+}
+
+int trace_ledger_settle(const char *name)
+{
+	int directory = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC), status = 0;
+	DIR *stream = directory < 0 ? NULL : fdopendir(directory);
+	const struct dirent *entry;
+
+	if (!stream) {
+		if (directory >= 0)
+			close(directory);
+		return -1;
+	}
+	while ((entry = readdir(stream)))
+		if (!strncmp(entry->d_name, TLSTALL_TAKEN_PREFIX, strlen(TLSTALL_TAKEN_PREFIX)) &&
+		    strlen(entry->d_name) < 40 && settle(directory, entry->d_name))
+			status = -1;
+	closedir(stream);
+	return status;
+}

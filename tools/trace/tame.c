@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a handshake says is within bounds, whoever wrote it. */
+#include "trace/internal.h"
+
+static void tame_transport(struct tlstall_transport *transport)
+{
+	if (transport->bio_class > TLSTALL_BIO_OTHER)
+		transport->bio_class = TLSTALL_BIO_OTHER;
+	if (transport->blocking > 2)
+		transport->blocking = 2;
+}
+
+void handshake_tame(struct tlstall_handshake *h)
+{
+	if (h->state_count > TLSTALL_STATES)
+		h->state_count = TLSTALL_STATES;
+	if (h->alert_count > sizeof(h->alerts) / sizeof(h->alerts[0]))
+		h->alert_count = sizeof(h->alerts) / sizeof(h->alerts[0]);
+	if (h->outcome > TLSTALL_OUTCOME_ABANDONED)
+		h->outcome = TLSTALL_OUTCOME_IN_FLIGHT;
+	if (h->role > TLSTALL_ROLE_SERVER)
+		h->role = TLSTALL_ROLE_UNKNOWN;
+	if (h->libssl >=
+	    sizeof(((struct tlstall_header *)0)->libssl) / sizeof(struct tlstall_libssl))
+		h->libssl = 0;
+	tame_transport(&h->read);
+	tame_transport(&h->write);
+	TERMINATE(h->sni);
+	TERMINATE(h->alpn);
+}
