@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The words of causes.def. */
+/* Names, titles and advice from causes.def. */
 #include "diagnosis/judge.h"
 
 static const struct cause_row rows[CAUSE_COUNT] = {

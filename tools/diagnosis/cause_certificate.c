@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Certificates that were refused, are missing, or meet a clock that is wrong. */
+/* Certificates that were refused, are missing, or were checked by a wrong clock. */
 #include <stdio.h>
 #include <time.h>
 
@@ -13,14 +13,14 @@ enum {
 	EXPIRED = 10,
 	CRL_NOT_YET_VALID = 11,
 	CRL_EXPIRED = 12,
-	/* what a server's default certificate meets, too */
+	/* a server's default certificate fails with these, too */
 	SELF_SIGNED = 18,
 	SELF_SIGNED_IN_CHAIN = 19,
 	NO_LOCAL_ISSUER = 20,
 	NOT_VERIFIED = 21,
 };
 
-/* More than clocks are set by in passing. */
+/* Time services correct a clock by less than this many seconds without anybody noticing. */
 #define JUMP_S 60
 
 static bool is_about_time(const struct facts *f)
@@ -53,13 +53,13 @@ static uint64_t packed(uint64_t realtime_s)
 	       (unsigned)t.tm_min * 100 + (unsigned)t.tm_sec;
 }
 
-/* Every host's clock is later than the day on which this was built. */
+/* No clock that is right shows a time before this program was built. */
 static bool is_before_us(const struct facts *f)
 {
 	return f->realtime_s && f->realtime_s < TLSTALL_BUILT;
 }
 
-/* Whether all that the peer sent is valid, as far as that is known. */
+/* Returns whether the peer's chain is valid now, as far as we know. */
 static bool say_validity(const struct facts *f, uint64_t now, struct verdict *v)
 {
 	if (!f->not_after)
@@ -91,7 +91,7 @@ static const char *clock_advice(const struct facts *f, bool valid)
 	       "clock is ahead (date -u).";
 }
 
-/* Set, or the host slept: a program that began with a wrong clock may see it mended. */
+/* The clock was set, or the host slept: it may be right now although it was wrong at first. */
 static bool has_jumped(const struct facts *f)
 {
 	return f->clock_step_s > JUMP_S || f->clock_step_s < -JUMP_S;

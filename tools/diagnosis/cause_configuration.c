@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Handshakes that failed because the two sides do not fit together. */
+/* Handshakes that failed because the two sides have incompatible settings. */
 #include <string.h>
 
 #include "judge.h"
@@ -57,8 +57,8 @@ bool judge_PSK_MISMATCH(const struct facts *f, struct verdict *v)
 }
 
 /*
- * Below TLS 1.2 signatures are made with MD5 and SHA-1, which OpenSSL 3 takes at security level 0
- * only: whoever refuses them tells of the signature, and the other side of an internal error.
+ * TLS 1.0 and 1.1 sign with MD5 and SHA-1, which OpenSSL 3 accepts only at security level 0. The
+ * side that refuses them complains about the signature; its peer sees an internal error.
  */
 static bool is_too_old(const struct facts *f, const struct refusal *r)
 {
@@ -73,9 +73,9 @@ static bool is_too_old(const struct facts *f, const struct refusal *r)
 }
 
 /*
- * The peer is told of the highest version. Who has TLS 1.2 or 1.3 does not refuse a client that
- * goes up to 1.3, unless that has 1.3 alone; but whoever finds other bytes before the ClientHello
- * says the same.
+ * The peer sees only the highest version that we offer. A peer with TLS 1.2 or 1.3 accepts a client
+ * that offers both, so the versions are not the problem, unless the client offers 1.3 alone. A peer
+ * that finds other bytes before the ClientHello sends the same alert.
  */
 static bool is_no_matter_of_ours(const struct facts *f, const struct refusal *r)
 {
@@ -115,7 +115,7 @@ bool judge_PROTOCOL_MISMATCH(const struct facts *f, struct verdict *v)
 	return true;
 }
 
-/* It may mean anything that the peer found missing, and often it is the server's name. */
+/* The alert says only that something was missing, often the server name. */
 static bool is_bare_failure(const struct refusal *r)
 {
 	return r->by_peer && r->alert && r->alert->description == ALERT_HANDSHAKE_FAILURE;
@@ -142,7 +142,7 @@ bool judge_CIPHER_MISMATCH(const struct facts *f, struct verdict *v)
 
 #define HOSTNAME_MISMATCH 62
 
-/* Of a ClientHello without a name, and of one with a name that is not known. */
+/* By whether the ClientHello carried a name: without one; with an unknown one. */
 static const char *const name_advice[2][2] = {
 	/* clients */
 	{"Name the server: connect by name, not by address (curl --resolve "
@@ -158,8 +158,8 @@ static const char *const name_advice[2][2] = {
 };
 
 /*
- * Alert 112 says so. Alert 40 to a ClientHello without a name is often the same, and so is
- * a certificate for another name: servers show their default one.
+ * Alert 112 means an unknown name. Alert 40 in answer to a ClientHello without a name often means
+ * the same, and so does a certificate for another name: that is the server's default one.
  */
 bool judge_SERVER_NAME(const struct facts *f, struct verdict *v)
 {
@@ -184,7 +184,7 @@ bool judge_SERVER_NAME(const struct facts *f, struct verdict *v)
 
 /* ---- roles --------------------------------------------------------------------------- */
 
-/* The side that accepted has the well-known port: a hint, no more. */
+/* The side that accepted the connection has the well-known port: only a hint. */
 static bool ports_say_swapped(const struct facts *f)
 {
 	const uint16_t ephemeral = 32768;
@@ -197,7 +197,7 @@ static bool ports_say_swapped(const struct facts *f)
 	       f->peer.port < ephemeral;
 }
 
-/* The smallest ClientHello: what the other side sends if it is a client, too. */
+/* Bytes of the smallest ClientHello, which the other side sends if it is a client, too. */
 #define CLIENT_HELLO_LEAST 50
 
 bool judge_WRONG_ROLE(const struct facts *f, struct verdict *v)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* DTLS: what is lost is lost until a timer sends it again, and nobody tells. */
+/* DTLS: a lost datagram stays lost until a timer resends it, and no error reports the loss. */
 #include <errno.h>
 #include <string.h>
 
 #include "judge.h"
 #include "diagnosis/reasons.h"
 
-/* OpenSSL's first timeout; it doubles with each. */
+/* OpenSSL's first timeout; each timeout doubles the next one. */
 #define TIMER_NS (1 * S)
 #define GRACE_NS (200 * MS)
 #define MAX_DOUBLED 6
@@ -16,7 +16,10 @@ bool is_datagram(const struct facts *f)
 	return f->read.bio_class == TLSTALL_BIO_DATAGRAM || f->version >> 8 == 0xfe;
 }
 
-/* Flights sent again: a client's first one as long as nothing was read; else what the timer did. */
+/*
+ * Flights sent again. Until a client has read something, the bytes that it sent tell; after that,
+ * the timer's calls.
+ */
 static uint32_t sent_again(const struct facts *f)
 {
 	uint64_t hellos = f->first_flight && !f->bytes_in ? f->bytes_out / f->first_flight : 0;
@@ -24,7 +27,7 @@ static uint32_t sent_again(const struct facts *f)
 	return hellos > f->timer_calls + 1ull ? (uint32_t)hellos - 1 : f->timer_calls;
 }
 
-/* It doubles each time: by what was sent, and by how long the last waits were. */
+/* It doubles each time: the flights sent and the longest wait tell how often it has. */
 static uint64_t timer_due_ns(const struct facts *f)
 {
 	uint32_t again = sent_again(f) < MAX_DOUBLED ? sent_again(f) : MAX_DOUBLED;
@@ -33,7 +36,7 @@ static uint64_t timer_due_ns(const struct facts *f)
 	return (waited > due ? waited : due) + GRACE_NS;
 }
 
-/* Between ops for longer than the timer: nobody but the program can have run it. */
+/* The program has made no call for longer than the timeout, so nobody has run the timer. */
 static bool is_timer_dead(const struct facts *f)
 {
 	uint64_t due = timer_due_ns(f);
@@ -49,7 +52,7 @@ static void say_datagrams(const struct facts *f, struct verdict *v)
 		say(v, "the DTLS timer retransmitted %u times", sent_again(f));
 	else
 		say(v, "whether a datagram arrived cannot be known");
-	/* a call that is still inside has told nothing yet */
+	/* the byte counts are updated only when a call returns */
 	if (!f->in_op)
 		say(v, "%s sent, %s read", size(f->bytes_out).s, size(f->bytes_in).s);
 }
@@ -73,8 +76,8 @@ bool judge_DTLS_TIMER_NOT_DRIVEN(const struct facts *f, struct verdict *v)
 }
 
 /*
- * It waited for as long as the timer, and went on: what was sent first, or its answer, was lost.
- * A call into OpenSSL runs the timer too, when it is due, and nobody sees that.
+ * It waited as long as the first timeout, then went on: its flight or the answer was lost. Any call
+ * into OpenSSL that runs the timer when it is due can have resent it; we do not see that.
  */
 static bool has_recovered(const struct facts *f)
 {
@@ -88,7 +91,7 @@ static bool gave_up(const struct facts *f)
 	return refusal_of(f).meaning.cause == CAUSE_DTLS_LOST;
 }
 
-/* A part of the peer's flight came: the rest is lost more often than a peer stops there. */
+/* A part of the peer's flight came. The rest was probably lost: peers seldom stop in the middle. */
 static bool is_broken_off(const struct facts *f)
 {
 	return f->stuck && f->mid_flight && !is_timer_dead(f);
@@ -125,7 +128,7 @@ bool judge_DTLS_LOST(const struct facts *f, struct verdict *v)
 	return true;
 }
 
-/* Whoever is silent, it may be the way; and some peers drop in silence what they cannot read. */
+/* A silent peer may have received nothing, and some peers silently drop what they cannot read. */
 void say_no_answer_in_datagrams(const struct facts *f, struct verdict *v)
 {
 	v->confidence = CONFIDENCE_LOW;
@@ -136,7 +139,7 @@ void say_no_answer_in_datagrams(const struct facts *f, struct verdict *v)
 		    "or identity, an unknown connection id, a missing cookie).";
 }
 
-/* ICMP said so, and the kernel told the socket. */
+/* An ICMP message was received, and the kernel reports it as an error of the socket. */
 bool judge_DTLS_REFUSED(const struct facts *f, struct verdict *v)
 {
 	if (!is_datagram(f) || !f->failed || f->last_error != TLSTALL_ERROR_SYSCALL ||

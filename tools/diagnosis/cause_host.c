@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Inside a call, and not for the peer: callbacks, locks, the CPU. */
+/* Time spent inside a call but not waiting for the peer: callbacks, locks, the CPU. */
 #include <string.h>
 
 #include "diagnosis/stack.h"
@@ -24,7 +24,7 @@ static void doubt_others(const struct facts *f, struct verdict *v)
 	}
 }
 
-/* On something that is not the handshake's: another descriptor, a file, time. */
+/* It waits for something other than the handshake: another descriptor, a file, or time. */
 static bool waits_elsewhere(const struct facts *f)
 {
 	enum stack_says says = stack_says(f->stack_symbols);
@@ -66,7 +66,7 @@ static bool judge_callback_now(const struct facts *f, struct verdict *v)
 	return true;
 }
 
-/* So much computing that the rest was waiting for the CPU: a callback's wait costs none. */
+/* It computed so much that it spent the rest waiting for a CPU: a callback that waits uses none. */
 static bool is_starved_of_cpu(const struct facts *f)
 {
 	uint64_t cpu = f->time.cpu_ns;
@@ -74,7 +74,7 @@ static bool is_starved_of_cpu(const struct facts *f)
 	return !f->may_block && cpu >= STALL_NS && cpu >= f->time.wait_in_call_ns / 10;
 }
 
-/* Off the CPU inside calls, and not for the peer: for how long; 0: no word is due. */
+/* How long calls were off the CPU without waiting for the peer; 0 if too short to report. */
 static uint64_t off_cpu_ns(const struct facts *f)
 {
 	uint64_t waited = f->time.wait_in_call_ns, held = held_ns(f);
@@ -104,7 +104,7 @@ static void say_off_cpu(const struct facts *f, struct verdict *v)
 		say(v, "this was after state \"%s\"", f->state_wait);
 }
 
-/* The look that was taken meanwhile found it there. */
+/* A look at the process during the handshake found it waiting for a lock. */
 static bool was_locked(const struct facts *f)
 {
 	return f->then && f->then->in_op_ns &&
@@ -130,7 +130,7 @@ bool judge_CALLBACK_BLOCKED(const struct facts *f, struct verdict *v)
 	return judge_callback_now(f, v) || judge_callback_then(f, v);
 }
 
-/* After these states OpenSSL signs, and does nothing else. */
+/* After these states OpenSSL only signs. */
 static bool was_signing(const struct facts *f)
 {
 	const char *state = f->state_wait;
@@ -162,7 +162,7 @@ bool judge_KEY_OPERATION_SLOW(const struct facts *f, struct verdict *v)
 
 bool judge_LOCK_HELD_AT_FORK(const struct facts *f, struct verdict *v)
 {
-	/* it can be given back by a thread of this process alone, and there is none */
+	/* only a thread of this process can release the lock, and there is no other */
 	if (!stuck_inside(f, TLSTALL_WAIT_FUTEX) || !f->forked || !f->private_lock ||
 	    f->threads != 1)
 		return false;
@@ -224,7 +224,7 @@ bool judge_CPU_HEAVY(const struct facts *f, struct verdict *v)
 	}
 	if (runs) {
 		say_stack(f, v);
-		/* what runs cannot be told: OpenSSL, or a callback that it called */
+		/* we cannot tell whether OpenSSL runs or a callback */
 		doubt(v, CAUSE_CALLBACK_BLOCKED);
 	}
 	return true;

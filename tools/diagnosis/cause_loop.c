@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Event loops: late, deaf, spinning, or not moving the bytes. */
+/* Event loops that call late, wait for the wrong event, spin, or do not move the bytes. */
 #include <netinet/tcp.h>
 
 #include "judge.h"
 
-/* Data, or room, was there in the gap that is open or was the longest. */
+/* How long data or space was there, in the gap that is open or in the longest one. */
 static uint64_t ready_ns(const struct facts *f)
 {
 	return f->time.gap_ready_ns;
 }
 
-/* Ready for long enough, and a fair part of the whole. */
+/* The socket was ready for a long time, and for a fair part of the handshake. */
 static bool was_late(const struct facts *f)
 {
 	uint64_t ready = ready_ns(f);
@@ -26,9 +26,9 @@ static bool is_stopped(const struct facts *f)
 }
 
 /*
- * The loop is alive: it polls while this socket is ready, or is seen to come round and serve others
- * all the time. A thread that served nobody for most of it, and then all at once, was busy
- * elsewhere; one that serves each of many once has not come round yet.
+ * The loop is alive: it polls while this socket is ready, or it serves other sockets throughout. A
+ * thread that served nobody for most of the time and then many at once was busy elsewhere; one that
+ * has served each of many sockets once has not yet come back to this one.
  */
 static bool loop_goes_on(const struct facts *f)
 {
@@ -88,10 +88,10 @@ bool judge_WRONG_INTEREST(const struct facts *f, struct verdict *v)
 	return true;
 }
 
-/* For how long the thread ran while this handshake waited, by whoever measured for longest. */
+/* The thread's CPU time while this handshake waited, by the measurement that covers most of it. */
 struct use {
 	uint64_t ns, over_ns;
-	bool polls; /* much of it in system calls */
+	bool polls; /* spends much of it in system calls */
 };
 
 static struct use cpu_between_calls(const struct facts *f)
@@ -99,7 +99,7 @@ static struct use cpu_between_calls(const struct facts *f)
 	struct use use = {f->burnt_ns, f->burnt_over_ns,
 			  f->burnt_ran_ns && f->burnt_system_ns >= f->burnt_ran_ns / 5};
 
-	/* what it does after the end is another matter */
+	/* how the thread uses the CPU after the handshake does not matter */
 	if (f->ok || f->failed)
 		use = (struct use){0};
 	if (f->gap_cpu_known && f->longest_gap_ns > use.over_ns)
@@ -109,7 +109,7 @@ static struct use cpu_between_calls(const struct facts *f)
 	return use;
 }
 
-/* Most of a core went, and nobody was served. */
+/* The thread used most of a core and served no other handshake. */
 static bool runs_between_calls(const struct facts *f, const struct use *use)
 {
 	if (f->in_op || use->over_ns < STALL_NS || use->ns < use->over_ns / 10 * 7)
@@ -117,7 +117,7 @@ static bool runs_between_calls(const struct facts *f, const struct use *use)
 	return !f->others.thread_other_ops || f->others.hole_ns >= use->over_ns / 2;
 }
 
-/* Its own socket it does not ask meanwhile. */
+/* A memory BIO: the program reads its socket itself, and while it computes it does not. */
 static bool computes(const struct facts *f, const struct use *use)
 {
 	return f->memory && use->over_ns >= NOTABLE_NS && !use->polls && runs_between_calls(f, use);
@@ -219,10 +219,10 @@ bool judge_BIO_NOT_PUMPED(const struct facts *f, struct verdict *v)
 	return true;
 }
 
-/* A client that gave up because of it: less of a delay is to blame then. */
+/* A shorter delay is enough for blame if the client gave up because of it. */
 #define LATE_FOR_PEER_NS (100 * MS)
 
-/* The client had hung up before the first call was made. */
+/* The client had hung up before the first call. */
 static bool had_left(const struct facts *f)
 {
 	uint8_t state = f->at_start.ticks ? f->at_start.tcp_state : 0;
@@ -230,12 +230,12 @@ static bool had_left(const struct facts *f)
 	return state == TCP_CLOSE_WAIT || state == TCP_CLOSE || state == TCP_LAST_ACK;
 }
 
-/* How long the ClientHello had lain there when the server called first; 0: it had not come. */
+/* How long the ClientHello had waited at the server's first call; 0: it had not arrived. */
 static uint64_t hello_lay_ns(const struct facts *f)
 {
 	const struct tlstall_socket *start = &f->at_start;
 	uint64_t ns = start->last_data_recv_ms * MS;
-	/* the end of a stream counts as a byte */
+	/* the kernel counts the end of the stream as one byte */
 	bool came = start->ticks && start->bytes_received > had_left(f);
 
 	if (f->role != TLSTALL_ROLE_SERVER || !came || f->longest_call_ns >= ns)
@@ -245,7 +245,7 @@ static uint64_t hello_lay_ns(const struct facts *f)
 	return is_hang_up(f) && ns >= LATE_FOR_PEER_NS && ns >= f->age_ns ? ns : 0;
 }
 
-/* From the connection, or SSL_new, to the first call. A server may wait there for its client. */
+/* From the connection, or SSL_new, to the first call. A server may wait for its client there. */
 static uint64_t slept_ns(const struct facts *f)
 {
 	const struct tlstall_socket *start = &f->at_start;
@@ -259,7 +259,7 @@ static uint64_t slept_ns(const struct facts *f)
 	if (f->role == TLSTALL_ROLE_SERVER &&
 	    (!f->first_read_ns || f->first_read_ns > f->longest_call_ns + MS))
 		return 0;
-	/* SYNs that were lost are not the program's fault */
+	/* Lost SYNs are not the program's fault */
 	if (f->finished_before || (start->ticks && start->total_retrans))
 		return 0;
 	if (f->role == TLSTALL_ROLE_CLIENT && connected > f->before_start_ns)
@@ -313,7 +313,7 @@ bool judge_ASYNC_PENDING(const struct facts *f, struct verdict *v)
 	return true;
 }
 
-/* Late, and for want of the thread's time: it was inside OpenSSL nearly all of it. */
+/* The call came late because the thread was inside OpenSSL nearly all the time. */
 bool judge_OVERLOAD(const struct facts *f, struct verdict *v)
 {
 	const struct neighborhood *n = &f->others;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The way between: TCP, lost packets, distance. */
+/* The network: TCP, lost packets, distance. */
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <string.h>
 
 #include "judge.h"
 
-/* A ClientHello above this does not fit one packet of most paths. */
+/* A ClientHello larger than this many bytes does not fit into one packet on most paths. */
 #define LARGE_HELLO 1300
 
 static bool is_connect_error(uint8_t number)
@@ -48,7 +48,7 @@ bool judge_TCP_NOT_CONNECTED(const struct facts *f, struct verdict *v)
 	return true;
 }
 
-/* Written, not sent, and nothing under way: here, before any network. */
+/* Bytes were written but not sent, and none are in flight: they are held on this host. */
 static bool is_kept_here(const struct facts *f)
 {
 	return f->live.ticks && f->tcp.known && f->notsent && !f->live.unacked;
@@ -98,7 +98,7 @@ bool judge_PEER_WINDOW_SHUT(const struct facts *f, struct verdict *v)
 	return true;
 }
 
-/* Segments with data came, and none that could be given to the program. */
+/* Data segments that arrived but could not be delivered, because an earlier one is missing. */
 static uint32_t lost_before(const struct facts *f)
 {
 	const struct tlstall_socket *start = &f->at_start, *n = socket_now(f);
@@ -201,7 +201,7 @@ bool judge_NARROW_PATH(const struct facts *f, struct verdict *v)
 	} else {
 		if (f->flight_ns < waited)
 			v->cost_ns = f->flight_ns;
-		/* inside a call many short waits look like a long one */
+		/* within one call, many short waits look like a long one */
 		if (ended && f->time.wait_in_call_ns > f->time.gap_waiting_ns)
 			v->confidence = CONFIDENCE_LOW;
 		say_arrivals(f, v);
@@ -217,7 +217,7 @@ bool judge_NARROW_PATH(const struct facts *f, struct verdict *v)
 	return true;
 }
 
-/* In more than one packet: what breaks those that look into the first one only. */
+/* The ClientHello takes several packets: some middleboxes inspect only the first and drop it. */
 static bool hello_is_split(const struct facts *f)
 {
 	const struct tlstall_socket *n = socket_now(f) ? socket_now(f) : &f->at_start;
@@ -246,19 +246,19 @@ bool judge_CLIENT_HELLO_DROPPED(const struct facts *f, struct verdict *v)
 	return true;
 }
 
-/* Full segments, and none for less than this: the next may be on a narrow path. */
+/* If the segments are full, the next may take this long on a narrow path. */
 #define SLOW_SEGMENT_NS (5 * S)
 
-/* No network makes packets as small as these: whoever sends writes so little at once. */
+/* Networks do not make packets this small: the sender writes so few bytes at a time. */
 #define SMALL_PIECE 300
 
-/* Inside a call many short waits cannot be told from a long one, which was a callback's. */
+/* Within a call, many short waits look the same as one long wait in a callback. */
 static bool may_be_held(const struct facts *f)
 {
 	return f->time.wait_in_call_ns > f->time.gap_waiting_ns && held_ns(f) && can_be_callback(f);
 }
 
-/* Nothing came for so long, and then all: no answer in drops. Within a call that cannot be told. */
+/* Nothing came for a long time, and then everything: no trickle. Within a call we cannot tell. */
 static bool is_one_wait(const struct facts *f, uint64_t waited)
 {
 	uint64_t longest = awaited_peer_ns(f);
@@ -268,7 +268,7 @@ static bool is_one_wait(const struct facts *f, uint64_t waited)
 	return longest > waited / 2;
 }
 
-/* Many short waits, each far beyond a round trip: the answer comes in drops. */
+/* Many short waits, each far longer than a round trip: the answer trickles in. */
 static bool drips(const struct facts *f)
 {
 	uint64_t waited = f->time.gap_waiting_ns + f->time.wait_in_call_ns;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The other side: silent, slow, gone; or unknown, where the program moves the bytes. */
+/* The peer: silent, slow or gone; or unknown where the program moves the bytes itself. */
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <string.h>
@@ -7,7 +7,7 @@
 #include "judge.h"
 #include "diagnosis/reasons.h"
 
-/* All that was written, by the kernel's own count. */
+/* The peer has acknowledged everything that we wrote, as the kernel counts it. */
 static bool is_acknowledged(const struct facts *f)
 {
 	const struct tlstall_socket *n = socket_now(f), *start = &f->at_start;
@@ -70,8 +70,8 @@ static void judge_silence(const struct facts *f, struct verdict *v)
 }
 
 /*
- * The look found that the wait was no longer for the peer: nobody ran, or its bytes lay there,
- * which the end of the gap did not tell.
+ * A look found that the thread no longer waited for the peer: it was stopped, or the peer's bytes
+ * had arrived. The shim could not see that at the end of the gap.
  */
 static bool was_held_here(const struct facts *f)
 {
@@ -90,10 +90,10 @@ static bool judge_slowness(const struct facts *f, struct verdict *v)
 
 	if (f->stuck || !f->slow || retransmitted(f) || f->leaves_slowly || was_held_here(f))
 		return false;
-	/* no longer than the next segment of a narrow path takes */
+	/* the wait was no longer than a narrow path takes for its next segment */
 	if (f->comes_slowly && (inside > f->time.gap_waiting_ns || waited <= 3 * f->segment_ns))
 		return false;
-	/* a call that may block hides what it waited for */
+	/* a call on a socket that may block does not show what it waited for */
 	if (!told && !(f->may_block && !f->state_wait_ns && inside >= SLOW_HANDSHAKE_NS))
 		return false;
 	v->cost_ns = told ? waited : inside;
@@ -138,7 +138,7 @@ bool judge_PEER_SILENT(const struct facts *f, struct verdict *v)
 	return true;
 }
 
-/* The program saw it itself, in poll(), and freed the object. */
+/* The program noticed it by itself, in poll(), and freed the object. */
 static bool is_half_closed(const struct facts *f)
 {
 	const struct tlstall_socket *n = socket_now(f);

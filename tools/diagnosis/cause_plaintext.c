@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bytes before TLS: none on this port, left over, or a PROXY header for one side alone. */
+/* Bytes before TLS: a port without TLS, unread plaintext, an unexpected PROXY header. */
 #include <netinet/tcp.h>
 
 #include "judge.h"
 #include "diagnosis/reasons.h"
 #include "words/words.h"
 
-/* Acknowledged bytes count the SYN. */
+/* bytes_acked counts the SYN. */
 static uint64_t carried_out(const struct facts *f)
 {
 	const struct tlstall_socket *n = &f->at_start;
@@ -28,7 +28,10 @@ static uint32_t unread(const struct facts *f)
 	return carried_in(f) && inq != UINT32_MAX ? inq : 0;
 }
 
-/* The end of the stream counts as a byte received; PostgreSQL's answer to SSLRequest is one. */
+/*
+ * Both sides spoke before TLS. The end of the stream counts as one received byte, and PostgreSQL's
+ * answer to SSLRequest is one byte.
+ */
 static bool has_talked(const struct facts *f)
 {
 	uint64_t end = f->at_start.tcp_state != TCP_ESTABLISHED;
@@ -36,7 +39,7 @@ static bool has_talked(const struct facts *f)
 	return carried_out(f) && carried_in(f) > unread(f) + end;
 }
 
-/* It spoke, and did not care for an answer. */
+/* It sent something without waiting for an answer. */
 static bool sent_before(const struct facts *f)
 {
 	return f->role == TLSTALL_ROLE_CLIENT && carried_out(f) && !has_talked(f);
@@ -47,7 +50,7 @@ static bool left_over(const struct facts *f)
 	return f->role == TLSTALL_ROLE_CLIENT && has_talked(f) && unread(f);
 }
 
-/* Through a BIO of the program's own nobody saw whether bytes went before. */
+/* Behind the program's own BIO we cannot see whether bytes were sent before TLS. */
 static bool is_unseen(const struct facts *f)
 {
 	return f->role == TLSTALL_ROLE_CLIENT && !f->at_start.tcp_state;
@@ -92,7 +95,7 @@ bool judge_PLAINTEXT_PEER(const struct facts *f, struct verdict *v)
 	return true;
 }
 
-/* What lay there before our ClientHello cannot be the answer to it. */
+/* Bytes that had arrived before our ClientHello cannot be the answer to it. */
 bool judge_STARTTLS_LEFTOVER(const struct facts *f, struct verdict *v)
 {
 	struct refusal r;
@@ -109,7 +112,7 @@ bool judge_STARTTLS_LEFTOVER(const struct facts *f, struct verdict *v)
 	return true;
 }
 
-/* Nobody but a proxy speaks before TLS without an answer. */
+/* Only a proxy speaks before TLS without waiting for an answer. */
 bool judge_PROXY_HEADER(const struct facts *f, struct verdict *v)
 {
 	struct refusal r = refusal_of(f);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Programs that break off: what SSL_get_error said was misread. */
+/* Programs that give up or go on when they should not, because they misread SSL_get_error. */
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <string.h>
@@ -7,10 +7,10 @@
 #include "diagnosis/reasons.h"
 #include "judge.h"
 
-/* OpenSSL's own: libpq's and the like have names that we know, but types of their own. */
+/* OpenSSL's own socket BIO. libpq and others use its name with a type of their own. */
 #define BIO_TYPE_SOCKET 0x505
 
-/* Freed so soon after a WANT that nothing else can have been tried. */
+/* Freed this soon after a WANT, the program cannot have tried anything else. */
 #define AT_ONCE_NS (100 * MS)
 
 static bool gave_up(const struct facts *f)
@@ -18,7 +18,7 @@ static bool gave_up(const struct facts *f)
 	return f->outcome == TLSTALL_OUTCOME_ABANDONED;
 }
 
-/* Broke off, or stands still, after an op that asked to be called again. */
+/* The program gave up, or stands still, after an op that asked to be called again. */
 static bool broke_off(const struct facts *f)
 {
 	bool again = is_io_want(f->last_error) || is_async_want(f->last_error);
@@ -26,13 +26,13 @@ static bool broke_off(const struct facts *f)
 	return !f->in_op && again && (gave_up(f) || f->stuck) && f->calls;
 }
 
-/* A server that is stopped drops what is under way: no judgment of one handshake. */
+/* A server that is stopped drops all unfinished handshakes: no fault of this one. */
 static bool stopped_serving(const struct facts *f)
 {
 	return f->role == TLSTALL_ROLE_SERVER && f->exit_after_ns && f->exit_after_ns < AT_ONCE_NS;
 }
 
-/* The end of the process is no answer to a WANT: it may have come from outside. */
+/* The object was freed or shut down. If the process merely ended, the cause may lie outside it. */
 static bool broke_off_at_once(const struct facts *f)
 {
 	const uint32_t by_itself = TLSTALL_HS_FREED | TLSTALL_HS_SHUTDOWN;
@@ -55,7 +55,7 @@ bool judge_STALE_ERROR_QUEUE(const struct facts *f, struct verdict *v)
 {
 	bool filled = f->misuse & TLSTALL_MISUSE_QUEUE || f->flags & TLSTALL_HS_SHORT_GET_ERROR;
 
-	/* an error of another operation, or of another thread's: see GET_ERROR_MISUSE */
+	/* an error of another operation or thread is GET_ERROR_MISUSE */
 	if (!filled || !broke_off(f) || f->misuse & (TLSTALL_MISUSE_THREAD | TLSTALL_MISUSE_OTHER))
 		return false;
 	v->cost_ns = f->age_ns;
@@ -99,12 +99,15 @@ bool is_want_mismatch(const struct facts *f)
 	if (!f->failed || !(f->flags & TLSTALL_HS_WANT_MISMATCH) ||
 	    f->last_error != TLSTALL_ERROR_SYSCALL)
 		return false;
-	/* the end of the stream was there: no retry was forgotten */
+	/* the stream had ended: the program did not forget to retry */
 	if (f->at_end.ticks && f->at_end.tcp_state == TCP_CLOSE_WAIT)
 		return false;
 	if (f->last_errno)
 		return f->last_errno == EAGAIN;
-	/* 1.1.1 says the same of a plain end of the stream, and so do BIOs of programs */
+	/*
+	 * OpenSSL 1.1.1 reports a plain end of the stream in the same way, and so do the program's
+	 * own BIOs
+	 */
 	return f->flags & TLSTALL_HS_OVERLAP ||
 	       (f->libssl_version >= version_3 && (f->read.type == BIO_TYPE_SOCKET || f->memory));
 }
@@ -146,11 +149,13 @@ bool judge_BLOCKING_WANT(const struct facts *f, struct verdict *v)
 	uint8_t blocking =
 		f->last_error == TLSTALL_ERROR_WANT_WRITE ? f->write.blocking : f->read.blocking;
 
-	/* mode `watch` asks at once after a long call alone: this one did not wait, and it may have
-	   become a blocking one since */
+	/*
+	 * mode `watch` asks right after a call only if that took long. This call did not wait, so
+	 * the socket may have become blocking only later
+	 */
 	bool since = f->flags & TLSTALL_HS_WATCHED && f->longest_call_ns < 20 * MS;
 
-	/* over UDP that timeout is the DTLS timer's */
+	/* over UDP, the timeout is that of the DTLS timer */
 	if (!f->built_in || blocking != 1 || since || is_datagram(f) || !broke_off(f) ||
 	    !is_io_want(f->last_error))
 		return false;
@@ -186,8 +191,8 @@ bool judge_WANT_TREATED_AS_FATAL(const struct facts *f, struct verdict *v)
 }
 
 /*
- * Killed, and nothing shows that the process lived for long after its last record:
- * nobody knows for how long it hung. To say "given up at once" would be wrong.
+ * The process was killed, perhaps right after its last record: nobody knows how long the handshake
+ * hung, so "given up at once" would be wrong.
  */
 static bool was_killed(const struct facts *f)
 {
@@ -195,20 +200,20 @@ static bool was_killed(const struct facts *f)
 	       !f->stuck && !f->left;
 }
 
-/* One that keeps no state between its calls is over with each of them. */
+/* A stateless server (SSL_stateless, DTLSv1_listen) ends a handshake with each call. */
 static bool is_listening(const struct facts *f)
 {
 	return f->flags & TLSTALL_HS_LISTEN && f->outcome == TLSTALL_OUTCOME_ABANDONED && !f->stuck;
 }
 
-/* So often after a failure: it is taken for "not yet". */
+/* A program that calls this often after a failure takes the failure for "not yet". */
 #define FATAL_CALLS 10
 
 bool judge_FATAL_IGNORED(const struct facts *f, struct verdict *v)
 {
 	if (f->fatal_calls < FATAL_CALLS)
 		return false;
-	/* the handshake was over: no more than that of its time, and it led to nothing else */
+	/* the handshake had already failed: these calls cost only their own time */
 	v->cost_ns = f->fatal_ns < f->age_ns ? f->fatal_ns : f->age_ns;
 	v->confidence = CONFIDENCE_HIGH;
 	say(v, "after the failure it was called %u times again, for %s", f->fatal_calls,
@@ -268,7 +273,7 @@ bool judge_ABANDONED(const struct facts *f, struct verdict *v)
 	return true;
 }
 
-/* Short of a stall, and not failed. */
+/* It did not fail, and it is too short for a stall. */
 static bool is_fine(const struct facts *f)
 {
 	if (f->ok)

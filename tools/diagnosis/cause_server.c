@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Servers' traps, and what happens after a first handshake. */
+/* Mistakes that servers make, and trouble after the first handshake. */
 #include <string.h>
 
 #include "judge.h"
 
 #define TLS1_3 0x0304
 
-/* Who else waits for that thread: it served others before, or they have not been accepted. */
+/* Others wait for this thread: it served some before, or connections wait to be accepted. */
 static bool has_others(const struct facts *f)
 {
 	return f->thread_handshakes || (f->looked && f->accept_waiting);
@@ -71,9 +71,9 @@ bool judge_TICKET_DEADLOCK(const struct facts *f, struct verdict *v)
 }
 
 /*
- * Only while it hangs, and only where bytes were consumed after the handshake: a
- * client that waits for an answer looks nearly the same. TCP may have had them before
- * the handshake was over; OpenSSL had not.
+ * Only while it hangs, and only if bytes were consumed after the handshake: otherwise this looks
+ * almost like a client that waits for an answer. TCP may have received those bytes before the
+ * handshake was over, but OpenSSL had not read them.
  */
 bool judge_POST_HANDSHAKE_READ_BLOCK(const struct facts *f, struct verdict *v)
 {

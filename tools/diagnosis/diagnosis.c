@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The engine: asks the judge of each row, ranks what they say. */
+/* Asks the judge of each cause, and ranks the verdicts. */
 #include "diagnosis/diagnosis.h"
 
 #include <string.h>
@@ -13,8 +13,8 @@ static bool (*const judges[CAUSE_COUNT])(const struct facts *f, struct verdict *
 };
 
 /*
- * Causes about what the peer or the network did, or when bytes were there: only the socket can
- * prove them.
+ * Causes that say what the peer or the network did, or when bytes were there: only the socket can
+ * prove these.
  */
 static bool is_about_bytes(enum cause cause)
 {
@@ -36,7 +36,7 @@ static bool is_about_bytes(enum cause cause)
 	}
 }
 
-/* The program moves the bytes itself, and its socket was not found. */
+/* Either OpenSSL moves the bytes, or the program does and we found its socket. */
 static bool is_socket_known(const struct facts *f)
 {
 	return f->built_in || ((f->live.ticks || f->seen.ticks) && !f->guessed);
@@ -46,7 +46,7 @@ static bool judge(enum cause cause, const struct facts *f, struct verdict *v)
 {
 	const struct cause_row *row = cause_row(cause);
 
-	/* not the texts: clearing them for each cause would take longer than judging */
+	/* clears only the head: clearing the texts, too, would take longer than judging */
 	v->cause = cause;
 	v->fault = row->fault;
 	v->confidence = CONFIDENCE_MEDIUM;
@@ -63,15 +63,14 @@ static bool judge(enum cause cause, const struct facts *f, struct verdict *v)
 		say(v,
 		    "it began before tlstall attached, at least %s before its first recorded call",
 		    span(f->begun_ns).s);
-	/* no verdict without figures, however little is known */
+	/* each verdict has figures, however little we know */
 	if (!v->evidence_count)
 		say_split(f, v);
 	return true;
 }
 
 /*
- * Used only if no other cause applies, the first that fits: how it ended, or that the rest is not
- * known.
+ * How it ended, or that we do not know more. The first that fits is used if no other cause applies.
  */
 static const enum cause last_resorts[] = {CAUSE_ABANDONED, CAUSE_UNKNOWN, CAUSE_NONE};
 #define LAST_RESORTS (sizeof(last_resorts) / sizeof(last_resorts[0]))
@@ -115,7 +114,7 @@ static bool is_among(const struct verdict *found, unsigned count, enum cause cau
 	return false;
 }
 
-/* How long what was seen at the look went on. */
+/* How long the situation that the look found went on afterwards. */
 static uint64_t lasted_ns(const struct facts *now, uint64_t seen_ns)
 {
 	uint64_t ns = now->longest_gap_ns > now->longest_call_ns ? now->longest_gap_ns
@@ -125,8 +124,8 @@ static uint64_t lasted_ns(const struct facts *now, uint64_t seen_ns)
 }
 
 /*
- * What was seen while it hung still holds after its end, when the socket's queues, the system call
- * and the stack are gone.
+ * A verdict of a look during the handshake still holds after its end, when the socket's queues, the
+ * system call and the stack are gone.
  */
 static unsigned add_seen(const struct facts *f, struct verdict *found, unsigned count)
 {
@@ -149,7 +148,7 @@ static unsigned add_seen(const struct facts *f, struct verdict *found, unsigned 
 	return count;
 }
 
-/* It failed, and the verdicts found say where time went, but not why: UNKNOWN comes first then. */
+/* The verdicts say where the time went, but not why it failed: then UNKNOWN comes first. */
 static bool is_unexplained(const struct facts *f, const struct verdict *found, unsigned count)
 {
 	if (!f->failed || is_shut_here(f) || !count || count >= CAUSE_COUNT)

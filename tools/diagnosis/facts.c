@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From ticks and ids to the facts that the judges look at. */
+/* Turns a handshake's ticks and ids into the facts that judges look at. */
 #include "diagnosis/facts.h"
 
 #include <string.h>
@@ -12,8 +12,8 @@ static uint64_t between(struct trace *trace, uint64_t from, uint64_t to)
 }
 
 /*
- * The current run has its own start; for an earlier one, time is estimated by its share of all
- * calls.
+ * The current run of equal results has its own start. The duration of an earlier one is estimated:
+ * its share of all calls, of the whole time.
  */
 static uint64_t longest_run_ns(struct trace *trace, const struct tlstall_handshake *h,
 			       uint64_t age_ns)
@@ -40,14 +40,14 @@ static void add_times(struct trace *trace, const struct tlstall_handshake *h, ui
 		out->since_progress_ns =
 			between(trace, h->progress ? h->progress : h->start,
 				h->flags & TLSTALL_HS_LEFT && !h->enter ? h->leave : end);
-	/* nor had it before */
+	/* it had made no progress before we attached, either */
 	if (open && h->flags & TLSTALL_HS_STOOD && h->progress <= h->start)
 		out->since_progress_ns += out->begun_ns;
 	out->longest_gap_ns = trace_span_ns(trace, h->longest_gap);
 	out->longest_call_ns = trace_span_ns(trace, h->longest_call);
 	out->run_ns = longest_run_ns(trace, h, out->age_ns);
 	/*
-	 * the slot may change while it is read: a run lasts no longer than the time without
+	 * the slot may change while we read it; a run lasts no longer than the time without
 	 * progress
 	 */
 	if (open && h->longest_run == h->run && out->run_ns > out->since_progress_ns)
@@ -59,8 +59,8 @@ static void add_times(struct trace *trace, const struct tlstall_handshake *h, ui
 }
 
 /*
- * A gap about which the kernel says nothing counts as a wait for the peer, except if the program
- * waited for a lookup of its own, or after a result that asked for nothing.
+ * A gap about which the kernel says nothing counts as a wait for the peer, unless the program
+ * waited for its own lookup, or the last result asked for nothing.
  */
 static void add_gaps(struct trace *trace, const struct tlstall_handshake *h, struct facts *out)
 {
@@ -72,7 +72,7 @@ static void add_gaps(struct trace *trace, const struct tlstall_handshake *h, str
 	out->gap_waiting_ns = trace_span_ns(trace, waiting > own ? waiting - own : 0);
 }
 
-/* The time to each state from the one before. The last entry is overwritten when all are used. */
+/* The longest time between two states. The last entry is overwritten once all are used. */
 static void add_state_wait(struct trace *trace, const struct tlstall_handshake *h,
 			   struct facts *out)
 {
@@ -98,7 +98,7 @@ static void add_state_wait(struct trace *trace, const struct tlstall_handshake *
 	}
 }
 
-/* A server signs after its certificate is written, and does nothing else until the next state. */
+/* After its certificate is written, a server only signs until the next state. */
 static void add_signature(struct trace *trace, const struct tlstall_handshake *h, struct facts *out)
 {
 	for (unsigned i = 1; i < h->state_count && i < TLSTALL_STATES; i++) {
@@ -111,7 +111,7 @@ static void add_signature(struct trace *trace, const struct tlstall_handshake *h
 	}
 }
 
-/* A failure ends a wait too: for the peer, unless one of its messages had just been read. */
+/* The failure ended a wait, too: for the peer, unless a message of the peer had just been read. */
 static void add_last_wait(struct trace *trace, const struct tlstall_handshake *h, struct facts *out)
 {
 	unsigned last = h->state_count < TLSTALL_STATES ? h->state_count : TLSTALL_STATES;
@@ -132,7 +132,7 @@ static void add_last_wait(struct trace *trace, const struct tlstall_handshake *h
 	out->state_wait_flight = !again && !(name && strstr(name, " read "));
 }
 
-/* The peer's first message is there when the first state that awaits one comes again. */
+/* The peer's first message has been read when a state repeats or its name contains "read". */
 static void add_first_read(struct trace *trace, const struct tlstall_handshake *h,
 			   struct facts *out)
 {
@@ -148,8 +148,9 @@ static void add_first_read(struct trace *trace, const struct tlstall_handshake *
 }
 
 /*
- * The time from a flight's first message to its last that was read. A state that comes twice
- * tells of the first; `mark`: a flight has arrived up to there, 0: it is our turn.
+ * Adds up how long each flight took, from its first message that was read to its last. A repeated
+ * state marks a flight's first message. `mark` is when the last message came; 0 while it is our
+ * turn.
  */
 static void add_flights(struct trace *trace, const struct tlstall_handshake *h, struct facts *out)
 {
@@ -172,7 +173,7 @@ static void add_flights(struct trace *trace, const struct tlstall_handshake *h, 
 		out->flight_ns += out->age_ns - trace_span_ns(trace, mark);
 }
 
-/* A state that comes twice in a row tells of an arrival; later again, of a second ClientHello. */
+/* A state repeated at once marks an arrival; a second "write client hello", a HelloRetryRequest. */
 static void add_arrivals(struct trace *trace, const struct tlstall_handshake *h, struct facts *out)
 {
 	unsigned hellos = 0;
@@ -185,7 +186,7 @@ static void add_arrivals(struct trace *trace, const struct tlstall_handshake *h,
 		hellos += !again && name && strstr(name, "write client hello");
 		out->next_arrived = again;
 	}
-	/* between ops the state itself says what was read */
+	/* between ops, the state itself says what was read */
 	out->next_arrived = out->next_arrived && h->enter;
 	out->hello_retry = hellos > 1;
 }
@@ -201,7 +202,6 @@ static void add_names(struct trace *trace, const struct tlstall_handshake *h, st
 	out->in_call_kind = trace_function_kind(trace, h->in_call_function);
 }
 
-/* What the shim counted and measured, and the sockets as it saw them. */
 static void add_measured(const struct tlstall_handshake *h, struct facts *out)
 {
 #define SAME(field) out->field = h->field
@@ -273,7 +273,7 @@ static void add_record(const struct tlstall_handshake *h, struct facts *out)
 	memcpy(out->sni, h->sni, sizeof(out->sni) - 1);
 }
 
-/* Readers relate the clocks later: a clock that was wrong at first may be right by then. */
+/* The first clock pair counts: a clock that was wrong then may have been set since. */
 static void add_wall_clock(struct trace *trace, const struct tlstall_handshake *h,
 			   struct facts *out)
 {
@@ -319,7 +319,7 @@ void facts_from_trace(struct trace *trace, const struct tlstall_handshake *h, st
 	out->timer_known = trace_header(trace)->minor >= 3;
 	if (!trace_process(trace, h->process, &process))
 		out->process_exited = process.exited;
-	/* the process goes on, and so may what was in flight */
+	/* the process goes on, and its handshakes may too */
 	out->detached = trace_header(trace)->detached && h->outcome == TLSTALL_OUTCOME_IN_FLIGHT;
 	if (out->detached) {
 		out->process_alive = true;
@@ -329,9 +329,9 @@ void facts_from_trace(struct trace *trace, const struct tlstall_handshake *h, st
 		out->exit_after_ns = between(trace, h->end, process.exit_ticks) + 1;
 }
 
-/* ---- as it was at a look ------------------------------------------------------------ */
+/* ---- as it was when a look was taken ------------------------------------------------ */
 
-/* What ended later was still open then, and sums were smaller. */
+/* Undoes what happened after `at`. Sums cannot be undone, so they are cleared. */
 static void reopen(struct tlstall_handshake *h, uint64_t at)
 {
 	const uint32_t later =
@@ -377,7 +377,7 @@ void facts_at(struct trace *trace, const struct tlstall_handshake *h, uint64_t a
 	reopen(&then, at);
 	forget_later(trace, &then, at);
 	add_all(trace, &then, at, out);
-	/* the timer has been driven since: it was not dead */
+	/* the program has run the timer since, so it was not dead */
 	if (h->timer_last > at)
 		out->timer_since_ns = 1;
 	out->process_alive = true;

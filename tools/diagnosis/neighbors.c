@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the other handshakes of a trace show about one: read once, used often. */
+/* What the other handshakes of a trace show about one. Read once, used often. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,23 +7,23 @@
 #include "diagnosis/ops.h"
 #include "judge.h"
 
-#define EDGE_TICKS 65536u /* more than the rounding of a float duration */
+#define EDGE_TICKS 65536u /* more than a float duration is rounded by */
 
 struct peer {
 	struct tlstall_address address; /* family 0: a free entry */
 	uint32_t ok, stalled;
 };
 
-/* A finished handshake and its socket, by its inode or its descriptor. */
+/* A finished handshake and its socket, known by inode or by descriptor. */
 struct owner {
 	uint64_t key, ssl, end, freed, bytes_in, bytes_out;
 	uint32_t process;
 };
 
-/* A handshake's longest gap, as far as it is long. */
+/* A handshake's longest gap, if it is long enough to matter. */
 struct wait {
 	uint64_t from, to;
-	uint64_t latest; /* end of any up to this one in the thread */
+	uint64_t latest; /* latest end of those up to here in this thread */
 	uint32_t tid;
 	uint16_t process;
 };
@@ -32,9 +32,9 @@ struct neighbors {
 	struct peer *peers; /* hashed by address */
 	size_t peer_count, peer_room;
 	struct ops ops;
-	struct wait *waits; /* by process, thread, begin */
+	struct wait *waits; /* sorted by process, thread, start */
 	size_t wait_count;
-	struct owner *owners; /* by key and end */
+	struct owner *owners; /* sorted by key and end */
 	size_t owner_count;
 	double ticks_per_ms;
 };
@@ -44,7 +44,7 @@ static int compare_address(const void *a, const void *b)
 	return memcmp(a, b, sizeof(struct tlstall_address));
 }
 
-/* Clients have a different port each time: the address alone identifies the peer. */
+/* A client uses a new port for each connection: its address alone identifies it. */
 static struct tlstall_address peer_of(const struct tlstall_handshake *h)
 {
 	struct tlstall_address address = h->peer;
@@ -58,7 +58,7 @@ static bool grow(void **array, size_t count, size_t size)
 {
 	void *bigger;
 
-	/* at each power of two */
+	/* grows at each power of two */
 	if (count & (count - 1))
 		return true;
 	bigger = realloc(*array, (count ? 2 * count : 1) * size);
@@ -67,7 +67,7 @@ static bool grow(void **array, size_t count, size_t size)
 	return bigger;
 }
 
-/* The entry of an address, or the free one where it belongs. */
+/* The entry of that address, or the free one where it belongs. */
 static struct peer *find_peer(const struct neighbors *n, const struct tlstall_address *address)
 {
 	const unsigned char *bytes = (const unsigned char *)address;
@@ -152,7 +152,7 @@ static bool add_wait(struct trace *trace, struct neighbors *n, const struct tlst
 	return true;
 }
 
-/* A summary has no inode, only the descriptor number: these are sorted after all inodes. */
+/* A summary has no inode, only a descriptor number. This bit sorts it after all inodes. */
 #define BY_DESCRIPTOR (1ull << 63)
 
 static uint64_t socket_key(const struct tlstall_handshake *h, bool summary)
@@ -168,7 +168,7 @@ static bool add_owner(struct neighbors *n, const struct tlstall_handshake *h)
 {
 	uint64_t key = socket_key(h, h->flags & TLSTALL_HS_COMPACT);
 
-	/* many peers on one socket are what datagrams are for */
+	/* one datagram socket may serve many peers */
 	if (h->outcome != TLSTALL_OUTCOME_OK || !key || h->read.bio_class == TLSTALL_BIO_DATAGRAM)
 		return true;
 	if (!grow((void **)&n->owners, n->owner_count, sizeof(*n->owners)))
@@ -274,8 +274,8 @@ static void find_gap(const struct tlstall_handshake *h, const struct facts *fact
 }
 
 /*
- * Within a gap there is no op of this handshake, so all ops that end in it belong to others, except
- * near its edges, where times are rounded.
+ * Within its gap, this handshake has no op: all ops there belong to others. Near the edges, where
+ * times are rounded, its own must be subtracted.
  */
 static uint32_t count_ops(const struct neighbors *n, const struct tlstall_handshake *h,
 			  const struct facts *facts)
@@ -296,10 +296,10 @@ static uint32_t count_ops(const struct neighbors *n, const struct tlstall_handsh
 			  ops_on(&n->ops, outer, last, h->ssl));
 }
 
-/* Enough to say that there were many. */
+/* Enough to show that there were many. */
 #define WAITERS_MOST 4096
 
-/* The first wait that began later than that, or belongs to a later thread. */
+/* The first wait that started later than `key`, or that belongs to a later thread. */
 static size_t find_wait(const struct neighbors *n, const struct wait *key)
 {
 	size_t low = 0, high = n->wait_count;
@@ -330,7 +330,9 @@ static uint32_t count_waiters(const struct neighbors *n, const struct wait *hole
 	return count;
 }
 
-/* Enough to tell: what is ready is told by the next one, and acted on before the one after it. */
+/*
+ * Two are enough: the first reports that the socket is ready; by the second, it should be served.
+ */
 #define POLLS_MOST 2
 
 /* How long the socket had been ready when the gap ended, or until now. */
@@ -364,7 +366,7 @@ static void add_hole(const struct neighbors *n, const struct tlstall_handshake *
 	hole.from = gap.from;
 	hole.to = gap.to;
 	facts->others.hole_waiters = count_waiters(n, &hole);
-	/* itself is among them */
+	/* this handshake is one of them */
 	facts->others.hole_waiters -= facts->others.hole_waiters > 0;
 }
 
@@ -397,7 +399,7 @@ static void add_window(const struct neighbors *n, const struct tlstall_handshake
 	facts->others.window_handshakes = op[last - 1].ended - op[first].ended;
 }
 
-/* Only the last handshakes on a socket count, not earlier ones. */
+/* Looks at so many recent handshakes on a socket, not at earlier ones. */
 #define OWNERS_ASKED 16
 
 static const struct owner *find_owner(const struct neighbors *n, const struct tlstall_handshake *h,
@@ -425,8 +427,8 @@ static const struct owner *find_owner(const struct neighbors *n, const struct tl
 }
 
 /*
- * Descriptor numbers are reused: only the bytes that the connection had carried show that it is the
- * same.
+ * A descriptor number may have been reused. Only if the socket had carried that handshake's bytes
+ * is it the same connection.
  */
 static bool carried(const struct tlstall_handshake *h, const struct owner *owner)
 {
@@ -455,7 +457,7 @@ void neighbors_add(const struct neighbors *n, const struct tlstall_handshake *h,
 	bool ok = h->outcome == TLSTALL_OUTCOME_OK;
 	bool stalled = h->outcome == TLSTALL_OUTCOME_FAILED || (!ok && facts->age_ns >= STALL_NS);
 
-	/* itself is among them */
+	/* this handshake is one of them */
 	facts->others.peers_ok = peer && peer->ok >= ok ? peer->ok - ok : 0;
 	facts->others.peers_stalled =
 		peer && peer->stalled >= stalled ? peer->stalled - stalled : 0;

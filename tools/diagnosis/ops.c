@@ -5,7 +5,7 @@
 
 #include "tlstall/vocabulary.h"
 
-/* Ops whose widest gap is known without looking at each of them. */
+/* For each block of this many ops, the widest gap is stored. */
 #define BLOCK 256u
 
 static int compare_op(const void *a, const void *b)
@@ -19,7 +19,7 @@ static int compare_op(const void *a, const void *b)
 	return x->end < y->end ? -1 : x->end > y->end;
 }
 
-/* As the cursor gives them where there is a single thread. */
+/* A single-threaded trace is already sorted. */
 static bool in_order(const struct ops *ops)
 {
 	for (size_t i = 1; i < ops->count; i++) {
@@ -60,7 +60,7 @@ static bool add_call(struct ops *ops, const struct tlstall_event *event)
 				    .waits = !ends_handshake(event)});
 }
 
-/* For a summary, the first op and the last: all others together were short. */
+/* A summary has only the first op and the last. All others were short. */
 static bool add_summary(struct ops *ops, const struct tlstall_event *event,
 			const struct tlstall_handshake *h)
 {
@@ -109,7 +109,7 @@ static bool same_thread(const struct op *a, const struct op *b)
 	return a->process == b->process && a->tid == b->tid;
 }
 
-/* From each op's own figures to sums over its thread. */
+/* Turns figures of each op into running sums of its thread. */
 static void add_up(struct ops *ops)
 {
 	for (size_t i = 1; i < ops->count; i++) {
@@ -123,7 +123,7 @@ static void add_up(struct ops *ops)
 	}
 }
 
-/* How long the thread rested after an op: 0 after its last. */
+/* How long the thread rested after an op; 0 for its last. */
 static uint64_t rest_after(const struct ops *ops, size_t i)
 {
 	if (i + 1 >= ops->count || !same_thread(&ops->list[i], &ops->list[i + 1]))
@@ -131,7 +131,7 @@ static uint64_t rest_after(const struct ops *ops, size_t i)
 	return ops->list[i + 1].end - ops->list[i].end;
 }
 
-/* Of the ops from `first` up to before `last`, the first with the longest rest. */
+/* The op with the longest rest, from `first` up to but not including `last`. */
 static size_t widest_of(const struct ops *ops, size_t first, size_t last)
 {
 	size_t widest = first;
@@ -153,7 +153,7 @@ static bool find_widest(struct ops *ops)
 	return ops->widest;
 }
 
-/* Where an object's last op is kept: `room` is a power of two, and half of it stays free. */
+/* Finds an object's entry, or a free one. `room` is a power of two; half of it stays free. */
 static size_t *place_of(const struct ops *ops, size_t *last, size_t room, const struct op *op)
 {
 	size_t at = (size_t)((op->ssl >> 4) * 0x9e3779b97f4a7c15ull >> 20) & (room - 1);
@@ -243,7 +243,7 @@ unsigned ops_polls(const struct ops *ops, size_t first, size_t last, uint64_t fr
 	return polls;
 }
 
-/* The op from `first` up to before `last` after which the thread rested longest. */
+/* Like widest_of(), but skips whole blocks. */
 static size_t widest(const struct ops *ops, size_t first, size_t last)
 {
 	size_t best = first, at = first;

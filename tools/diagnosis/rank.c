@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which verdict comes first: a cause before its consequences, then the costliest. */
+/* Orders verdicts: causes before their consequences, then by cost. */
 #include "diagnosis/diagnosis.h"
 #include "judge.h"
 
@@ -26,7 +26,7 @@ static bool are_related(enum relation_kind kind, enum cause one, enum cause othe
 	return false;
 }
 
-/* One of `found` says the same and more. */
+/* Another verdict in `found` says the same and more. */
 static bool is_outdone(const struct verdict *const *found, unsigned count, const struct verdict *v)
 {
 	for (unsigned i = 0; i < count; i++) {
@@ -50,7 +50,7 @@ static unsigned drop_outdone(struct verdict **found, unsigned count)
 	return left;
 }
 
-/* Costs this close count as equal: they are not measured more precisely. */
+/* Costs this close (1/16) count as equal: they are not measured more precisely. */
 #define NEARLY 16
 
 static bool goes_before(const struct verdict *a, const struct verdict *b)
@@ -63,7 +63,7 @@ static bool goes_before(const struct verdict *a, const struct verdict *b)
 	return a->cause < b->cause;
 }
 
-/* If the costs are equal, the order of the catalog decides. */
+/* At equal cost, the catalog's order decides. */
 static void sort_by_cost(struct verdict **found, unsigned count)
 {
 	for (unsigned i = 1; i < count; i++) {
@@ -76,7 +76,7 @@ static void sort_by_cost(struct verdict **found, unsigned count)
 	}
 }
 
-/* What took so little of the time did not bring it about. */
+/* A cause that took less than a quarter of the time did not lead to the other. */
 #define SMALL_PART 4
 
 struct order {

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Looks reasons and alerts up. */
 #include "diagnosis/reasons.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The sentences of a verdict: figures first, no adjective that is not measured. */
+/* The sentences of a verdict: figures first, and no adjective without a measurement. */
 #include <arpa/inet.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -58,7 +58,7 @@ static const char *or_call(const char *function)
 	return function && *function ? function : "the call";
 }
 
-/* Of one that was found from outside nobody knows when it began, and how often it was called. */
+/* For a handshake found from outside, nobody knows when it began or how often it was called. */
 static void say_looked(const struct facts *f, struct verdict *v)
 {
 	const char *result = f->last_error ? word_error_short(f->last_error) : "success";
@@ -100,7 +100,7 @@ static void say_queue(struct verdict *v, const char *who, const struct tlstall_s
 		    span(n->rtt_us * 1000ull).s);
 }
 
-/* Why it has no peer and no queues. */
+/* Explains why an object has neither peer nor queues. */
 static void say_fitting(const struct facts *f, struct verdict *v)
 {
 	if (f->fitting > 1)

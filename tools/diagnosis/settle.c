@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What all judges conclude alike from the facts. */
+/* Conclusions from the facts that all judges share. */
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <string.h>
@@ -8,18 +8,18 @@
 #include "diagnosis/stack.h"
 #include "judge.h"
 
-/* A spin is told from a few early calls by these. */
+/* More than a few early calls: so many, for so long, at such short intervals are a spin. */
 #define SPIN_CALLS 1000
 #define SPIN_NS (100 * MS)
 #define SPIN_PERIOD_NS (1 * MS)
 
 /* The segment size of most paths: only loopback has larger full segments. */
 #define PATH_MSS 1460
-/* Packets queue on the path: the round trip is this many times longer, and at least this long. */
+/* Packets queue on the path if a round trip takes this many times the shortest, and this long. */
 #define QUEUE_RATIO 10
 #define QUEUE_NS (100 * MS)
 
-/* The most that passes between a state's record and the bytes written for it. */
+/* A state is recorded at most this long before its bytes are written. */
 #define SOON_NS (50 * MS)
 #define TLS1_3 0x0304
 
@@ -28,7 +28,7 @@ static uint64_t most(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
-/* The shortest round trip is the distance; the rest of a longer one is queueing. */
+/* The shortest round trip measured is the distance; anything beyond is queueing. */
 static uint64_t round_trip(const struct facts *f)
 {
 	const struct tlstall_socket *all[] = {&f->live, &f->seen, &f->at_end, &f->at_gap,
@@ -50,7 +50,7 @@ static uint64_t patience(const struct facts *f)
 }
 
 /*
- * Bytes in the socket that were never sent; if the kernel was not asked from outside, an estimate.
+ * Bytes in the socket that were never sent: an estimate, unless the kernel was asked from outside.
  */
 static uint32_t never_sent(const struct facts *f)
 {
@@ -61,7 +61,7 @@ static uint32_t never_sent(const struct facts *f)
 	return n && n->tcp_state && n->outq != UINT32_MAX && !n->unacked ? n->outq : 0;
 }
 
-/* Nothing is in flight, and the peer's window has no room for what is left. */
+/* Nothing is in flight, and the peer's window has no room for what is left to send. */
 static bool is_window_shut(const struct facts *f)
 {
 	const struct tlstall_socket *n = socket_now(f);
@@ -71,9 +71,9 @@ static bool is_window_shut(const struct facts *f)
 }
 
 /*
- * Retransmitted, or sent long ago: a flight that has just left does not count. On a path that fills
- * up, the timeout grows too. Bytes that were never sent although there is room, as with a local
- * firewall, count too.
+ * Sent long ago or retransmitted, and not acknowledged. A flight that has just left does not count,
+ * and on a path that fills up the timeout grows, too. Bytes that were never sent although the
+ * window has room count as well: a local firewall may drop them.
  */
 static bool is_overdue(const struct facts *f)
 {
@@ -88,7 +88,7 @@ static bool is_overdue(const struct facts *f)
 	       (n->last_data_sent_ms * MS >= patience(f) || retransmitted(f));
 }
 
-/* Whether a byte of the peer came since the first op. */
+/* Whether any byte of the peer has come since the first op. */
 static bool has_received(const struct facts *f)
 {
 	const struct tlstall_socket *start = &f->at_start;
@@ -100,8 +100,8 @@ static bool has_received(const struct facts *f)
 }
 
 /*
- * The state is named after the message before: "read ..." stands for a flight
- * of which something was read; after a "write ..." a new flight is awaited.
+ * A state is named after the message before it: after "read ...", a part of a flight has been read;
+ * after "write ...", a new flight is due.
  */
 static bool is_mid_flight(const struct facts *f)
 {
@@ -111,7 +111,7 @@ static bool is_mid_flight(const struct facts *f)
 		return true;
 	if (!state)
 		return false;
-	/* what was read so far is the HelloRetryRequest, unless more came after our answer to it */
+	/* that was the HelloRetryRequest, unless more came after our answer to it */
 	if (f->hello_retry)
 		return f->since_state_ns > f->since_progress_ns + SOON_NS;
 	return (strstr(state, "client hello") || strstr(state, "before")) && has_received(f);
@@ -131,7 +131,7 @@ static const struct tlstall_socket *last_look(const struct facts *f)
 	return f->at_end.ticks ? &f->at_end : &f->seen;
 }
 
-/* What came after the look came in segments of the same size. */
+/* What came after the look is taken to have come in segments of the same size. */
 static void count_segments(struct facts *f)
 {
 	const struct tlstall_socket *start = &f->at_start, *now = last_look(f);
@@ -150,7 +150,7 @@ static void count_segments(struct facts *f)
 		f->segment_ns = f->flight_ns / (f->segments - 1);
 }
 
-/* No single wait is most of it, as far as can be seen from outside a blocking call. */
+/* No single wait makes up most of the flight, as far as a blocking call lets us tell. */
 static bool is_spread(const struct facts *f)
 {
 	uint64_t flight = f->flight_ns;
@@ -160,7 +160,7 @@ static bool is_spread(const struct facts *f)
 	return f->time.wait_in_call_ns >= flight / 2 && !(held_ns(f) && can_be_callback(f));
 }
 
-/* While it lasts: the next segment is not overdue, compared with those that came. */
+/* While it lasts, the next segment is not overdue, compared with those before. */
 static bool comes_slowly(const struct facts *f)
 {
 	if (!f->full || f->segments < 3 || !f->slow || f->flight_ns < NOTABLE_NS ||
@@ -171,7 +171,7 @@ static bool comes_slowly(const struct facts *f)
 	return f->mid_flight && last_look(f)->last_data_recv_ms * MS <= 3 * f->segment_ns;
 }
 
-/* The round trip was short, and has become long since we send: our packets queue up on the path. */
+/* The round trip has grown since we began to send: our packets queue up on the path. */
 static bool has_filled_up(const struct facts *f)
 {
 	const struct tlstall_socket *gap = &f->at_gap, *now = last_look(f);
@@ -192,21 +192,20 @@ static bool leaves_slowly(const struct facts *f)
 	return now->unacked && now->bytes_acked > start->bytes_acked + now->snd_mss;
 }
 
-/* A spinning program is inside calls half of the time: only a call that fills the stall counts. */
+/* A spinning program is inside calls half the time: only a call that fills the stall counts. */
 static bool is_inside(const struct facts *f)
 {
 	return f->in_op_ns && (!f->calls || f->in_op_ns >= f->since_progress_ns / 2);
 }
 
-/* A later call of the thread, or its end, shows that this call will not return. */
+/* The thread has made another call, or has ended: this call will not return. */
 static bool is_left(const struct facts *f)
 {
 	return f->entered ? f->wait == TLSTALL_WAIT_ENDED : f->flags & TLSTALL_HS_LEFT;
 }
 
 /*
- * The shim did not ask, but a thread that waits in a call on the descriptor shows that it is
- * blocking.
+ * The shim did not ask, but a thread that waits in a call on the descriptor shows that it blocks.
  */
 static void settle_blocking(struct facts *f)
 {
@@ -253,7 +252,7 @@ uint32_t retransmitted(const struct facts *f)
 		after = f->at_end.total_retrans;
 	if (f->live.ticks && f->live.total_retrans > after)
 		after = f->live.total_retrans;
-	/* a first op that blocked to the end saw all of them */
+	/* the first op blocked to the end, and saw all of them */
 	if (f->calls <= 1)
 		before = 0;
 	return after > before ? after - before : 0;
@@ -265,7 +264,7 @@ bool has_spun(const struct facts *f)
 	       f->run_ns / f->longest_run < SPIN_PERIOD_NS;
 }
 
-/* After one op its output is always there; after more ops, all output so far is still there. */
+/* All output is still in the BIO, none of it was ever taken out. */
 bool lies_in_bio(const struct facts *f)
 {
 	uint32_t out = f->pending_out;
@@ -275,7 +274,7 @@ bool lies_in_bio(const struct facts *f)
 	       (f->retries || f->looked) && out >= f->bytes_out;
 }
 
-/* There is a connection with nothing to send, over which no more went than what was taken out. */
+/* The connection has nothing to send and carried no more than was taken out of the BIO. */
 bool is_seen_not_pumped(const struct facts *f)
 {
 	const struct tlstall_socket *n = f->looked ? &f->live : &f->only;
@@ -285,7 +284,7 @@ bool is_seen_not_pumped(const struct facts *f)
 	       n->bytes_acked <= taken + 1;
 }
 
-/* A lower protocol may hold what was written until its own peer has answered. */
+/* A lower protocol may hold the output back until its own peer has answered. */
 bool is_not_pumped(const struct facts *f)
 {
 	uint32_t out = f->pending_out;
@@ -307,7 +306,7 @@ bool is_starved(const struct facts *f)
 	if (!f->stuck || f->in_op || !tlstall_is_in_memory(&f->read) ||
 	    f->last_error != TLSTALL_ERROR_WANT_READ || is_not_pumped(f))
 		return false;
-	/* its socket was found: what nobody feeds in has not come */
+	/* its socket was found: what has not arrived cannot be fed in */
 	if (f->live.ticks && f->live.tcp_state && !is_elsewhere(f))
 		return false;
 	return (f->pending_in == 0 && f->pending_out == 0) || lies_in_bio(f) || is_elsewhere(f);
@@ -321,7 +320,7 @@ static bool waits_outside(const struct facts *f)
 		return false;
 	if (f->last_error == TLSTALL_ERROR_WANT_READ)
 		return !(now && now->inq && now->inq != UINT32_MAX);
-	/* a closed window: the peer takes nothing */
+	/* the window is closed: the peer does not read */
 	return f->last_error == TLSTALL_ERROR_WANT_WRITE && !(now && now->outq == 0);
 }
 
@@ -336,9 +335,9 @@ static bool waits_inside(const struct facts *f)
 	switch (f->wait) {
 	case TLSTALL_WAIT_ON_SOCKET:
 		return true;
-	case TLSTALL_WAIT_POLL: /* OpenSSL's own BIOs do not poll */
+	case TLSTALL_WAIT_POLL: /* OpenSSL's own BIOs never poll */
 		return f->may_block && !f->built_in;
-	case TLSTALL_WAIT_OTHER_FD: /* that of a BIO of the program's own is any */
+	case TLSTALL_WAIT_OTHER_FD: /* the program's own BIO may use any */
 		return may_be_own_socket(f);
 	case TLSTALL_WAIT_UNKNOWN:
 	case TLSTALL_WAIT_NOT_LOOKED:
@@ -361,7 +360,7 @@ bool awaits_peer(const struct facts *f)
 
 uint64_t one_loss_ns(const struct facts *f)
 {
-	/* a round trip, and the sender's timeout: three of them at first, 200 ms at least */
+	/* a round trip, then the sender's timeout: three round trips at first, at least 200 ms */
 	return f->rtt_ns ? 5 * f->rtt_ns + NOTABLE_NS : 0;
 }
 
@@ -380,7 +379,7 @@ bool data_was_there(const struct facts *f)
 	       (end->last_data_recv_ms + 1) * MS * 10 >= held_ns(f) * 9;
 }
 
-/* Session tickets may have come since: then the last byte is not the flight's. */
+/* Session tickets may have arrived afterwards: then the last byte is not of this flight. */
 static bool last_was_read(const struct facts *f)
 {
 	const struct tlstall_socket *start = &f->at_start, *end = &f->at_end;
@@ -390,8 +389,9 @@ static bool last_was_read(const struct facts *f)
 }
 
 /*
- * A TLS 1.3 client calls back when it has all that it reads, but for what it asks of a first
- * message. Before, nothing is asked of an answer that has just begun.
+ * Here, the flight's last byte came at the end of the wait. A TLS 1.3 client does not call back
+ * before that, except about the first message; older versions may, but not before the ServerHello
+ * has been read.
  */
 bool can_be_callback(const struct facts *f)
 {
@@ -404,7 +404,7 @@ bool can_be_callback(const struct facts *f)
 
 uint32_t pieces(const struct facts *f)
 {
-	/* calls that read nothing come in runs; of one such run at least the shim tells */
+	/* calls that read nothing come in runs, of which the shim records the longest */
 	uint32_t run = f->longest_run > 1 && f->longest_run_error == TLSTALL_ERROR_WANT_READ
 			       ? f->longest_run - 1
 			       : 0;
@@ -414,7 +414,7 @@ uint32_t pieces(const struct facts *f)
 	return f->want_read > run ? f->want_read - run : f->want_read > 0;
 }
 
-/* Between two states nothing came except at their ends, however often the program called. */
+/* Between the two states bytes came only at both ends, however often the program called. */
 static uint64_t one_wait_ns(const struct facts *f)
 {
 	uint64_t ready = f->time.gap_ready_ns;

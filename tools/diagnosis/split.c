@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where the wall time went: five parts that always add up, whatever was recorded. */
+/* Divides the wall time into five parts that always add up, whatever was recorded. */
 #include "judge.h"
 
 static uint64_t least(uint64_t a, uint64_t b)
@@ -38,7 +38,7 @@ uint64_t bytes_consumed(const struct facts *f)
 	return now->bytes_received - start->bytes_received - now->inq;
 }
 
-/* The BIOs' counters do not change inside an op; the kernel's do. */
+/* Inside an op, the BIOs' counters stand still, but the kernel's move. */
 static void count_bytes(struct facts *f)
 {
 	const struct tlstall_socket *start = &f->at_start, *now = &f->live;
@@ -57,7 +57,7 @@ static void count_bytes(struct facts *f)
 		f->first_flight = (uint32_t)f->bytes_out;
 }
 
-/* Nor do they tell of what came meanwhile: as long as bytes come, it moves. */
+/* They do not show what came meanwhile, either: as long as bytes arrive, it makes progress. */
 static void count_arrivals(struct facts *f)
 {
 	const struct tlstall_socket *start = &f->at_start, *now = socket_now(f);
@@ -68,7 +68,7 @@ static void count_arrivals(struct facts *f)
 		f->since_progress_ns = least(f->since_progress_ns, now->last_data_recv_ms * MS);
 }
 
-/* Each part is limited to what is left of the whole: two kinds of clocks never agree exactly. */
+/* Limits each part to what is left: two clocks never agree exactly. */
 static uint64_t take(uint64_t *left, uint64_t part)
 {
 	uint64_t taken = least(*left, part);
@@ -80,7 +80,7 @@ static uint64_t take(uint64_t *left, uint64_t part)
 void split_time(struct facts *f)
 {
 	uint64_t left = f->age_ns, ready = open_gap_ready(f);
-	/* a summary only has the total time of its calls: that is "other" */
+	/* a summary has only the total time of its calls, which counts as "other" */
 	uint64_t in_call = f->ended && f->flags & TLSTALL_HS_COMPACT ? 0 : f->in_call_ns;
 	uint64_t cpu = least(f->cpu_ns, in_call);
 	uint64_t in_op = f->ended ? 0 : f->in_op_ns;

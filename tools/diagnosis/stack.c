@@ -11,7 +11,7 @@ struct name {
 	enum stack_says says;
 };
 
-/* Prefixes of function names; other functions of OpenSSL say nothing. */
+/* Prefixes of function names. Other functions of OpenSSL say nothing. */
 static const struct name names[] = {
 	{"BIO_read", STACK_IN_BIO},	  {"BIO_write", STACK_IN_BIO},
 	{"BIO_ctrl", STACK_IN_BIO},	  {"BIO_puts", STACK_IN_BIO},
@@ -32,7 +32,7 @@ static const char *const of_libcrypto[] = {
 	"ASN1_",     "PEM_", "d2i_", "i2d_",	"ENGINE_",  "ERR_",  "OBJ_",  "PKCS", "RAND_",
 	"BN_",	     "DH_",  "ECDH", "CT_",	"OCSP_",    "CONF_", "HMAC",  "SCT_", "COMP_",
 };
-/* of either, or called by either */
+/* Functions that both use, or that both are called by. */
 static const char *const of_both[] = {"ASYNC_", "BIO_"};
 
 static bool begins(const char *name, const char *prefix)
@@ -64,7 +64,7 @@ static enum stack_says name_says(const char *name)
 	return is_of_openssl(name) ? STACK_UNKNOWN : STACK_IN_CALLBACK;
 }
 
-/* The frame that ends at `end`; its start. */
+/* Finds the frame that ends at `end`, and returns its start. */
 static const char *last_name(const char *symbols, const char *end, char name[NAME_SIZE])
 {
 	const char *start = symbols;
@@ -80,13 +80,13 @@ static const char *last_name(const char *symbols, const char *end, char name[NAM
 	return start;
 }
 
-/* From the op inward: the first that says something decides, as a callback may use TLS itself. */
+/* From the op inward: the first telling frame decides, as a callback may use TLS itself. */
 enum stack_says stack_says(const char *symbols)
 {
 	const char *end = symbols ? symbols + strlen(symbols) : NULL;
 	char name[NAME_SIZE];
-	bool deep =
-		false; /* what libcrypto reads is a file: libssl itself calls the handshake's BIO */
+	/* libcrypto reads only files: calls to the handshake's BIO come from libssl */
+	bool deep = false;
 
 	while (end && end > symbols) {
 		const char *start = last_name(symbols, end, name);
