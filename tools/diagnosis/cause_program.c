@@ -273,7 +273,7 @@ bool judge_ABANDONED(const struct facts *f, struct verdict *v)
 	return true;
 }
 
-/* It did not fail, and it is too short for a stall. */
+/* Neither failed nor a stall. */
 static bool is_fine(const struct facts *f)
 {
 	if (f->ok)

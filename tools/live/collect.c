@@ -36,7 +36,7 @@ struct reading {
 	struct live *live;
 	struct live_file *file;
 	struct neighbors *neighbors; /* read when first needed */
-	uint64_t recent;	       /* ends after this are */
+	uint64_t recent;	       /* ends after this count as recent */
 };
 
 static const struct neighbors *neighbors_of(struct reading *reading)
@@ -59,7 +59,7 @@ static struct subject *make_subject(struct reading *reading, const struct tlstal
 	if (alive) {
 		look_at(&reading->live->looker, trace_pid_here(trace, h->process), h,
 			trace_horizon(trace, h->process), &view);
-		/* behind a BIO of the program's own only the kernel knows */
+		/* behind a BIO of the program's own, only the kernel knows the peer */
 		if (!copy.peer.family)
 			copy.peer = view.peer;
 		subject_make(trace, &copy, &view, subject);
@@ -114,10 +114,10 @@ static bool is_of_process(const struct live *live, struct trace *trace, unsigned
 	return !live->pid || trace_pid_here(trace, index) == live->pid;
 }
 
-/* So long ago at most the last of the calls that go on after a failure was made. */
+/* A program goes on calling after a failure if its last such call was made within this time. */
 #define REPEATED_NS 1000000000ull
 
-/* It failed, and the program calls on. */
+/* It failed, and the program goes on calling. */
 static bool is_repeated(const struct live_file *file, const struct tlstall_handshake *h)
 {
 	uint64_t now = trace_horizon(file->trace, h->process);
@@ -127,7 +127,7 @@ static bool is_repeated(const struct live_file *file, const struct tlstall_hands
 	       trace_span_ns(file->trace, now - h->fatal_last) < REPEATED_NS;
 }
 
-/* The first read after the handshake belongs to it. */
+/* The first read after a handshake counts as part of it. */
 static bool hangs_in_read(const struct live_file *file, const struct tlstall_handshake *h)
 {
 	return h->enter && h->outcome == TLSTALL_OUTCOME_OK && is_alive(file, h->process);
@@ -148,8 +148,8 @@ static int add_if_bad(struct reading *reading, const struct tlstall_handshake *h
 }
 
 /*
- * A slot that has a new owner who has not entered its first op yet is nobody's: all in it
- * is 0, which would read as an SSL_connect that was begun just now.
+ * A slot whose new owner has not entered its first op is not shown: all its fields are 0 and would
+ * read as an SSL_connect that began just now.
  */
 static bool is_set_up(const struct tlstall_handshake *h)
 {
@@ -157,7 +157,7 @@ static bool is_set_up(const struct tlstall_handshake *h)
 	       (h->flags & TLSTALL_HS_INTERNAL);
 }
 
-/* After the moment that is told of: its age would read as 0. */
+/* It began after the moment that is shown, so its age would be negative. */
 static bool began_since(const struct live_file *file, const struct tlstall_handshake *h)
 {
 	return is_alive(file, h->process) && h->start >= trace_horizon(file->trace, h->process);
@@ -213,7 +213,9 @@ static void take_identity(struct live_file *file)
 	process_pid(trace_pid_here(file->trace, 0), header->pid, file->pid);
 }
 
-/* What ended in short-lived processes counts for a while; a trace is open as long as it is needed.
+/*
+ * Ends of handshakes in short-lived processes count for a while. A trace stays open only as long as
+ * it is needed.
  */
 static int read_file(struct live *live, struct live_file *file)
 {

@@ -10,7 +10,7 @@
 #include "view/paragraph.h"
 #include "words/words.h"
 
-#define BAR 20 /* columns for the whole time */
+#define BAR 20 /* columns of the longest bar */
 
 /* ---- states ---------------------------------------------------------------------- */
 
@@ -46,7 +46,7 @@ static void write_step(FILE *out, const struct step *step, uint64_t total_ns)
 	putc('\n', out);
 }
 
-/* A state's name is told when it is done: what follows it is the wait for the next one. */
+/* A state's name appears when it is done; after that, the handshake waits for the next one. */
 static void write_states(FILE *out, const struct subject *subject)
 {
 	const struct tlstall_handshake *h = &subject->h;

@@ -48,7 +48,7 @@ static void age(const struct subject *subject, char buffer[FIELD_SIZE])
 	char word[WORD_SIZE];
 
 	copy(buffer, word_duration(subject->facts.age_ns, word));
-	/* found from outside, or begun before we came: at least */
+	/* found from outside, or begun before we came: a lower bound */
 	if (subject->h.flags & (TLSTALL_HS_LOOKED | TLSTALL_HS_MIDDLE))
 		snprintf(buffer, FIELD_SIZE, "%s+", word);
 }

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See files.h. */
 #include "live/files.h"
 
 #include <errno.h>
@@ -13,7 +12,7 @@
 #include "trace/directory.h"
 #include "trace/host.h"
 
-/* A trace notes the time of what is done in it, at most so rarely. */
+/* A trace notes the time of its last activity at most this rarely. */
 #define LAST_SIGN_S 2
 
 static uint64_t now_ns(void)
@@ -34,7 +33,7 @@ static int by_path(const void *a, const void *b)
 	return strcmp(x->path, y->path);
 }
 
-/* Among those that were there the last time. */
+/* Finds a file that was there the last time. */
 static struct live_file *find_file(const struct live *live, const char *path)
 {
 	struct live_file wanted = {.path = (char *)path}, *key = &wanted, **found;
@@ -89,7 +88,7 @@ static void note_problem(struct live *live, const char *path, const char *what)
 			 path ? ": " : "", what);
 }
 
-/* One that is still being made is there the next time. */
+/* A file that is not complete yet will be there the next time. */
 static void open_file(struct live *live, struct live_file *file)
 {
 	int error = trace_open_path(file->path, &file->trace);
@@ -105,7 +104,7 @@ static void open_file(struct live *live, struct live_file *file)
 		     error == TRACE_ERROR_IO ? strerror(errno) : trace_strerror(NULL, error));
 }
 
-/* How it stands with one that is not open: its processes live, have ended, or did so long ago. */
+/* The state of a trace that is not open: its processes live, ended recently, or ended long ago. */
 static enum standing {
 	LIVES,
 	HAS_ENDED,
@@ -120,7 +119,7 @@ static enum standing {
 										       : HAS_ENDED;
 }
 
-/* A note has no more than its name, which tells of the process as it was known to itself. */
+/* A note consists only of its name, which has the process's id and start as it saw them itself. */
 static void take_note(struct live *live, const struct trace_entry *entry)
 {
 	const struct host_process process = {.pid = entry->pid, .start_time = entry->start_time};
@@ -154,12 +153,12 @@ static int take_entry(struct live *live, const struct trace_entry *entry, uint64
 	open_file(live, file);
 	if (!file->trace || standing == LIVES)
 		return 0;
-	/* nothing in it changes any more: read and closed at once, it takes no descriptor */
+	/* it will not change any more: read and close it at once, and keep no descriptor */
 	trace_set_over(file->trace);
 	return read(live, file);
 }
 
-/* Where they lie was said, or everywhere. */
+/* The directories that were named, or all places where traces may lie. */
 char **live_directories(void)
 {
 	const char *said = getenv("TLSTALL_DIR");
@@ -173,7 +172,7 @@ char **live_directories(void)
 	return only;
 }
 
-/* Whoever could not use the directory that was said leaves a note in the default one. */
+/* A process that cannot use the directory it was given leaves a note in the default one. */
 static void list_notes(struct trace_list *list)
 {
 	char **directories = trace_search_path();
@@ -257,7 +256,7 @@ static int by_process(const void *a, const void *b)
 	return x->image < y->image ? -1 : x->image > y->image;
 }
 
-/* Of the traces of one process the one of its latest image is being written. */
+/* Of one process's traces, only that of its latest image is still written to. */
 int files_mark_replaced(struct live *live)
 {
 	struct live_file **open = calloc(live->file_count + 1, sizeof(struct live_file *));

@@ -8,7 +8,7 @@
 #include "kernel/unwind.h"
 #include "live/stack.h"
 
-/* A wait that says of itself what it is for needs no stack. */
+/* Some waits tell by themselves what they are for, without a stack. */
 static bool needs_stack(const struct tlstall_handshake *h, const struct kernel_view *view)
 {
 	switch (view->wait) {
@@ -48,8 +48,8 @@ static void name_stack(struct looker *looker, pid_t pid, pid_t tid, struct kerne
 }
 
 /*
- * Its BIO's read or write function waits: that is the handshake's own descriptor, of which
- * OpenSSL knows nothing.
+ * Waiting in its BIO's read or write function means waiting on the handshake's own descriptor,
+ * which OpenSSL does not know.
  */
 static void take_own_descriptor(pid_t pid, const struct tlstall_handshake *h,
 				struct kernel_view *view)

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-/* Longer than what the diagnosis takes for a stall. */
+/* Longer than the shortest stall (STALL_NS). */
 #define AGAIN_NS 400000000ull
 
 static int longest_first(const void *a, const void *b)

@@ -9,13 +9,13 @@
 #include "text/table.h"
 #include "words/words.h"
 
-/* What is kept of a process when its look is let go. */
+/* What is kept of a process once its look has been freed. */
 struct row {
 	pid_t pid;
 	char comm[16];
 	unsigned objects, in_handshake, mute;
 	uint64_t longest_ns;
-	enum cause cause; /* of that which stands longest */
+	enum cause cause; /* of its longest wait */
 	struct tlstall_address peer;
 	char name[72];
 };

@@ -32,7 +32,7 @@ static const char *plural(unsigned count)
 	return count == 1 ? "" : "s";
 }
 
-/* Why the first of those that could not be asked could not. */
+/* Why handshakes could not be read: the first reason. */
 static void write_trouble(FILE *out, const struct look *look)
 {
 	const char *name = accessor_name(look->trouble.accessor);
@@ -94,7 +94,7 @@ static void write_handshake(FILE *out, struct subject *subject, struct symbols *
 		subject->h.tid && !stack_explain(subject, symbols, &unwound, text, sizeof(text));
 
 	putc('\n', out);
-	/* of a stack that follows no part is told twice */
+	/* the stack is printed below, so the paragraph leaves it out */
 	paragraph_write(out, subject, seen ? NULL : symbols, color);
 	if (seen) {
 		stack_where(&subject->live, &unwound, where, sizeof(where));

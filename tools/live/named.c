@@ -50,7 +50,7 @@ static bool is_program(pid_t pid, const char *name)
 	return slash && !strcmp(slash + 1, name);
 }
 
-/* Threads of the kernel have no program. */
+/* Kernel threads have no executable. */
 static bool is_process(pid_t pid)
 {
 	char path[32], program[2];

@@ -53,7 +53,7 @@ void stack_write(FILE *out, const struct unwound *unwound, struct symbols *symbo
 		      indent);
 }
 
-/* Of the functions by which the shim stands before OpenSSL's. */
+/* Functions of the shim that replace OpenSSL's have this prefix. */
 #define OUR_PREFIX "record_"
 
 static const char *name_of(struct symbols *symbols, const struct unwound *unwound, unsigned i)
@@ -61,13 +61,13 @@ static const char *name_of(struct symbols *symbols, const struct unwound *unwoun
 	struct symbol symbol = {0};
 
 	symbols_find(symbols, unwound->frames[i], i > 0, &symbol);
-	/* our own stands for the one that it was called as */
+	/* show our wrapper under the name that the program called */
 	if (symbol.function && !strncmp(symbol.function, OUR_PREFIX, strlen(OUR_PREFIX)))
 		return symbol.function + strlen(OUR_PREFIX);
 	return symbol.function ? symbol.function : symbol.module;
 }
 
-/* The function by which the program came into OpenSSL, 0: none. Those below call it. */
+/* The outermost function of OpenSSL, 0: none. The program's own frames are those after it. */
 static unsigned find_op(const struct unwound *unwound, struct symbols *symbols)
 {
 	for (unsigned i = unwound->count; i-- > 1;) {
@@ -93,7 +93,7 @@ void stack_join(const struct unwound *unwound, struct symbols *symbols, char *te
 		if (!name || (before && !strcmp(name, before)))
 			continue;
 		before = name;
-		/* rather than the way into OpenSSL leave out what is on it */
+		/* if space is short, leave out other frames rather than the entry into OpenSSL */
 		if (length + need + 40 >= size && i != op)
 			continue;
 		if (length + need < size)

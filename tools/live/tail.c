@@ -12,17 +12,19 @@
 #include "trace/directory.h"
 #include "trace/host.h"
 
-/* Directories are listed when something has changed in them, and so often at least. */
+/* Directories are listed when they have changed, but at least this often. */
 #define LIST_NS 10000000000ull
-/* How often we ask whether the processes of a trace live, where nothing happens; and where one
- * has handshakes in flight. */
+/*
+ * How often we check whether a trace's processes are alive: idle ones, and those with handshakes in
+ * flight.
+ */
 #define ALIVE_IDLE_NS 10000000000ull
 #define ALIVE_BUSY_NS 3000000000ull
-/* Two clock pairs that are nearer tell too little of how long a tick is. */
+/* Clock pairs closer together than this give too imprecise a length of a tick. */
 #define LEAST_AGE_NS 12000000ull
-/* What the neighbors tell takes reading all of a trace: so many are read for one question. */
+/* Neighbors are known only after reading a whole trace; one query reads at most this many. */
 #define READ_WHOLE 64
-/* Verdicts on those that hang, for one question. */
+/* One query judges at most this many handshakes that hang. */
 #define JUDGE 256
 
 static uint64_t monotonic_ns(void)
@@ -53,7 +55,7 @@ static void free_tailed(struct tailed *t)
 	free(t);
 }
 
-/* One that is still being made is tried again. */
+/* A trace that is not complete yet is tried again. */
 static void open_trace(struct tailed *t)
 {
 	int error = trace_open_path(t->path, &t->trace);
@@ -102,7 +104,7 @@ static void read_ends(struct tail *tail, struct tailed *t, uint64_t now,
 	for (;;) {
 		int result = trace_cursor_next(t->cursor, &event);
 
-		/* what a killed process claimed and never wrote */
+		/* skip what a killed process claimed and never wrote */
 		if (result > 0 && t->over && !skipped) {
 			trace_cursor_skip(t->cursor);
 			skipped = true;
@@ -117,7 +119,7 @@ static void read_ends(struct tail *tail, struct tailed *t, uint64_t now,
 	trace_cursor_idle(t->cursor);
 }
 
-/* `quiet`: what was lost before anybody looked is not told. */
+/* `quiet`: do not report losses from before we began to read. */
 static void count_lost(const struct tail *tail, struct tailed *t, bool quiet)
 {
 	uint64_t lost = trace_cursor_lost(t->cursor) + t->watches.missed;
@@ -142,7 +144,7 @@ static void ask_processes(struct tailed *t, uint64_t now)
 	t->over = !t->processes && header->process_count;
 }
 
-/* Whether its counters tell of something new; they are noted. */
+/* Notes the trace's counters, and returns whether they have changed. */
 static bool has_moved(struct tailed *t)
 {
 	const struct tlstall_header *h = trace_header(t->trace);
@@ -171,7 +173,7 @@ static void forget_reading(struct tailed *t)
 	trace_idle(t->trace);
 }
 
-/* The first reading of a trace tells what it had lost before. */
+/* The first reading of a trace shows what it had lost before. */
 static void poll_trace(struct tail *tail, struct tailed *t, uint64_t now)
 {
 	struct reporter reporter = {tail, t};
@@ -181,7 +183,7 @@ static void poll_trace(struct tail *tail, struct tailed *t, uint64_t now)
 	if (trace_refresh(t->trace) ||
 	    now - trace_header(t->trace)->first.monotonic_ns < LEAST_AGE_NS)
 		return;
-	/* asked before the reading: what a dead process wrote is all there */
+	/* check before reading: then whatever a dead process wrote is all there */
 	ask_processes(t, now);
 	moved = has_moved(t);
 	if (!moved && !t->over && is_quiet(t))
@@ -256,7 +258,7 @@ static struct tailed *add(struct tail *tail, const struct trace_entry *entry)
 	return t;
 }
 
-/* What ended before we care is not opened. */
+/* A trace that was over before `since_ns` is not opened. */
 static bool is_history(const struct tail *tail, const char *path)
 {
 	struct trace_glance glance;
@@ -295,7 +297,7 @@ static void forget_unlisted(struct tail *tail)
 	for (size_t i = 0; i < tail->count; i++) {
 		struct tailed *t = tail->list[i];
 
-		/* one that was removed while its process lives goes on */
+		/* a trace file that was removed is followed until its process ends */
 		if (t->listed || t->trace)
 			tail->list[kept++] = t;
 		else
@@ -306,7 +308,7 @@ static void forget_unlisted(struct tail *tail)
 		qsort(tail->list, kept, sizeof(*tail->list), by_path);
 }
 
-/* The process went on as another program: what the first image was doing is over. */
+/* After an exec, handshakes of the earlier image are over. */
 static void supersede(struct tail *tail)
 {
 	for (size_t i = 0; i < tail->count; i++) {
@@ -433,7 +435,7 @@ void tail_flight(const struct tail *tail, struct tail_flight *out)
 	}
 }
 
-/* What the kernel saw counts as long as nothing has moved since. */
+/* What the kernel showed counts only as long as nothing has changed. */
 static void judge_now(struct tailed *t, struct watch *watch, bool whole, struct subject *out)
 {
 	watch->view.past = watch->view.then.progress != watch->h.progress;
@@ -469,7 +471,7 @@ void tail_in_flight(struct tail *tail, void (*each)(void *context, const struct 
 }
 
 struct judging {
-	unsigned left, whole; /* verdicts, and readings of whole traces */
+	unsigned left, whole; /* what is left to spend: verdicts, readings of whole traces */
 	uint64_t now_ns;
 	struct subject *subject;
 };

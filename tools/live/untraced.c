@@ -6,7 +6,7 @@
 #include "live/looked.h"
 #include "live/named.h"
 
-/* They are the list's then. */
+/* They belong to the list afterwards. */
 static int take_subjects(struct live *live, struct looked *looked)
 {
 	struct subject **subjects = reallocarray(

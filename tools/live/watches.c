@@ -5,20 +5,22 @@
 
 #include "tlstall/vocabulary.h"
 
-/* A handshake in flight for so long gets a look from outside, again after LOOK_AGAIN_NS. */
+/* A handshake in flight for this long gets a look from outside, again every LOOK_AGAIN_NS. */
 #define LOOK_AFTER_NS 500000000ull
 #define LOOK_AGAIN_NS 1000000000ull
 #define LOOK_SELDOM_NS 60000000000ull
-/* In one scan; a thousand stalled handshakes are looked at in turn. */
+/* Per scan; if more handshakes stall, they take turns. */
 #define LOOKS 64
-/* For what is told only later: a refusal in the first read, an exit after giving up. */
+/*
+ * How long to wait for what is known later: a refusal in the first read, an exit after giving up.
+ */
 #define LINGER_NS 2000000000ull
-/* ... and for one that is not coming back. */
+/* ... and for a call that does not return. */
 #define LINGER_INSIDE_NS 5000000000ull
 
 struct watched_slot {
-	uint64_t reported; /* number of the last handshake that is dealt with */
-	uint32_t watch;	   /* index + 1, 0: none */
+	uint64_t reported; /* number of the last handshake that was reported */
+	uint32_t watch;	   /* index + 1; 0: none */
 };
 
 int watches_open(struct watches *watches, struct trace *trace)
@@ -53,7 +55,7 @@ bool watch_is_final(const struct watch *watch)
 
 /* ---- reporting ------------------------------------------------------------- */
 
-/* A look from outside counts only for what it saw: not for what came after. */
+/* A look from outside counts only for the state that it saw, not for a later one. */
 static const struct kernel_view *last_view(struct watch *watch)
 {
 	if (!watch->looked_ns)
@@ -82,7 +84,7 @@ static void report_at(struct watches *watches, size_t index, const struct watch_
 	forget(watches, index);
 }
 
-/* Mode `watch`: it ended well, and its summary is to come. */
+/* In mode `watch`: it ended well, and its summary is still to come. */
 static bool awaits_summary(const struct tlstall_handshake *h)
 {
 	return h->flags & TLSTALL_HS_COMPACT && h->outcome == TLSTALL_OUTCOME_OK &&
@@ -98,7 +100,7 @@ static bool all_is_known(const struct watch *watch, uint64_t now_ns)
 {
 	const struct tlstall_handshake *h = &watch->h;
 	bool read = (h->flags & TLSTALL_HS_FIRST_READ) && !tlstall_is_retry(h->first_read_error);
-	/* whether its process ended with it is yet to be seen */
+	/* its process may have ended with it, which we learn later */
 	bool done = h->status == TLSTALL_SLOT_DONE && h->outcome != TLSTALL_OUTCOME_ABANDONED;
 	uint64_t linger_ns = h->enter ? LINGER_INSIDE_NS : LINGER_NS;
 
@@ -125,7 +127,7 @@ static struct watch *add(struct watches *watches, uint32_t slot)
 	return items;
 }
 
-/* Takes what is in the slot now; whatever was there before is reported. */
+/* Takes what is in the slot now, and reports what was there before. */
 static struct watch *take(struct watches *watches, uint32_t slot, const struct tlstall_handshake *h,
 			  uint64_t now_ns, const struct watch_report *report)
 {
@@ -133,7 +135,7 @@ static struct watch *take(struct watches *watches, uint32_t slot, const struct t
 
 	watch = watches->slots[slot].watch ? &watches->items[watches->slots[slot].watch - 1] : NULL;
 	if (watch && watch->h.number != h->number) {
-		/* a compact one leaves its slot by way of a summary */
+		/* a summary reports a compact handshake once it has left its slot */
 		if (watch->h.flags & TLSTALL_HS_COMPACT)
 			forget(watches, (size_t)(watch - watches->items));
 		else
@@ -148,7 +150,7 @@ static struct watch *take(struct watches *watches, uint32_t slot, const struct t
 		return NULL;
 	watch->h = *h;
 	if (!h->end)
-		watch->ended_ns = 0; /* goes on, even after a fatal error */
+		watch->ended_ns = 0; /* it goes on, even after a fatal error */
 	else if (!watch->ended_ns)
 		watch->ended_ns = now_ns;
 	return watch;
@@ -164,7 +166,7 @@ static struct watch *look(struct watches *watches, struct trace *trace, uint32_t
 	return take(watches, slot, &h, now_ns, report);
 }
 
-/* A summary tells of it now: its slot is, or soon will be, another's. */
+/* Its summary reports it: the slot will soon have another owner. */
 static void forget_slot_of(struct watches *watches, const struct tlstall_event *event)
 {
 	for (size_t i = watches->count; i-- > 0;) {
@@ -187,22 +189,22 @@ void watches_ended(struct watches *watches, struct trace *trace, const struct tl
 	if (event->slot < watches->slot_count && !trace_handshake_of(trace, event, &h))
 		take(watches, event->slot, &h, now_ns, report);
 	if (event->slot >= watches->slot_count)
-		watches->missed++; /* it had no slot: its calls alone were recorded */
+		watches->missed++; /* it had no slot: only its calls were recorded */
 	else if ((uint32_t)watches->slots[event->slot].reported != event->handshake &&
 		 !watches_find(watches, event))
 		watches->missed++;
 }
 
-/* Slots that were claimed but not filled yet at the last scan: they are looked at again. */
+/* Slots claimed but not filled at the last scan are looked at again: so many. */
 #define BACK 8
 
-/* The slots that were taken since the last scan. */
+/* Scans the slots that were taken since the last scan. */
 static void scan_new(struct watches *watches, struct trace *trace, uint64_t now_ns,
 		     const struct watch_report *report)
 {
 	uint64_t cursor = trace_header(trace)->slot_cursor, count = trace_live_slot_count(trace);
 
-	/* there slots are taken again as soon as they are free, in no order */
+	/* there, slots are reused at once, in no particular order */
 	if (trace_header(trace)->control.mode == TLSTALL_MODE_WATCH)
 		watches->scanned = 0;
 	if (count && cursor > watches->scanned + count)
@@ -213,7 +215,7 @@ static void scan_new(struct watches *watches, struct trace *trace, uint64_t now_
 	watches->scanned = cursor;
 }
 
-/* For how long nothing had moved then. */
+/* How long nothing had moved at that look. */
 static uint64_t stall_of(const struct kernel_view *view)
 {
 	const struct tlstall_handshake *h = &view->then;
@@ -223,8 +225,8 @@ static uint64_t stall_of(const struct kernel_view *view)
 }
 
 /*
- * The look at the longest stall is kept, the last of it; of several looks at one the first
- * tells what the thread had used by then.
+ * Keeps the last look at the longest stall. From several looks at one stall, the first shows how
+ * much CPU time the thread had used by then.
  */
 static void take_view(struct watch *watch, const struct kernel_view *view)
 {
@@ -275,7 +277,7 @@ static bool ask_kernel(struct watches *watches, struct watch *watch, struct trac
 	    !trace_alive(trace, watch->h.process))
 		return false;
 	look_at(&watches->looker, trace_pid_here(trace, watch->h.process), &watch->h, clock.ticks, &view);
-	/* it was killed just now: what it did before tells more */
+	/* it was killed just now: the earlier look tells more */
 	if (view.wait == TLSTALL_WAIT_GONE && watch->looked_ns)
 		return true;
 	take_view(watch, &view);
@@ -294,7 +296,7 @@ void watches_scan(struct watches *watches, struct trace *trace, uint64_t now_ns,
 
 		if (!watch_is_final(watch))
 			watch = look(watches, trace, watch->slot, now_ns, report);
-		/* reported meanwhile: another has its place, and its turn the next time */
+		/* it was reported meanwhile: whatever took its place gets its turn next time */
 		if (!watch || i >= watches->count)
 			continue;
 		if (all_is_known(watch, now_ns))
@@ -311,7 +313,7 @@ void watches_finish(struct watches *watches, struct trace *trace, uint64_t now_n
 	while (watches->count) {
 		size_t last = watches->count - 1;
 
-		/* a fresh look may report it itself, if its slot has another owner */
+		/* if the slot has another owner, the fresh look reports the old one itself */
 		if (look(watches, trace, watches->items[last].slot, now_ns, report) ||
 		    watches->count == last + 1)
 			report_at(watches, watches->count - 1, report);

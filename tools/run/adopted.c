@@ -62,7 +62,7 @@ static bool was_there(const struct adopted *adopted, uint64_t ssl)
 	return false;
 }
 
-/* What has begun since is in the trace. */
+/* Handshakes that have made a call since are in the trace. */
 static void keep_unseen(struct adopted *adopted, const struct follow *follow)
 {
 	struct looked *last = &adopted->last;

@@ -29,7 +29,7 @@ struct attached {
 	struct attach attach;
 	struct adopted adopted;
 	char shim[PATH_MAX];
-	int signals, process; /* descriptors to be polled */
+	int signals, process; /* descriptors for poll() */
 	uint64_t end_ns;      /* CLOCK_MONOTONIC; 0: none */
 };
 
@@ -69,7 +69,7 @@ static void look_first(struct attached *a)
 	fflush(a->output.file);
 }
 
-/* Of those that made no call since the trace tells nothing. */
+/* The trace does not show handshakes that made no call since tlstall attached. */
 static void show_last(struct attached *a)
 {
 	if (a->adopted.ended && !a->output.records)
@@ -98,7 +98,7 @@ static int find_shim(struct attached *a)
 	return 0;
 }
 
-/* From now on Ctrl-C ends the watching, and not us in the middle of something. */
+/* From here on, Ctrl-C ends the watching instead of interrupting a step. */
 static int open_descriptors(struct attached *a)
 {
 	a->signals = ending_signals();
@@ -115,7 +115,7 @@ static bool has_ended(const struct attached *a)
 	return poll(&event, 1, 0) == 1 || (kill(a->attach.pid, 0) && errno == ESRCH);
 }
 
-/* Of one that ended meanwhile, that is the reason whatever failed first. */
+/* If the process ended meanwhile, that is the reason, whatever failed first. */
 static int fail_because(const struct attached *a, const char *why)
 {
 	return has_ended(a) ? fail("process %d has ended", a->attach.pid) : fail("%s", why);
@@ -135,7 +135,7 @@ static int come_in(struct attached *a)
 	a->follow.late = a->output.records;
 	if (!attach_begin(&a->attach, why, sizeof(why)))
 		return 0;
-	/* there may be a trace, although nobody said so any more */
+	/* the trace may exist although the process did not confirm it */
 	follow_finish(&a->follow);
 	follow_close(&a->follow);
 	attach_clear(&a->attach);
@@ -144,7 +144,7 @@ static int come_in(struct attached *a)
 
 /* ---- the watching -------------------------------------------------------------------------- */
 
-/* Somebody else may have detached, or the process become another program. */
+/* Another tlstall may have detached, or the process has called exec. */
 static bool is_over(const struct attached *a)
 {
 	return a->follow.seen && !a->follow.traces;
@@ -175,7 +175,7 @@ static void watch(struct attached *a)
 	}
 }
 
-/* One that cannot be left now goes on being recorded; what can be done then is said. */
+/* A process that we cannot detach from now goes on recording; the message says how to try again. */
 static int step_back(struct attached *a)
 {
 	char why[1024];

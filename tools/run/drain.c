@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <time.h>
 
-/* How often the thread looks; a reader that asked since then needs no help. */
+/* How often the thread checks; if a reader has asked since, it needs no help. */
 #define HELP_NS 10000000ull
-/* Events kept of one trace, 64 MiB: beyond that the ring may overwrite, and the loss is counted. */
+/* Events kept of one trace, 64 MiB. Beyond that the ring may overwrite, and the loss is counted. */
 #define KEPT (1u << 20)
 
 struct events {
@@ -19,10 +19,10 @@ struct drain {
 	struct drains *drains;
 	struct drain *next;
 	struct trace *readers;
-	struct trace *trace; /* the same file: threads do not share a struct trace */
+	struct trace *trace; /* the same file again: threads do not share a struct trace */
 	struct trace_cursor *cursor;
 	struct events fill, given;
-	size_t at; /* in `given` */
+	size_t at; /* index into `given` */
 };
 
 static uint64_t now_of(void)
@@ -48,7 +48,7 @@ static bool make_room(struct events *events)
 	return true;
 }
 
-/* With the lock. What finds no room stays in the ring. */
+/* Called with the lock held. Events that find no room stay in the ring. */
 static void read_rings(struct drain *drain)
 {
 	struct events *fill = &drain->fill;
@@ -78,7 +78,7 @@ static void *help(void *argument)
 	return NULL;
 }
 
-/* Without the thread all is read when it is asked for. Signals are the main thread's. */
+/* Without the thread, events are read when they are asked for. The main thread handles signals. */
 static void start(struct drains *drains)
 {
 	sigset_t all, old;

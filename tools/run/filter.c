@@ -11,8 +11,8 @@
 struct filter_term {
 	bool (*fits)(const struct filter_term *term, const struct filter_call *call);
 	bool negated;
-	char *text;	 /* names, or the error */
-	uint64_t number; /* pid, nanoseconds */
+	char *text;	 /* names, or an error message */
+	uint64_t number; /* pid or nanoseconds */
 };
 
 /* ---- what fits -------------------------------------------------------------- */
@@ -80,7 +80,7 @@ static bool parse_pid(const char *text, uint64_t *out)
 	return isdigit((unsigned char)*text) && !*end && *out <= INT32_MAX;
 }
 
-/* A number and a unit, seconds without one. */
+/* A number and a unit; seconds if there is no unit. */
 static bool parse_duration(const char *text, uint64_t *out)
 {
 	static const struct {
@@ -107,7 +107,7 @@ static bool is_names(const char *text)
 					  "0123456789_,*")] == '\0';
 }
 
-/* The key's operator and value: "error" of "error!=none" leaves "!=none". */
+/* Returns the operator and the value after the key: "!=none" for "error!=none". */
 static const char *after(const char *expression, const char *key)
 {
 	size_t length = strlen(key);

@@ -3,22 +3,22 @@
 
 #include <stdlib.h>
 
-/* So many equal results in a row are told one by one. */
+/* This many equal results in a row are shown one by one. */
 #define PLAIN 3
-/* What is farther apart is no spin. */
+/* Calls farther apart than this are not a spin. */
 #define APART_NS 100000000ull
-/* A run that goes on is told so often; an SSL object that rests so long is forgotten. */
+/* A continuing run is reported this often, and an idle SSL object is forgotten after FORGET_NS. */
 #define TELL_NS 1000000000ull
 #define FORGET_NS 10000000000ull
 
-/* A program calls SSL_connect and SSL_get_error in turn: a run of each. */
+/* Programs call SSL_connect and SSL_get_error in turn: each has a run of its own. */
 enum { KIND_CALL, KIND_GET_ERROR, KINDS };
 
 struct fold_entry {
 	uint64_t ssl;
-	struct followed *from; /* NULL: empty */
+	struct followed *from; /* NULL: an empty entry */
 	struct {
-		struct fold_run run; /* what was not told yet */
+		struct fold_run run; /* not reported yet */
 		struct tlstall_event last;
 		uint64_t last_ns;
 		uint32_t equal; /* in a row */
@@ -46,7 +46,7 @@ static bool is_worth(const struct fold_entry *entry, uint64_t now_ns)
 	return false;
 }
 
-/* Puts what is worth keeping into a table with room for as much again. */
+/* Rebuilds the table with what is still needed and room for as much again. */
 static bool rebuild(struct fold *fold, uint64_t now_ns)
 {
 	struct fold old = *fold;
@@ -121,7 +121,7 @@ bool fold_add(struct fold *fold, struct followed *from, const struct tlstall_eve
 	entry->kinds[kind].last = *event;
 	entry->kinds[kind].last_ns = ns;
 	entry->kinds[kind].equal = same ? entry->kinds[kind].equal + 1 : 1;
-	/* what was left out comes before what is different now, in the order of the calls */
+	/* what was left out comes before the different result, in the order of the calls */
 	for (int i = 0; !same && i < KINDS; i++)
 		tell(fold, &entry->kinds[i].run, ns);
 	if (entry->kinds[kind].equal <= PLAIN)

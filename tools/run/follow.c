@@ -17,30 +17,30 @@
 
 #define MS 1000000ull
 
-/* Events wait so long for earlier ones of other threads and processes. */
+/* How long events wait for earlier ones of other threads and processes. */
 #define HOLD_NS (30 * MS)
 #define HOLD_LATE_NS (60 * MS)
-/* How often traces are read: with the hold it is less than 100 ms. */
+/* How often traces are read. With the time above, events are shown within 100 ms. */
 #define TICK_MS 25
-/* ... and for a while after a ring was found so full since the last time. */
+/* More often for a while after a ring was found 1/BUSY_PART full of new events. */
 #define BUSY_MS 10
 #define BUSY_NS (200 * MS)
 #define BUSY_PART 8
 #define SCAN_NS (200 * MS)
-/* How often we ask whether a process lives: that tells up to when it did what it did. */
+/* How often we check whether a process lives, which tells until when it acted. */
 #define ALIVE_NS (50 * MS)
-/* Two clock pairs that are nearer tell too little of how long a tick is. */
+/* Clock pairs closer together than this give too imprecise a length of a tick. */
 #define LEAST_AGE_NS (12 * MS)
 /*
- * All of a trace is read for them: they may be so old, or, where reading takes less than 25 ms,
- * so many times as old as that took.
+ * Neighbors take a reading of the whole trace. A reading is reused for NEIGHBORS_COST times as long
+ * as it took, but for no longer than NEIGHBORS_NS.
  */
 #define NEIGHBORS_NS (500 * MS)
 #define NEIGHBORS_COST 20
-/* Events read of one trace, and given out, before it is the others' turn. */
+/* Events read from one trace, and shown, before others get their turn. */
 #define READ_AT_ONCE 100000
 #define GIVE_AT_ONCE 5000
-/* Events that wait to be given out, 88 MiB: no more are read until some are. */
+/* Events waiting to be shown, 88 MiB: beyond that, no more are read. */
 #define QUEUED (1u << 20)
 
 static uint64_t now_of(clockid_t id)
@@ -72,7 +72,7 @@ const struct neighbors *followed_neighbors(struct followed *followed)
 	neighbors_free(followed->neighbors);
 	followed->neighbors = NULL;
 	neighbors_read(followed->trace, &followed->neighbors);
-	/* however long it took, not all the time goes into it */
+	/* counted from the end, so that reading never takes up all the time */
 	followed->neighbors_ns = now_of(CLOCK_MONOTONIC);
 	followed->neighbors_cost_ns = followed->neighbors_ns - now;
 	return followed->neighbors;
@@ -106,7 +106,7 @@ static void free_followed(struct follow *follow, struct followed *followed)
 	free(followed);
 }
 
-/* The process went on as another program: what the first image was doing is over. */
+/* After an exec, handshakes of the earlier image are over. */
 static void supersede(struct follow *follow, const struct followed *later)
 {
 	for (struct followed *f = follow->traces; f; f = f->next)
@@ -115,7 +115,7 @@ static void supersede(struct follow *follow, const struct followed *later)
 			f->over = true;
 }
 
-/* Whether there is no use in trying again. */
+/* Returns whether trying again is useless. */
 static bool open_trace(struct follow *follow, struct followed *followed)
 {
 	struct trace *trace = NULL;
@@ -153,7 +153,10 @@ static void report(void *context, const struct tlstall_handshake *h, const struc
 	const struct reporter *reporter = context;
 	const struct follow_sink *sink = reporter->follow->sink;
 
-	/* up to when its process was seen alive is worth keeping, if nothing else was seen */
+	/*
+	 * the time until which its process was seen alive is worth keeping, even if nothing else
+	 * was seen
+	 */
 	const struct kernel_view none = {.wait = TLSTALL_WAIT_NOT_LOOKED, .fd = -1};
 
 	if (reporter->follow->keep && (view || !h->end))
@@ -163,8 +166,8 @@ static void report(void *context, const struct tlstall_handshake *h, const struc
 }
 
 /*
- * When a call returned, in ticks. Its duration is rounded; where it ended its
- * handshake, that knows.
+ * When a call returned, in ticks. A call's duration is rounded; if it ended its handshake, the
+ * exact time is there.
  */
 static uint64_t end_of(const struct followed *followed, const struct tlstall_event *event)
 {
@@ -188,13 +191,13 @@ static void queue(struct follow *follow, struct followed *followed,
 		watches_ended(&followed->watches, followed->trace, event, now, &to);
 		return;
 	}
-	/* the cursor knows the order better than rounded durations do */
+	/* within rounding errors, the cursor's order is better than the times */
 	if (ns < followed->last_ns && followed->last_ns - ns < 2000)
 		ns = followed->last_ns;
 	if (ns > followed->last_ns)
 		followed->last_ns = ns;
 	if (merge_add(&follow->merge, followed, ns, event))
-		followed->lost--; /* no memory: it counts as lost */
+		followed->lost--; /* out of memory: counts as lost */
 	else
 		followed->queued++;
 }
@@ -208,7 +211,7 @@ static void count_lost(struct follow *follow, struct followed *followed)
 	followed->lost = lost;
 }
 
-/* Whether there are no more of them for now. */
+/* Returns whether there are no more of them for now. */
 static bool read_events(struct follow *follow, struct followed *followed, uint64_t now)
 {
 	uint32_t ring = trace_header(followed->trace)->section[TLSTALL_SECTION_REST].count;
@@ -236,9 +239,8 @@ static bool all_dead(struct trace *trace)
 }
 
 /*
- * Ticks are turned into time by the distance of two clock pairs: a new trace has
- * to wait. Each new pair shifts times by a hair: it is taken when the trace is
- * twice as old as at the last one.
+ * Two clock pairs give the length of a tick, so a new trace has to wait for its second. Each new
+ * pair shifts times slightly: it is taken only when the trace's age has doubled.
  */
 static bool set_clock(struct followed *followed, uint64_t now)
 {
@@ -269,21 +271,23 @@ static void poll_trace(struct follow *follow, struct followed *followed, uint64_
 {
 	if (trace_refresh(followed->trace) || !set_clock(followed, now))
 		return;
-	/* asked before the reading: what a dead process wrote is all there */
+	/* check before reading: then whatever a dead process wrote is all there */
 	if (!followed->over && (follow->ending || now - followed->alive_ns > ALIVE_NS)) {
 		followed->over = all_dead(followed->trace);
 		followed->alive_ns = now;
 	}
 	followed->drained = read_events(follow, followed, now) && followed->over;
 	if (followed->drained) {
-		/* records that a killed process claimed and never wrote */
+		/* skip what a killed process claimed and never wrote */
 		drain_skip(followed->drain);
 		followed->drained = read_events(follow, followed, now);
 	}
 	scan(follow, followed, now);
 }
 
-/* All events of a trace that is over were given out: its handshakes as they stand. */
+/*
+ * The trace is over and all its events were shown: reports the remaining handshakes as they stand.
+ */
 static void finish_trace(struct follow *follow, struct followed *followed)
 {
 	uint64_t now = now_of(CLOCK_MONOTONIC);
@@ -358,7 +362,7 @@ static void give_out(struct follow *follow, uint64_t until, unsigned room)
 	}
 }
 
-/* Closes what is over; with `all`, everything. */
+/* Closes traces that are over; all of them if `all`. */
 static void drop_finished(struct follow *follow, bool all)
 {
 	for (struct followed **at = &follow->traces, *followed; (followed = *at);) {
@@ -375,10 +379,10 @@ static void drop_finished(struct follow *follow, bool all)
 	}
 }
 
-/* Opens it, or leaves it for later; false: it never will be. */
+/* Opens a trace, or leaves it for later. Returns false if it will never be complete. */
 static bool may_open(struct follow *follow, struct followed *followed)
 {
-	/* asked before: what a dead process left is complete, or never will be */
+	/* check before opening: what a dead process left will not change any more */
 	bool gone = kill(followed->pid, 0) && errno == ESRCH;
 
 	if (open_trace(follow, followed))
@@ -452,8 +456,7 @@ void follow_finish(struct follow *follow)
 	bool ripe, more;
 
 	follow->ending = true;
-	/* a trace that is younger than its clock can tell has to ripen; we may be held up ourselves
-	 */
+	/* the trace may be too young for a second clock pair, and we may be delayed ourselves */
 	do {
 		ripe = now_of(CLOCK_MONOTONIC) > until;
 		more = false;

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* As much of an environment as is looked at. */
+/* How much of an environment is read. */
 #define ENVIRONMENT_SIZE (128 << 10)
 
 /* Whether `setting` is one of the strings of an environment. */
@@ -25,8 +25,7 @@ static bool has_setting(const char *environment, size_t size, const char *settin
 	return false;
 }
 
-/* In the middle of an exec a process has no environment; one of the kernel's never has a program.
- */
+/* During an exec, a process has no environment; a kernel thread never has an executable. */
 static bool has_program(const char *pid)
 {
 	char path[64], target[8];
@@ -35,7 +34,7 @@ static bool has_program(const char *pid)
 	return readlink(path, target, sizeof(target)) > 0;
 }
 
-/* One that does not tell yet counts: it will be asked again. */
+/* A process that does not tell yet counts: it will be asked again. */
 static bool is_heir(const char *pid, const char *setting)
 {
 	static char environment[ENVIRONMENT_SIZE];
@@ -48,7 +47,7 @@ static bool is_heir(const char *pid, const char *setting)
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return false;
-	/* it comes a page at a time */
+	/* the kernel returns one page at a time */
 	while ((part = read(fd, environment + size, sizeof(environment) - size)) > 0)
 		size += (size_t)part;
 	close(fd);

@@ -14,9 +14,8 @@
 #include "tlstall/environment.h"
 
 /*
- * Larger than the shim's own: what a program that spins writes while we are not
- * on the CPU must find room. Still made in a tenth of a millisecond on a disk, and
- * in two in memory.
+ * Larger than the shim's default: what a spinning program writes while we are off the CPU must fit.
+ * Still made in 0.1 ms on a disk, in 2 ms in memory.
  */
 #define TRACE_SIZE "16M"
 
@@ -38,7 +37,7 @@ char *launch_preload(const char *existing, const char *shim)
 
 	if (!preload)
 		return NULL;
-	/* the loader takes spaces and colons as separators */
+	/* the dynamic loader separates entries at spaces and colons */
 	for (const char *at = existing ? existing : ""; *at; at += strspn(at, ": ")) {
 		size_t length = strcspn(at, ": ");
 
@@ -46,7 +45,10 @@ char *launch_preload(const char *existing, const char *shim)
 			end += sprintf(end, "%.*s:", (int)length, at);
 		at += length;
 	}
-	/* the last: what is there may interpose SSL_connect too, and then calls the next one */
+	/*
+	 * last, so that another library there that interposes SSL_connect is called first and then
+	 * calls ours
+	 */
 	strcpy(end, shim);
 	return preload;
 }
@@ -64,7 +66,7 @@ static int set_environment(const char *shim, const char *directory)
 
 /* ---- start ------------------------------------------------------------------ */
 
-/* In the child: never returns. Tells the parent by the pipe why it could not. */
+/* In the child; never returns. If exec fails, tells the parent why through the pipe. */
 static void become_program(const struct launch *launch, char **argv, const char *shim,
 			   const char *directory, int report)
 {
@@ -92,7 +94,7 @@ static int explain(const char *program, int error)
 	return error == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
 }
 
-/* Signals come by a descriptor, so that nothing of ours is interrupted by one. */
+/* Receives signals through a descriptor, so that they never interrupt our system calls. */
 static int take_signals(struct launch *launch)
 {
 	static const int numbers[] = {SIGCHLD, SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
@@ -103,7 +105,7 @@ static int take_signals(struct launch *launch)
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++)
 		sigaddset(&set, numbers[i]);
 	sigprocmask(SIG_BLOCK, &set, &launch->mask);
-	/* an inherited SIG_IGN would hide the program's end from us */
+	/* with an inherited SIG_IGN we would not learn of the program's end */
 	sigaction(SIGCHLD, &standard, &launch->child);
 	sigaction(SIGPIPE, &ignore, &launch->pipe);
 	launch->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
@@ -149,8 +151,8 @@ static void collect(struct launch *launch)
 }
 
 /*
- * A key of the terminal reached the program's group already; a signal that
- * somebody sent to us alone is meant for the program.
+ * A signal from the terminal has already reached the whole process group; one sent only to us is
+ * meant for the program.
  */
 static void hand_on(struct launch *launch, const struct signalfd_siginfo *info)
 {

@@ -40,7 +40,7 @@ int merge_add(struct merge *merge, struct followed *from, uint64_t ns,
 	return 0;
 }
 
-/* Puts `item` where it belongs below the root, whose place is free. */
+/* Places `item` below the root, whose place is free. */
 static void sink(struct merge *merge, const struct merge_item *item)
 {
 	size_t at = 0, child;

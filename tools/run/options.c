@@ -23,10 +23,13 @@ static const struct {
 };
 #define OPTIONS (sizeof(table) / sizeof(*table))
 
-/* For getopt: letters that have a long name alone are accepted too. */
+/* For getopt: letters of options that have only a long name are accepted, too. */
 static void getopt_tables(char *letters, struct option *longs, const char **names)
 {
-	/* stop at the first non-option: the rest is the program's; tell apart ':' and '?' */
+	/*
+	 * '+' stops at the first non-option, since the rest is the program's; ':' tells a missing
+	 * argument from an unknown option
+	 */
 	letters += sprintf(letters, "+:");
 	for (size_t i = 0; i < OPTIONS; i++) {
 		bool value = table[i].argument == required_argument;
@@ -132,7 +135,7 @@ static int set_option(const struct command *command, struct run_options *options
 	}
 }
 
-/* What stands behind the options. */
+/* Takes what follows the options. */
 static int take_target(const struct command *command, char **left, bool attach,
 		       struct run_options *options)
 {
@@ -188,7 +191,7 @@ void run_options_free(struct run_options *options)
 
 /* ---- --help ---------------------------------------------------------------- */
 
-/* How an option is written, and what it does, in two columns. */
+/* One option's spelling and description, on two lines. */
 #define OPTION(letter, name, argument, usage, help) "  " usage "\n        " help "\n"
 const char run_options_help[] =
 #include "run/options.def"

@@ -31,7 +31,7 @@ static uint64_t realtime_ns(void)
 
 /* ---- calls ----------------------------------------------------------------- */
 
-/* Most calls come in rows: a handshake is read from the file once a tick. */
+/* Calls of one handshake usually come in a row: it is read from the file once per tick. */
 static const struct tlstall_handshake *handshake_of(struct output *output, struct followed *from,
 						    const struct tlstall_event *event)
 {
@@ -73,7 +73,7 @@ static void print_line(struct output *output, struct followed *from,
 			   TLSTALL_STACK_FRAMES);
 }
 
-/* Digits in groups of three: such numbers are large. */
+/* Groups digits in threes: these numbers are large. */
 static void put_count(FILE *out, uint64_t count)
 {
 	char digits[24];
@@ -109,7 +109,10 @@ static void put_record(struct output *output)
 	output->options->format->records->put(output->records, &output->record);
 }
 
-/* `ns`: the time that it was sorted by: clocks are measured ever more exactly. */
+/*
+ * `ns` is the time by which events were sorted; later clock pairs would give a slightly different
+ * one.
+ */
 static void print_record(struct output *output, struct followed *from,
 			 const struct tlstall_event *event, uint64_t ns, uint64_t late_ns)
 {
@@ -137,8 +140,8 @@ static void on_call(void *context, struct followed *from, const struct tlstall_e
 	if (options->summary || options->quiet)
 		return;
 	/*
-	 * A thread that got no CPU between a call's return and its record may come
-	 * when later ones are told already: times never go back.
+	 * A thread that got no CPU between a call's return and its record may come after later
+	 * calls were shown. Times shown never go back.
 	 */
 	if (ns < output->last_ns)
 		late_ns = output->last_ns - ns;
@@ -177,7 +180,7 @@ static void on_handshake(void *context, struct followed *from, const struct tlst
 	} else if (bad && paragraphs_want(&output->paragraphs, &subject)) {
 		paragraphs_add(&output->paragraphs, &subject, followed_symbols(from));
 	}
-	/* its calls are no events */
+	/* its calls are not recorded as events */
 	if (packed_is(h) && h->end && !output->records && !output->options->summary &&
 	    !output->options->quiet && !output->options->filter.count)
 		packed_line(output->file, &output->style, from->trace, h);
@@ -264,7 +267,7 @@ static int open_file(struct output *output, const char *name)
 
 int output_open(struct output *output, const struct run_options *options)
 {
-	/* standard error has it beyond output_close() */
+	/* standard error still uses it after output_close() */
 	static char buffer[1 << 16];
 	int status;
 
@@ -274,7 +277,7 @@ int output_open(struct output *output, const struct run_options *options)
 	status = open_file(output, options->output);
 	if (status)
 		return status;
-	/* we flush: each line whole, and not one system call for each */
+	/* we flush ourselves: whole lines, but not one system call each */
 	setvbuf(output->file, buffer, _IOFBF, sizeof(buffer));
 	if (options->format->records &&
 	    !(output->records = options->format->records->begin(output->file)))

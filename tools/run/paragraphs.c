@@ -6,7 +6,7 @@
 #include "text/print.h"
 #include "view/paragraph.h"
 
-/* Of one cause; the others are like them. */
+/* Paragraphs shown for each cause; others would look alike. */
 #define KEEP 5
 
 struct paragraph {

@@ -28,7 +28,7 @@ static bool good_socket(const char *value)
 	return good_switch(value) || !strcmp(value, "auto");
 }
 
-/* "dlsym,got": each of the words, with commas between them. */
+/* Accepts these words, separated by commas, as in "dlsym,got". */
 static bool good_reach(const char *value)
 {
 	static const char *const words[] = {"dlsym", "got", "inside"};

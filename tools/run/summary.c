@@ -49,7 +49,7 @@ void summary_handshake(struct summary *summary, const struct subject *subject)
 
 /* ---- print ------------------------------------------------------------------- */
 
-/* "12 WANT_READ, 1 SSL" */
+/* For instance "12 WANT_READ, 1 SSL". */
 static void errors_text(const struct summary_row *row, char *text, size_t size)
 {
 	size_t length = 0;
