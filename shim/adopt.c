@@ -33,7 +33,7 @@ static void tell(const struct tlstall_adopted *one, struct tlstall_handshake *sl
 		slot->flags |= TLSTALL_HS_STOOD;
 }
 
-/* The object may go, and another come to its address: that one was not seen by the tool. */
+/* Each entry is used once: a later object at the same address is not the one that the tool saw. */
 void adopt_tell(struct tlstall_handshake *slot)
 {
 	uint32_t count = __atomic_load_n(&adopted_count, __ATOMIC_ACQUIRE);

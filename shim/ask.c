@@ -20,11 +20,11 @@ static void note_filter(void)
 		__atomic_store_n(&ask_filtered, 1, __ATOMIC_RELAXED);
 }
 
-/* ---- one that was there before the program -------------------------------------------- */
+/* ---- a filter from before the program's start ----------------------------------------- */
 
 #define LINE "\nSeccomp:\t"
 
-/* The file is longer than the buffer: what may be the beginning of the line is kept. */
+/* The file is longer than the buffer: keep the end of each block, where the line may begin. */
 static char find_mode(int fd)
 {
 	char text[512];
@@ -58,7 +58,7 @@ void ask_look(void)
 	close(fd);
 }
 
-/* ---- one that comes later ---------------------------------------------------------------- */
+/* ---- a later filter ---------------------------------------------------------------------- */
 
 typedef int prctl_function(int option, ...);
 
@@ -74,7 +74,7 @@ static prctl_function *real_prctl(void)
 	return real;
 }
 
-/* Without privileges a filter needs no_new_privs, and libseccomp asks for it always. */
+/* An unprivileged process must set no_new_privs before a filter, and libseccomp always does. */
 static bool announces_filter(int option)
 {
 	return option == PR_SET_SECCOMP || option == PR_SET_NO_NEW_PRIVS;
@@ -99,7 +99,7 @@ __attribute__((visibility("default"))) int prctl(int option, ...)
 
 /* ---- ids ------------------------------------------------------------------------------------ */
 
-/* glibc writes the owner's id into a lock that wants to know it. */
+/* glibc writes the owner's thread id into a recursive lock. */
 static pid_t own_tid(void)
 {
 	pthread_mutex_t lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;

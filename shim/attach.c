@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Into a program that runs already, and out of it again. A thread that the tool has made
- * calls these two; the program's own go on meanwhile. What is left afterwards leads nowhere:
- * import tables are as before, SIGBUS is the program's, the trace's file is not mapped any
- * more. The library stays: a thread may be on its way through it, for as long as its peer
- * is silent.
+ * Attaches to a running program and detaches again. A thread made by the tool calls
+ * the two functions while the program's threads keep running. Nothing is left behind
+ * that leads to us: import tables are restored, SIGBUS is the program's again, the
+ * trace file is unmapped. The library itself stays loaded, because a thread may be
+ * inside it for as long as its peer is silent.
  */
 #include "tlstall/attach.h"
 
@@ -31,7 +31,10 @@ EXPORT uint64_t tlstall_attach(const struct tlstall_attach *wanted);
 EXPORT uint64_t tlstall_detach(const struct tlstall_attach *wanted);
 EXPORT struct tlstall_attachment tlstall_attachment = {.version = TLSTALL_ATTACH_VERSION};
 
-/* Ours that are not OpenSSL's: the way to plugins that come later, and what keeps SIGBUS from sight. */
+/*
+ * Functions other than OpenSSL's that the shim interposes: dlsym leads to plugins that are loaded
+ * later, and the signal functions hide our SIGBUS handler.
+ */
 #define SIGNAL_FUNCTION(name, result, arguments) result name arguments;
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wredundant-decls"
@@ -89,7 +92,7 @@ uint64_t tlstall_attach(const struct tlstall_attach *wanted)
 		return TLSTALL_ATTACH_VERSION_DIFFERS;
 	if (tlstall_attachment.state == TLSTALL_ATTACHED)
 		return TLSTALL_ATTACH_ALREADY;
-	/* whoever was preloaded is in the import tables already */
+	/* a preloaded shim is already in the import tables */
 	if (tlstall_attachment.state == TLSTALL_PRELOADED && elf_came_first())
 		return TLSTALL_ATTACH_PRELOADED;
 	settings_read();

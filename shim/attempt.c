@@ -50,9 +50,11 @@ static void follows(struct tlstall_handshake *slot, uint64_t number, uint32_t fl
 	slot->flags |= flag;
 }
 
-/* ---- objects that other processes use, too ------------------------------------------
- * What is left on them says which handshake of the file is theirs, and is checked
- * against that: index of the slot plus 1, and the lower half of the number.
+/* ---- objects that other processes use, too ------------------------------------------ */
+
+/*
+ * The hint left on such an object names its handshake in the file, and is checked against the slot:
+ * the slot's index plus 1, and the lower half of the handshake's number.
  */
 static void *hint_of(const struct tlstall_handshake *slot)
 {
@@ -63,7 +65,7 @@ static void *hint_of(const struct tlstall_handshake *slot)
 					   : 0);
 }
 
-/* The unfinished handshake that another process began on that object, or NULL. */
+/* The unfinished handshake that another process began on this object, or NULL. */
 static struct tlstall_handshake *slot_elsewhere(const SSL *ssl, const void *hint)
 {
 	uint64_t index = ((uintptr_t)hint >> 32) - 1;
@@ -113,7 +115,7 @@ static void take_over(struct track *track, const SSL *ssl, struct tlstall_handsh
 	lib->SSL_set_ex_data((SSL *)ssl, lib->hint_index, hint_of(slot));
 }
 
-/* One that has failed before has another text than that of its state: not remembered. */
+/* The remembered text applies only in this state: an object that failed before shows another. */
 static uint8_t first_state(const struct libssl *lib, const SSL *ssl)
 {
 	uint8_t known = __atomic_load_n(&lib->state_ids[TLS_ST_BEFORE], __ATOMIC_RELAXED);
@@ -138,7 +140,7 @@ struct tlstall_handshake *attempt_begin(struct track *track, const SSL *ssl, uin
 	track->number = slot->number;
 	slot->ssl = (uintptr_t)ssl;
 	slot->created = track->created;
-	track->created = 0; /* of a second handshake on this object that tells nothing */
+	track->created = 0; /* says nothing about a second handshake on the same object */
 	slot->libssl = track->lib->id;
 	slot->thread_handshakes = thread_handshakes;
 	if (track->finished_number)
@@ -158,7 +160,7 @@ struct tlstall_handshake *attempt_begin(struct track *track, const SSL *ssl, uin
 void attempt_middle(struct track *track, struct tlstall_handshake *slot)
 {
 	slot->flags |= TLSTALL_HS_MIDDLE;
-	/* most transports are as old as their handshake */
+	/* most transports were created for their handshake */
 	slot->bytes_in += track->base_in;
 	slot->bytes_out += track->base_out;
 	track->base_in = track->base_out = 0;
@@ -233,7 +235,7 @@ void attempt_give_up(struct track *track, uint32_t flag, uint64_t ticks)
 	track->phase = PHASE_NEW;
 }
 
-/* Freed while unfinished: what its socket, and the thread, did in the end. */
+/* Records what the socket and the thread did at the end of a handshake freed unfinished. */
 static void left_behind(const struct track *track, struct tlstall_handshake *slot, uint64_t ticks)
 {
 	observe_left_behind(track, slot);
@@ -253,7 +255,7 @@ static void freed(struct track *track)
 	slot->freed = ticks;
 	if (slot->flags & TLSTALL_HS_COMPACT && slot->outcome == TLSTALL_OUTCOME_IN_FLIGHT)
 		attempt_promote(track, slot, slot->bytes_in, slot->bytes_out);
-	/* nobody can be inside any more */
+	/* no thread can be inside a call anymore */
 	if (slot->outcome == TLSTALL_OUTCOME_IN_FLIGHT && slot->enter)
 		handshake_left(slot, ticks);
 	if (slot->outcome == TLSTALL_OUTCOME_IN_FLIGHT)
@@ -293,7 +295,7 @@ void attempt_timer(struct track *track, bool sent)
 	errno = saved;
 }
 
-/* What this process leaves unfinished at its exit was abandoned. */
+/* Handshakes that this process leaves unfinished at exit count as abandoned. */
 static void abandon_all(void)
 {
 	uint64_t used, now = clock_ticks();

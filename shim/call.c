@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The entering half of a call: what is looked at. */
+/* The first half of a call: what is observed when it begins. */
 #include "call.h"
 
 #include <errno.h>
@@ -18,10 +18,10 @@
 #include "stack.h"
 #include "watch.h"
 
-/* A gap longer than this makes us ask the kernel about the socket, microseconds. */
+/* After a gap longer than this, in microseconds, the kernel is asked about the socket. */
 #define LONG_GAP_US 2000
 
-/* The SSL is back at the start although our handshake had got further: SSL_clear. */
+/* The SSL is back in its first state, although the handshake had got further: SSL_clear. */
 static bool was_cleared(const struct call *call)
 {
 	const struct tlstall_handshake *slot = call->track->slot;
@@ -71,7 +71,7 @@ static __attribute__((noinline)) struct tlstall_handshake *slot_otherwise(const 
 	return slot;
 }
 
-/* Most often the handshake goes on that the last op left unfinished. */
+/* Usually, the op continues the handshake that the last op left unfinished. */
 static inline struct tlstall_handshake *slot_for(const struct call *call)
 {
 	const struct track *track = call->track;
@@ -84,8 +84,8 @@ static inline struct tlstall_handshake *slot_for(const struct call *call)
 }
 
 /*
- * The kernel counts from the connection's making until something is sent; of what the peer
- * has acknowledged the SYN is 1.
+ * Until data is sent, the kernel counts from the creation of the connection. The SYN accounts for
+ * one of the acknowledged bytes.
  */
 static void note_connected(struct tlstall_handshake *slot)
 {
@@ -120,7 +120,7 @@ static __attribute__((noinline)) void enter_slot(struct call *call)
 	}
 	if (!slot->calls) {
 		slot->stack_first = stack_take();
-		/* before the first op: it may be the one that hangs */
+		/* before the first op, which may be the one that hangs */
 		if (!observe_socket(call->track, slot, false, &slot->at_start))
 			slot->at_start.ticks = 0;
 		note_connected(slot);
@@ -151,7 +151,7 @@ static void enter_op(struct call *call)
 	call->ticks = clock_ticks();
 	if (libssl_drives(call->function))
 		call->slot = slot_for(call);
-	/* what lies in the queue is seen when SSL_get_error finds it: not asked for those */
+	/* the error queue is not read here: SSL_get_error reports what it finds there */
 	if (call->slot && watch_is_compact(call->slot) && watch_enter(call))
 		return;
 	call->stale_error = (uint32_t)call->lib->ERR_peek_error();
@@ -165,7 +165,7 @@ static void enter_op(struct call *call)
 
 static bool enter_foreign(struct call *call)
 {
-	/* of reads and writes there may be very many; the clock is chosen with the trace */
+	/* a fast path for frequent reads and writes; the clock is chosen when the trace is made */
 	if (libssl_kind(call->function) > TLSTALL_KIND_DO_HANDSHAKE || !mapping_open())
 		return false;
 	call->ticks = clock_ticks();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* States, alerts, and handshakes that no op of ours drives. */
+/* States, alerts, and handshakes that none of the interposed calls drives. */
 #include "callback.h"
 
 #include "attempt.h"
@@ -28,7 +28,7 @@ static bool is_quic(const struct libssl *lib, const SSL *ssl)
 	return lib->SSL_is_quic && lib->SSL_is_quic(ssl);
 }
 
-/* A renegotiation inside an op, or a handshake that libssl drives itself (BIO_f_ssl). */
+/* A renegotiation inside an op, or a handshake that libssl itself drives (BIO_f_ssl). */
 static void on_start(const struct libssl *lib, const SSL *ssl)
 {
 	struct track *track = track_make(lib, ssl);
@@ -51,7 +51,7 @@ static struct tlstall_handshake *slot_of(struct track *track, const SSL *ssl, in
 {
 	if (attempt_is_inherited(track))
 		return attempt_inherit(track, ssl, clock_ticks());
-	/* the alert for a refused client certificate comes in the first read */
+	/* the alert that refuses a client certificate arrives in the first read */
 	return track->phase == PHASE_RUNNING || (where & SSL_CB_ALERT) ? attempt_slot(track) : NULL;
 }
 
@@ -67,7 +67,7 @@ void callback_state(const struct track *track, const SSL *ssl)
 {
 	struct tlstall_handshake *slot = track->slot;
 
-	/* another one's, where the file took the place of a lost one */
+	/* the slot may be another handshake's if a new file replaced a lost one */
 	if (__atomic_load_n(&slot->number, __ATOMIC_ACQUIRE) == track->number)
 		handshake_state(slot, observe_state(track->lib, ssl), clock_ticks());
 }
@@ -93,7 +93,7 @@ void callback_info(const struct libssl *lib, const SSL *ssl, int where, int ret)
 		note_alert(slot, where, ret);
 	else if ((where & SSL_CB_LOOP) && slot->outcome != TLSTALL_OUTCOME_OK)
 		handshake_state(slot, observe_state(lib, ssl), clock_ticks());
-	/* a QUIC connection is locked in here, and SSL_get_error would disturb it */
+	/* a QUIC connection is locked here, and SSL_get_error would disturb it */
 	if (internal && (where & SSL_CB_EXIT) && (ret > 0 || !is_quic(lib, ssl)))
 		call_internal(track, ssl, ret);
 	if (track->phase != PHASE_RUNNING)

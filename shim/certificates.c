@@ -3,12 +3,12 @@
 
 #include "mapping.h"
 
-/* Certificates of a chain that are looked at. */
+/* How many certificates of a chain are checked. */
 #define MAX_CHAIN 16
 
 /* ---- the peer's ------------------------------------------------------------- */
 
-/* "480131235959Z", or the year with four digits; 0 for anything else. */
+/* "480131235959Z", or with a four-digit year; 0 for anything else. */
 static uint64_t packed_date(const struct libssl *lib, const ASN1_TIME *time)
 {
 	const unsigned char *text = time ? lib->ASN1_STRING_get0_data(time) : NULL;
@@ -30,7 +30,7 @@ static bool can_read_dates(const struct libssl *lib)
 	       lib->ASN1_STRING_length;
 }
 
-/* 3.0 and later still have the chain when its verification has failed. */
+/* 3.0 and later keep the chain when its verification has failed. */
 static void observe_dates(const struct libssl *lib, const SSL *ssl, struct tlstall_handshake *h)
 {
 	const OPENSSL_STACK *chain = (const OPENSSL_STACK *)lib->SSL_get_peer_cert_chain(ssl);
@@ -54,9 +54,9 @@ static bool is_about_time(int32_t verify_result)
 	       verify_result <= X509_V_ERR_CRL_HAS_EXPIRED;
 }
 
-/* ---- a server's own ----------------------------------------------------------- */
+/* ---- the server's own --------------------------------------------------------- */
 
-/* From when a server's handshake is worth the question. */
+/* Handshakes of a server are examined from this duration on. */
 #define LATE_MS 100
 
 static bool was_late(const struct tlstall_handshake *h)
@@ -69,8 +69,7 @@ static bool was_late(const struct tlstall_handshake *h)
 	return start->ticks && start->bytes_received && start->last_data_recv_ms >= LATE_MS;
 }
 
-/* The one that the chosen certificate has: from memory, as OpenSSL decoded it when it was loaded.
- */
+/* The key of the chosen certificate, from memory: OpenSSL decoded it when it was loaded. */
 static const EVP_PKEY *key_of(const struct libssl *lib, const SSL *ssl)
 {
 	const X509 *certificate;
@@ -90,7 +89,7 @@ static void observe_key(const struct libssl *lib, const SSL *ssl, struct tlstall
 	const EVP_PKEY *key = key_of(lib, ssl);
 	int type = 0;
 
-	/* 3.0 and later have no number for some: the signature has */
+	/* 3.0 and later have no number for some keys, but for the signature */
 	if (key && id)
 		type = id(key);
 	if (type <= 0 && lib->SSL_get_signature_type_nid)

@@ -63,7 +63,7 @@ static struct cfi_reader reader_at(const struct cfi_table *table, uintptr_t at)
 	return (struct cfi_reader){at, table->high, at < table->low || at > table->high};
 }
 
-/* A part of what follows, with an end of its own. */
+/* A reader of the next `size` bytes only. */
 static struct cfi_reader part(struct cfi_reader *reader, uint64_t size)
 {
 	struct cfi_reader out = *reader;
@@ -74,7 +74,7 @@ static struct cfi_reader part(struct cfi_reader *reader, uint64_t size)
 	return out;
 }
 
-/* DW_EH_PE_*: how pointers are written. */
+/* DW_EH_PE_*: pointer encodings. */
 enum { ABSOLUTE = 0x00, UDATA2 = 0x02, UDATA4 = 0x03, UDATA8 = 0x04, FORMAT = 0x0f, SIGNED = 0x08,
        RELATIVE_TO_ITSELF = 0x10, APPLICATION = 0x70, INDIRECT = 0x80, OMITTED = 0xff,
        TABLE = 0x3b /* relative to the header, four bytes, signed */ };
@@ -109,7 +109,7 @@ static uint64_t encoded(struct cfi_reader *reader, uint8_t encoding)
 	return (encoding & APPLICATION) == RELATIVE_TO_ITSELF ? value + at : value;
 }
 
-/* An entry of .eh_frame: without its length, up to its end. */
+/* An entry of .eh_frame, from after its length to its end. */
 static struct cfi_reader entry_at(const struct cfi_table *table, uintptr_t at)
 {
 	struct cfi_reader reader = reader_at(table, at);
@@ -126,10 +126,10 @@ struct cfi_reader cfi_expression(const struct cfi_table *table, int32_t value)
 	return part(&reader, length);
 }
 
-/* ---- what the entries of a function say of it ------------------------------------------ */
+/* ---- the entries of a function --------------------------------------------------------- */
 
 struct entries {
-	struct cfi_reader initial, code; /* instructions: of the CIE, of the FDE */
+	struct cfi_reader initial, code; /* instructions of the CIE and the FDE */
 	uintptr_t begin;		 /* of the function */
 	uint64_t code_align;
 	int64_t data_align;
@@ -158,8 +158,8 @@ static void read_augmentation(struct entries *e, struct cfi_reader *cie, const c
 		case 'S':
 			e->signal = true;
 			break;
-		default: /* 'B' and 'G' of arm64 have no data; what comes behind one that we
-			    do not know cannot be read */
+		default: /* 'B' and 'G' of arm64 have no data; what follows an unknown
+			    letter cannot be read */
 			break;
 		}
 	}
@@ -229,7 +229,7 @@ static int64_t table_word(uintptr_t table, uint64_t index, unsigned column)
 	return word;
 }
 
-/* The last one that begins at or before pc; 0: none. */
+/* The last FDE that begins at or before pc; 0: none. */
 static uintptr_t find_fde(const struct cfi_table *table, uintptr_t pc)
 {
 	struct cfi_reader reader = reader_at(table, table->header);
@@ -265,7 +265,7 @@ enum {
 	NEGATE_RA_STATE = 0x2d, ARGS_SIZE = 0x2e, NEGATIVE_OFFSET = 0x2f,
 };
 
-/* Compilers remember one row; those who write assembly more. */
+/* Compilers remember one row, hand-written assembly more. */
 #define REMEMBERED 4
 
 struct machine {
@@ -304,7 +304,7 @@ static int64_t scaled(struct machine *m, int64_t value)
 	return out;
 }
 
-/* Skips the block; where it lies is its value. */
+/* Skips the block; its position is the value. */
 static int64_t block(struct machine *m, struct cfi_reader *code)
 {
 	int64_t at = (int64_t)(code->at - m->table->low);
@@ -406,7 +406,7 @@ static void run_extended(struct machine *m, struct cfi_reader *code, uint8_t op)
 {
 	switch (op) {
 	case NOP:
-	case NEGATE_RA_STATE: /* a signed return address is stripped whatever this says */
+	case NEGATE_RA_STATE: /* signed return addresses are stripped in any case */
 		break;
 	case ARGS_SIZE:
 		cfi_uleb(code);
@@ -469,7 +469,7 @@ static void run_one(struct machine *m, struct cfi_reader *code)
 	}
 }
 
-/* No function has as many; bytes that are none of a compiler's may. */
+/* More than any function has; bounds the cost of damaged tables. */
 #define INSTRUCTIONS 20000
 
 static bool run(struct machine *m, struct cfi_reader code)
@@ -482,7 +482,7 @@ static bool run(struct machine *m, struct cfi_reader code)
 	return true;
 }
 
-/* No caller's frame is below ours: too many functions would be run there. */
+/* Not inlined: struct machine is large, and a thread's stack may be small. */
 static __attribute__((noinline)) bool run_entries(const struct cfi_table *table,
 						  const struct entries *e, uintptr_t pc,
 						  struct cfi_frame *out)

@@ -9,10 +9,10 @@ struct functions chain_next;
 bool chain_has_before;
 
 /*
- * What a plugin opens later is not in everybody's order, or behind all of this: only
- * objects that were there when the program began count.
+ * A library that a plugin opens later is not in the global symbol order, or comes after everything
+ * here. Only objects that were present at the program's start count.
  */
-static uint64_t objects_at_start; /* 0: the loader does not say */
+static uint64_t objects_at_start; /* 0: the loader does not tell */
 
 __attribute__((constructor)) static void count_objects(void)
 {
@@ -45,7 +45,7 @@ static void take_functions(const struct elf_object *object, struct functions *fo
 	}
 }
 
-/* The program itself is no library: what it has of these functions it has linked in. */
+/* The program itself does not count: it contains these functions because OpenSSL is linked in. */
 static bool wraps(const struct elf_object *object)
 {
 	return object->path[0] && !libssl_is_copy(object) &&
@@ -80,14 +80,14 @@ void chain_find(void)
 	__atomic_store_n(&done, 1, __ATOMIC_RELEASE);
 }
 
-static __thread uint8_t passing; /* function and 1 */
+static __thread uint8_t passing; /* function + 1; 0: none */
 
 void chain_pass(enum function_id function)
 {
 	passing = (uint8_t)(function + 1);
 }
 
-/* A longjmp out of one leaves no deeper frame. */
+/* A longjmp out of a call does not make the next frame deeper. */
 static bool in_circle(enum function_id function, const void *object)
 {
 	static __thread struct {

@@ -5,7 +5,7 @@
 #include "copies.h"
 #include "shapes.h"
 
-/* The copy is in the table: it is by one of there that we are called. */
+/* The copy is in the table already: the call came through it. */
 #define OF_OBJECT copies_of
 #define OF_METHOD copies_of_method
 

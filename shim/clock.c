@@ -39,7 +39,7 @@ uint64_t clock_cpu_ns(void)
 #if defined(__x86_64__)
 #define CLOCKSOURCE "/sys/devices/system/clocksource/clocksource0/"
 
-/* What such a file says, and a blank behind it. */
+/* Reads a file of words, and appends a blank so that each of them ends with one. */
 static void read_words(const char *path, char text[256])
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -53,8 +53,9 @@ static void read_words(const char *path, char text[256])
 }
 
 /*
- * CPUID 0x80000007, EDX bit 8: the TSC runs at one rate in all power states. Every processor of
- * 64 bits has that leaf. In a virtual machine the host is asked, which takes 6 us and more.
+ * CPUID 0x80000007, EDX bit 8: the TSC runs at the same rate in all power
+ * states. Every 64-bit processor has that leaf. In a virtual machine, CPUID
+ * traps to the host, which takes 6 us and more.
  */
 static bool tsc_is_invariant(void)
 {
@@ -65,8 +66,8 @@ static bool tsc_is_invariant(void)
 }
 
 /*
- * The kernel lists the TSC as available, and keeps time by it, only while it has found no
- * fault with it. kvm-clock and Hyper-V's page are the TSC with the host's scale applied.
+ * The kernel lists the TSC as available, and keeps time by it, only as long as it has found no
+ * fault. kvm-clock and Hyper-V's page are the TSC scaled by the host.
  */
 static bool kernel_trusts_tsc(void)
 {

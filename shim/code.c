@@ -8,7 +8,7 @@
 
 /* ---- the loader's own search ------------------------------------------------------------ */
 
-/* struct dl_find_object of glibc 2.35, which takes no lock. */
+/* struct dl_find_object of glibc 2.35, whose function takes no lock. */
 struct found {
 	unsigned long long flags;
 	void *start, *end;
@@ -27,13 +27,13 @@ void code_prepare(void)
 				 __ATOMIC_RELEASE);
 }
 
-/* ---- what we have seen -------------------------------------------------------------------- */
+/* ---- objects seen so far ------------------------------------------------------------------ */
 
 #define OBJECTS 512
 
 LARGE static struct object {
-	uint32_t version; /* odd: being written; 0: never was */
-	uint32_t round;	  /* the last one that it was seen in */
+	uint32_t version; /* odd: being written; 0: never used */
+	uint32_t round;	  /* the last refresh that found it */
 	uintptr_t start, end;
 	struct cfi_table table;
 } objects[OBJECTS];
@@ -44,7 +44,7 @@ static uint32_t load(const uint32_t *word)
 	return __atomic_load_n(word, __ATOMIC_ACQUIRE);
 }
 
-/* What was unloaded is not there any more, and what is being written not yet. */
+/* False: the object was unloaded, or is being written. */
 __attribute__((no_sanitize("thread"))) static bool copy_object(const struct object *object,
 							       struct object *out)
 {
@@ -69,7 +69,7 @@ __attribute__((no_sanitize("thread"))) static void write_object(struct object *o
 	__atomic_store_n(&object->version, version + 2, __ATOMIC_RELEASE);
 }
 
-/* The tables lie in one segment, all of which may be read. */
+/* Both tables are in one segment, all of which is readable. */
 static bool find_table(const ElfW(Phdr) * phdr, unsigned count, uintptr_t bias,
 		       struct cfi_table *table)
 {
@@ -129,7 +129,7 @@ static bool note(const struct elf_object *elf, void *context)
 	return false;
 }
 
-/* Whoever comes while another looks does with what is known. */
+/* While one thread refreshes, others use what is known already. */
 void code_refresh(bool may_lock)
 {
 	static uint64_t seen_loads, seen_unloads;
@@ -167,10 +167,7 @@ static bool look_up(uintptr_t address, struct object *out)
 	return false;
 }
 
-/*
- * One that we have not seen: its program headers lie on its first page, where linkers put
- * them.
- */
+/* Reads the program headers of an object not seen before. Linkers put them on the first page. */
 static bool read_headers(const struct found *found, struct elf_object *out)
 {
 	const ElfW(Ehdr) *header = found->start;

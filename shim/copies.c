@@ -23,7 +23,7 @@ bool libssl_is_copy(const struct elf_object *object)
 
 void copies_add(const struct libssl *made)
 {
-	/* Not malloc: we may be inside the program's allocator's first use of TLS. */
+	/* Not malloc: we may be inside the program's own allocator. */
 	struct libssl *copy = mmap(NULL, sizeof(*copy), PROT_READ | PROT_WRITE,
 				   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 

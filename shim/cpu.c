@@ -6,12 +6,12 @@
 #include "mapping.h"
 
 /*
- * How old the last look at this thread's clock may be when a call begins: the CPU
- * time since then counts as the call's, up to the call's duration.
+ * The maximum age of the last reading of this thread's CPU clock when a call begins, in
+ * microseconds. CPU time since that reading counts as the call's, up to the call's duration.
  */
 #define FRESH_US 50
 #define FRESH_WITHOUT_BLOCKING_US 10000
-/* Shorter calls count as on the CPU. */
+/* Shorter calls, in microseconds, count as CPU time. */
 #define LONG_US 20
 #define LONG_WITHOUT_BLOCKING_US 1000
 
@@ -19,7 +19,7 @@ struct look {
 	uint64_t ticks, cpu_ns;
 };
 static __thread struct look seen;
-/* Looks before that one, for gaps in which the thread worked on other handshakes. */
+/* Earlier readings, for gaps in which the thread worked on other handshakes. */
 #define HISTORY 16
 static __thread struct {
 	struct look looks[HISTORY];
@@ -56,14 +56,14 @@ uint64_t cpu_used(uint64_t enter, uint64_t leave, bool may_block)
 
 	if (leave - enter < longer)
 		return duration;
-	/* a long one that may block was waiting, as far as we know */
+	/* assume that a long call that may block was waiting */
 	if (!ask_may())
 		return may_block ? 0 : duration;
-	used = look(leave) - before; /* after a fork the clock starts anew: a huge one */
+	used = look(leave) - before; /* wraps around after a fork, when the clock restarts */
 	return used < duration ? used : duration;
 }
 
-/* The last look that is not later than that; NULL: forgotten. */
+/* The last reading that is not later than `ticks`; NULL: forgotten. */
 static const struct look *look_before(uint64_t ticks)
 {
 	const struct look *found = &seen;
@@ -97,7 +97,7 @@ uint64_t cpu_last(void)
 
 /* ---- mode `watch` --------------------------------------------------------------- */
 
-/* So many calls after one that was late. */
+/* How many calls are watched after a late one. */
 #define WATCHED_CALLS 64
 static __thread unsigned watched;
 
@@ -120,7 +120,7 @@ bool cpu_is_watched(void)
 	return watched && watched--;
 }
 
-/* Nothing or all of the time between the last look and the call may have been on the CPU. */
+/* Between the last reading and the call, the thread may have run all the time or not at all. */
 bool cpu_between(uint64_t enter, uint64_t leave, uint64_t *ns)
 {
 	static const struct look never;
@@ -132,7 +132,7 @@ bool cpu_between(uint64_t enter, uint64_t leave, uint64_t *ns)
 	between = then->ticks ? cpu_nanoseconds(enter - then->ticks, leave) : UINT64_MAX / 2;
 	most = then->cpu_ns;
 	now = look(leave);
-	/* after a fork the clock starts anew */
+	/* after a fork the clock restarts */
 	most = now > most ? now - most : now;
 	least = most > between ? most - between : 0;
 	if (most > duration)

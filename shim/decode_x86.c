@@ -4,13 +4,13 @@
 #include <stdbool.h>
 
 /*
- * What follows an opcode, sixteen of them a line:
+ * What follows an opcode, sixteen opcodes a line:
  *   .  nothing             m  ModRM              b  ModRM and a byte
  *   z  ModRM and a number  1  a byte             4  a number
- *   j  a short jump        J  a long one         ?  unknown
- *   g  ModRM and, for the first two of its group, a byte (f6) or a number (f7)
+ *   j  a short jump        J  a long jump        ?  unknown
+ *   g  ModRM and, for the first two of the group, a byte (f6) or a number (f7)
  *   v  a number, of 8 bytes with REX.W           2  two bytes
- * A number has four bytes, with the prefix 66 two.
+ * A number has four bytes, or two after the prefix 66.
  */
 static const char one_byte[] =
 	"mmmm14??mmmm14??"
@@ -58,9 +58,9 @@ struct decoding {
 static bool is_prefix(uint8_t byte)
 {
 	switch (byte) {
-	case 0x2e: /* cs, and a hint for branches */
-	case 0x3e: /* ds, likewise, and notrack */
-	case 0x64: /* fs: what is each thread's own */
+	case 0x2e: /* cs, also a branch hint */
+	case 0x3e: /* ds, likewise, also notrack */
+	case 0x64: /* fs: thread-local data */
 	case 0x65:
 	case 0x66:
 	case 0x67:
@@ -81,7 +81,7 @@ static void skip_prefixes(struct decoding *d)
 		d->wide = *d->at++ & 8;
 }
 
-/* Maps 2 and 3: nearly all take ModRM, those of 3 a byte as well. */
+/* Maps 2 and 3: nearly all opcodes take ModRM, those of map 3 also a byte. */
 static char of_map(unsigned map, const uint8_t *opcode)
 {
 	if (map == 1)
@@ -123,7 +123,7 @@ static char take_opcode(struct decoding *d)
 	d->at++;
 	if (opcode != 0x0f) {
 		note_kind(d, opcode);
-		/* test, of the group that else has no operand */
+		/* `test` has an operand, the rest of its group has none */
 		if (one_byte[opcode] == 'g')
 			return (*d->at & 0x30) ? 'm' : opcode == 0xf6 ? 'b' : 'z';
 		return one_byte[opcode];
@@ -195,7 +195,7 @@ void decode_x86(const uint8_t *code, struct instruction *out)
 	*out = (struct instruction){0};
 	skip_prefixes(&d);
 	d.follows = take_opcode(&d);
-	/* processors do not agree on what that is */
+	/* processors disagree about its length */
 	if (d.follows == '?' || (d.follows == 'J' && d.narrow))
 		return;
 	take_operands(&d);

@@ -17,19 +17,19 @@
 
 #define OTHERS_MAY_WRITE 022u
 
-/* The group of a user's own is as good as the user. */
+/* A group of the user's own is as trustworthy as the user. */
 static bool others_may_write(const struct statx *st)
 {
 	return (st->stx_mode & S_IWOTH) || ((st->stx_mode & S_IWGRP) && st->stx_gid != getegid());
 }
 
-/* Nothing is asked of a file system that may hang, unless told so. */
+/* A file system that may hang is not accessed, unless the settings allow it. */
 static bool may_be_asked(const char *path)
 {
 	return settings.remote || local_is(path);
 }
 
-/* The default one is ours alone, or we do not use it. */
+/* The default directory must be writable for this user only. */
 static int prepare_default(const char *path)
 {
 	struct statx st;
@@ -46,7 +46,7 @@ static int prepare_default(const char *path)
 
 #define WANTED (STATX_MODE | STATX_UID | STATX_GID | STATX_INO)
 
-/* Whoever names it may have forgotten to make it. */
+/* Makes the directory if the user has not. */
 static int look(struct statx *st)
 {
 	if (!system_statx(AT_FDCWD, settings.directory, 0, WANTED, st))
@@ -66,11 +66,11 @@ static int prepare_named(bool *shared)
 	if (!S_ISDIR(st.stx_mode))
 		return ENOTDIR;
 	*shared = others_may_write(&st);
-	/* they may take names that we want away, but not our files */
+	/* with the sticky bit, others may occupy our names but cannot remove our files */
 	return *shared && !(st.stx_mode & S_ISVTX) ? REASON_SHARED : 0;
 }
 
-/* Where it was the first time: in a chroot the same name may be that of anything. */
+/* Identifies the directory as first found: in a chroot, its path may lead anywhere. */
 static struct {
 	bool known, shared;
 	uint32_t major, minor;
@@ -107,11 +107,11 @@ static int find_place(void)
 	return 0;
 }
 
-/* What is left to others: a twentieth of the file system, or so much of a large one. */
+/* Space left to others: a twentieth of the file system, but at most this many bytes. */
 #define LEFT_PART 20
 #define LEFT_MOST (256ull << 20)
 
-/* One question, whatever lies in the directory. */
+/* One system call, however many files the directory contains. */
 static int has_room(void)
 {
 	struct statfs fs;
@@ -167,7 +167,7 @@ static const char *reason_name(int reason)
 
 LARGE static char path_of_note[PATH_MAX + 96];
 
-/* mknod(2), as open(2) would take a descriptor that may be what is missing. */
+/* mknod(2), because open(2) needs a descriptor, which may be what is missing. */
 static bool leave(const char *directory, const struct self *self, int reason)
 {
 	snprintf(path_of_note, sizeof(path_of_note),
@@ -181,7 +181,7 @@ static bool leave(const char *directory, const struct self *self, int reason)
 	return false;
 }
 
-/* Notes take room as well: so many say that there is none, and then no more. */
+/* Notes take space too: after this many about the limit, there are no more. */
 #define NOTES 1024
 
 static bool is_worth_a_note(int reason)
@@ -198,7 +198,7 @@ void directory_note(const struct self *self, int reason)
 {
 	LARGE static char fallback[PATH_MAX];
 
-	/* what was lost meanwhile is not worth a file in a place that was never meant for ours */
+	/* the path now leads to a place that was never meant for our files */
 	if (!settings.directory[0] || (place.known && !directory_is_at_its_place()))
 		return;
 	if (!is_worth_a_note(reason))

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One object's tables. This runs before sanitizers, which look for functions while they
- * begin: it is compiled without them, and up to elf_find_early() calls no function of
- * libc, which may be theirs.
+ * The tables of one object. Sanitizers look up functions while they start, so
+ * this file is compiled without them, and up to elf_find_early() it calls no
+ * function of libc, which may be theirs.
  */
 #include "elf.h"
 
 #include <string.h>
 
-/* glibc relocates these in place on x86 and arm64, other loaders do not. */
+/* glibc relocates these in place on x86 and arm64; other loaders do not. */
 static const void *dynamic_pointer(uintptr_t bias, ElfW(Addr) value)
 {
 	return (const void *)(value < bias ? value + bias : value);
@@ -55,7 +55,7 @@ bool elf_tables(struct elf_object *object)
 	object->symbols = elf_pointer(object, DT_SYMTAB);
 	object->strings = elf_pointer(object, DT_STRTAB);
 	object->gnu_hash = elf_pointer(object, DT_GNU_HASH);
-	/* which most have not: that takes a way to the end */
+	/* most objects have none, and the search would read the whole section */
 	if (!object->gnu_hash)
 		object->hash = elf_pointer(object, DT_HASH);
 	return object->symbols && object->strings && (object->gnu_hash || object->hash);
@@ -73,7 +73,7 @@ bool elf_object(const struct dl_phdr_info *info, struct elf_object *out)
 	return elf_tables(out);
 }
 
-/* Not strcmp(), which is a sanitizer's, and called before its runtime has begun. */
+/* Not strcmp(): a sanitizer's version would be called before its runtime has started. */
 static bool is_named(const char *a, const char *b)
 {
 	while (*a && *a == *b) {
@@ -145,8 +145,8 @@ void *elf_symbol(const struct elf_object *object, const char *name)
 }
 
 /*
- * Those that are not defined come first. Where nothing is defined the hash table does not
- * say how many they are; linkers put the names behind them.
+ * Undefined symbols come first. If none is defined, the hash table does not give their number, but
+ * linkers put the strings right after the symbols.
  */
 static size_t count_imports(const struct elf_object *object)
 {
@@ -197,7 +197,7 @@ bool elf_is_own(uintptr_t address)
 	return address - (uintptr_t)&__ehdr_start < (uintptr_t)(&_end - &__ehdr_start);
 }
 
-/* The loader's list, for debuggers: a variable of glibc's, where musl has a pointer to it. */
+/* The loader's list for debuggers: a variable in glibc, a pointer to it in musl. */
 extern struct r_debug _r_debug __attribute__((weak));
 extern struct r_debug *_dl_debug_addr __attribute__((weak));
 

@@ -98,7 +98,7 @@ void *elf_find(const char *name)
 {
 	struct search search = {.name = name};
 
-	/* loaded into a running program we come last, and nothing is behind us */
+	/* in a running program we come last: search from the beginning */
 	if (!elf_each(find_in, &search))
 		elf_each(find_beside, &search);
 	return search.found;
@@ -108,7 +108,7 @@ struct search_all {
 	const char (*names)[ELF_NAME];
 	size_t count, missing;
 	void **found;
-	bool begun; /* behind this library */
+	bool begun; /* the walk has passed this library */
 };
 
 static bool find_all_in(const struct elf_object *object, void *context)
@@ -241,7 +241,7 @@ bool elf_others(void)
 	return census.loaded > census.here;
 }
 
-/* Walks begin at its first object, which of all namespaces only ours leaves unnamed. */
+/* Walks begin at the first object of a namespace, which has an empty name only in our own. */
 static const struct link_map *first_beside(const struct link_map *map)
 {
 	while (map->l_prev)
@@ -250,8 +250,9 @@ static const struct link_map *first_beside(const struct link_map *map)
 }
 
 /*
- * The headers lie at the start of the mapping, which is not told. They are believed on
- * the page of the tables that we read anyway, if they lead to the same dynamic section.
+ * The program headers are at the start of the mapping, whose address the loader does not
+ * give. They are accepted if they lie on the page of the tables, which is read anyway,
+ * and lead to the same dynamic section.
  */
 static bool find_headers(struct elf_object *object)
 {

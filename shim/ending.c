@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The end of a process, and what stays of its trace. */
+/* The end of a process, and whether its trace is kept. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -31,7 +31,7 @@ static bool is_alive(const struct tlstall_process *process)
 	return !state || !strchr("ZX", state[1] ? state[2] : 0);
 }
 
-/* Children that ended without their exit handlers did not say so. */
+/* Children that ended without their exit handlers have not marked themselves as exited. */
 static bool others_write(const struct tlstall_header *header)
 {
 	uint32_t count = __atomic_load_n(&header->process_count, __ATOMIC_ACQUIRE);
@@ -47,7 +47,7 @@ static bool others_write(const struct tlstall_header *header)
 
 static bool is_worth_keeping(const struct tlstall_header *header)
 {
-	/* made a context, never shook hands, has no children that might */
+	/* made a context but no handshake, and has no children that might */
 	if (!header->handshakes && !header->forked && !header->lost.foreign_calls &&
 	    !header->bad_settings)
 		return false;
@@ -74,7 +74,7 @@ static uint64_t part(uint64_t used, uint64_t room, size_t size)
 	return (used < room ? used : room) * size;
 }
 
-/* What is filled up as handshakes come; the small tables lie in the first unit. */
+/* The parts that grow with handshakes; the small tables fit into the first unit. */
 static uint64_t bytes_of(const struct tlstall_header *h)
 {
 	return LAYOUT_FIRST +
@@ -96,7 +96,7 @@ static void settle(const struct tlstall_header *header)
 		file_stays(bytes_of(header));
 }
 
-/* Behind what other parts of ours do at the exit: theirs have no priority, and come first. */
+/* Runs after the shim's other destructors: those without a priority come first. */
 __attribute__((destructor(101))) static void at_exit(void)
 {
 	struct tlstall_header *header = mapping.header;

@@ -8,7 +8,7 @@
 #include "decode_x86.h"
 
 #define JUMP 5
-#define TRAMPOLINE 16 /* bytes of the island before it */
+#define TRAMPOLINE 16 /* bytes of the island before the trampoline */
 
 bool entry_can(void)
 {
@@ -16,9 +16,9 @@ bool entry_can(void)
 }
 
 struct move {
-	const uint8_t *from, *from_end; /* what the jump overwrites */
+	const uint8_t *from, *from_end; /* the code that the jump overwrites */
 	uint8_t *to;
-	bool ended; /* nothing follows what was moved */
+	bool ended; /* execution does not continue after the moved code */
 };
 
 static bool fits(int64_t distance)
@@ -35,7 +35,7 @@ static bool put_distance(uint8_t *at, const uint8_t *from, const uint8_t *to)
 	return fits(distance);
 }
 
-/* Where a direct branch leads, or what an operand refers to. */
+/* The target of a direct branch, or of an operand relative to the instruction pointer. */
 static const uint8_t *target(const uint8_t *code, const struct instruction *i)
 {
 	const uint8_t *end = code + i->length;
@@ -47,7 +47,7 @@ static const uint8_t *target(const uint8_t *code, const struct instruction *i)
 	return end + wide;
 }
 
-/* A short branch becomes a long one. */
+/* Turns a short branch into a long one. */
 static bool move_short(struct move *m, const struct instruction *i)
 {
 	const uint8_t *to = target(m->from, i);
@@ -63,8 +63,8 @@ static bool move_short(struct move *m, const struct instruction *i)
 }
 
 /*
- * A call's return address is where it always was, and not in the trampoline, of which no
- * unwinder knows: push its lower half, store the upper one, jump.
+ * The return address of a moved call must be the original one, not one in the trampoline, which
+ * unwinders do not know. So push its lower half, store the upper half, and jump.
  */
 static bool move_call(struct move *m, const struct instruction *i)
 {
@@ -95,13 +95,13 @@ static bool move_one(struct move *m, const struct instruction *i)
 
 static bool is_movable(const struct instruction *i)
 {
-	/* through a pointer it has no displacement, or one of its operand's */
+	/* a call through a pointer has no displacement, or only that of its operand */
 	bool direct = i->kind != INSTRUCTION_CALL || (i->length == 5 && i->displacement_at == 1);
 
 	return i->length && i->kind != INSTRUCTION_LOOP && direct;
 }
 
-/* What comes behind it is not reached from the trampoline. */
+/* Code after this is not reached from the trampoline. */
 static bool ends(const struct instruction *i)
 {
 	return i->kind == INSTRUCTION_JUMP || i->kind == INSTRUCTION_END ||
@@ -129,7 +129,10 @@ static bool is_branch(const struct instruction *i)
 	return i->kind != INSTRUCTION_PLAIN && i->displacement_size;
 }
 
-/* The function comes back to what the jump overwrites, or is not understood to its end. */
+/*
+ * Whether the function branches back to the overwritten code. True as well
+ * if it cannot be decoded to its end.
+ */
 static bool comes_back(const struct entry *entry, const uint8_t *moved_end)
 {
 	const uint8_t *end = entry->function + entry->size;

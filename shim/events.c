@@ -28,7 +28,7 @@ static uint8_t call_flags(const struct call *call, bool finished)
 	return flags;
 }
 
-/* All that an event has, as far as it is common to them; the rest is zero. */
+/* The fields that all events share; the rest is zero. */
 static inline __attribute__((always_inline)) struct recorder_place
 begin(enum tlstall_event_type type, uint8_t function, uint64_t ticks, uint64_t ssl,
       struct tlstall_handshake *slot)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* DWARF's expressions, as far as call frame information has use for them. */
+/* DWARF expressions, as far as call frame information uses them. */
 #include "unwind.h"
 
 #define DEPTH 16
@@ -81,7 +81,7 @@ static void jump(struct machine *m, bool taken)
 
 	if (!taken)
 		return;
-	/* forward alone: an expression in a table has no loops */
+	/* only forward: an expression in a table has no loops */
 	if (distance < 0 || to > m->code.end)
 		m->bad = true;
 	else

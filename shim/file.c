@@ -19,10 +19,10 @@
 #include "system.h"
 #include "tlstall/environment.h"
 
-/* Where there is one: see open_new(). */
+/* Empty if the file has no name yet: see open_new(). */
 LARGE static char path_of_making[PATH_MAX + 96];
 
-/* What the trace is called, from which its path is made when it is needed. */
+/* The parts of the trace's name; its path is built when needed. */
 static struct {
 	uint32_t pid, image;
 	uint64_t start_time, tag;
@@ -46,7 +46,7 @@ static const char *path_of_trace(void)
 	return large_path;
 }
 
-/* ---- the image before us ----------------------------------------------------------- */
+/* ---- the image before exec --------------------------------------------------------- */
 
 static bool store(int fd, const void *value, size_t size, uint64_t offset)
 {
@@ -54,8 +54,8 @@ static bool store(int fd, const void *value, size_t size, uint64_t offset)
 }
 
 /*
- * Nobody else has had this id in this namespace since that time, on this boot. What the file
- * says its user alone can have written, who may write to it anyway.
+ * In this namespace and boot, no other process has had this id since that start time. Only a
+ * process of the same user, who may write to this file anyway, can have written the header.
  */
 static bool is_our_own(const struct tlstall_header *h, const struct self *self)
 {
@@ -80,7 +80,10 @@ static void write_end(int fd, const struct tlstall_header *header, uint64_t size
 		store(fd, &yes, 4, offsetof(struct tlstall_header, exited));
 }
 
-/* It ended with its exec, without a chance to say so. False: that file is not its trace. */
+/*
+ * Marks the trace of an earlier image as ended, which its exec had no chance to do. False: the
+ * file is not a trace of this process.
+ */
 static bool end_image(const char *path, const struct self *self)
 {
 	LARGE static struct tlstall_header header;
@@ -99,11 +102,11 @@ static bool end_image(const char *path, const struct self *self)
 	return own;
 }
 
-/* ---- making one -------------------------------------------------------------------- */
+/* ---- making a file ----------------------------------------------------------------- */
 
 /*
- * The file grows as it is written, and the guard stands where it cannot: what is written at
- * once is allocated at once, and then a full disk is known. Growing past RLIMIT_FSIZE would
+ * The file is sparse; the guard handles pages that cannot be written later. The first part
+ * is allocated at once, so a full disk is noticed now. Growing past RLIMIT_FSIZE would
  * raise SIGXFSZ and kill the program.
  */
 static int allocate(int fd, uint64_t size)
@@ -116,8 +119,8 @@ static int allocate(int fd, uint64_t size)
 }
 
 /*
- * Without a name where the file system can do that: then nothing stays of it if we are
- * killed. To name it later takes /proc, which says when we started.
+ * Unnamed (O_TMPFILE) where the file system supports it, so that nothing stays if the program is
+ * killed. Naming it later needs /proc, which exists if the start time is known.
  */
 static int open_new(struct file *file, const struct self *self)
 {
@@ -157,7 +160,7 @@ static char *map(struct file *file, uint64_t size, int *reason)
 		give_up(file);
 		return NULL;
 	}
-	/* else the kernel reads 128 KiB of nothing around each page that we touch */
+	/* otherwise the kernel reads 128 KiB of holes around each page that is touched */
 	madvise(base, size, MADV_RANDOM);
 	return base;
 }
@@ -184,9 +187,9 @@ bool file_may_come(void)
 	return last_reason == EMFILE || last_reason == ENFILE || last_reason == ENOMEM;
 }
 
-/* ---- its name ---------------------------------------------------------------------- */
+/* ---- naming it --------------------------------------------------------------------- */
 
-/* Without replacing anything. */
+/* Never replaces a file. */
 static int move(const char *from, const char *to)
 {
 	if (!system_renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE))
@@ -211,13 +214,13 @@ static int give_name(const struct file *file)
 	if (file->named)
 		return move(path_of_making, path_of_trace());
 	reason = link_from("self", file->fd);
-	/* of a process whose first thread has ended */
+	/* the first thread of the process has ended */
 	return reason == ENOENT ? link_from("thread-self", file->fd) : reason;
 }
 
-/* More than a process that keeps to itself will ever exec programs that shake hands. */
+/* More traced images than any ordinary process execs. */
 #define IMAGES 10000
-/* Whoever else takes names of ours is left alone with them. */
+/* After this many names that somebody else has taken, use another tag. */
 #define STRANGERS 8
 
 static int find_name(struct file *file, const struct self *self, struct tlstall_header *header)
@@ -261,7 +264,7 @@ void file_remove(void)
 		room_give_back(1);
 }
 
-/* It took one unit when it was made. */
+/* One unit was taken when the file was made. */
 void file_stays(uint64_t bytes)
 {
 	uint64_t units = room_units(bytes);

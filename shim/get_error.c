@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the program asks SSL_get_error, and whether it asks rightly. */
+/* What the program passes to SSL_get_error, and whether that is correct. */
 #include "get_error.h"
 
 #include <errno.h>
@@ -47,7 +47,7 @@ static void record(const struct libssl *lib, const SSL *ssl, int ret, int answer
 		if (bits & TLSTALL_MISUSE_QUEUE)
 			slot->flags |= TLSTALL_HS_SHORT_GET_ERROR;
 	}
-	/* in mode `watch` it is told of those that need detail */
+	/* mode `watch` records it only for handshakes that need detail */
 	if (control->mode == TLSTALL_MODE_ALL || (slot && !watch_is_compact(slot)))
 		event_get_error(ssl, slot, ret, answer, bits);
 	errno = saved;

@@ -18,19 +18,22 @@ bool guard_is_on(void)
 	return __atomic_load_n(&guard.end, __ATOMIC_ACQUIRE);
 }
 
-/* ---- memory in the place of the file ------------------------------------------------- */
+/* ---- memory in place of the file ----------------------------------------------------- */
 
 static bool replace(uintptr_t start, size_t size)
 {
 	const int flags = MAP_FIXED | MAP_ANONYMOUS;
 	void *at = (void *)start;
 
-	/* the second kind does not count against RLIMIT_DATA */
+	/* shared memory does not count against RLIMIT_DATA */
 	return mmap(at, size, PROT_READ | PROT_WRITE, flags | MAP_PRIVATE, -1, 0) == at ||
 	       mmap(at, size, PROT_READ | PROT_WRITE, flags | MAP_SHARED, -1, 0) == at;
 }
 
-/* A page each is the least that is lost, and 4 GiB the most that there may be of them. */
+/*
+ * Parts are one page at first, which loses least, and double after every 64, so
+ * that a file of 4 GiB has few of them.
+ */
 static size_t size_of_part(void)
 {
 	static uint32_t parts;
@@ -44,7 +47,7 @@ static bool cover(uintptr_t address)
 	size_t size = size_of_part();
 	uintptr_t start = guard.start + (address - guard.start) / size * size;
 
-	/* without its header the rest is worth nothing */
+	/* without its header the file is worth nothing */
 	if (start == guard.start) {
 		if (!replace(guard.start, guard.end - guard.start))
 			return false;
@@ -60,16 +63,16 @@ static bool cover(uintptr_t address)
 /* ---- the thread's mask --------------------------------------------------------------- */
 
 __thread uint8_t guard_mask;
-/* Sections that this thread is in while it does not block SIGBUS though it seems to. */
+/* Guarded sections that this thread is in, although the program blocks SIGBUS in it. */
 static __thread uint32_t depth;
-/* A SIGBUS that somebody sent meanwhile: it is pending, as far as the program knows. */
+/* A SIGBUS sent during a guarded section; the program sees it as pending. */
 static __thread siginfo_t sent;
 static __thread bool was_sent;
 
 #define KERNEL_MASK_SIZE 8
 static const uint64_t only_bus = 1ull << (SIGBUS - 1);
 
-/* The kernel's own call: what stands around it may be other preloads', or a sanitizer's. */
+/* A direct system call: the libc function may be another preload's or a sanitizer's. */
 static uint64_t change_mask(int how, const uint64_t *set)
 {
 	uint64_t old = 0;
@@ -92,7 +95,7 @@ void guard_open(void)
 	if (!guard_is_on())
 		return;
 	if (!ask_may() && !depth)
-		guard_mask = GUARD_OPEN; /* as far as we know */
+		guard_mask = GUARD_OPEN; /* assumed, because a filter forbids asking */
 	if (!depth && guard_mask == GUARD_UNKNOWN)
 		guard_mask = change_mask(SIG_BLOCK, NULL) & only_bus ? GUARD_BLOCKED : GUARD_OPEN;
 	if (guard_mask != GUARD_OPEN && depth++ == 0)
@@ -127,8 +130,8 @@ void guard_close(void)
 /* ---- the program's own disposition ---------------------------------------------------- */
 
 /*
- * What the program set last. Read by handlers in any thread: a new one takes a new place, and
- * an old one stays for a while.
+ * What the program set, the newest last. Handlers in any thread read it, so a new disposition
+ * takes a new place and old ones stay valid for a while.
  */
 #define ACTIONS 64
 LARGE static struct sigaction actions[ACTIONS];
@@ -153,7 +156,7 @@ static bool is_function(const struct sigaction *action)
 
 static void on_bus(int sig, siginfo_t *info, void *context);
 
-/* What we ask of the kernel for the program's sake; the rest of it is the same. */
+/* Flags in which the kernel's disposition may differ from the program's. */
 #define OUR_FLAGS (SA_SIGINFO | SA_ONSTACK | SA_RESTART | SA_RESETHAND)
 
 static struct sigaction for_kernel(const struct sigaction *program)
@@ -162,7 +165,7 @@ static struct sigaction for_kernel(const struct sigaction *program)
 
 	action.sa_sigaction = on_bus;
 	action.sa_flags = (program->sa_flags | SA_SIGINFO) & ~(int)SA_RESETHAND;
-	/* nothing of the program's will run */
+	/* no handler of the program will run */
 	if (!is_function(program)) {
 		action.sa_flags |= SA_ONSTACK | SA_RESTART;
 		sigemptyset(&action.sa_mask);
@@ -176,8 +179,8 @@ static void without_us(const struct sigaction *action)
 }
 
 /*
- * A forked child has its parent's disposition, and goes on by itself. One by vfork sets its
- * own, but what it writes to is our memory.
+ * A forked child keeps our handler and manages its own copy. A vfork child changes its own
+ * disposition, but writes to our memory, so nothing may be noted there.
  */
 static bool is_own(void)
 {
@@ -195,7 +198,7 @@ static int install(const struct sigaction *program)
 	return signals_real()->sigaction(SIGBUS, &action, NULL);
 }
 
-/* As the kernel keeps it: without flags that it does not know, and signals that are never blocked. */
+/* As the kernel stores it: without unknown flags and signals that cannot be blocked. */
 static void keep_as_kernel_does(const struct sigaction *program)
 {
 	struct sigaction kept = *program, now;
@@ -214,7 +217,7 @@ int guard_sigaction(const struct sigaction *act, struct sigaction *old)
 	struct sigaction before = *program_action(), wanted;
 
 	if (act)
-		wanted = *act; /* which may be the same as *old */
+		wanted = *act; /* act and old may point to the same object */
 	if (act && !is_own())
 		without_us(&wanted);
 	else if (act && install(&wanted))
@@ -234,10 +237,7 @@ static bool is_ours(const siginfo_t *info)
 	       (uintptr_t)info->si_addr - guard.start < guard.end - guard.start;
 }
 
-/*
- * As the kernel does by default. A fault comes again as soon as we return; what was sent is
- * sent once more.
- */
+/* The default action. A fault recurs when the handler returns; a sent signal is sent again. */
 static void end_by_default(siginfo_t *info)
 {
 	struct sigaction action = {.sa_handler = SIG_DFL};
@@ -259,7 +259,7 @@ static void call_program(int sig, siginfo_t *info, void *context)
 		once.sa_handler = SIG_DFL;
 		keep_action(&once);
 	}
-	/* in the handler other signals are blocked, SIGBUS among them; it may not come back */
+	/* the handler runs with SIGBUS and others blocked, and may never return */
 	guard_mask = GUARD_UNKNOWN;
 	if (action.sa_flags & SA_SIGINFO)
 		action.sa_sigaction(sig, info, context);
@@ -277,7 +277,7 @@ static void on_bus(int sig, siginfo_t *info, void *context)
 		errno = saved;
 		return;
 	}
-	/* somebody sent it, and the program blocks it */
+	/* somebody sent it while the program blocks it */
 	if (depth && info->si_code <= 0) {
 		sent = *info;
 		was_sent = true;

@@ -7,8 +7,8 @@ static uint64_t least(uint64_t a, uint64_t b)
 }
 
 /*
- * How much of a gap the socket had been ready for. The kernel tells when data
- * (or an acknowledgment) came last: a lower bound, as more may lie before it.
+ * How much of a gap the socket was ready for. This is a lower bound: the kernel tells only when
+ * data (or an acknowledgment) arrived last.
  */
 static uint64_t ready_part(const struct tlstall_handshake *h, uint64_t gap, uint64_t ticks_per_ms,
 			   const struct tlstall_socket *s)
@@ -64,7 +64,7 @@ void handshake_enter(struct tlstall_handshake *h, const struct handshake_enter *
 	__atomic_store_n(&h->enter, in->ticks, __ATOMIC_RELEASE);
 }
 
-/* Equal results in a row without a byte or a state in between: a spin, when they are many. */
+/* Counts equal results in a row with no byte or state in between: many of them are a spin. */
 static void account_run(struct tlstall_handshake *h, const struct handshake_leave *in, bool moved)
 {
 	if (moved || !h->calls || in->error != h->last_error || in->state != h->state) {
@@ -134,7 +134,7 @@ static bool is_fatal(const struct handshake_leave *in)
 	return !in->finished && in->error != TLSTALL_ERROR_NONE && !tlstall_is_retry(in->error);
 }
 
-/* A BIO that forgot to say "retry" had made it fail: it goes on. */
+/* A BIO that did not set its retry flag had made it look failed. */
 static void reopen(struct tlstall_handshake *h)
 {
 	h->outcome = TLSTALL_OUTCOME_IN_FLIGHT;
@@ -146,7 +146,7 @@ static void reopen(struct tlstall_handshake *h)
 
 enum tlstall_outcome handshake_leave(struct tlstall_handshake *h, const struct handshake_leave *in)
 {
-	/* what a program still calls after the failure tells less than that did: counted only */
+	/* calls after the failure are only counted: they tell less than the failure itself */
 	if (h->outcome == TLSTALL_OUTCOME_FAILED && is_fatal(in)) {
 		h->fatal_calls++;
 		h->fatal_last = in->ticks;

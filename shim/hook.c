@@ -8,9 +8,9 @@
 #include "mapping.h"
 #include "stack.h"
 
-/* ---- the program's own, in ex_data: SSL_dup copies it ---------------------------- */
+/* ---- the program's callback, in ex_data, which SSL_dup copies -------------------- */
 
-/* A function pointer and void * are the same thing on every system with dlsym(). */
+/* Function pointers and void * have the same representation wherever dlsym() exists. */
 union callback {
 	info_callback *function;
 	void *data;
@@ -54,7 +54,7 @@ static bool keep_of_ssl(const struct libssl *lib, const SSL *ssl, info_callback 
 	return lib->SSL_set_ex_data((SSL *)ssl, lib->callback_index, callback.data);
 }
 
-/* What OpenSSL would have called: the SSL's own callback, else its context's. */
+/* The callback that OpenSSL would have called: the SSL's own, else its context's. */
 static info_callback *program_callback(const struct libssl *lib, const SSL *ssl)
 {
 	info_callback *callback = lib->has_callbacks ? of_ssl(lib, ssl) : NULL;
@@ -64,12 +64,12 @@ static info_callback *program_callback(const struct libssl *lib, const SSL *ssl)
 	return of_ctx(lib, lib->SSL_get_SSL_CTX(ssl));
 }
 
-/* ---- ours ------------------------------------------------------------------------ */
+/* ---- our callback ---------------------------------------------------------------- */
 
 /*
- * A program that got our address from a getter that we do not interpose, and
- * calls it from its own callback, would come round in a circle. Told by ever
- * deeper frames with the same event; a longjmp out of a callback leaves none.
+ * A program can get our callback from a getter that we do not interpose, and call it from its own
+ * callback: endless recursion. That shows as ever deeper frames with the same event, which a
+ * longjmp out of a callback does not produce.
  */
 static bool in_circle(const SSL *ssl, int where)
 {
@@ -89,7 +89,7 @@ static bool in_circle(const SSL *ssl, int where)
 	return last.depth > 8;
 }
 
-/* We have left the program: objects that still have our callback get back their own. */
+/* Detached: objects that still have our callback get the program's back. */
 static bool left;
 
 void hook_let_go(bool go)
@@ -97,7 +97,7 @@ void hook_let_go(bool go)
 	__atomic_store_n(&left, go, __ATOMIC_RELEASE);
 }
 
-/* Switched off in the middle of a handshake, we still follow that to its end. */
+/* After switching off, a handshake in flight is still followed to its end. */
 static bool is_wanted(const struct track *track)
 {
 	return mapping.header && !__atomic_load_n(&left, __ATOMIC_ACQUIRE) &&
@@ -151,12 +151,12 @@ static __attribute__((noinline)) void note_and_chain(const SSL *ssl, int where, 
 		program(ssl, where, ret);
 }
 
-/* Most often it is the next state of a handshake that an op of ours drives. */
+/* Usually the next state of a handshake that an op drives. */
 static void on_info(const SSL *ssl, int where, int ret)
 {
 	struct track *track = track_near(ssl);
 
-	/* each path ends in a jump: nothing is kept over a call */
+	/* every path ends in a jump, so no register is saved across a call */
 	if (!track || track->lib->has_callbacks || !callback_is_usual(track, where))
 		note_and_chain(ssl, where, ret);
 	else if (where & SSL_CB_LOOP)
@@ -165,7 +165,7 @@ static void on_info(const SSL *ssl, int where, int ret)
 
 void hook_ctx(const struct libssl *lib, SSL_CTX *ctx)
 {
-	/* the file is made here, before a chroot or a change of user */
+	/* make the file now, before a chroot or a change of user */
 	if (!ctx || lib->foreign || !mapping_open() || !track_register(lib))
 		return;
 	guard_enter();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "large.h"
 
-/* Not on the stack: that of a program's thread may be small. Makers come one at a time. */
+/* Not on the stack, which may be small in a thread. Only one thread at a time makes a trace. */
 LARGE char large_path[PATH_MAX + 96];

@@ -21,7 +21,7 @@ static uint64_t power_below(uint64_t n)
 	return 1ull << (63 - __builtin_clzll(n));
 }
 
-/* Small tables take up to a quarter; the rest is shared by slots and the two rings. */
+/* Small tables take up to a quarter of the file; slots and the two rings share the rest. */
 struct layout layout_plan(uint64_t size)
 {
 	struct layout l = {.size = 4096};
@@ -67,5 +67,5 @@ void layout_write(const struct layout *l, struct tlstall_header *header)
 	memcpy(layout_section(l, (char *)header, TLSTALL_SECTION_FUNCTIONS), functions,
 	       sizeof(functions));
 	header->function_count = sizeof(functions) / sizeof(functions[0]);
-	header->string_count = header->state_count = header->stack_count = 1; /* id 0 is "none" */
+	header->string_count = header->state_count = header->stack_count = 1; /* id 0: none */
 }

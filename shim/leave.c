@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The leaving half of a call: what came of it, and what that makes of its handshake. */
+/* The second half of a call: its result, and what that means for its handshake. */
 #include <errno.h>
 
 #include "attempt.h"
@@ -21,10 +21,10 @@ static uint8_t error_of(const struct call *call, int ret, bool finished)
 {
 	if (ret > 0)
 		return TLSTALL_ERROR_NONE;
-	/* its 0 is no error: it says that the peer's close_notify is still to come */
+	/* 0 is not an error: the peer's close_notify is still to come */
 	if (libssl_kind(call->function) == TLSTALL_KIND_SHUTDOWN && ret == 0)
 		return TLSTALL_ERROR_NONE;
-	/* it has asked for a cookie: the next datagram may bring that */
+	/* it has sent a cookie, which the next datagram may return */
 	if (call->function == FN_SSL_stateless && ret == 0)
 		return TLSTALL_ERROR_WANT_READ;
 	if (!finished && call->slot && observe_wants_read(call->lib, call->ssl, call->slot))
@@ -44,7 +44,7 @@ static void look(const struct call *call, int ret, int error_number, uint64_t ti
 	in->error_number = (uint8_t)error_number;
 	in->finished = lib->SSL_is_init_finished(call->ssl);
 	in->error = error_of(call, ret, in->finished);
-	/* SSL_get_error answers a retry with an empty queue only */
+	/* SSL_get_error reports a retry only if the queue is empty */
 	in->ossl_error =
 		ret > 0 || tlstall_is_retry(in->error) ? 0 : (uint32_t)lib->ERR_peek_error();
 	in->state = tlstall_is_retry(in->error) || in->error == TLSTALL_ERROR_NONE
@@ -57,7 +57,7 @@ static inline void note_op(const struct call *call, const struct handshake_leave
 {
 	struct track *track = call->track;
 
-	/* SSL_get_error answers for functions that SSL_get_error(3) names alone */
+	/* SSL_get_error applies only to functions that SSL_get_error(3) names */
 	if (libssl_kind(call->function) == TLSTALL_KIND_OTHER)
 		return;
 	track->op_tid = mapping_tid();
@@ -81,7 +81,7 @@ static uint16_t reason_of(const struct call *call, uint32_t error)
 	return recorder_string(call->lib->ERR_reason_error_string(error));
 }
 
-/* The first read after the end: with TLS 1.3 it brings the peer's refusal. */
+/* The first read after the handshake: in TLS 1.3 it delivers the peer's refusal. */
 static void note_first_read(const struct call *call, struct tlstall_handshake *slot,
 			    const struct handshake_leave *in)
 {
@@ -108,7 +108,7 @@ static void end_slot(const struct call *call, const struct handshake_leave *in)
 	}
 	if (!ok && !slot->stack_fail)
 		slot->stack_fail = stack_take();
-	/* one read may have brought the handshake to its end and more */
+	/* one read may have finished the handshake and delivered data */
 	if (ok && libssl_kind(call->function) == TLSTALL_KIND_READ)
 		note_first_read(call, slot, in);
 	event_end(slot, call->function);
@@ -130,7 +130,7 @@ static void leave_slot(const struct call *call, int ret, int error_number, uint6
 		slot->flags = (slot->flags & ~TLSTALL_HS_LISTEN) |
 			      (ret == 0 ? TLSTALL_HS_LISTEN : 0);
 	observe_transport(call->track, call->ssl, slot, &in.bytes_in, &in.bytes_out);
-	/* of one that is quick and well nobody asks */
+	/* not needed for a handshake that ended well and quickly */
 	if (!in.finished || !watch_is_compact(slot))
 		observe_pending(call->track, &in);
 	if (watch_is_compact(slot)) {
@@ -168,7 +168,10 @@ static void leave_followed_read(const struct call *call, const struct handshake_
 	attempt_summarize(call->track);
 }
 
-/* An op that drives no handshake: recorded in mode "all", while one is unfinished, or followed. */
+/*
+ * An op that drives no handshake is recorded in mode `all`, while a handshake is unfinished, and
+ * as the first read after one.
+ */
 static void leave_other(struct call *call, int ret, int error_number, uint64_t ticks)
 {
 	struct track *track = call->track;
@@ -186,7 +189,7 @@ static void leave_other(struct call *call, int ret, int error_number, uint64_t t
 	call->slot = track->slot && track->slot->number == track->number ? track->slot : NULL;
 	if (control->mode != TLSTALL_MODE_WATCH || (call->slot && !watch_is_compact(call->slot)))
 		event_call(call, &in, call->slot ? call->slot->retries : 0);
-	/* it had no slot, all being taken, or lost it with its file */
+	/* its handshake got no slot, or lost it with the file */
 	if (track->phase == PHASE_RUNNING && !call->slot && in.finished)
 		track->phase = PHASE_DONE;
 	if (followed)
@@ -195,7 +198,7 @@ static void leave_other(struct call *call, int ret, int error_number, uint64_t t
 		call->slot->flags |= TLSTALL_HS_SHUTDOWN;
 }
 
-/* A handshake that began inside this op: a renegotiation. */
+/* Takes a handshake that began inside this op: a renegotiation. */
 static void adopt(struct call *call)
 {
 	struct tlstall_handshake *slot =

@@ -9,7 +9,7 @@
 #include "elf.h"
 #include "members.h"
 
-/* Where there is no libssl at all. */
+/* Used if there is no libssl at all. */
 static struct libssl nowhere = {.foreign = true, .ssl_index = -1};
 
 struct crypto_search {
@@ -41,7 +41,7 @@ static void resolve(struct libssl *lib, const struct elf_object *ssl,
 	members_take(lib, addresses);
 }
 
-/* A call goes on to what another library has of that function, if it has. */
+/* Calls go on to another library's version of a function, if there is one. */
 static void set_forward(struct libssl *lib, bool chain)
 {
 #define INTERPOSED(name, ...)                                                                      \
@@ -53,7 +53,7 @@ static struct elf_object find_libcrypto(const struct elf_object *ssl)
 {
 	struct crypto_search search = {.ssl = ssl};
 
-	/* linked into one with its libcrypto? */
+	/* libcrypto may be linked into the same object */
 	if (elf_symbol(ssl, "OpenSSL_version_num"))
 		return *ssl;
 	if (ssl->map)
@@ -86,7 +86,7 @@ static bool learn(const struct elf_object *object, void *context)
 	crypto = find_libcrypto(object);
 	resolve(&lib, object, &crypto);
 	chain_find();
-	/* in another namespace there is nobody but us */
+	/* no other library is in front of libssl in another namespace */
 	set_forward(&lib, !object->map);
 	copies_add(&lib);
 	return false;
@@ -101,7 +101,7 @@ bool libssl_learn_inside(const struct elf_object *object, void *const addresses[
 	members_take(&lib, addresses);
 	if (lib.foreign)
 		return false;
-	/* nobody else stands before what is called from inside */
+	/* calls within the object bypass other libraries */
 	set_forward(&lib, false);
 	copies_add(&lib);
 	return copies_know(object->start);
@@ -115,7 +115,6 @@ void libssl_go_through(const struct elf_object *object, void *const addresses[])
 	set_forward(lib, false);
 }
 
-/* Where there is no libssl at all. */
 static const struct libssl *none(void)
 {
 	void *const nothing[MEMBERS] = {NULL};

@@ -12,7 +12,7 @@
 
 /* ---- kinds of file systems ------------------------------------------------------------ */
 
-/* Their data lie in memory or on a disk of this host, and their code in its kernel. */
+/* Data in memory or on a disk of this host, code in its kernel. */
 static const char kinds[][12] = {
 	"tmpfs", "ext4",   "xfs",      "btrfs",	   "overlay", "ext3",	  "ext2",   "zfs",
 	"f2fs",	 "ramfs",  "rootfs",   "bcachefs", "erofs",   "squashfs", "vfat",   "exfat",
@@ -30,7 +30,7 @@ static bool is_local_kind(const char *kind)
 
 /* ---- the list of mounts ----------------------------------------------------------------- */
 
-/* Not on the stack: that of a program's thread may be small. */
+/* Not on the stack, which may be small in a thread. */
 static struct list {
 	int fd;
 	size_t at, size;
@@ -38,7 +38,7 @@ static struct list {
 	char text[1024];
 } list;
 
-/* Where something is mounted; later, what a link says. */
+/* A mount point; later, the target of a symbolic link. */
 LARGE static char target[PATH_MAX];
 
 static bool more(void)
@@ -55,7 +55,7 @@ static inline int next_char(void)
 	return list.at < list.size || more() ? (unsigned char)list.text[list.at++] : -1;
 }
 
-/* Up to a blank or the end of the line, which it returns; -1 where the list ends. */
+/* Skips to the next blank or end of line and returns it; -1: end of the list. */
 static int skip_field(void)
 {
 	int c;
@@ -65,7 +65,7 @@ static int skip_field(void)
 	return c;
 }
 
-/* What is too long is cut. */
+/* Cuts a field that is too long. */
 static int read_field(char *to, size_t room)
 {
 	size_t used = 0;
@@ -105,7 +105,7 @@ static bool is_octal(const char *at)
 	return true;
 }
 
-/* Blanks and the like are written as \040. */
+/* Blanks and some other characters are written in octal, such as \040. */
 static char unescape(const char **at)
 {
 	const char *from = *at;
@@ -118,7 +118,7 @@ static char unescape(const char **at)
 	return (char)((from[1] - '0') << 6 | (from[2] - '0') << 3 | (from[3] - '0'));
 }
 
-/* Whether the way to that path leads through what is mounted there. The root does not count. */
+/* Whether the path leads through that mount point. The root does not count. */
 static bool leads_through(const char *path, const char *point)
 {
 	if (!point[0] || !strcmp(point, "/"))
@@ -139,7 +139,7 @@ bool local_is_by(const char *name, const char *path)
 
 	list.at = list.size = 0;
 	list.fd = open(name, O_RDONLY | O_CLOEXEC);
-	/* the first thread has ended, and /proc/self is what is left of it */
+	/* the first thread has ended, so /proc/self is a zombie's */
 	if (list.fd < 0 && errno == EINVAL)
 		list.fd = open("/proc/thread-self/mountinfo", O_RDONLY | O_CLOEXEC);
 	if (list.fd < 0)
@@ -152,10 +152,10 @@ bool local_is_by(const char *name, const char *path)
 
 /* ---- links -------------------------------------------------------------------------------- */
 
-/* The path so far. */
+/* The path as resolved so far. */
 static char *const way = large_path;
 
-/* way[from .. to) is a link, "." or "..": the rest is put behind what stands for it. */
+/* Replaces way[from .. to), which is a link, "." or "..", by text. */
 static bool put(const char *text, size_t from, size_t to)
 {
 	size_t length = strlen(text), rest = strlen(way + to);
@@ -172,7 +172,7 @@ static bool is_name(const char *name, size_t from, size_t to)
 	return to - from == strlen(name) && !memcmp(way + from, name, to - from);
 }
 
-/* From the "/" before a name to that after it. */
+/* From the "/" before a name to the one after it. */
 static size_t end_of_name(size_t at)
 {
 	return at + 1 + strcspn(way + at + 1, "/");
@@ -185,7 +185,7 @@ static size_t parent_of(size_t at)
 	return at;
 }
 
-/* 1: another way is to be looked at; 0: there is no link on it; -1: too long. */
+/* 1: the path has changed, look again; 0: it has no more links; -1: it is too long. */
 static int follow(void)
 {
 	for (size_t at = 0, end; way[at]; at = end) {

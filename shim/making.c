@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The trace of this process: made once, and once more where it is lost. */
+/* Makes the trace of this process, and a new one after it is lost. */
 #include "mapping.h"
 
 #include <errno.h>
@@ -18,7 +18,7 @@
 #include "settings.h"
 
 static struct tlstall_control private_control = {.mode = TLSTALL_MODE_ALL};
-/* Not written into the one above: other threads read that. */
+/* Separate from the one above, which other threads may be reading. */
 static struct tlstall_control nothing = {.mode = TLSTALL_MODE_OFF};
 control_pointer control = &private_control;
 
@@ -35,7 +35,7 @@ __attribute__((constructor)) static void read_settings(void)
 	private_control.socket = settings.socket != SOCKET_OFF;
 }
 
-/* ---- what is in it from the start ------------------------------------------- */
+/* ---- its initial contents --------------------------------------------------- */
 
 static void find_sections(const struct layout *l, char *base)
 {
@@ -94,15 +94,15 @@ static void write_header(struct tlstall_header *h)
 /* ---- when the file is lost -------------------------------------------------- */
 
 /*
- * What the header said when it was complete: with that we go on in memory where the file is
- * lost, and in the next one.
+ * The header as it was when complete. If the file is lost, the memory
+ * that replaces it begins with this.
  */
 static struct tlstall_header first_header;
 
-/* Traces that were lost; parts of this one, not yet told in it. */
+/* Traces lost, and parts of this one lost that its header does not count yet. */
 static uint64_t lost_traces, lost_parts;
 
-/* In a signal handler. The zeros that are in the place of the file become a trace in memory. */
+/* Runs in the signal handler. The zeros that replaced the file become a trace in memory. */
 static void on_lost(void)
 {
 	__atomic_store_n(&mapping.usable, false, __ATOMIC_RELEASE);
@@ -110,15 +110,15 @@ static void on_lost(void)
 	__atomic_fetch_add(&lost_traces, 1, __ATOMIC_RELAXED);
 }
 
-/* The header may be gone as well: it is not touched here. */
+/* The header may be lost as well, so it is not touched here. */
 static void on_part(void)
 {
 	__atomic_fetch_add(&lost_parts, 1, __ATOMIC_RELAXED);
 }
 
 /*
- * The control words are read without a guard, which is more than they are worth. Where a
- * thread may block SIGBUS they are read from a copy, which is renewed now and then.
+ * Reading the control words is not worth a guard. If a thread may block SIGBUS, they are read from
+ * a copy, which is refreshed now and then.
  */
 static void use_private_control(void)
 {
@@ -152,7 +152,7 @@ static void write_all(char *base, const struct layout *layout, const struct file
 	header->magic = TLSTALL_MAGIC;
 }
 
-/* A file that is complete; NULL: there is none, and a note of the reason, where that can be left. */
+/* A complete file. NULL: failed; a note says why, if one could be left. */
 static char *new_file(void)
 {
 	struct layout layout = layout_plan(settings.size & ~4095ull);
@@ -194,7 +194,7 @@ static void create(void)
 {
 	struct tlstall_header *header;
 
-	/* a library's constructor may come before ours */
+	/* another library's constructor may call us before ours has run */
 	read_settings();
 	if (!mapping_make_identity())
 		return;
@@ -211,8 +211,8 @@ static void create(void)
 }
 
 /*
- * The file was cut off under us: another one takes its place, at the same addresses. Whoever
- * writes meanwhile writes to memory that is gone then.
+ * The file was truncated: a new one takes its place, at the same addresses. What
+ * other threads write meanwhile is lost.
  */
 static void renew(void)
 {
@@ -257,7 +257,7 @@ static void give_up(void)
 
 static void try_once(void)
 {
-	/* a filter that came before the trace did */
+	/* a filter was set before the trace was made */
 	if (!ask_may()) {
 		give_up();
 		return;
@@ -272,18 +272,18 @@ static void try_once(void)
 		give_up();
 }
 
-/* One of our own threads may take its time, on a host that is busy. */
+/* A thread of ours may take this long on a busy host. */
 static bool is_long_ago(uint64_t since)
 {
 	return since && clock_monotonic_ns() - since > PATIENCE_NS;
 }
 
-/* The process that is at it. */
+/* The process that is making the trace; 0: none. */
 static pid_t making;
 
 /*
- * Not pthread_once(), which waits for ever for a thread that a fork did not copy,
- * or for the code that a signal handler interrupted.
+ * Not pthread_once(), which waits forever for a thread that a fork did not copy, or for the code
+ * that a signal handler interrupted.
  */
 static void make(void)
 {
@@ -291,7 +291,7 @@ static void make(void)
 	static __thread bool here;
 	pid_t maker = 0, own = ask_pid();
 
-	/* a signal handler in the middle of it */
+	/* called by a signal handler that interrupted this */
 	if (here)
 		return;
 	if (__atomic_compare_exchange_n(&making, &maker, own, false, __ATOMIC_ACQ_REL,
@@ -326,7 +326,7 @@ bool mapping_make(void)
 	return __atomic_load_n(&mapping.header, __ATOMIC_ACQUIRE);
 }
 
-/* ---- into a running program, and out of it again --------------------------------- */
+/* ---- attaching and detaching ----------------------------------------------------- */
 
 bool mapping_attach(uint32_t mode)
 {
@@ -343,7 +343,7 @@ bool mapping_attach(uint32_t mode)
 	return false;
 }
 
-/* For who reads the trace it is as if this process had ended: it is never written again. */
+/* To readers, this looks like the end of the process: the trace is never written again. */
 static void close_trace(struct tlstall_header *header)
 {
 	uint64_t now = clock_ticks();
@@ -358,7 +358,7 @@ static void close_trace(struct tlstall_header *header)
 void mapping_let_go(void)
 {
 	give_up();
-	/* who came before us may be making one */
+	/* another thread may be making a trace */
 	for (int i = 0; i < 100 && __atomic_load_n(&making, __ATOMIC_ACQUIRE); i++)
 		nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
 	if (!mapping.header)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which process and thread we are. */
+/* Which process and thread this is. */
 #include "mapping.h"
 
 #include <errno.h>
@@ -18,10 +18,10 @@
 #include "self.h"
 #include "system.h"
 
-/* Every process looks into it at its end: on the page that the settings have touched. */
+/* Every process reads this at its end: it is on the page of the settings, already touched. */
 struct mapping mapping __attribute__((section(".data")));
 
-/* A page that the kernel wipes in every forked child, even after a raw clone(). */
+/* On a page that the kernel zeroes in every forked child, even after a raw clone(). */
 struct identity *mapping_process;
 static bool parent_was_single;
 
@@ -29,7 +29,7 @@ __thread struct thread_id mapping_thread;
 
 /* ---- forks ------------------------------------------------------------------ */
 
-/* One link for the directory, one for its parent, one for each thread's. */
+/* The directory has one link from its parent, one from itself, and one for each thread. */
 static bool has_threads(void)
 {
 	struct statx st;
@@ -52,13 +52,13 @@ static void before_fork(void)
 	errno = saved;
 }
 
-/* The next child may come by _Fork() or clone(), which do not tell us. */
+/* The next child may be made by _Fork() or clone(), which call no handler. */
 static void after_fork_in_parent(void)
 {
 	parent_was_single = false;
 }
 
-/* qemu-user accepts MADV_WIPEONFORK and wipes nothing. */
+/* qemu-user accepts MADV_WIPEONFORK but wipes nothing. */
 static void after_fork_in_child(void)
 {
 	__atomic_store_n(&mapping_process->state, IDENTITY_NONE, __ATOMIC_RELEASE);
@@ -66,8 +66,8 @@ static void after_fork_in_child(void)
 }
 
 /*
- * glibc's pthread_atfork() is a part of each library that calls it, and leads to this; musl's is
- * a function of libc.
+ * glibc links pthread_atfork() into each library that calls it; it calls
+ * this function. musl has it in libc.
  */
 extern int __register_atfork(void (*before)(void), void (*in_parent)(void), void (*in_child)(void),
 			     void *library) __attribute__((weak));
@@ -102,7 +102,7 @@ bool mapping_make_identity(void)
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
 #endif
 
-/* Where the kernel does not know it the pages come one by one. */
+/* If the kernel does not know this advice, pages are faulted in one by one. */
 void mapping_ahead(void *from, size_t size)
 {
 	uintptr_t start = (uintptr_t)from & ~4095ul, end = (uintptr_t)from + size;
@@ -114,7 +114,7 @@ void mapping_ahead(void *from, size_t size)
 
 /* ---- processes and threads ------------------------------------------------ */
 
-/* Who made the trace has looked into /proc already. */
+/* The process that made the trace has read /proc already. */
 static void describe(struct tlstall_process *process)
 {
 	const struct tlstall_header *maker = mapping.header;
@@ -157,7 +157,7 @@ void mapping_join(void)
 	__atomic_store_n(&mapping_process->process, process, __ATOMIC_RELEASE);
 }
 
-/* One of the threads that come at once does it, and the others wait for that. */
+/* If several threads come at once, one does it and the others wait. */
 void mapping_become_process(void)
 {
 	int saved = errno;
@@ -169,7 +169,7 @@ void mapping_become_process(void)
 		guard_enter();
 		mapping_process->process = add_process();
 		guard_leave();
-		/* its children inherit the loader's locks as it found them */
+		/* children inherit the loader's locks in whatever state they are */
 		threaded |= has_parent && !parent_was_single;
 		mapping_process->threaded_parent = threaded;
 		has_parent = true;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How long a tick of the trace is, and whether its clock can be trusted. */
+/* The length of the trace's ticks, and whether its clock can be trusted. */
 #include "clock.h"
 #include "mapping.h"
 
@@ -15,7 +15,7 @@ static uint64_t rate(const struct tlstall_clock_pair *a, const struct tlstall_cl
 	return ticks * 1000000 / (ns | 1);
 }
 
-/* Suspend or migration show as a counter whose rate over the last stretch is another one. */
+/* A suspend or migration shows as a different rate over the last stretch. */
 static bool disturbed(const struct tlstall_header *h, const struct tlstall_clock_pair *now)
 {
 	uint64_t before = rate(&h->first, &h->last), lately = rate(&h->last, now);
@@ -67,8 +67,8 @@ static void measure(uint64_t passed)
 }
 
 /*
- * Measured again as the time since the start grows by a half: four digits at once, more later.
- * False: it is too early for that.
+ * Measured again whenever the time since the start has grown by half: exact to four digits at
+ * first, to more later. False: too early to measure.
  */
 static bool is_measured(uint64_t ticks)
 {

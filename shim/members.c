@@ -13,13 +13,13 @@ const struct member members[MEMBERS] = {
 #include "functions.def"
 };
 
-/* Where there is none every function fails: better than a jump to nowhere. */
+/* Stands for a missing function: failing is better than a jump to address 0. */
 static void *absent(void)
 {
 	return NULL;
 }
 
-/* AWS-LC says that it is "OpenSSL 1.1.1 (compatible; AWS-LC ...)". */
+/* AWS-LC claims to be "OpenSSL 1.1.1 (compatible; AWS-LC ...)". */
 static bool is_openssl(const struct libssl *lib)
 {
 	const char *version = lib->OpenSSL_version(0);

@@ -20,7 +20,7 @@ void nesting_note_left(void)
 	handshake_left(slot, clock_ticks());
 }
 
-/* It returns after all; or a later one does. */
+/* The call marked as left returns after all, or a later one does. */
 void nesting_take_back(const struct call *call)
 {
 	struct tlstall_handshake *slot = call->slot;

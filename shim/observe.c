@@ -49,9 +49,9 @@ uint8_t observe_new_state(const struct libssl *lib, const SSL *ssl, unsigned sta
 /* ---- BIOs ------------------------------------------------------------------ */
 
 /*
- * Built-in methods by type and name: programs give their own methods the
- * built-in types (curl's is a BIO_TYPE_MEM). The last ones are methods of
- * programs whose control function is OpenSSL's own for sockets.
+ * Built-in methods by type and name, because programs give the built-in types to methods of
+ * their own (curl's is a BIO_TYPE_MEM). The last rows are methods of programs that use
+ * OpenSSL's control function for sockets.
  */
 static const struct {
 	int type; /* 0: any */
@@ -79,7 +79,7 @@ static enum tlstall_bio_class classify(int type, const char *name)
 	return TLSTALL_BIO_CUSTOM;
 }
 
-/* A control call would reach the program's callback, if it has set one. */
+/* A control call would invoke the program's callback, if it has set one. */
 static inline bool has_callback(const struct libssl *lib, BIO *bio)
 {
 	return (lib->BIO_get_callback && lib->BIO_get_callback(bio)) ||
@@ -97,7 +97,7 @@ static int descriptor(const struct libssl *lib, BIO *bio, const struct tlstall_t
 	return fd;
 }
 
-/* Filters are few; a longer chain than this is a loop. */
+/* Chains are short: a longer one than this is a loop. */
 #define CHAIN 16
 
 static BIO *end_of(const struct libssl *lib, BIO *bio)
@@ -134,7 +134,7 @@ static uint64_t bytes_written(const struct track *track)
 	return track->wbio ? track->lib->BIO_number_written(track->wbio) : 0;
 }
 
-/* Other BIOs: their counters go on where those of the old ones were. */
+/* New BIOs: their counters continue those of the old ones. */
 static void take_bios(struct track *track, const SSL *ssl, struct tlstall_handshake *h)
 {
 	const struct libssl *lib = track->lib;
@@ -171,7 +171,7 @@ bool observe_transport(struct track *track, const SSL *ssl, struct tlstall_hands
 	if (same_bios(track, ssl)) {
 		*in = bytes_read(track) - track->base_in;
 		*out = bytes_written(track) - track->base_out;
-		/* counters that run backwards: a new BIO at an old one's address */
+		/* a counter that runs backwards is a new BIO at an old one's address */
 		if ((int64_t)(*in - h->bytes_in) >= 0 && (int64_t)(*out - h->bytes_out) >= 0)
 			return false;
 	}
@@ -189,7 +189,7 @@ static bool may_be_asked(const struct libssl *lib, const struct tlstall_transpor
 void observe_pending(const struct track *track, struct handshake_leave *in)
 {
 	const struct libssl *lib = track->lib;
-	/* it has just come back from there with nothing */
+	/* the op has just read everything */
 	bool drained = in->error == TLSTALL_ERROR_WANT_READ && track->rbio == track->read_end;
 	int out = track->write.bio_class == TLSTALL_BIO_PAIR ? BIO_CTRL_WPENDING : BIO_CTRL_PENDING;
 
@@ -205,7 +205,10 @@ void observe_pending(const struct track *track, struct handshake_leave *in)
 
 typedef int get_name(int fd, struct sockaddr *address, socklen_t *size);
 
-/* After a reset getpeername() knows nothing; this does, if asked for no more than there is. */
+/*
+ * After a reset getpeername() fails. SO_PEERNAME works, if it is asked for
+ * no more bytes than the address has.
+ */
 static int name_of_former_peer(int fd, struct sockaddr *address, socklen_t *size)
 {
 	*size = sizeof(struct sockaddr_in);
@@ -223,7 +226,7 @@ static bool read_address(get_name *get, int fd, struct tlstall_address *out)
 	const struct sockaddr_in6 *v6 = (const void *)&storage;
 	socklen_t size = sizeof(storage);
 
-	/* what was known stays */
+	/* if that fails, the known address stays */
 	if (get(fd, (struct sockaddr *)&storage, &size) || size < sizeof(storage.ss_family))
 		return false;
 	*out = (struct tlstall_address){0};
@@ -242,11 +245,11 @@ static uint64_t inode(int fd)
 {
 	struct statx st;
 
-	/* a file that lies elsewhere is not asked for */
+	/* never queries the server of a remote file system */
 	return system_statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_INO, &st) ? 0 : st.stx_ino;
 }
 
-/* A socket that was not connected yet has a peer, and an address of its own, only later. */
+/* A socket that was not connected at first has addresses only later. */
 static void look_at_addresses(int fd, struct tlstall_handshake *h)
 {
 	if (!(settings.privacy & TLSTALL_PRIVACY_PEER) &&
@@ -321,7 +324,7 @@ static bool ask_socket(const struct track *track, struct tlstall_handshake *h, b
 	*out = (struct tlstall_socket){.inq = UINT32_MAX, .outq = UINT32_MAX};
 	if (!getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size))
 		copy_tcp_info(&info, out);
-	/* what a client has not read yet when it begins TLS was no answer to its ClientHello */
+	/* data that a client has not read when it begins TLS is no answer to its ClientHello */
 	if (later || (h->role == TLSTALL_ROLE_CLIENT && has_carried(&info)))
 		read_queues(fd, out);
 	if (!h->peer.family && !(h->flags & TLSTALL_HS_COMPACT))
@@ -351,7 +354,7 @@ void observe_backwards(const struct track *track, struct tlstall_handshake *h, u
 	}
 	start->bytes_received -= start->inq + in;
 	start->bytes_acked -= out - start->outq;
-	/* what is of now and not of then */
+	/* keeps what was also true at the start */
 	*start = (struct tlstall_socket){
 		.ticks = h->start,
 		.bytes_acked = start->bytes_acked,
@@ -384,7 +387,7 @@ static void observe_sni(const struct libssl *lib, const SSL *ssl, struct tlstall
 		strncpy(h->sni, sni, sizeof(h->sni) - 1);
 }
 
-/* Over a BIO of the program's own nothing but the version tells datagrams from a stream. */
+/* With a custom BIO, only the version tells datagrams from a stream. */
 static void note_datagrams(const struct libssl *lib, const SSL *ssl, struct tlstall_handshake *h)
 {
 	uint16_t version;
@@ -424,7 +427,7 @@ static void observe_alpn(const struct libssl *lib, const SSL *ssl, struct tlstal
 		memcpy(h->alpn, protocol, length);
 }
 
-/* Groups are few: the last one's name is remembered, in one word for all threads. */
+/* Few groups are in use: remembers the name of the last one, in one word for all threads. */
 static uint16_t name_of_group(const struct libssl *lib, const SSL *ssl, uint32_t id)
 {
 	static uint64_t known; /* id, which copy, string id */
@@ -439,7 +442,7 @@ static uint16_t name_of_group(const struct libssl *lib, const SSL *ssl, uint32_t
 	return name;
 }
 
-/* SSL_get_negotiated_group(), 3.0 and later: a name where the library has one. */
+/* SSL_get_negotiated_group(), in 3.0 and later, if the library has names for groups. */
 static uint16_t observe_group(const struct libssl *lib, const SSL *ssl)
 {
 	long id;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * No page is ever writable and executable at once. A page that was written to may be one
- * that the kernel does not make executable again (SELinux's execmod): then a copy that it
- * did make executable takes its place. That it makes memory executable at all is tried
- * with the islands, before anything is touched.
+ * No page is ever writable and executable at once. The kernel may refuse to make a page
+ * executable again once it was written to (SELinux's execmod); then an executable copy
+ * takes its place. Whether memory can be made executable at all is tried with the
+ * islands, before any code is touched.
  */
 #include "patch.h"
 
@@ -17,7 +17,7 @@
 #include "entry.h"
 #include "system.h"
 
-#define REACH 0x7f000000u /* bytes that a jump gets over, with some to spare */
+#define REACH 0x7f000000u /* bytes that a jump can span, with a margin */
 #define STEP 0x10000u
 #define ISLANDS ((PATCH_MAX * ENTRY_ROOM + 4095) & ~4095u)
 
@@ -25,7 +25,7 @@
 #define MAP_FIXED_NOREPLACE 0x100000
 #endif
 
-/* A directory has two links, and one for each in it. */
+/* /proc/self/task has two links, and one more for each thread. */
 static bool is_alone(void)
 {
 	struct statx tasks;
@@ -33,7 +33,7 @@ static bool is_alone(void)
 	return !system_statx(AT_FDCWD, "/proc/self/task", 0, STATX_NLINK, &tasks) && tasks.stx_nlink == 3;
 }
 
-/* Below the object: above a program its heap is to grow. */
+/* Below the object: above it, a program's heap grows. */
 static uint8_t *map_near(uintptr_t start, uintptr_t end)
 {
 	uintptr_t step = STEP, at = start & -(uintptr_t)STEP;
@@ -46,7 +46,7 @@ static uint8_t *map_near(uintptr_t start, uintptr_t end)
 			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
 		if (map == (void *)at)
 			return map;
-		/* older kernels take the address for a hint */
+		/* older kernels take the address as a hint */
 		if (map != MAP_FAILED)
 			munmap(map, ISLANDS);
 		if (i % 16 == 0)
@@ -124,7 +124,7 @@ static bool open_all(const struct entry *entries, size_t count)
 	return true;
 }
 
-/* Two functions may share a page: nothing is closed before all is written. */
+/* Two functions may share a page: write all before closing any. */
 static bool write_all(const struct entry *entries, size_t count)
 {
 	if (!open_all(entries, count))

@@ -10,24 +10,24 @@
 #include "large.h"
 #include "mapping.h"
 
-/* Blocks of our own, so that the program's malloc sees nothing. */
+/* Tracks in a block. Blocks do not come from malloc, so the program's allocator sees nothing. */
 #define BLOCK 128u
 #define BLOCKS 8192u
 LARGE static struct track *blocks[BLOCKS];
-static uint32_t begun; /* tracks that were taken for the first time */
+static uint32_t begun; /* tracks ever used */
 static struct track *free_list;
 static uint32_t free_lock;
 
 /*
- * Objects in the program's own memory may be freed by another process, and then nobody
- * tells us: with so many tracks the oldest ones are used again.
+ * Objects in shared memory may be freed by another process, and nothing tells us. Beyond this many
+ * tracks the oldest are reused.
  */
 #define SHARED_MAX 16384u
 #define PROBES 16
 
 /*
- * Held for a few instructions only; whoever finds it taken takes another way. One that
- * another process holds was copied by a fork, with nobody left to give it up.
+ * Held for a few instructions only; whoever finds it taken does something else. A lock of another
+ * process was copied by a fork, and nobody will release it.
  */
 static bool try_lock(uint16_t process)
 {
@@ -46,13 +46,13 @@ static void unlock(void)
 
 /* ---- tokens -------------------------------------------------------------------- */
 
-/* Index and use, 20 bits each, and 24 bits that differ between processes; never 0. */
+/* Index and use count, 20 bits each, and 24 bits that differ between processes; never 0. */
 #define INDEX_BITS 20
 #define INDEX_MASK ((1u << INDEX_BITS) - 1)
 
 static uint64_t salt(uint16_t process)
 {
-	static uint64_t known; /* and below, for which process */
+	static uint64_t known; /* the low bits: for which process */
 	uint64_t last = __atomic_load_n(&known, __ATOMIC_RELAXED), made;
 
 	if (__builtin_expect(last && (uint16_t)last == process, 1))
@@ -75,7 +75,7 @@ struct track *pool_track(const void *token)
 {
 	struct track *track = at((uintptr_t)token & INDEX_MASK);
 
-	/* 0 is that of all that are free */
+	/* free tracks have token 0 */
 	return token && track && __atomic_load_n(&track->token, __ATOMIC_RELAXED) == (uintptr_t)token
 		       ? track
 		       : NULL;
@@ -98,7 +98,7 @@ static struct track *make_block(uint32_t number)
 	return none;
 }
 
-/* One that nobody had yet: pages are touched as they are needed. */
+/* A track never used before: pages are touched only as needed. */
 static __attribute__((noinline)) struct track *new_one(void)
 {
 	uint32_t index = __atomic_fetch_add(&begun, 1, __ATOMIC_RELAXED);
@@ -134,7 +134,7 @@ static struct track *from_list(uint16_t process)
 	return track;
 }
 
-/* Not one in the middle of a handshake, as far as such are few. */
+/* Avoids tracks in the middle of a handshake, as long as these are few. */
 static __attribute__((noinline)) struct track *use_again(void)
 {
 	static uint32_t cursor;
@@ -150,14 +150,14 @@ static __attribute__((noinline)) struct track *use_again(void)
 	return track && !track_is_inside(track) ? track : NULL;
 }
 
-/* Whoever uses another object may come upon this track: it reads these two, and no more. */
+/* Users of another object may come across this track: they read only these two fields. */
 static void name(struct track *track, const SSL *ssl, uint64_t token)
 {
 	__atomic_store_n(&track->ssl, ssl, __ATOMIC_RELAXED);
 	__atomic_store_n(&track->token, token, __ATOMIC_RELAXED);
 }
 
-/* All but these two, and which one it is. */
+/* Clears all but those two, the index and the use count. */
 static void reset(struct track *track)
 {
 	size_t start = offsetof(struct track, lib);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What dlsym finds in a libssl is replaced by our function of that name: so are
- * Qt, .NET and ctypes reached, which never link libssl. The entry points are in
- * assembly, one file for each architecture; elsewhere dlsym is left alone.
+ * Redirects what dlsym finds in a libssl to our function of that name, for programs that never
+ * link libssl, such as Qt, .NET and ctypes. The entry points are in assembly, one file for each
+ * architecture; on other architectures dlsym is left alone.
  */
 #include "elf.h"
 #include "libssl.h"
@@ -25,7 +25,7 @@ static void *no_symbol(void)
 	return NULL;
 }
 
-/* By its symbol table: the version of these symbols is not the same in all glibcs. */
+/* Looked up in the symbol table, because the version of these symbols differs between glibcs. */
 void reach_resolve(void)
 {
 	void *(*find)(const char *name) = settings.known ? elf_find : elf_find_early;
@@ -39,12 +39,12 @@ void reach_resolve(void)
 	__atomic_store_n(&reach_real_dlsym, (dlsym_function *)dlsym_address, __ATOMIC_RELEASE);
 }
 
-/* What was found before our constructor ran; beside what that touches. */
+/* What was found before our constructor ran; on a page that the constructor touches anyway. */
 static void *found_early __attribute__((section(".data")));
 
 /*
- * Sanitizers look for hundreds of functions before their runtime is fit to be called, and not
- * even strcmp() may be, which is theirs. None of those is libssl's.
+ * Sanitizers look up hundreds of functions before their runtime is ready, when not even strcmp(),
+ * which is theirs, may be called. None of those functions is libssl's.
  */
 static bool is_too_early(const char *name)
 {
@@ -63,7 +63,7 @@ static void *redirect(void *found, const char *name)
 		return found;
 	}
 	settings_read();
-	/* a plugin was loaded, and is asked for its entry point before it runs */
+	/* a plugin was loaded, and its entry point is looked up before any of it runs */
 	if (settings.reach & REACH_GOT)
 		reach_got(found);
 	wrapper = settings.reach & REACH_DLSYM ? wrapper_of(name, found) : NULL;
@@ -84,7 +84,7 @@ void *reach_dlvsym(void *handle, const char *name, const char *version)
 	return redirect(reach_real_dlvsym(handle, name, version), name);
 }
 
-/* A library's constructor may have opened a plugin. */
+/* Another library's constructor may have opened a plugin before ours ran. */
 __attribute__((constructor)) static void catch_up(void)
 {
 	settings_read();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The same as for x86_64, see there; x30 holds the return address. */
+/* As for x86-64, see there; x30 holds the return address. */
 #if defined(__aarch64__)
 
 .macro entry name

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * dlsym and dlvsym as the program calls them. RTLD_DEFAULT (0) and RTLD_NEXT (-1)
- * search from the object that the return address lies in: those go on by a jump,
- * with the stack as it was. A handle says itself where to search, so C may do it.
+ * dlsym and dlvsym as the program calls them. RTLD_DEFAULT (0) and RTLD_NEXT (-1) search from the
+ * object of the return address, so these jump to the real function with the stack unchanged. Any
+ * other handle says where to search: C code may make that call.
  */
 #if defined(__x86_64__)
 

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An object that was opened with RTLD_DEEPBIND finds libssl before it finds us; one that
- * dlmopen put into another namespace never finds us. Their slots for our functions are
- * made to point at us: those that hold an address in a libssl, and those that are not
- * bound yet.
+ * An object opened with RTLD_DEEPBIND finds libssl before the shim, and one in another dlmopen
+ * namespace never finds the shim. Their slots for our functions are therefore redirected to us:
+ * those that hold an address in a libssl, and those that are not bound yet.
  */
 #include "reach_got.h"
 
@@ -30,7 +29,7 @@ struct range {
 	uintptr_t start, end;
 };
 
-/* What the loader made read-only once it had relocated the object: whole pages. */
+/* The whole pages that the loader makes read-only after relocating the object. */
 static struct range relro(const struct elf_object *object)
 {
 	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
@@ -59,9 +58,9 @@ static bool store(uintptr_t *slot, uintptr_t value, struct range read_only)
 	return true;
 }
 
-/* ---- in a program that ran before we came: see attach.c ------------------------------ */
+/* ---- in a program that was running before us: see attach.c --------------------------- */
 
-/* Not NULL: all slots of what is loaded are ours to take, and each is noted. */
+/* Not NULL: slots of all loaded objects are redirected, and their contents noted. */
 static const struct reach_other *others;
 
 static void *other_wrapper(const struct elf_object *object, const char *name, uintptr_t value)
@@ -77,12 +76,12 @@ static void *other_wrapper(const struct elf_object *object, const char *name, ui
 }
 
 /*
- * Another library that has these functions too comes before us in the order of symbols: what
- * is not bound yet may find that, and is not ours to decide.
+ * Another library with these functions comes before us in symbol order. An unbound slot may be
+ * bound to that library, so we leave it alone.
  */
 static bool others_first;
 
-/* The slot leads into a libssl, or back to the object's own stub that will look it up. */
+/* The slot leads into a libssl, or to the object's own stub, which has yet to look it up. */
 static bool leads_past_us(const struct elf_object *object, uintptr_t value)
 {
 	if (value >= object->start && value < object->end)
@@ -112,7 +111,7 @@ static void patch_one(const struct elf_object *object, const ElfW(Rela) * rela,
 	store(slot, (uintptr_t)wrapper, read_only);
 }
 
-/* The slot is still ours: it gets back what was in it. */
+/* Restores the slot's contents if it still points to us. */
 static void restore_one(const struct elf_object *object, const ElfW(Rela) * rela,
 			struct range read_only)
 {
@@ -142,7 +141,7 @@ static void each_slot(const struct elf_object *object, on_slot *one)
 	each_of_table(object, elf_pointer(object, DT_RELA), elf_value(object, DT_RELASZ), one);
 }
 
-/* Objects are appended: when none went away, those seen before come first. */
+/* New objects are appended: if none was unloaded, the known ones come first. */
 struct progress {
 	size_t seen, at;
 };
@@ -159,8 +158,9 @@ static bool visit(const struct elf_object *object, void *context)
 }
 
 /*
- * What is patched must have been relocated, or the loader comes upon a page that we made
- * read-only. So is all that was there when the loads were counted, once they settled.
+ * Objects must be relocated before they are patched; otherwise the loader would write to
+ * a page that we made read-only. Those that were loaded when `loads` was read are
+ * relocated once the loader has settled.
  */
 struct job {
 	uint64_t loads;
@@ -195,7 +195,7 @@ static bool patch_beside(void *context)
 	return true;
 }
 
-/* The walks over our namespace miss some of what is loaded. */
+/* Whether objects are loaded that walks over our own namespace miss. */
 static bool others_exist(uint64_t loads)
 {
 	static uint64_t loads_seen;
@@ -208,14 +208,17 @@ static bool others_exist(uint64_t loads)
 	return __atomic_load_n(&known, __ATOMIC_ACQUIRE);
 }
 
-/* All of another namespace, if that is where an address lies; once, until more is loaded. */
+/*
+ * Patches all objects of the other namespace that `found` lies in, if
+ * it does; once, until more is loaded.
+ */
 static void reach_beside(const void *found, uint64_t loads)
 {
 	static const struct link_map *last;
 	static uint64_t loads_seen;
 	struct job job;
 
-	/* this settles, too */
+	/* elf_elsewhere() also waits until the loader has settled */
 	if (!elf_elsewhere(found, &job.beside) ||
 	    (job.beside.map == __atomic_load_n(&last, __ATOMIC_ACQUIRE) &&
 	     loads == __atomic_load_n(&loads_seen, __ATOMIC_ACQUIRE)))
@@ -230,7 +233,7 @@ static void reach_beside(const void *found, uint64_t loads)
 
 static uint64_t ours_seen;
 
-/* Into a running program we come last, and what comes first is its libssl. */
+/* When attached, the shim comes last in symbol order, after the program's own libssl. */
 static bool is_others(const void *first)
 {
 	return !elf_is_own((uintptr_t)first) && !(others && libssl_holding(first));
@@ -264,7 +267,7 @@ bool reach_attach(const struct reach_other *table)
 	others = table;
 	unloads_seen = objects_seen = 0;
 	ours_seen = 0;
-	/* what is being loaded meanwhile comes when it is done */
+	/* an object may be in the middle of loading: try until it is complete */
 	for (int i = 0; i < 100 && !ours_seen; i++)
 		reach_ours(elf_loads());
 	return ours_seen;

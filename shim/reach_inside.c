@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * OpenSSL that is a part of the program, or of a library: its calls go through no table.
- * Where its functions have names they are made to come to us at their entries, once,
- * before the program begins. A copy is reached whole, or left as it is.
+ * OpenSSL linked statically into the program or a library: no import table holds its functions. If
+ * their names can be found, jumps at their entries lead to us, set once, before the program
+ * begins. Either all functions of a copy are reached, or the copy is left alone.
  */
 #include <string.h>
 
@@ -20,7 +20,7 @@
 TLSTALL_ASSERT(MEMBERS <= SYMTAB_NAMES);
 TLSTALL_ASSERT((int)FN_INTERNAL <= PATCH_MAX);
 
-/* ---- its functions ------------------------------------------------------------------ */
+/* ---- finding the functions ---------------------------------------------------------- */
 
 struct inside {
 	const struct elf_object *object;
@@ -33,7 +33,7 @@ static const char *name_of(size_t i)
 	return members[i].name;
 }
 
-/* The largest part that may be run, and read, and not written. */
+/* The largest segment that is executable and readable, but not writable. */
 static bool find_code(struct inside *in)
 {
 	for (unsigned i = 0; i < in->object->phdr_count; i++) {
@@ -64,7 +64,7 @@ static void find_exported(struct inside *in)
 	}
 }
 
-/* A libcrypto has the sign, too. */
+/* libcrypto has the sign as well. */
 static bool may_have_names(const struct elf_object *object)
 {
 	return !elf_entry(object, TLSTALL_INSIDE_CRYPTO) &&
@@ -80,7 +80,7 @@ static bool find_named(struct inside *in)
 	       in->found[MEMBER_SSL_connect].address;
 }
 
-/* ---- what a linker left out, as nothing in the program calls it ---------------------- */
+/* ---- functions that the linker left out because nothing calls them ------------------- */
 
 static const char *presumed_version(int what)
 {
@@ -104,7 +104,7 @@ static void fill_in(void *addresses[MEMBERS], size_t member, void *address)
 		addresses[member] = address;
 }
 
-/* That it is an OpenSSL at all is then told by functions that no other make has. */
+/* Functions that only OpenSSL has, and no fork of it, then prove that this is OpenSSL. */
 static void fill_gaps(void *addresses[MEMBERS])
 {
 	bool newer = addresses[MEMBER_SSL_CTX_new_ex];
@@ -117,9 +117,9 @@ static void fill_gaps(void *addresses[MEMBERS])
 		newer ? (void *)presumed_number : (void *)presumed_older);
 }
 
-/* ---- making them come to us ---------------------------------------------------------- */
+/* ---- redirecting the functions ------------------------------------------------------- */
 
-/* Different functions at one address are none of ours: linkers fold equal ones. */
+/* Linkers fold identical functions: an address shared by two names is not redirected. */
 static bool is_sound(const struct inside *in, size_t i)
 {
 	uintptr_t address = in->found[i].address, size = in->found[i].size;
@@ -189,7 +189,7 @@ static void reach(const struct inside *in)
 	for (size_t i = 0; i < MEMBERS; i++)
 		addresses[i] = (void *)in->found[i].address;
 	fill_gaps(addresses);
-	/* first, as what comes to us without a copy that is known has nowhere to go */
+	/* first: a call to a wrapper without a known copy would have nowhere to go */
 	if (!libssl_learn_inside(in->object, addresses))
 		return;
 	if (list_functions(in, list, &count))
@@ -219,7 +219,7 @@ static bool visit(const struct elf_object *object, void *context)
 __attribute__((constructor)) static void reach_inside(void)
 {
 	settings_read();
-	/* into a program that runs we do not write: somebody may be there */
+	/* never patch the code of a running program: a thread may be executing it */
 	if ((settings.reach & REACH_INSIDE) && settings.directory[0] && elf_came_first())
 		elf_each(visit, NULL);
 }

@@ -9,7 +9,7 @@ struct undo {
 	uintptr_t value;
 };
 
-/* Not malloc: the program's may be the one that is being patched. */
+/* Not malloc: the program's own malloc may be redirected at this moment. */
 #define UNDOS 65536
 static struct undo *list;
 static uint32_t count;
@@ -27,7 +27,10 @@ static bool make_room(void)
 
 bool undo_find(const uintptr_t *slot, uintptr_t *value)
 {
-	/* an object may have gone, and another one come to the same place */
+	/*
+	 * the newest entry counts: another object may have been
+	 * loaded at the place of an unloaded one
+	 */
 	for (uint32_t i = count; i-- > 0;) {
 		if (list[i].slot == slot) {
 			*value = list[i].value;

@@ -8,13 +8,16 @@
 
 #include "elf.h"
 
-#define PAGE 4096ul /* none is smaller */
-/* One frame that is larger than this is read at its end alone. */
+#define PAGE 4096ul /* the smallest page size */
+/* If a single frame is larger than this, only its far end is checked. */
 #define GROW_MAX (64 * PAGE)
 
-/* The kernel leaves at least this much below the top of the main stack to it alone. */
+/* The kernel maps nothing else within this distance below the top of the main stack. */
 #define MAIN_STACK (8ul << 20)
-/* Between a thread's first frame and its control block lie its thread-local variables. */
+/*
+ * Thread-local variables, up to this size, lie between a thread's
+ * first frame and its control block.
+ */
 #define THREAD_STACK_TOP (64 * 1024ul)
 
 static uintptr_t page_of(uintptr_t at)
@@ -27,8 +30,8 @@ static uintptr_t page_of(uintptr_t at)
 enum { UNKNOWN, TRUSTED, NOT_TRUSTED };
 
 /*
- * The kernel copies the new mask before it looks at what is to be done with it, which is
- * nothing that it knows: EFAULT or EINVAL, and the mask stays. Errno is the caller's to keep.
+ * The kernel copies the new mask before it checks the operation, which is invalid here: the answer
+ * is EFAULT or EINVAL, and the mask does not change. The caller preserves errno.
  */
 static int ask(uintptr_t page)
 {
@@ -37,14 +40,14 @@ static int ask(uintptr_t page)
 
 static uint32_t known;
 
-/* valgrind would take it for an error of the program, and say so. */
+/* valgrind would report the invalid address as an error of the program. */
 void readable_prepare(void)
 {
 	if (elf_first("_vgnU_freeres"))
 		__atomic_store_n(&known, NOT_TRUSTED, __ATOMIC_RELAXED);
 }
 
-/* A filter or an emulator may answer what the kernel would not. */
+/* A seccomp filter or an emulator may answer differently from the kernel. */
 static bool may_trust(void)
 {
 	uint32_t trust = __atomic_load_n(&known, __ATOMIC_RELAXED);
@@ -67,7 +70,7 @@ static bool is_readable(uintptr_t page)
 
 /* ---- the range ------------------------------------------------------------------------- */
 
-/* The name of the program lies at the very top. */
+/* The program's file name lies at the very top of the stack. */
 static uintptr_t main_stack_top(void)
 {
 	return getauxval(AT_EXECFN) & ~7ul;
@@ -146,7 +149,7 @@ static uintptr_t thread_pointer(void)
 	return pointer;
 }
 
-/* glibc puts the control block of a thread at the top of its stack. */
+/* glibc puts a thread's control block at the top of its stack. */
 bool readable_is_own_stack(struct readable *range, uintptr_t sp, uintptr_t last)
 {
 	uintptr_t top = thread_pointer();

@@ -12,21 +12,23 @@
 #include "tlstall/vocabulary.h"
 
 /*
- * Entries of a table are used one after the other: so many of them, about 32 KiB, are made
- * ready together. Not the first: a program of few handshakes needs no more than their pages.
+ * Table entries are used in order, and so many of them, about 32 KiB, are prepared together. Not
+ * the first: a program with few handshakes needs only the pages of those.
  */
 #define SLOTS_AHEAD 32
 #define EVENTS_AHEAD 512
 
 /* ---- handshake slots ------------------------------------------------------ */
 
-/* How many slots are tried before we do without one: bounds the cost of a full table. */
+/*
+ * How many slots are tried before one is taken outside the file: bounds the cost of a full table.
+ */
 #define PROBES 16
 #define SLOW_US 1000000
 
 /*
- * Failures and slow ones outlive successes: what went well is overwritten first, then those
- * who came and left without a word, the oldest first.
+ * Failed and slow handshakes are kept longest. Successes are overwritten first, then connections
+ * to a server that sent nothing; the oldest of each first.
  */
 enum worth { WORTH_LITTLE, WORTH_MORE, WORTH_MOST };
 
@@ -97,7 +99,7 @@ static struct tlstall_handshake *take_mapped(void)
 	return slot;
 }
 
-/* Slots outside the file, for handshakes that come when all of it are in flight. */
+/* Slots outside the file, for handshakes that begin when all slots of the file are in flight. */
 #define PRIVATE_SLOTS 1024
 static struct tlstall_handshake *private_slots(void)
 {
@@ -131,7 +133,7 @@ static bool in_file(const struct tlstall_handshake *slot)
 	return slot >= mapping.handshakes && slot < mapping.handshakes + mapping.slot_count;
 }
 
-/* Given back by this thread, the newest last. */
+/* Slots that this thread gave back, the newest last. */
 #define SPARE 8
 static __thread struct {
 	struct tlstall_handshake *slots[SPARE];
@@ -146,7 +148,7 @@ void recorder_give_back(struct tlstall_handshake *slot)
 		spare.slots[spare.count++] = slot;
 }
 
-/* Others may have come by it meanwhile. */
+/* Another thread may have taken them meanwhile. */
 static struct tlstall_handshake *take_spare(void)
 {
 	while (spare.count) {
@@ -208,7 +210,7 @@ bool recorder_retake(struct tlstall_handshake *slot, uint64_t number)
 		return true;
 	if (!change(slot, number, TLSTALL_SLOT_LINGER, TLSTALL_SLOT_LIVE))
 		return false;
-	/* it may have gone to another, and lingered, in between */
+	/* meanwhile, another handshake may have taken and released it */
 	if (__atomic_load_n(&slot->number, __ATOMIC_ACQUIRE) == number)
 		return true;
 	__atomic_store_n(&slot->status, TLSTALL_SLOT_LINGER, __ATOMIC_RELEASE);
@@ -251,8 +253,7 @@ struct recorder_place recorder_reserve(struct tlstall_handshake *slot, bool open
 
 /* ---- texts ---------------------------------------------------------------- */
 
-/* Looks a text up, or appends it: a copy of our own per process avoids reading half-written ones.
- */
+/* Finds a text or appends it. Uncommitted texts are skipped, so a text may be there twice. */
 static uint32_t intern(struct tlstall_string *table, uint32_t room, uint32_t *count,
 		       const char *text)
 {
@@ -277,7 +278,7 @@ lost:
 	return 0;
 }
 
-/* Texts of OpenSSL are constants: remember what an address gave last time. */
+/* OpenSSL's texts are constants: remembers the id for an address. */
 struct known_text {
 	const char *text;
 	uint32_t id;
@@ -289,7 +290,7 @@ static uint32_t lookup(struct known_text *cache, uint32_t cache_mask, struct tls
 	struct known_text *known = &cache[((uintptr_t)text >> 3) & cache_mask];
 	uint32_t id = __atomic_load_n(&known->id, __ATOMIC_ACQUIRE);
 
-	/* a custom BIO's name may be freed and its address used again: compare the text too */
+	/* a custom BIO's name may be freed and its address reused: compare the text too */
 	if (id && __atomic_load_n(&known->text, __ATOMIC_RELAXED) == text &&
 	    !strncmp(table[id].text, text, sizeof(table[id].text) - 1))
 		return id;

@@ -28,7 +28,7 @@ uint64_t room_units(uint64_t bytes)
 	return (bytes + TLSTALL_UNIT - 1) / TLSTALL_UNIT;
 }
 
-/* Others may have taken the name: what they say counts for nothing. */
+/* A file of another user, or not a regular one, counts as empty. */
 static uint64_t count(const char *prefix)
 {
 	struct statx st;
@@ -50,7 +50,10 @@ int64_t room_left(void)
 	return (int64_t)room_units(settings.limit) - (int64_t)taken + (int64_t)given_back;
 }
 
-/* So many bytes in one go, and beyond which size all before is made a hole: it is never read. */
+/*
+ * Bytes written at once, and the size from which all earlier contents are punched out: only the
+ * file's size is ever read.
+ */
 #define MOST 4096
 #define TIDY 65536
 
@@ -62,7 +65,7 @@ static void tidy(int fd, uint64_t added)
 		fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, end / TIDY * TIDY);
 }
 
-/* Beyond RLIMIT_FSIZE a write would kill. */
+/* A write beyond RLIMIT_FSIZE would kill the program. */
 static bool may_grow(uint64_t size)
 {
 	struct rlimit limit;

@@ -22,7 +22,7 @@ ssize_t self_read_small(const char *path, char *buffer, size_t size)
 	return got;
 }
 
-/* What qemu-user makes up as /proc/self/stat tells another time in each image. */
+/* qemu-user's substitute for /proc/self/stat has a new start time after each exec. */
 static ssize_t read_stat(char *text, size_t size)
 {
 	char path[64];
@@ -33,7 +33,7 @@ static ssize_t read_stat(char *text, size_t size)
 	return got > 0 ? got : self_read_small("/proc/self/stat", text, size);
 }
 
-/* Without /proc: the thread's own, which most often is the same. */
+/* Without /proc: the thread's own name, usually the same. */
 static void read_comm(const char *from, const char *to, char comm[16])
 {
 	size_t length = from && to ? (size_t)(to - from - 1) : 0;
@@ -45,7 +45,7 @@ static void read_comm(const char *from, const char *to, char comm[16])
 		prctl(PR_GET_NAME, comm);
 }
 
-/* "4711 (name) S ...": field 22 is the time; the name before it may hold anything. */
+/* "4711 (name) S ...": field 22 is the start time; the name may contain anything. */
 uint64_t self_start_time(char comm[16])
 {
 	char text[512];
@@ -90,7 +90,7 @@ uint64_t self_pid_namespace(void)
 	return namespace("ns/pid");
 }
 
-/* The kernel's number of the time namespace that the host has: no offset there. */
+/* The inode number of the host's time namespace, which has no offsets. */
 #define HOST_TIME_NAMESPACE 0xeffffffau
 
 static int64_t offset_in(const char *text, const char *clock)
@@ -142,7 +142,7 @@ static uint64_t random_word(void)
 	return word;
 }
 
-/* Without /proc there is nothing that names us: a number that differs. */
+/* Without /proc nothing identifies this process, so the tag is random. */
 uint64_t self_tag(const struct self *self, bool another)
 {
 	uint64_t hash = 0, word;

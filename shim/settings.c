@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One table of settings: each with a parser that says whether the value is good. */
+/* One table of settings, each with a parser that says whether the value is valid. */
 #include "settings.h"
 
 #include <stdlib.h>
@@ -54,7 +54,9 @@ static bool parse_mode(const char *value)
 	return parse_choice(value, words, &settings.mode);
 }
 
-/* strtoull() would have the locale's tables read; too long a number is too large a size. */
+/*
+ * Not strtoull(), which reads the locale's tables. A number that is too long counts as too large.
+ */
 static const char *read_number(const char *at, uint64_t *number)
 {
 	for (*number = 0; *at >= '0' && *at <= '9' && *number <= TLSTALL_SIZE_MAX; at++)
@@ -139,7 +141,7 @@ static bool parse_keep(const char *value)
 	return parse_choice(value, words, &settings.keep);
 }
 
-/* The way that a list begins with; 0: none. Goes on behind the comma. */
+/* The first word of the list; 0: unknown. Moves past the comma. */
 static uint32_t take_way(const char **list)
 {
 	static const struct {
@@ -176,7 +178,7 @@ static bool parse_reach(const char *value)
 	return way;
 }
 
-/* 0: no such word. */
+/* 0: unknown word. */
 static uint32_t privacy_of(const char *word, size_t length)
 {
 	static const struct {
@@ -194,7 +196,7 @@ static uint32_t privacy_of(const char *word, size_t length)
 	return 0;
 }
 
-/* Where one word is wrong the others were still meant. */
+/* If one word is wrong, the others still apply. */
 static bool parse_privacy(const char *value)
 {
 	bool good = true;
@@ -248,7 +250,7 @@ static void append_number(char *to, unsigned long number)
 	strcat(to, at);
 }
 
-/* The user at exec: that we are before main. */
+/* The user at exec, because this may run before main. */
 void settings_default_directory(char *to, size_t size)
 {
 	const char *runtime = getenv("XDG_RUNTIME_DIR");
@@ -274,7 +276,7 @@ void settings_read(void)
 		if (value && !table[i].parse(value))
 			settings.bad_settings |= TLSTALL_BAD_SETTING(i);
 	}
-	/* A program that runs with somebody else's rights writes no files for us. */
+	/* A program that runs with privileges of another user writes no files for us. */
 	if (getauxval(AT_SECURE))
 		settings.directory[0] = '\0';
 	else if ((settings.directory_is_default = !settings.directory[0]))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a program asks about SIGBUS is answered as if we had nothing installed; all else is
- * passed on as it is.
+ * Whatever the program asks or sets about SIGBUS is answered as if the shim had no handler;
+ * everything else is passed on unchanged.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -10,7 +10,7 @@
 #include "signals_real.h"
 
 #define EXPORT __attribute__((visibility("default")))
-/* Some of them libc's headers declare no more, or warn of. */
+/* libc's headers no longer declare some of these, and warn about others. */
 #define SIGNAL_FUNCTION(name, result, arguments) EXPORT result name arguments;
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wredundant-decls"
@@ -25,8 +25,8 @@ static inline bool is_guarded(int sig)
 }
 
 /*
- * Handlers of other signals that block SIGBUS meanwhile would have us killed in there: they
- * block it no more, though the program reads that they do.
+ * While a handler that blocks SIGBUS runs, a SIGBUS of ours would kill the program. SIGBUS is
+ * therefore removed from the handler's mask, but the program still sees it there.
  */
 static bool seems_to_block[NSIG];
 
@@ -86,7 +86,10 @@ static sighandler_t set(sighandler_t handler, int flags, bool defer)
 	return guard_sigaction(&action, &old) ? SIG_ERR : old.sa_handler;
 }
 
-/* BSD's: it stays, is blocked meanwhile, and calls go on after it. */
+/*
+ * BSD semantics: the handler stays installed, SIGBUS is blocked while it runs,
+ * and interrupted calls are restarted.
+ */
 #define BSD_SIGNAL(name) \
 	sighandler_t name(int sig, sighandler_t handler) \
 	{ \
@@ -97,7 +100,9 @@ BSD_SIGNAL(signal)
 BSD_SIGNAL(bsd_signal)
 BSD_SIGNAL(ssignal)
 
-/* System V's: once, and not blocked. */
+/*
+ * System V semantics: the handler is reset when it is called, and SIGBUS is not blocked meanwhile.
+ */
 #define SYSV_SIGNAL(name) \
 	sighandler_t name(int sig, sighandler_t handler) \
 	{ \
@@ -175,7 +180,7 @@ int sigrelse(int sig)
 	return signals_real()->sigrelse(sig);
 }
 
-/* ---- when we leave ----------------------------------------------------------------------- */
+/* ---- detaching --------------------------------------------------------------------------- */
 
 void signals_give_back(void)
 {

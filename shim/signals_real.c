@@ -11,7 +11,7 @@ static struct signal_functions real;
 #define COUNT (sizeof(real) / sizeof(void *))
 static bool known;
 
-/* All at once, at the first call of any: later calls may come from a signal handler. */
+/* Resolves all of them at the first call: a later call may come from a signal handler. */
 static void resolve(void)
 {
 	static const char names[][ELF_NAME] = {

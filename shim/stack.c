@@ -13,7 +13,7 @@
 #include "settings.h"
 #include "walk.h"
 
-/* `ctl` switches them on and off, but not what was to be left out. */
+/* `tlstall ctl` switches stacks on and off, but cannot override the privacy setting. */
 static bool is_wanted(void)
 {
 	return control->stacks && !(settings.privacy & TLSTALL_PRIVACY_STACKS);
@@ -101,7 +101,7 @@ static bool note_module(const struct elf_object *object, void *context)
 	return false;
 }
 
-/* What holds the frames alone: the loader's lock may never come free again. */
+/* Only the objects of these frames, because the loader's lock may never be free. */
 static void note_modules_of(void *const *frames, int count)
 {
 	for (int i = 0; i < count; i++) {
@@ -121,7 +121,7 @@ static void note_modules(void *const *frames, int count)
 		note_modules_of(frames, count);
 		return;
 	}
-	/* a file that took the place of a lost one knows none */
+	/* a file that replaced a lost one has no modules */
 	loads = elf_loads() + ((uint64_t)mapping.generation << 48);
 	if (__atomic_exchange_n(&seen, loads, __ATOMIC_ACQ_REL) != loads)
 		elf_each(note_module, NULL);
@@ -129,7 +129,7 @@ static void note_modules(void *const *frames, int count)
 
 /* ---- stacks ------------------------------------------------------------------- */
 
-/* The frames of the shim itself come first: they say nothing. */
+/* Skips the shim's own frames. */
 static int skip_own(const struct walk *walk)
 {
 	int skip = 0;
@@ -154,7 +154,7 @@ static __attribute__((noinline)) uint32_t take(uintptr_t base)
 	return id;
 }
 
-/* Called, not inlined: its frame is where words are compared from. */
+/* Not inlined: words are compared from this frame upward. */
 __attribute__((noinline)) uint32_t stack_take(void)
 {
 	uintptr_t base = (uintptr_t)__builtin_frame_address(0);
@@ -163,7 +163,7 @@ __attribute__((noinline)) uint32_t stack_take(void)
 
 	if (!is_wanted())
 		return 0;
-	/* the stacks that were known went with the file that was lost */
+	/* the known stacks were in the file that was lost */
 	id = mapping.generation ? 0 : walk_known(base);
 	if (!id)
 		id = take(base);

@@ -6,7 +6,7 @@
 #include "clock.h"
 #include "mapping.h"
 
-/* So many are made ready together, as recorder.c does with what it writes. */
+/* How many are prepared together, as in recorder.c. */
 #define AHEAD 128
 
 static void copy_names(struct tlstall_summary *s, const struct tlstall_handshake *h)

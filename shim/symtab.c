@@ -9,7 +9,7 @@
 
 #include "system.h"
 
-/* More than any program that is known has; what a damaged file may cost. */
+/* More than any known program has; bounds the cost of a damaged file. */
 #define SECTIONS_MAX 512u
 #define TABLE_MAX (96u << 20) /* bytes */
 #define NAME_MAX_SIZE 64
@@ -30,8 +30,8 @@ struct reading {
 	size_t count;
 	struct symtab_function *found;
 	struct table symbols, strings;
-	bool begins[256]; /* a name with that letter */
-	uint8_t bucket[BUCKETS], next[SYMTAB_NAMES]; /* of names, by hash; 0: none, else 1 and more */
+	bool begins[256]; /* whether a name begins with that letter */
+	uint8_t bucket[BUCKETS], next[SYMTAB_NAMES]; /* names by hash, counted from 1; 0: none */
 };
 
 static bool read_at(const struct reading *r, uint64_t offset, void *to, size_t size)
@@ -57,7 +57,7 @@ static bool open_regular(struct reading *r, const char *path)
 	return true;
 }
 
-/* What was loaded has the same headers. */
+/* Whether this is the loaded file: it has the same program headers. */
 static bool is_its_file(const struct reading *r, const ElfW(Ehdr) * header)
 {
 	ElfW(Phdr) phdr[64];
@@ -70,8 +70,8 @@ static bool is_its_file(const struct reading *r, const ElfW(Ehdr) * header)
 }
 
 /*
- * Mapped, so that a large table is no memory of the program's. Whoever cuts the file off
- * meanwhile cuts off the code that runs.
+ * Mapped, so that a large table does not count as the program's memory. Whoever truncates the file
+ * meanwhile truncates the running code, too.
  */
 static bool load(const struct reading *r, const ElfW(Shdr) * section, struct table *out)
 {
@@ -95,7 +95,7 @@ static void unload(const struct table *table)
 		munmap(table->map, table->map_size);
 }
 
-/* The last of the strings ends. */
+/* Whether the last string is terminated. */
 static bool ends(const struct table *strings)
 {
 	return !((const char *)strings->data)[strings->size - 1];
@@ -140,7 +140,7 @@ static void index_names(struct reading *r)
 	}
 }
 
-/* 1 and more; 0: none of ours, as nearly all. */
+/* Counted from 1; 0: not one of our names, like nearly all. */
 static unsigned number_of(const struct reading *r, const char *text)
 {
 	unsigned number;
@@ -153,7 +153,7 @@ static unsigned number_of(const struct reading *r, const char *text)
 	return number;
 }
 
-/* False: another one has that name. */
+/* False: two functions have that name. */
 static bool note(const struct reading *r, unsigned number, const ElfW(Sym) * symbol)
 {
 	struct symtab_function *found = &r->found[number - 1];

@@ -11,10 +11,10 @@
 #include "pool.h"
 
 LARGE struct track *track_table[TRACK_PLACES];
-/* No track hangs by ex_data until one does. */
+/* False: no object has a token in its ex_data yet, which saves the lookup. */
 static bool any_attached;
 
-/* ---- where a track is found ------------------------------------------------- */
+/* ---- finding a track -------------------------------------------------------- */
 
 static bool put_near(struct track *track)
 {
@@ -34,7 +34,10 @@ static void drop(struct track *track)
 	pool_give_back(track);
 }
 
-/* Any object that the program's own allocator made may lie where other processes use it, too. */
+/*
+ * An object from the program's own allocator may lie in memory shared with other processes, so its
+ * address does not identify it.
+ */
 static bool is_near(const struct libssl *lib)
 {
 	return !lib->program_memory;
@@ -60,11 +63,12 @@ static bool attach(const struct track *track, const SSL *ssl)
 	return true;
 }
 
-/* ---- ex_data: tells of SSL_new, SSL_dup and SSL_free --------------------------- */
+/* ---- ex_data: reports SSL_new, SSL_dup and SSL_free ---------------------------- */
 
 /*
- * OpenSSL's table of these functions may lie in shared memory like the rest, with what
- * another process registered: its argument is the number of a copy, and not believed.
+ * OpenSSL's table of these functions may also lie in shared memory and contain
+ * what another process registered. The argument is therefore the number of a
+ * copy, not a pointer, and is checked.
  */
 static const struct libssl *registered(int index, const void *argp)
 {
@@ -87,7 +91,7 @@ static void on_new(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int index, long 
 	track->created = clock_ticks();
 	if (put_near(track))
 		return;
-	/* of an object that went away, and we were not told */
+	/* the place belongs to an object that was freed without our knowledge */
 	near = track_near(parent);
 	if (near)
 		drop(near);
@@ -99,7 +103,7 @@ static void on_new(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int index, long 
 		pool_give_back(track);
 }
 
-/* The copy is another object with a track of its own. 1.1.1 has void * for void **. */
+/* The duplicate has a track of its own. 1.1.1 declares void * where 3.0 has void **. */
 static int on_dup(CRYPTO_EX_DATA *to, const CRYPTO_EX_DATA *from, void **from_d, int index,
 		  long argl, void *argp)
 {
@@ -110,7 +114,7 @@ static int on_dup(CRYPTO_EX_DATA *to, const CRYPTO_EX_DATA *from, void **from_d,
 	return 1;
 }
 
-/* Another process has it in its books. */
+/* The track is in another process. */
 static __attribute__((noinline)) void freed_elsewhere(const struct libssl *lib, const SSL *ssl,
 						      CRYPTO_EX_DATA *ad)
 {
@@ -134,8 +138,8 @@ static void on_free(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int index, long
 }
 
 /*
- * Qt registers one index and uses the two behind it as well. Whoever does so before us
- * must not find us there.
+ * Qt registers one index and also uses the two after it. If it registered
+ * before us, those two must not be ours.
  */
 #define UNUSED_INDEXES 4
 
@@ -157,7 +161,7 @@ static bool publish_index(_Atomic int *to, int index)
 	return atomic_compare_exchange_strong(to, &none, index);
 }
 
-/* The program gave OpenSSL functions of its own to allocate memory with. */
+/* The program has replaced OpenSSL's allocation functions (CRYPTO_set_mem_functions). */
 static bool has_program_memory(const struct libssl *lib)
 {
 	void *(*allocate)(size_t size, const char *file, int line) = NULL;
@@ -167,8 +171,8 @@ static bool has_program_memory(const struct libssl *lib)
 }
 
 /*
- * Another thread does it: that takes a microsecond. Who does not see its end, as after a fork, goes
- * ahead: whoever is second takes its functions back.
+ * Another thread is registering, which takes a microsecond. If the end does not come, as after a
+ * fork, this thread goes ahead; whichever is second unregisters its functions.
  */
 static bool registered_by_another(struct libssl *copy)
 {
@@ -196,7 +200,7 @@ bool track_register_now(const struct libssl *lib)
 		return false;
 	if (registered_by_another(copy))
 		return true;
-	/* where that may be shared another process may have set a callback on an object */
+	/* another process may have set a callback on a shared object */
 	copy->program_memory = has_program_memory(lib);
 	if (copy->program_memory)
 		copy->has_callbacks = true;

@@ -23,7 +23,7 @@ static void learn(struct unwind *u, unsigned reg, uint64_t value)
 	u->known |= 1ull << reg;
 }
 
-/* arm64 signs return addresses where it can; without that this does nothing. */
+/* arm64 may sign return addresses; where it does not, this changes nothing. */
 static uintptr_t strip(uint64_t address)
 {
 #if defined(__aarch64__)
@@ -36,14 +36,14 @@ static uintptr_t strip(uint64_t address)
 #endif
 }
 
-/* ---- by the tables --------------------------------------------------------------------- */
+/* ---- with tables ----------------------------------------------------------------------- */
 
 struct step {
 	const struct cfi_table *table;
 	const struct unwind *from;
 	struct readable *range;
 	uintptr_t cfa;
-	uintptr_t place; /* of the register that was found last; 0: not in memory */
+	uintptr_t place; /* where the last register was found; 0: not in memory */
 };
 
 static bool find_cfa(struct step *step, const struct cfi_row *row)
@@ -97,7 +97,7 @@ static bool find_register(struct step *step, const struct cfi_rule *rule, unsign
 	}
 }
 
-/* On x86-64 an address that no rule tells of has not been found. */
+/* On x86-64, without a rule the return address has not been found. */
 static bool find_return(struct step *step, const struct cfi_row *row, struct unwind *u)
 {
 	uint64_t value = 0;
@@ -140,7 +140,7 @@ static bool step_by_tables(struct unwind *u, const struct cfi_frame *frame,
 	return u->ip && (u->ip != from.ip || u->sp != from.sp);
 }
 
-/* ---- without: the code of a signal's return, and frame pointers ----------------------------- */
+/* ---- without tables: signal return code and frame pointers ---------------------------------- */
 
 #if defined(__x86_64__)
 /* mov $15, %rax; syscall */
@@ -204,10 +204,10 @@ static bool step_over_signal(struct unwind *u, struct readable *range)
 	return is_known(u, CFI_SP) && ip;
 }
 
-/* How far above the frame a frame pointer may lead, to be believed: as far as libunwind's. */
+/* A frame pointer that leads further up than this, in bytes, is not believed: libunwind's limit. */
 #define GUESS_MAX 0x4000
 
-/* Code that a program made for itself comes without tables. */
+/* JIT code has no tables. */
 static bool step_by_frame_pointer(struct unwind *u, struct readable *range)
 {
 	uintptr_t record = u->reg[CFI_FP];
@@ -242,6 +242,6 @@ bool unwind_step(struct unwind *u, struct readable *range)
 
 	if (!code_find(pc, &table) || !cfi_find(&table, pc, &frame))
 		return step_without_tables(u, range);
-	/* the end of a chain is marked by a frame pointer that is no more, too */
+	/* an undefined frame pointer also marks the outermost frame */
 	return step_by_tables(u, &frame, &table, range) && is_known(u, CFI_FP);
 }

@@ -33,29 +33,31 @@ __attribute__((noinline)) void walk_take(struct walk *walk, bool ask)
 		;
 }
 
-/* ---- ways that were walked ------------------------------------------------------------- */
+/* ---- known paths ----------------------------------------------------------------------- */
 
 #define WAYS 64
 
 LARGE static struct way {
 	uint32_t id; /* stored last */
 	uint32_t count;
-	bool fixed;			/* each frame is as large each time */
+	bool fixed;			/* each frame always has the same size */
 	uint32_t offsets[WALK_FRAMES];	/* from the base */
 	uintptr_t words[WALK_FRAMES];
 } ways[WAYS];
 static uint32_t claimed;
 
-/* What this thread has read of the stack that it was born with, which stays. */
+/*
+ * How much of its original stack this thread has read: it stays
+ * readable as long as the thread exists.
+ */
 static __thread struct {
 	uintptr_t low, high;
 } own;
 
 /*
- * Of a way whose frames are all of a fixed size each word that is equal says where the
- * next one lies: no word is read that does not belong to a frame. Others are compared on
- * this thread's own stack alone, as far as it has been read before: deeper, or on another,
- * we do not guess how far it goes.
+ * If all frames of a path have a fixed size, each matching word proves where the next one lies, so
+ * only words of real frames are read. Other paths are compared only within what this thread has
+ * read of its own stack: beyond that, nothing says how far the stack goes.
  */
 static bool may_compare(const struct way *way, uintptr_t base)
 {
@@ -109,7 +111,7 @@ __attribute__((no_sanitize("address", "thread"))) static void fill(struct way *w
 	}
 }
 
-/* The word above a frame's saved frame pointer is its return address. */
+/* The return address is the word above a frame's saved frame pointer. */
 static int first_above(uintptr_t base, const struct walk *walk)
 {
 	int first = 0;
@@ -119,7 +121,10 @@ static int first_above(uintptr_t base, const struct walk *walk)
 	return first;
 }
 
-/* A way whose words are not those that were walked, such as one over a signal, is not kept. */
+/*
+ * Does not keep a path whose return addresses are not all on the stack,
+ * such as one through a signal handler.
+ */
 void walk_remember(uintptr_t base, struct walk *walk, uint32_t id)
 {
 	int first = first_above(base, walk);
@@ -132,7 +137,7 @@ void walk_remember(uintptr_t base, struct walk *walk, uint32_t id)
 	note_own(base, walk);
 	if (walk->guessed > first && !own.high)
 		return;
-	/* another thread's first walk up a way that is known */
+	/* the path is known, but was new to this thread */
 	if (walk_known(base) == id || __atomic_load_n(&claimed, __ATOMIC_RELAXED) >= WAYS)
 		return;
 	index = __atomic_fetch_add(&claimed, 1, __ATOMIC_RELAXED);

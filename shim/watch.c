@@ -12,13 +12,16 @@
 
 /* ---- late ------------------------------------------------------------------------ */
 
-/* So many times what gaps took lately is late, and so many times the setting at most. */
+/*
+ * A gap is late when it exceeds USUAL times the recent average and the setting, or in any case
+ * USUAL_MOST times the setting.
+ */
 #define USUAL 4
 #define USUAL_MOST 25
-/* Many short gaps: a handshake is late as a whole after so many times one late gap. */
+/* A handshake of many short gaps is late as a whole after WHOLE times the time for one gap. */
 #define WHOLE 10
 
-/* The longest gap of handshakes that ended well, a moving mean, in ticks. */
+/* Moving average of the longest gap of successful handshakes, in ticks. */
 static uint64_t usual_gap;
 
 static uint64_t late_ticks(void)
@@ -42,7 +45,7 @@ void watch_learn(const struct tlstall_handshake *slot)
 {
 	uint64_t usual = __atomic_load_n(&usual_gap, __ATOMIC_RELAXED);
 
-	/* one that stalled tells nothing of the distance */
+	/* a stall says nothing about the distance to the peer */
 	if (slot->longest_gap <= USUAL_MOST * late_ticks())
 		__atomic_store_n(&usual_gap, usual - usual / 8 + slot->longest_gap / 8,
 				 __ATOMIC_RELAXED);
@@ -58,7 +61,7 @@ bool watch_begins(const struct track *track, uint64_t now)
 	if (control->mode != TLSTALL_MODE_WATCH)
 		return false;
 	cpu_begin();
-	/* late already */
+	/* late before it began */
 	if (track->created && now - track->created > WHOLE * late_ticks())
 		return false;
 	return !every || (__atomic_add_fetch(&begun, 1, __ATOMIC_RELAXED) % every) != 0;
@@ -73,7 +76,7 @@ bool watch_enter(const struct call *call)
 	}
 	if (cpu_is_watched())
 		cpu_enter(call->ticks, true);
-	/* the one question: without an answer to it no later one tells what has moved since */
+	/* ask the kernel once: without a first answer, no later one can show what has changed */
 	if (!slot->calls && !observe_socket(call->track, slot, false, &slot->at_start))
 		slot->at_start.ticks = 0;
 	slot->flags &= ~TLSTALL_HS_INTERNAL;
@@ -83,7 +86,10 @@ bool watch_enter(const struct call *call)
 
 /* ---- calls ------------------------------------------------------------------------- */
 
-/* Shorter calls count as on the CPU; of others nothing is known before the clock is watched. */
+/*
+ * Calls shorter than this, in microseconds, count as CPU time. For longer ones it is unknown
+ * unless the CPU clock is being watched.
+ */
 #define SHORT_US 1000
 
 static void add_cpu(const struct call *call, struct handshake_leave *in)

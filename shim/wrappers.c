@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The exported functions: most are made from functions.def, by their shape. */
+/* The exported functions: most are generated from functions.def, by shape. */
 #include "wrappers.h"
 
 #include <string.h>
@@ -15,12 +15,12 @@
 #define EXPORT __attribute__((visibility("default")))
 
 #define LIST(...) __VA_ARGS__
-/* Where the program called us from. */
+/* The program's return address. */
 #define CALLER ((uintptr_t)__builtin_return_address(0))
 
 /*
- * What records is apart from the exported function, so that this needs no frame of its own
- * and jumps to the real one. OpenSSL's header declares it: another signature is an error.
+ * Recording is in a separate function, so that the exported one needs no frame and jumps to the
+ * real one. OpenSSL's header declares it: a different signature is an error.
  */
 #define WRAPPER(name, parameters, arguments)                                                       \
 	static __attribute__((noinline)) int record_##name(LIST parameters, uintptr_t from)        \
@@ -99,7 +99,7 @@ EXPORT info_callback *SSL_get_info_callback(const SSL *ssl)
 	return hook_get_ssl(libssl_of(ssl), ssl);
 }
 
-/* ---- for calls that got past other libraries that wrap the same functions: see chain.h -- */
+/* ---- calls that bypassed other libraries that wrap the same functions: see chain.h ------ */
 
 #define OF_OBJECT libssl_of
 #define OF_METHOD libssl_of_method
@@ -117,7 +117,7 @@ EXPORT info_callback *SSL_get_info_callback(const SSL *ssl)
 #include "functions.def"
 SHAPES_OWN(PASSING)
 
-/* Apart from the addresses, which the loader writes. */
+/* Separate from the addresses, which the loader writes. */
 static const char names[][28] = {
 #define INTERPOSED(name, ...) #name,
 #include "functions.def"
