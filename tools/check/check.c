@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Puts the question together and answers it. See check.h. */
+/* Gathers what is asked, and answers it. See check.h. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,7 +31,7 @@ char *check_find_shim(char *path, size_t size)
 	return found ? path : NULL;
 }
 
-/* What the shim is built for; where there is none, this tool is of the same build. */
+/* Reads which machine the shim is built for. Without a shim, it is taken to be this tool's. */
 static void read_shim(struct inquiry *inquiry, const char *shim)
 {
 	struct root ours = ROOT_OURS;
@@ -104,7 +104,10 @@ static void note_missing(struct inquiry *inquiry)
 				 library_name(&closure->list[closure->list[i].parent]));
 }
 
-/* Not by a shared OpenSSL: what the program itself has counts before what its libraries drag in. */
+/*
+ * Finds TLS other than a shared OpenSSL. What the program itself contains counts before its
+ * libraries'.
+ */
 static bool find_others(struct inquiry *inquiry)
 {
 	bool found = find_other_tls(inquiry, 0, OTHER_NEAR | OTHER_DECIDES);

@@ -10,7 +10,7 @@
 
 #include "check/closure.h"
 
-/* More than any program needs; a hostile one stops here. */
+/* More than any program needs: limits for hostile ones. */
 #define LIBRARIES_MAX 1024
 #define OPENS_MAX 20000
 #define PATH_LIMIT 4096 /* bytes */
@@ -91,7 +91,7 @@ static bool is_same_file(const struct closure *closure, const struct stat *statu
 	return false;
 }
 
-/* Fits the program: what does not the loader passes over. */
+/* Whether it fits the program: the loader skips libraries that do not. */
 static bool fits(const struct object *one, const struct object *other)
 {
 	return one->class == other->class && one->machine == other->machine &&
@@ -125,7 +125,7 @@ static bool try_file(struct closure *closure, size_t index, const struct object 
 	return taken;
 }
 
-/* What stands for $ORIGIN, $LIB and $PLATFORM in a path. */
+/* The values of $ORIGIN, $LIB and $PLATFORM. */
 struct tokens {
 	struct token {
 		const char *name, *value;
@@ -150,7 +150,7 @@ static void tokens_of(const struct library *library, bool multiarch, char lib[st
 	tokens->list[2] = (struct token){"PLATFORM", abi->platform, strlen(abi->platform)};
 }
 
-/* The token that `text` ("$ORIGIN...", "${LIB}...") starts with, its length in `used`. */
+/* The token that `text` ("$ORIGIN...", "${LIB}...") starts with; its length goes to `used`. */
 static const struct token *token_at(const char *text, size_t left, const struct tokens *tokens,
 				    size_t *used)
 {
@@ -167,7 +167,7 @@ static const struct token *token_at(const char *text, size_t left, const struct 
 	return NULL;
 }
 
-/* Writes one directory of a search path; returns its length, PATH_LIMIT when it is too long. */
+/* Writes one directory of a search path. Returns its length, or PATH_LIMIT if it is too long. */
 static size_t expand(const char *text, size_t length, const struct tokens *tokens, char *to)
 {
 	size_t at = 0, used;
@@ -187,7 +187,7 @@ static size_t expand(const char *text, size_t length, const struct tokens *token
 	return at;
 }
 
-/* What is looked for, for whom. */
+/* A library to find. */
 struct search {
 	struct closure *closure;
 	size_t index; /* of the entry to be filled */
@@ -204,7 +204,9 @@ static bool try_in(const struct search *search, const char *directory, size_t le
 	       try_file(search->closure, search->index, search->wanted, path);
 }
 
-/* Directories separated by colons, or semicolons in LD_LIBRARY_PATH; an empty one is ".". */
+/*
+ * Directories separated by colons, in LD_LIBRARY_PATH also by semicolons. An empty one means ".".
+ */
 static bool try_list(const struct search *search, const char *list, const struct library *owner)
 {
 	char directory[PATH_LIMIT], lib[64];
@@ -258,7 +260,10 @@ static bool try_default(const struct search *search)
 	return try_list(search, list, program);
 }
 
-/* DT_RPATH of who needs it and of those who need that one, unless it has a DT_RUNPATH. */
+/*
+ * DT_RPATH of the library that needs it, and of those that need that one, unless there is a
+ * DT_RUNPATH.
+ */
 static bool try_rpaths(const struct search *search, const struct library *owner)
 {
 	const struct library *list = search->closure->list;
@@ -285,7 +290,7 @@ static bool is_musl(const struct closure *closure)
 	return slash && !strncmp(slash + 1, OBJECT_MUSL_LOADER, strlen(OBJECT_MUSL_LOADER));
 }
 
-/* Parts of libc by their names: whichever version of it is asked for, it is the loader itself. */
+/* These are parts of musl's libc: any version of them is the loader itself. */
 static bool is_in_musl(const char *name)
 {
 	static const char *const parts[] = {"c.", "pthread.", "rt.", "m.", "dl.", "util.", "xnet."};
@@ -297,7 +302,7 @@ static bool is_in_musl(const char *name)
 	return false;
 }
 
-/* A file next to the loader's directory, which few systems have, says where libraries are. */
+/* The libraries' directories are in a file next to the loader's directory, if it exists. */
 static bool try_musl_default(const struct search *search, const struct library *program)
 {
 	char path[64], list[PATH_LIMIT] = "";
@@ -344,7 +349,7 @@ static void resolve_needs(struct closure *closure, size_t owner)
 		if (is_known(closure, name) || (is_musl(closure) && is_in_musl(name)) ||
 		    !new_entry(closure, name, (int)owner))
 			continue;
-		/* The list may have moved. */
+		/* the list may have moved */
 		search.wanted = &closure->list[owner].object;
 		search_for(&search, &closure->list[owner]);
 	}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The lists of an answer, their names, and the answer in one line. */
+/* The lists of an answer, their names, and the answer as one line. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -9,7 +9,7 @@
 #include "check/findings.h"
 #include "check/inquiry.h"
 
-#define PLUGINS_MAX 32 /* of one host */
+#define PLUGINS_MAX 32 /* of one program */
 
 struct host {
 	const char *name, *program, *library;
@@ -36,7 +36,7 @@ static bool is_host(const struct host *host, const struct closure *closure, cons
 	return false;
 }
 
-/* Adds the plugin and what it needs; says what is wrong with its TLS, or how it is seen. */
+/* Adds a plugin and what it needs, and says whether its TLS can be traced. */
 static bool look_at_plugin(struct inquiry *inquiry, const struct host *host, const char *path)
 {
 	struct closure *closure = &inquiry->closure;
@@ -67,7 +67,7 @@ static bool look_at_plugin(struct inquiry *inquiry, const struct host *host, con
 	return true;
 }
 
-/* The directory above the program's: "/usr" of "/usr/bin/ruby". */
+/* The directory above the program's: "/usr" for "/usr/bin/ruby". */
 static void prefix_of(const char *program, char prefix[static PATH_MAX])
 {
 	snprintf(prefix, PATH_MAX, "%s", program);

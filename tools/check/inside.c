@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* TLS that is linked into the program or a library of its, or found by name at run time: by
- * strings. */
+/*
+ * TLS that is linked into the program or one of its libraries, or that it looks up by name at run
+ * time: found by strings.
+ */
 #include <elf.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,13 +13,13 @@
 #include "check/textscan.h"
 #include "tlstall/inside.h"
 
-/* Bytes that are read in all: some tens of milliseconds. */
+/* Bytes read in all, which takes some tens of milliseconds. */
 #define PROGRAM_BYTES (192u << 20)
 #define LIBRARIES_BYTES (32u << 20)
 
 #define NAMES (TEXT_BIT(SSL_CONNECT) | TEXT_BIT(SSL_ACCEPT) | TEXT_BIT(SSL_DO_HANDSHAKE))
 
-/* Libraries that hold no TLS but may hold its words. */
+/* Libraries without TLS that may contain its strings. */
 static bool is_uninteresting(const struct library *library)
 {
 	static const char *const starts[] = {
@@ -33,7 +35,7 @@ static bool is_uninteresting(const struct library *library)
 	return false;
 }
 
-/* The TLS that these strings are of, NULL when it is none. More particular ones first. */
+/* The TLS library that these strings belong to, NULL if none. More specific ones come first. */
 static const char *linked_tls(const struct textscan *scan)
 {
 	static const struct {
@@ -82,7 +84,7 @@ static void name_libssl(struct inquiry *inquiry)
 
 #define SHIM_NEEDS (OBJECT_BIT(SSL_connect) | OBJECT_BIT(SSL_stateless) | OBJECT_BIT(CRYPTO_get_ex_new_index))
 
-/* The functions that the shim will find, by the rules of tlstall/inside.h. */
+/* The functions that the shim will find by the rules of tlstall/inside.h. */
 static uint32_t reached(const struct object *object, int fd)
 {
 	if (object->code < TLSTALL_INSIDE_CODE)
@@ -128,7 +130,7 @@ static void judge_lookup(struct inquiry *inquiry, size_t index, const char *wher
 	const struct library *library = &inquiry->closure.list[index];
 	char path[PATH_MAX];
 
-	/* Looking for libssl moves the list. */
+	/* looking for libssl moves the list */
 	strncpy(path, library->path, sizeof(path) - 1);
 	path[sizeof(path) - 1] = 0;
 	add_way(inquiry->result, CHECK_WAY_DLSYM, path,
@@ -142,7 +144,7 @@ static bool judge(struct inquiry *inquiry, size_t index, const struct textscan *
 	const struct library *library = &inquiry->closure.list[index];
 	const char *tls = linked_tls(scan), *where = index ? library_name(library) : "it";
 
-	/* node has the word BoringSSL, too */
+	/* node.js contains OpenSSL and the string "BoringSSL" */
 	if ((!tls || library->object.exports & OBJECT_BIT(SSL_stateless)) &&
 	    is_openssl(&library->object, scan)) {
 		judge_openssl(inquiry, library, where, scan->openssl, fd);
@@ -169,7 +171,7 @@ static bool look_inside(struct inquiry *inquiry, size_t index, uint64_t *budget)
 
 	if (fd < 0)
 		return false;
-	/* Whoever exports OpenSSL need only say which. */
+	/* a file that exports OpenSSL need only tell its version */
 	scan.enough = TEXT_BIT(LIBSSL_SOURCE) | (exports ? TEXT_BIT(OPENSSL_VERSION) : 0);
 	textscan_file(fd, &library->object, &scan);
 	*budget = scan.bytes_left;

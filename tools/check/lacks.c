@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the trace of a process lacks although it has the shim. */
+/* What the trace of a process lacks although the process has the shim. */
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
@@ -7,7 +7,7 @@
 #include "check/findings.h"
 #include "check/inquiry.h"
 
-/* The kernel's numbers in the line Seccomp of /proc/PID/status. */
+/* A value of the line "Seccomp:" in /proc/PID/status. */
 #define MODE_FILTER 2
 
 void note_filter(struct check_result *result, long mode, const char *socket)
@@ -25,7 +25,7 @@ void note_filter(struct check_result *result, long mode, const char *socket)
 			 "(TLSTALL_SOCKET=on records them, if the filter allows systemd's @system-service)");
 }
 
-/* Whether that library has functions of the names that we have. */
+/* Whether that library defines functions that we interpose. */
 static bool wraps(const struct root *root, const char *path)
 {
 	struct object object = {0};
@@ -50,7 +50,7 @@ static void note_order(struct check_result *result, const char *path, bool befor
 			  "called as without the shim");
 }
 
-/* As the loader separates them. */
+/* Separates libraries as the dynamic loader does. */
 void note_preloads(struct check_result *result, const struct root *root, const char *preload)
 {
 	bool before = true;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reads the loader's cache. See ldcache.h; the layout is glibc's sysdeps/generic/dl-cache.h. */
+/*
+ * Reads the loader's cache. See ldcache.h; the layout is that of glibc's
+ * sysdeps/generic/dl-cache.h.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +35,7 @@ struct new_entry {
 	uint64_t hwcap;
 };
 
-/* The new format follows the old one, aligned, or stands alone. */
+/* The new format stands alone, or follows the old one, aligned. */
 static size_t find_base(const char *bytes, size_t size)
 {
 	struct old_header old;
@@ -99,7 +102,7 @@ static const char *text_at(const struct ldcache *cache, uint32_t offset)
 	return offset < cache->size - cache->base ? cache->bytes + cache->base + offset : "";
 }
 
-/* One of the two kinds of entries; counts `nth` down over those that match. */
+/* Searches entries of one kind. `nth` counts down over those that match. */
 static const char *find_kind(const struct ldcache *cache, const char *name, int better,
 			     unsigned *nth)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What .symtab names. The sections are believed as far as libelf finds them in the file. */
+/* The names in .symtab, if libelf finds the sections to be within the file. */
 #include <gelf.h>
 
 #include "check/object.h"

@@ -9,7 +9,7 @@
 
 #include "check/object.h"
 
-/* More than any real file has, little enough to read quickly. */
+/* More than any real file has, but quick to read. */
 #define PHDRS_MAX 512
 #define DYNAMIC_MAX 4096u
 #define NEEDED_MAX 1024u
@@ -30,7 +30,7 @@ struct reading {
 	uint64_t file_size;
 	GElf_Phdr *phdrs;
 	size_t phdr_count;
-	/* virtual addresses from PT_DYNAMIC, 0: not there */
+	/* virtual addresses from PT_DYNAMIC; 0: not there */
 	uint64_t strtab, strtab_size, symtab, hash, gnu_hash;
 	const char *strings;
 	uint64_t symbol_count;
@@ -46,7 +46,7 @@ const char *object_symbol_name(enum object_symbol symbol)
 	return symbol < OBJECT_SYMBOL_COUNT ? names[symbol] : "";
 }
 
-/* Bytes of the file in the given type, NULL when they are not all there. */
+/* Bytes of the file as the given type; NULL if they are not all there. */
 static Elf_Data *chunk(struct reading *r, uint64_t offset, uint64_t size, Elf_Type type)
 {
 	if (!size || offset > r->file_size || size > r->file_size - offset)
@@ -54,7 +54,10 @@ static Elf_Data *chunk(struct reading *r, uint64_t offset, uint64_t size, Elf_Ty
 	return elf_getdata_rawchunk(r->elf, (int64_t)offset, size, type);
 }
 
-/* Where a virtual address is in the file and how much follows; 0 when it is not. */
+/*
+ * Converts a virtual address to its place in the file, and says how much follows; 0: it is not
+ * there.
+ */
 static uint64_t to_offset(const struct reading *r, uint64_t address, uint64_t *left)
 {
 	for (size_t i = 0; i < r->phdr_count; i++) {
@@ -82,7 +85,7 @@ static Elf_Data *chunk_at(struct reading *r, uint64_t address, uint64_t size, El
 	return size <= left ? chunk(r, offset, size, type) : NULL;
 }
 
-/* A terminated string of the dynamic string table, NULL when it is none. */
+/* A terminated string of the dynamic string table, or NULL. */
 static const char *string_at(const struct reading *r, uint64_t index)
 {
 	uint64_t left;
@@ -133,7 +136,7 @@ static void note_code(struct reading *r, const GElf_Phdr *p)
 		r->object->code = p->p_memsz;
 }
 
-/* Constants are where nothing may be written; code only where there is no better place. */
+/* Searches constants only in read-only segments, and in code only if there are no others. */
 static void find_constants(struct reading *r)
 {
 	struct object *object = r->object;
@@ -264,7 +267,7 @@ static uint32_t word(const Elf_Data *data, size_t index)
 	return index < data->d_size / 4 ? ((const uint32_t *)data->d_buf)[index] : 0;
 }
 
-/* The highest symbol that a GNU hash table reaches, then to the end of its chain. */
+/* The highest symbol that a GNU hash table reaches, and then on to the end of its chain. */
 static uint64_t count_by_gnu_hash(struct reading *r)
 {
 	uint64_t mask_word = r->object->class == ELFCLASS64 ? 8 : 4;
@@ -288,7 +291,7 @@ static uint64_t count_by_gnu_hash(struct reading *r)
 	at += bucket_count * 4ull + (last - first) * 4ull;
 	offset = to_offset(r, at, &left);
 	left = left / 4 < SYMBOLS_MAX ? left / 4 : SYMBOLS_MAX;
-	/* One chain is short; hostile ones end with the file. */
+	/* a real chain is short; a hostile one ends with the file */
 	chain = chunk(r, offset, (left < 4096 ? left : 4096) * 4, ELF_T_WORD);
 	for (uint64_t i = 0; chain && i < chain->d_size / 4; i++)
 		if (word(chain, i) & 1)
@@ -306,7 +309,7 @@ static uint64_t count_symbols(struct reading *r, uint64_t entry)
 		count = word(head, 1);
 	else if (r->gnu_hash)
 		count = count_by_gnu_hash(r);
-	/* Linkers put the strings after the symbols: all that is known without a table. */
+	/* without a hash table: linkers put the strings right after the symbols */
 	if (!count && r->strtab > r->symtab)
 		count = (r->strtab - r->symtab) / entry;
 	if (!count || count > left / entry)
@@ -327,7 +330,7 @@ static void note_symbol(struct reading *r, const GElf_Sym *symbol)
 	const char *name;
 	uint32_t bit;
 
-	/* The first letter decides for nearly all. */
+	/* the first letter rules out nearly all */
 	if (symbol->st_name >= r->strtab_size || !strchr("SdCs", r->strings[symbol->st_name]))
 		return;
 	name = string_at(r, symbol->st_name);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What keeps a preloaded library out, whatever the program does: loader, machine, privileges,
- * environment. */
+/* What keeps any preloaded library out: loader, machine, privileges, environment. */
 #include <elf.h>
 #include <errno.h>
 #include <stdarg.h>
@@ -83,7 +82,7 @@ static void look_at_loader(struct inquiry *inquiry, const struct object *program
 		      loader);
 }
 
-/* Set-id bits count where the id really changes, and where the mount honors them. */
+/* Set-id bits count only if the id really changes and the mount honors them. */
 static void look_at_privileges(struct inquiry *inquiry)
 {
 	struct check_result *result = inquiry->result;
@@ -130,7 +129,7 @@ static void look_at_shim(struct inquiry *inquiry)
 		      "the shim %s lies on a file system mounted noexec", inquiry->shim);
 }
 
-/* Programs that start their helpers with an environment of their own making. */
+/* Programs that start their helpers with an environment of their own. */
 static void look_at_strippers(struct inquiry *inquiry)
 {
 	static const struct {
@@ -159,7 +158,7 @@ void find_obstacles(struct inquiry *inquiry)
 
 	look_at_machine(inquiry, program);
 	look_at_loader(inquiry, program);
-	/* A process has its own view of these: process.c. */
+	/* for a process, process.c checks these */
 	if (inquiry->running)
 		return;
 	look_at_privileges(inquiry);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A running process: what /proc says of its maps, environment, privileges and root. */
+/* A running process: what /proc shows of its maps, environment, privileges and root. */
 #include <dirent.h>
 #include <elf.h>
 #include <errno.h>
@@ -17,7 +17,7 @@
 #include "trace/host.h"
 
 #define SHIM_NAME "libtlstall.so"
-#define FILE_MAX (16u << 20) /* bytes of one file of /proc */
+#define FILE_MAX (16u << 20) /* bytes of one file in /proc */
 #define ANCESTORS 16
 
 #define SHARED_MAPPINGS 64
@@ -28,11 +28,11 @@ struct process {
 	bool shim, secure;
 	char *environment; /* NULL: not readable */
 	size_t environment_size;
-	uint64_t shared[SHARED_MAPPINGS]; /* inodes of mappings that are shared */
+	uint64_t shared[SHARED_MAPPINGS]; /* inodes of shared mappings */
 	unsigned shared_count;
 };
 
-/* All of /proc/PID/NAME with a final 0, to be freed; NULL with errno set. */
+/* All of /proc/PID/NAME, terminated, to be freed; NULL with errno set on failure. */
 static char *read_proc(pid_t pid, const char *name, size_t *size)
 {
 	size_t room = 16384, used = 0;
@@ -78,7 +78,7 @@ static bool ends_with(const char *text, const char *end)
 	return length >= n && !strcmp(text + length - n, end);
 }
 
-/* The path of one line of maps, "" when it has none; the line is cut. */
+/* The path on one line of maps, "" if there is none. Cuts the line there. */
 static const char *mapped_path(char *line)
 {
 	int at = 0;
@@ -97,12 +97,13 @@ static void note_mapping(struct process *process, const char *path)
 		return;
 	if (!strcmp(path, process->inquiry->shim) || !strcmp(name, SHIM_NAME))
 		process->shim = true;
-	/* packages that bring their own put a hash into its name: libssl-81ffa89e.so.1.1 */
+	/* packages that bring their own add a hash to its name: libssl-81ffa89e.so.1.1 */
 	else if ((!strncmp(name, "libssl.so", 9) || !strncmp(name, "libssl-", 7)) && !result->libssl)
 		result->libssl = strdup(path);
 }
 
-/* A trace is made without a name, and the kernel goes on to show it so: it is known by its inode.
+/*
+ * A trace file gets its name only when complete, and maps keep showing none: it is known by inode.
  */
 static void note_shared(struct process *process, const char *line)
 {
@@ -131,7 +132,7 @@ static int read_maps(struct process *process)
 	return 0;
 }
 
-/* Whether a process has the shim among its mappings. */
+/* Whether the process has mapped the shim. */
 static bool has_shim(pid_t pid)
 {
 	size_t size;
@@ -195,7 +196,7 @@ static long status_field(pid_t pid, const char *format)
 	return value;
 }
 
-/* Its root, when it is not ours: a chroot or a container. */
+/* Opens its root if that is not ours, as with a chroot or a container. */
 static void open_root(struct process *process)
 {
 	struct root *root = &process->inquiry->closure.root;
@@ -222,7 +223,7 @@ static bool may_read(const struct stat *status, long uid, long gid)
 	return bits & (status->st_gid == (gid_t)gid ? S_IRGRP : S_IROTH);
 }
 
-/* Could that process have mapped the shim where it is? */
+/* Whether the process could have mapped the shim from where it is. */
 static bool shim_is_readable(const struct process *process)
 {
 	const struct inquiry *inquiry = process->inquiry;
@@ -239,7 +240,7 @@ static bool shim_is_readable(const struct process *process)
 	return readable;
 }
 
-/* The nearest ancestor that has the shim, 0 when none has. */
+/* The nearest ancestor that has the shim; 0: none. */
 static pid_t traced_ancestor(pid_t pid)
 {
 	for (int i = 0; i < ANCESTORS; i++) {
@@ -252,7 +253,7 @@ static pid_t traced_ancestor(pid_t pid)
 	return 0;
 }
 
-/* LD_PRELOAD had its effect on nobody: since when, or by whom. */
+/* LD_PRELOAD is set but had no effect: says since when, or because of whom. */
 static void explain_environment(const struct process *process)
 {
 	struct check_result *result = process->inquiry->result;
@@ -336,7 +337,7 @@ static int not_accessible(struct process *process, int error)
 	return set_error(result, -ESRCH, "no process %d", process->pid);
 }
 
-/* Where that process would leave its files, seen from here. */
+/* Where the process would put its trace, as seen from here. */
 static bool place_of(const struct process *process, unsigned place, char path[PATH_MAX])
 {
 	const char *directory = variable(process, place ? "XDG_RUNTIME_DIR" : "TLSTALL_DIR");
@@ -382,7 +383,7 @@ static void find_trace_in(const struct process *process, const char *directory)
 	trace_list_free(&list);
 }
 
-/* Some programs overwrite their environment: then where this user's traces are. */
+/* Some programs overwrite their environment: then looks where this user's traces are. */
 static void find_trace(const struct process *process)
 {
 	char path[PATH_MAX], **places = trace_search_path();
@@ -395,7 +396,7 @@ static void find_trace(const struct process *process)
 	trace_search_path_free(places);
 }
 
-/* Why it has no trace, by the note that it left. */
+/* Explains the missing trace by the note that the process left. */
 static bool explain_note(const struct process *process)
 {
 	char path[PATH_MAX], reason[32];
@@ -430,7 +431,7 @@ static void conclude(struct process *process)
 		result->seen = false;
 		return;
 	}
-	/* With a trace file it has been seen, whatever its files look like. */
+	/* a process with a trace is traced, whatever its files look like */
 	result->seen = result->trace || result->ways.count;
 	if (result->trace)
 		add_way(result, CHECK_WAY_TRACED, result->trace,

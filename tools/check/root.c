@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opens files below a root. See root.h. */
-#include <asm/unistd.h> /* sys/syscall.h lists what its glibc was built with */
+#include <asm/unistd.h> /* sys/syscall.h lists only what its glibc was built with */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
@@ -19,7 +19,9 @@ static int not_regular(const struct stat *status)
 	return S_ISDIR(status->st_mode) ? -EISDIR : -EINVAL;
 }
 
-/* Absolute links of a container lead into it: only the kernel resolves that without races. */
+/*
+ * Absolute links in a container lead to its own root: only the kernel resolves these without races.
+ */
 static int open_below(int root, const char *path)
 {
 	struct open_how how = {.flags = FLAGS, .resolve = RESOLVE_IN_ROOT};
@@ -32,7 +34,7 @@ int root_open(const struct root *root, const char *path)
 	struct stat status;
 	int fd, ret;
 
-	/* Opening a device may do something: look first. */
+	/* opening a device may have an effect, so look first */
 	if (root->fd < 0 && stat(path, &status) == 0 && (ret = not_regular(&status)) != 0)
 		return ret;
 	fd = root->fd < 0 ? open(path, FLAGS) : open_below(root->fd, path);

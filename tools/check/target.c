@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From what the user typed to the ELF file that would run: PATH, then #! lines. */
+/* Finds the ELF file that would run for what the user typed: PATH, then #! lines. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +20,7 @@ static bool is_program(const char *path)
 	return stat(path, &status) == 0 && S_ISREG(status.st_mode) && access(path, X_OK) == 0;
 }
 
-/* As execvp() does: a name with a slash is a path. */
+/* Like execvp(): a name with a slash is a path. */
 static bool find_in_path(const char *name, const char *path, char found[static PATH_MAX])
 {
 	if (strchr(name, '/'))
@@ -53,7 +53,7 @@ static int open_error(struct inquiry *inquiry, const char *path, int error)
 	return set_error(inquiry->result, error, "%s: %s", path, strerror(-error));
 }
 
-/* The next word of a #! line, terminated in place; NULL when there is none. */
+/* The next word of a #! line, terminated in place; NULL: none. */
 static char *next_word(char **line)
 {
 	char *word = *line + strspn(*line, " \t"), *end = word + strcspn(word, " \t");
@@ -76,7 +76,7 @@ static char *after_env(char *word, char **line)
 	return word;
 }
 
-/* Who runs the script in inquiry->fd: 1 and its name, 0 when it is none, or an error. */
+/* The interpreter of the script in inquiry->fd: 1 and its name; 0: not a script; or an error. */
 static int read_interpreter(struct inquiry *inquiry, const char *path, char *name)
 {
 	char buffer[LINE_SIZE], *line = buffer + 2, *word;
@@ -114,7 +114,7 @@ static int open_program(struct inquiry *inquiry, const char *name, const char *s
 	inquiry->fd = root_open(&inquiry->closure.root, found);
 	if (inquiry->fd < 0)
 		return open_error(inquiry, found, inquiry->fd);
-	/* $ORIGIN counts from where the file really is. */
+	/* $ORIGIN is the directory of the real file */
 	real = realpath(found, NULL);
 	free(inquiry->result->program);
 	inquiry->result->program = real ? real : strdup(found);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Finds many words in one pass (Wu and Manber, blocks of two bytes). See textscan.h. */
+/* Finds many strings in one pass (Wu and Manber, blocks of two bytes). See textscan.h. */
 #include <ctype.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -9,8 +9,8 @@
 
 #include "check/textscan.h"
 
-#define BLOCK (256u << 10) /* bytes read at once: stays in the processor's cache */
-#define OVERLAP 64u	   /* bytes; more than the longest match that is looked at */
+#define BLOCK (256u << 10) /* bytes read at once: fits the CPU's cache */
+#define OVERLAP 64u	   /* bytes; more than the longest match */
 
 static const char *const patterns[] = {
 #define TEXTSCAN_TEXT(id, text) text,
@@ -22,7 +22,7 @@ static const char *const patterns[] = {
 TEXTSCAN_PATTERNS(TEXTSCAN_ASSERT)
 #undef TEXTSCAN_ASSERT
 
-/* How far the window may move on, by the two bytes that it ends with. */
+/* How far the window may move, by its last two bytes. */
 struct shifts {
 	uint8_t by[1u << 16];
 };
@@ -44,7 +44,7 @@ static void fill_shifts(struct shifts *shifts)
 		}
 }
 
-/* "OpenSSL 3.0.15 3 Sep 2024": a number with two dots, then a date. */
+/* Takes a version like "OpenSSL 3.0.15 3 Sep 2024": a number with two dots, then a date. */
 static void keep_version(const char *text, size_t size, struct textscan *scan)
 {
 	char copy[sizeof(scan->openssl)] = "";
@@ -67,7 +67,7 @@ static bool is_name(char c)
 	return isalnum((unsigned char)c) || c == '_';
 }
 
-/* Names of functions count as whole strings only: not in "SSL_connect failed". */
+/* A function's name counts only as a whole string, not in "SSL_connect failed". */
 static bool is_whole(const char *text, size_t length, size_t left, char before)
 {
 	return left > length && !text[length] && !is_name(before);
@@ -120,7 +120,7 @@ struct room {
 	char buffer[BLOCK + OVERLAP];
 };
 
-/* Words that nobody else uses. */
+/* Strings that nothing else contains. */
 #define DECISIVE (TEXT_BIT(BORINGSSL) | TEXT_BIT(GO_TLS) | TEXT_BIT(RUSTLS_SOURCE))
 
 static bool is_enough(const struct textscan *scan)
@@ -145,7 +145,7 @@ static void scan_range(int fd, uint64_t from, uint64_t to, struct room *room, st
 	}
 }
 
-/* The names of dynamic symbols lie among the constants and are no text of the program. */
+/* Names of dynamic symbols lie among the constants, but are not the program's strings. */
 void textscan_file(int fd, const struct object *object, struct textscan *scan)
 {
 	const struct object_range *hole = &object->strtab;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who calls a shared libssl, and which other TLS libraries there are, by what files import and
- * need. */
+/*
+ * Which files call a shared libssl, and which other TLS libraries there are, by what files import
+ * and need.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,15 +11,15 @@
 #include "check/findings.h"
 #include "check/inquiry.h"
 
-/* What a libssl is that a program would call. */
+/* What kind of libssl a file would call. */
 enum provider {
 	PROVIDER_OPENSSL,
 	PROVIDER_OLD, /* OpenSSL before 1.1 */
 	PROVIDER_LIBRESSL,
 	PROVIDER_BORINGSSL,
 	PROVIDER_AWS_LC,
-	PROVIDER_GNUTLS, /* its imitation of OpenSSL */
-	PROVIDER_INSIDE, /* the program, or a library that is no libssl */
+	PROVIDER_GNUTLS, /* its OpenSSL compatibility layer */
+	PROVIDER_INSIDE, /* the program, or a library that is not libssl */
 };
 
 static bool starts(const char *text, const char *with)
@@ -25,7 +27,7 @@ static bool starts(const char *text, const char *with)
 	return !strncmp(text, with, strlen(with));
 }
 
-/* By functions that no other make has, then by name. */
+/* By functions that only one of them has, then by name. */
 static enum provider classify_libssl(const struct library *library, const char *name)
 {
 	static const struct {
@@ -61,7 +63,7 @@ bool is_openssl_file(struct inquiry *inquiry, const char *path)
 {
 	struct library library = {.path = (char *)path};
 	int fd = root_open(&inquiry->closure.root, path);
-	/* what cannot be read is believed by its name */
+	/* if it cannot be read, its name decides */
 	bool is = fd < 0 || object_read(fd, &library.object) ||
 		  classify_libssl(&library, library_name(&library)) == PROVIDER_OPENSSL;
 
@@ -85,7 +87,7 @@ static bool needs(const struct library *user, const struct library *provider)
 	return false;
 }
 
-/* The loader takes the first; versions of symbols make it the one that the user needs by name. */
+/* The loader takes the first. Symbol versions make it take the one that the user needs by name. */
 static const struct library *find_provider(const struct closure *closure,
 					   const struct library *user)
 {
@@ -103,7 +105,7 @@ static const struct library *find_provider(const struct closure *closure,
 	return first;
 }
 
-/* "SSL_connect, SSL_do_handshake": those that begin handshakes, else whatever there is. */
+/* For instance "SSL_connect, SSL_do_handshake": functions that begin handshakes, else any. */
 static const char *function_names(uint32_t imports, char text[static 128])
 {
 	uint32_t telling =
@@ -120,7 +122,7 @@ static const char *function_names(uint32_t imports, char text[static 128])
 	return text;
 }
 
-/* The shim passes their calls on and records these: of their objects it knows nothing. */
+/* The shim passes calls to these on without recording them, as it does not know their objects. */
 static void explain_provider(struct inquiry *inquiry, const struct library *user,
 			     const struct library *provider)
 {
@@ -147,7 +149,7 @@ static void name_libssl(struct check_result *result, const struct library *provi
 		result->libssl = strdup(provider->path);
 }
 
-/* Which entry added by the program or a plugin stands at the head of the chain to `index`. */
+/* The entry added for the program or a plugin at the head of the chain that leads to `index`. */
 static size_t head_of(const struct closure *closure, size_t index)
 {
 	while (closure->list[index].parent >= 0)
@@ -186,7 +188,7 @@ bool find_users(struct inquiry *inquiry, size_t first)
 	for (size_t i = first; i < closure->count; i++) {
 		const struct library *user = &closure->list[i], *provider;
 
-		/* libssl and its imitations call themselves. */
+		/* libssl and its lookalikes call themselves */
 		if (!user->path || user->same || !(user->object.imports & OBJECT_LIBSSL_BITS) ||
 		    provides(user))
 			continue;

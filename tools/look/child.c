@@ -19,7 +19,7 @@
 #include "look/filter.h"
 #include "look/stub.h"
 
-/* Nothing was called yet that could be worth a word. */
+/* Only before anything worth reporting has happened. */
 static void leave(void)
 {
 	for (;;)
@@ -37,7 +37,7 @@ static bool overlaps(const struct regions *regions, uint64_t start, uint64_t end
 	return false;
 }
 
-/* The end of what processes may map: above all that we or that process have. */
+/* The end of the address space in use: above everything that either process has mapped. */
 static uint64_t find_top(const struct regions *ours, const struct regions *theirs)
 {
 	uint64_t highest = 0, top = 1ull << 32;
@@ -56,7 +56,7 @@ static uint64_t find_top(const struct regions *ours, const struct regions *their
 
 #define TRIES 64
 
-/* A block where neither side has anything, somewhere in the lower half. */
+/* Finds a block in the lower half of the address space where neither process has anything. */
 static struct stub *find_place(const struct regions *ours, const struct regions *theirs)
 {
 	uint64_t top = find_top(ours, theirs), where;
@@ -90,8 +90,8 @@ static bool add_range(struct stub *stub, uint64_t start, uint64_t end)
 }
 
 /*
- * All below the block and all above it, what was mapped since `ours` was read included;
- * then one by one, for kernels that seal some of it. What lies beyond is the kernel's.
+ * Everything below the block and above it, so that mappings made since `ours` was read go, too.
+ * Then one by one, since some kernels seal a few. What lies beyond is the kernel's.
  */
 static bool list_ranges(const struct regions *ours, struct stub *stub)
 {
@@ -124,7 +124,7 @@ static struct stub *build(const struct regions *theirs)
 	stub->page = (uint64_t)sysconf(_SC_PAGESIZE);
 	stub->filter_count = filter_make(stub->filter, stub->page);
 	memcpy((char *)stub + STUB_CODE, __start_look_stub, code);
-	return stub; /* what was read is let go with all the rest */
+	return stub; /* `ours` is not freed: it goes with all other memory */
 }
 
 /* ---- what is taken from it ------------------------------------------------------------ */
@@ -177,8 +177,8 @@ static void reset_signals(void)
 }
 
 /*
- * The kernel writes to a restartable sequence's area whenever the thread comes back
- * to a CPU, and libc's goes away. Its length is not told in the same way by all.
+ * The kernel writes to the area of a restartable sequence whenever the thread returns to a CPU, and
+ * libc's area is about to be unmapped. libcs differ in how they report its length.
  */
 static void leave_rseq(void)
 {
@@ -216,7 +216,7 @@ static void enter(struct stub *stub)
 	char *code = (char *)stub + STUB_CODE +
 		     ((const char *)(uintptr_t)stub_main - __start_look_stub);
 
-	/* as after a call */
+	/* aligned as after a call */
 	__asm__ volatile("mov %0, %%rsp\n\t"
 			 "xor %%ebp, %%ebp\n\t"
 			 "call *%1\n\t"

@@ -87,7 +87,7 @@ static int is_so(const struct credentials *c)
 
 int credentials_become(const struct credentials *c)
 {
-	/* refused where we are that user already, and then nothing is gained by it */
+	/* refused if we already are that user; but then there is nothing to drop */
 	int groups = setgroups(c->group_count, c->groups);
 
 	if (groups && (geteuid() == 0 || geteuid() != c->uid))

@@ -18,7 +18,7 @@
 #endif
 
 #define FIELD(name) offsetof(struct seccomp_data, name)
-/* Little endian, as both architectures are here. */
+/* Both architectures are little endian. */
 #define LOW(n) (FIELD(args) + 8 * (n))
 #define HIGH(n) (LOW(n) + 4)
 
@@ -45,7 +45,7 @@ static void answer(struct writer *writer, uint32_t what)
 	put(writer, BPF_RET | BPF_K, what, 0, 0);
 }
 
-/* One call that is allowed if so many words of its arguments are as told; leaves others alone. */
+/* Allows one call if these words of its arguments have these values. */
 static void allow(struct writer *writer, long number, const struct stub_range *words, unsigned count)
 {
 	unsigned length = 3 * count + 1;
@@ -77,7 +77,9 @@ unsigned filter_make(struct sock_filter *out, uint64_t page)
 	allow(&writer, SYS_mmap, one_page, 6);
 	allow(&writer, SYS_rt_sigreturn, NULL, 0);
 	allow(&writer, SYS_exit_group, NULL, 0);
-	/* not executed: the stub breaks the function off and says which it was */
+	/*
+	 * the kernel does not run the call; the stub breaks the function off and reports the number
+	 */
 	answer(&writer, SECCOMP_RET_TRAP);
 	return writer.count;
 }

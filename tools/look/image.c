@@ -15,7 +15,7 @@
 #error "the ELF number of this architecture is not known"
 #endif
 
-/* More than any linker makes: what a damaged image may cost us. */
+/* More program headers than any linker makes: a limit for damaged images. */
 #define HEADERS 64
 #define ENTRIES 512
 #define CHAIN 4096
@@ -39,7 +39,7 @@ static bool read_headers(int memory, uint64_t start, struct headers *out)
 			   out->count * sizeof(*out->list));
 }
 
-/* Where it ends, and its dynamic section. */
+/* Finds where the image ends, and returns its dynamic section. */
 static const Elf64_Phdr *lay_out(const struct headers *headers, struct image *out)
 {
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), end = 0;
@@ -65,7 +65,7 @@ static const Elf64_Phdr *lay_out(const struct headers *headers, struct image *ou
 	return dynamic;
 }
 
-/* glibc relocates these pointers in place, musl does not. */
+/* glibc relocates these pointers in place; musl does not. */
 static uint64_t relocated(const struct image *image, uint64_t value)
 {
 	return value < image->bias ? value + image->bias : value;

@@ -44,7 +44,7 @@ enum tlstall_function_kind op_kind(enum op op)
 	return ops[op].kind;
 }
 
-/* The next one, from region `*at` on. */
+/* Finds the next image from region `*at` on. */
 static bool next_image(int memory, const struct regions *regions, unsigned *at, struct image *out)
 {
 	for (; *at < regions->count; (*at)++) {
@@ -59,7 +59,7 @@ static bool next_image(int memory, const struct regions *regions, unsigned *at, 
 	return false;
 }
 
-/* The shim has the functions that it stands before, and no objects. */
+/* The shim exports the functions that it wraps, but has no objects. */
 static bool is_ours(const struct image *image)
 {
 	char name[IMAGE_NAME];
@@ -82,7 +82,7 @@ static bool needs(const struct image *image, const struct image *other)
 	return false;
 }
 
-/* Its own, where both are linked into one. */
+/* If libssl and libcrypto are linked into one image, takes that one's function. */
 static bool has(const struct image *image, const char *name)
 {
 	uint64_t size;
@@ -130,7 +130,10 @@ static bool take(const struct regions *regions, const struct image *ssl, struct 
 	return true;
 }
 
-/* Not loaded, but in its file: of a program that has OpenSSL inside and was not stripped. */
+/*
+ * For a program that contains OpenSSL and was not stripped: symbols that are in the file but not in
+ * memory.
+ */
 static void read_names(pid_t pid, const struct region *region, struct image *image,
 		       struct names *names)
 {
@@ -176,7 +179,7 @@ void libraries_find(pid_t pid, int memory, const struct regions *regions, struct
 	}
 }
 
-/* Of one that is a part of a program the functions alone are known. */
+/* Where OpenSSL is part of a program, only its functions are known. */
 const struct library *libraries_at(const struct libraries *libraries, uint64_t address,
 				   enum op *op)
 {

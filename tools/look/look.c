@@ -45,7 +45,7 @@ static bool keep(struct taking *taking, const struct ssl_object *ssl)
 	struct look *look = taking->look;
 	struct look_object *list = look->objects;
 
-	/* at each power of two */
+	/* grows at each power of two */
 	if (!(look->count & (look->count - 1)))
 		list = reallocarray(list, look->count ? 2 * look->count : 1, sizeof(*list));
 	taking->no_memory = !list;
@@ -100,7 +100,7 @@ static int find_objects(struct taking *taking)
 	return taking->no_memory ? -1 : result;
 }
 
-/* The versions of libssl, asked in the same way. */
+/* Asks each copy of libssl for its version, also in the sandbox. */
 static void ask_versions(struct taking *taking)
 {
 	struct libraries *libraries = &taking->look->libraries;
@@ -149,8 +149,8 @@ static bool make_joining(const struct look *look, struct joining *j)
 }
 
 /*
- * Since when nothing has come and nothing was sent that was not sent before. Retransmissions
- * count as sent: while something is not acknowledged the last acknowledgment tells.
+ * How long nothing new was sent or received. Retransmissions count as sent, so while something is
+ * unacknowledged the last acknowledgment tells.
  */
 static uint64_t standing_ns(const struct tlstall_socket *now)
 {
@@ -160,7 +160,7 @@ static uint64_t standing_ns(const struct tlstall_socket *now)
 
 	if (!now->ticks || !now->tcp_state)
 		return 0;
-	/* a socket that has sent nothing has a time before its own */
+	/* before its first byte, a socket's time of sending is meaningless */
 	if (now->bytes_acked + now->outq > 1 && sent < ms)
 		ms = sent;
 	return ms * MS;
@@ -244,7 +244,7 @@ static int ask_objects(struct look *look, char *why, size_t size)
 	sandbox_close(taking.sandbox);
 	if (result)
 		return say(why, size, look->pid, "searching the memory", ENOMEM);
-	/* from the start: not for what its code has done to earlier ones */
+	/* not for what a dropped user's code did to earlier processes */
 	if (look->unreadable && look->trouble.result == SANDBOX_REFUSED) {
 		snprintf(why, size,
 			 "the sandboxed child that would query the TLS objects of process %d "

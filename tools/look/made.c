@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a look found, in the form of a trace: one handshake for each object. */
+/* Presents what a look found as a trace: one handshake for each object. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,7 +12,7 @@
 #include "look/look.h"
 #include "tlstall/vocabulary.h"
 
-/* SSL_want(): OpenSSL's numbers. */
+/* SSL_want() returns OpenSSL's numbers. */
 static uint8_t error_of(int want)
 {
 	static const uint8_t errors[] = {
@@ -25,7 +25,7 @@ static uint8_t error_of(int want)
 	return want >= 0 && (size_t)want < sizeof(errors) ? errors[want] : TLSTALL_ERROR_NONE;
 }
 
-/* By type and name, as programs give their own methods OpenSSL's types. */
+/* By type and name: programs give their own methods OpenSSL's types. */
 static uint8_t class_of(const struct ssl_object *ssl)
 {
 	static const struct {
@@ -56,7 +56,7 @@ static uint8_t class_of(const struct ssl_object *ssl)
 
 struct making {
 	const struct look *look;
-	struct tlstall_header *header; /* with all the rest behind it */
+	struct tlstall_header *header; /* followed by everything else */
 	size_t size;
 	void *section[TLSTALL_SECTION_COUNT];
 	uint64_t now;
@@ -181,7 +181,7 @@ static void make_tables(struct making *m)
 	memcpy(process->comm, m->look->comm, sizeof(process->comm));
 }
 
-/* An id, 0: there is none, or no room. */
+/* Returns an id; 0: nothing to intern, or no room. */
 static uint32_t intern(struct making *m, enum tlstall_section_id section, uint32_t *count,
 		       const char *text)
 {
@@ -202,7 +202,7 @@ static uint32_t intern(struct making *m, enum tlstall_section_id section, uint32
 
 /* ---- one handshake -------------------------------------------------------------------------- */
 
-/* What was called, and who called it: what lies below is OpenSSL's own. */
+/* The call and its callers, without OpenSSL's own functions. */
 static uint32_t make_stack(struct making *m, const struct process_thread *thread, bool inside)
 {
 	uint32_t id = m->header->stack_count, first = 0;
@@ -253,7 +253,7 @@ static void make_transport(struct making *m, const struct look_object *object,
 	h->write = h->read;
 }
 
-/* The last call is known by what it left behind: what it wanted. */
+/* The last call is known only by what it wanted at its end. */
 static void make_call(struct making *m, const struct look_object *object,
 		      struct tlstall_handshake *h)
 {
@@ -293,7 +293,7 @@ static void make_handshake(struct making *m, const struct look_object *object,
 	h->state = (uint8_t)intern(m, TLSTALL_SECTION_STATES, &m->header->state_count, ssl->state);
 	h->states[0] = (uint64_t)h->state << 56;
 	h->state_count = h->state != 0;
-	/* before a method was agreed on it is that of the SSL_METHOD */
+	/* until a version has been agreed on, this is the SSL_METHOD's */
 	h->version = ssl->version < 0x10000 ? (uint16_t)ssl->version : 0;
 	snprintf(h->sni, sizeof(h->sni), "%s", ssl->name);
 	make_transport(m, object, h);
@@ -356,7 +356,7 @@ struct trace *look_trace(const struct look *look)
 	make_handshakes(&m);
 	if (trace_open((struct trace_source){read_bytes, free, m.header}, &trace))
 		return NULL;
-	/* its clock is ours, and its now is when the look was taken */
+	/* its clock is ours, and the time is that of the look */
 	pair = trace_read_clock(trace);
 	pair.realtime_ns -= pair.ticks - m.now;
 	pair.ticks = pair.monotonic_ns = m.now;

@@ -32,7 +32,7 @@ bool memory_read(int memory, uint64_t address, void *buffer, size_t size)
 	return true;
 }
 
-/* No string begins far from the end of what can be read: piece by piece. */
+/* Reads strings in pieces this long: the readable memory may end soon after the start of one. */
 #define PIECE 32
 
 bool memory_text(int memory, uint64_t address, char *buffer, size_t size)

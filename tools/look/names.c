@@ -15,7 +15,7 @@
 
 /* ---- the file --------------------------------------------------------------------- */
 
-/* The kernel's own link to what is mapped, which takes privileges; else the program's. */
+/* Opens the mapped file through the kernel's own link, which takes privileges; else by its path. */
 static int open_file(pid_t pid, const struct region *region)
 {
 	char path[80], target[PATH_MAX];
@@ -50,7 +50,7 @@ static void add(struct names *names, const char *text, const GElf_Sym *symbol)
 	struct name *list = names->list;
 	unsigned count = names->count;
 
-	/* at each power of two */
+	/* grows at each power of two */
 	if (!(count & (count - 1)))
 		list = reallocarray(list, count ? 2 * count : 1, sizeof(*list));
 	if (!list)

@@ -28,7 +28,7 @@ static int add(struct regions *regions, const struct region *region)
 {
 	struct region *list = regions->list;
 
-	/* at each power of two */
+	/* grows at each power of two */
 	if (!(regions->count & (regions->count - 1)))
 		list = reallocarray(list, regions->count ? 2 * regions->count : 1, sizeof(*list));
 	if (!list) {

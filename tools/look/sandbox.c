@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Our side of the channel. */
+/* Our end of the channel to the child. */
 #include "look/sandbox.h"
 
 #include <errno.h>
@@ -16,10 +16,10 @@
 #include "look/memory.h"
 #include "look/stub.h"
 
-#define CALL_MS 500	 /* one function */
-#define ALL_MS 10000	 /* all of them */
-#define PAGES 16384	 /* that one child is given */
-#define LOST 4		 /* children */
+#define CALL_MS 500	 /* for one function */
+#define ALL_MS 10000	 /* for all functions */
+#define PAGES 16384	 /* given to one child */
+#define LOST 4		 /* children that may be lost */
 #define PAGE_MOST 0x10000
 
 struct sandbox {
@@ -81,7 +81,7 @@ void sandbox_close(struct sandbox *sandbox)
 
 /* ---- words ---------------------------------------------------------------------------- */
 
-/* False: it is too late, or nobody is there: `errno` ETIMEDOUT or EPIPE. */
+/* False on timeout (ETIMEDOUT) or if the child is gone (EPIPE). */
 static bool receive(struct sandbox *sandbox, uint64_t until, struct stub_word *word)
 {
 	struct pollfd channel = {.fd = sandbox->channel, .events = POLLIN};
@@ -102,7 +102,7 @@ static bool receive(struct sandbox *sandbox, uint64_t until, struct stub_word *w
 	}
 }
 
-/* Never waits: a child that does not read is not worth it. */
+/* Never waits: a child that does not read is lost. */
 static bool transmit(struct sandbox *sandbox, const void *bytes, size_t size)
 {
 	return send(sandbox->channel, bytes, size, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)size;

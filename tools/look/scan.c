@@ -9,7 +9,7 @@
 #include "look/memory.h"
 
 #define CHUNK (1u << 20)
-#define METHODS 256 /* words that were found to be one, or to be none */
+#define METHODS 256 /* words known to be a method, or known not to be one */
 #define RECENT 8
 
 struct search {
@@ -17,8 +17,8 @@ struct search {
 	bool (*each)(uint64_t address, const struct library *library, void *context);
 	void *context;
 	uint64_t page;
-	uint64_t *words, *entries; /* of a chunk; of its pages */
-	uint64_t recent[RECENT];   /* reported last: an object has two such words */
+	uint64_t *words, *entries; /* of one chunk; of its pages */
+	uint64_t recent[RECENT];   /* reported last, as an object has two such words */
 	unsigned next;
 	struct {
 		uint64_t address;
@@ -29,7 +29,7 @@ struct search {
 
 /* ---- words ------------------------------------------------------------------------ */
 
-/* SSL_METHOD and, up to OpenSSL 3.1, SSL itself begin with a version of a protocol. */
+/* SSL_METHOD begins with a protocol version, and so does SSL up to OpenSSL 3.1. */
 static bool is_version(uint32_t word)
 {
 	return word == 0x10000 || word == 0x1ffff || (word >= 0x300 && word <= 0x304) ||
@@ -68,8 +68,8 @@ static const struct library *library_of(const struct libraries *libraries, uint6
 }
 
 /*
- * The method is word 1, behind the version (1.1.1 to 3.1), or it is words 2 and 3,
- * behind the kind of object and the SSL_CTX.
+ * The method is word 1, after the version (OpenSSL 1.1.1 to 3.1), or words 2 and 3, after the
+ * object's kind and the SSL_CTX.
  */
 static bool may_begin(const struct search *search, uint64_t address, unsigned words)
 {
@@ -118,7 +118,9 @@ static void search_words(struct search *search, uint64_t start, size_t count)
 
 /* ---- pages ------------------------------------------------------------------------- */
 
-/* Present, or on the swap: what was never written to holds nothing, and is not made now. */
+/*
+ * Present or swapped out. Pages that were never written to hold nothing: reading would create them.
+ */
 #define PAGE_THERE (3ull << 62)
 
 static bool read_entries(struct search *search, uint64_t start, size_t pages)
@@ -178,7 +180,7 @@ static void search_region(struct search *search, const struct region *region)
 	}
 }
 
-/* Objects lie in the heap, in the program's own pools, or in memory that it shares. */
+/* Objects lie in the heap, in the program's own pools, or in shared memory. */
 static bool may_hold(const struct region *region)
 {
 	if (!region->readable || !region->writable || !strncmp(region->path, "[v", 2))

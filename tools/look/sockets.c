@@ -30,7 +30,7 @@ static bool add(struct process_sockets *sockets, int fd, uint64_t inode)
 {
 	struct process_socket *list = sockets->list;
 
-	/* at each power of two */
+	/* grows at each power of two */
 	if (!(sockets->count & (sockets->count - 1)))
 		list = reallocarray(list, sockets->count ? 2 * sockets->count : 1, sizeof(*list));
 	if (!list)
@@ -99,7 +99,7 @@ static void take(const struct diag_answer *answer, void *context)
 
 	if (!found)
 		return;
-	/* of several descriptors for one socket each is told */
+	/* a socket may have several descriptors: each gets the answer */
 	while (found > sockets->list && found[-1].inode == answer->inode)
 		found--;
 	for (; found < sockets->list + sockets->count && found->inode == answer->inode; found++) {
@@ -185,7 +185,7 @@ static struct process_socket *sockets_find(const struct process_sockets *sockets
 
 /* ---- which object uses which ----------------------------------------------------------- */
 
-/* What the program has read from it and written to it. */
+/* Bytes that the program has read from the socket and written to it. */
 struct passed {
 	uint64_t in, out;
 };
@@ -208,7 +208,7 @@ static struct passed passed_object(const struct ssl_object *object)
 			       object->bytes_out - known(object->pending_out)};
 }
 
-/* The SYN may count as a byte that was acknowledged. */
+/* bytes_acked may count the SYN. */
 static bool fits(const struct process_socket *socket, const struct ssl_object *object, bool exactly)
 {
 	struct passed s = passed_socket(socket), o = passed_object(object);
@@ -217,7 +217,7 @@ static bool fits(const struct process_socket *socket, const struct ssl_object *o
 		return false;
 	if (exactly)
 		return s.in == o.in && (s.out == o.out || s.out == o.out + 1);
-	/* something else may have gone through it before TLS */
+	/* something else may have used the connection before TLS */
 	return s.in >= o.in && s.out >= o.out;
 }
 
@@ -238,7 +238,7 @@ static bool is_open(const struct ssl_object *object, int joined)
 	return joined < 0 && object->fd < 0 && object->has_bio;
 }
 
-/* The only socket that fits an object which is the only one that fits it. */
+/* The object's only fitting socket, if no other object fits that one. */
 static int only_one(const struct process_sockets *sockets, const struct ssl_object *objects,
 		    unsigned count, const int *out, unsigned object, bool exactly)
 {

@@ -15,7 +15,10 @@ struct inquiry {
 	bool failed;
 };
 
-/* 0 where it cannot be had: then `failed` is set. Those that a library lacks are not missed. */
+/*
+ * Returns 0 and sets `failed` if the answer cannot be had. An accessor that the library lacks is
+ * not missed.
+ */
 static uint64_t ask(struct inquiry *q, enum accessor accessor, uint64_t first, uint64_t second)
 {
 	uint64_t function = q->library->function[accessor], value = 0;
@@ -31,13 +34,13 @@ static uint64_t ask(struct inquiry *q, enum accessor accessor, uint64_t first, u
 	return 0;
 }
 
-/* int is what it returns. */
+/* For accessors that return an int. */
 static int ask_int(struct inquiry *q, enum accessor accessor, uint64_t first)
 {
 	return (int)(uint32_t)ask(q, accessor, first, 0);
 }
 
-/* The string is read, not run: it is what it was when it came. */
+/* Reads the string that the accessor returned, without running anything. */
 static void ask_text(struct inquiry *q, enum accessor accessor, uint64_t first, char *buffer,
 		     size_t size)
 {
@@ -64,7 +67,7 @@ static bool is_context(const struct inquiry *q, uint64_t context)
 	return false;
 }
 
-/* Answers that no OpenSSL gives tell of something else. */
+/* Answers that OpenSSL never gives mean that this is something else. */
 static bool is_sane(const struct ssl_object *o)
 {
 	return o->want >= 1 && o->want <= 16 && o->version > 0 && o->version <= 0x1ffff &&
@@ -72,8 +75,9 @@ static bool is_sane(const struct ssl_object *o)
 }
 
 /*
- * One that was freed has no reference left. Asked last, and of what looks like one: this writes
- * into the copy, and where there is no object that may be anything, so the copy is not kept.
+ * A freed object has no references left. Asked last, and only about what looks like an object: this
+ * writes to the copy, and where there is no object it may damage anything, so that copy is then
+ * dropped.
  */
 static bool is_alive(struct inquiry *q, uint64_t ssl)
 {
@@ -86,7 +90,7 @@ static bool is_alive(struct inquiry *q, uint64_t ssl)
 /* ---- its BIOs ------------------------------------------------------------------------ */
 
 #define BIO_CHAIN 16
-/* BIO_TYPE_*: those whose descriptor is asked for, and those that hold bytes themselves. */
+/* BIO_TYPE_*: with a descriptor, and with a buffer of their own. */
 #define TYPE_DESCRIPTOR 0x0100
 #define TYPE_MEMORY (1 | 0x0400)
 #define TYPE_PAIR (19 | 0x0400)
@@ -139,7 +143,7 @@ static void ask_bios(struct inquiry *q, struct ssl_object *out)
 
 /* ---- its state ------------------------------------------------------------------------ */
 
-/* A program that does not name its states itself is linked without their names. */
+/* A static program that never asks for the names of states was linked without them. */
 static void ask_state(struct inquiry *q, uint64_t ssl, struct ssl_object *out)
 {
 	const char *text;
@@ -187,7 +191,7 @@ enum object_result ssl_object_read(struct sandbox *sandbox, int memory, const st
 		ask_all(&q, out);
 	is = is && !q.failed && is_sane(out) && is_alive(&q, address);
 	*trouble = q.trouble;
-	/* what is no object, or is made or freed just now, lets its accessors stumble */
+	/* accessors stumble over what is no object, or is being made or freed */
 	if (q.failed && q.trouble.result != SANDBOX_FAULT)
 		return OBJECT_UNREADABLE;
 	return is ? OBJECT_IS : OBJECT_IS_NONE;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * See stub.h. No libc, no data outside the block, no thread pointer of ours: each
- * function is in one section of its own, and tests/checks/stub.sh holds it to that.
+ * See stub.h. No libc, no data outside the block, no thread pointer of ours. Each function has its
+ * own section; tests/checks/stub.sh verifies this.
  */
 #include "look/stub.h"
 
@@ -25,7 +25,7 @@ struct outcome {
 	uint64_t value, failed;
 };
 
-/* Calls the function and remembers where to go on if it must be broken off. */
+/* Calls the function, and remembers where to continue if it must be broken off. */
 __attribute__((visibility("hidden"))) struct outcome stub_guard(uint64_t *resume, const struct stub_call *call);
 __attribute__((visibility("hidden"))) void stub_broken_off(void);
 __attribute__((visibility("hidden"))) void stub_restore(void);
@@ -107,7 +107,10 @@ STUB static void tell(uint64_t kind, uint64_t value)
 		leave(2);
 }
 
-/* False: that process has nothing there either. It comes first, else zeros would lie there. */
+/*
+ * Returns false if the process has nothing there, either. Reads first and maps afterwards: a new
+ * page would hold zeros.
+ */
 STUB static bool fetch(const struct stub *stub, uint64_t address)
 {
 	uint64_t page = address & ~(stub->page - 1);
@@ -147,7 +150,7 @@ STUB static void on_signal(int number, siginfo_t *info, void *context)
 	at->uc_mcontext.gregs[REG_EFL] = 0x202;
 }
 
-/* As the kernel takes it. */
+/* The kernel's struct sigaction. */
 struct kernel_action {
 	void (*handler)(int, siginfo_t *, void *);
 	unsigned long flags;
@@ -185,9 +188,9 @@ STUB static void handle_signals(const struct stub *stub)
 	handle(SIGSYS);
 }
 
-/* ---- alone, and locked in ----------------------------------------------------------- */
+/* ---- alone, and confined ------------------------------------------------------------- */
 
-/* Where a function finds its thread: words that point to themselves, else zeros. */
+/* What functions take for their thread: words that point to themselves, then zeros. */
 STUB static void make_thread(const struct stub *stub)
 {
 	volatile uint64_t *thread = (uint64_t *)((char *)stub + STUB_THREAD);
@@ -215,7 +218,7 @@ STUB void stub_main(struct stub *stub)
 {
 	struct stub_call call;
 
-	/* what the kernel has sealed stays: code of its own */
+	/* mappings that the kernel has sealed stay: they hold only its own code */
 	for (uint32_t i = 0; i < stub->range_count; i++)
 		CALL(munmap, stub->ranges[i].start, stub->ranges[i].size, 0, 0);
 	make_thread(stub);

@@ -13,7 +13,7 @@
 
 /* ---- where they are ---------------------------------------------------------------- */
 
-/* The outermost of the frames that drives a handshake, else that is libssl's at all. */
+/* Finds the outermost frame that drives a handshake, or else the outermost in libssl. */
 static void find_call(const struct libraries *libraries, struct process_thread *thread)
 {
 	thread->in_library = -1;
@@ -29,7 +29,7 @@ static void find_call(const struct libraries *libraries, struct process_thread *
 	}
 }
 
-/* The last of the ids that its namespaces give it, from the outermost on. */
+/* Its id in its own namespace: the last one that the kernel lists. */
 static pid_t own_id(pid_t pid, pid_t tid)
 {
 	char path[64], line[256];
@@ -103,7 +103,7 @@ void threads_free(struct process_threads *threads)
 #define STACK_WORDS 16384u
 
 struct words {
-	uint64_t *list; /* has room for STACK_WORDS */
+	uint64_t *list; /* room for STACK_WORDS */
 	unsigned count;
 };
 
@@ -119,7 +119,7 @@ static void read_stack(const struct process_threads *threads, const struct regio
 		out->count = 0;
 }
 
-/* How deep the address lies there; UINT32_MAX: nowhere. */
+/* How deep the address lies on the stack; UINT32_MAX: nowhere. */
 static unsigned depth_of(const struct words *words, uint64_t address)
 {
 	for (unsigned i = 0; i < words->count; i++) {
@@ -138,7 +138,7 @@ struct join {
 	bool *inside;
 };
 
-/* A call's own arguments lie nearest to its top. */
+/* The innermost call's arguments lie nearest to the top of the stack. */
 static void join_innermost(struct join *join, unsigned thread, const struct words *words)
 {
 	unsigned least = UINT32_MAX, found = 0;
@@ -187,7 +187,7 @@ static bool polls(const struct process_threads *threads, const struct thread_pla
 	return false;
 }
 
-/* What an epoll descriptor watches is listed by the kernel. */
+/* The kernel lists what an epoll descriptor watches. */
 static bool is_watched(pid_t pid, int epoll, int fd)
 {
 	char path[48], line[256];
@@ -227,7 +227,7 @@ static bool waits_for(const struct process_threads *threads, const struct proces
 	}
 }
 
-/* Calls that read or write, as BIOs do: not those that wait for many. */
+/* Calls that read or write, as BIOs do, not those that wait for many descriptors. */
 static bool moves_bytes(long number)
 {
 	return number == SYS_read || number == SYS_recvfrom || number == SYS_recvmsg ||
@@ -236,8 +236,8 @@ static bool moves_bytes(long number)
 }
 
 /*
- * Whoever blocks on the socket of an unfinished handshake is inside OpenSSL, also where
- * its stack cannot be followed so far.
+ * A thread that blocks on the socket of an unfinished handshake is inside OpenSSL, even if its
+ * stack cannot be unwound that far.
  */
 static void join_blocked(struct join *join, unsigned object)
 {
