@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Whatever happens to us, the thread goes on: until its registers are set in one stroke it
- * is as it was, and from then on the stub gives them back by itself. A tracer that dies lets
- * go its threads. What a system call that does not restart by itself (epoll_wait) would show
- * is EINTR, if the child here were killed within the microseconds between stop and stroke.
+ * Whatever happens to us, the thread goes on. It stays as it was until one call sets all its
+ * registers, and from then on the stub restores them by itself. If the tracer dies, the kernel
+ * releases its threads. Only if the child here is killed in the microseconds between stopping the
+ * thread and setting its registers may a call that is never restarted (epoll_wait) return EINTR.
  */
 #include "attach/aside.h"
 
@@ -32,7 +32,7 @@ static uint64_t now_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-/* As the kernel has them in a thread that was interrupted; user space never sees the first four. */
+/* The kernel's values in an interrupted thread; user space never sees the first three. */
 #define RESTARTSYS 512
 #define RESTARTNOINTR 513
 #define RESTARTNOHAND 514
@@ -40,7 +40,9 @@ static uint64_t now_ns(void)
 
 #define SYSCALL_SIZE 2 /* bytes of the instruction */
 
-/* What the kernel would do now if we let it go, and for those that return EINTR the same. */
+/*
+ * Resumes the system call as the kernel would now. Calls that would return EINTR are resumed, too.
+ */
 static void take_up_again(struct user_regs_struct *regs)
 {
 	switch (-(long)regs->rax) {
@@ -54,7 +56,7 @@ static void take_up_again(struct user_regs_struct *regs)
 		regs->rax = regs->orig_rax;
 		break;
 	default:
-		return; /* it has just returned */
+		return; /* the call has just returned */
 	}
 	regs->rip -= SYSCALL_SIZE;
 }
@@ -84,12 +86,12 @@ static enum aside set_off(const struct program *program, const struct waiting *w
 		return ASIDE_REFUSED;
 	regs.rip = code + (uint64_t)(attach_stub_entry - __start_attach_stub);
 	regs.rsp = (regs.rsp - STUB_RED_ZONE) & ~63ull;
-	regs.orig_rax = ~0ull; /* no call is to be restarted by the kernel */
+	regs.orig_rax = ~0ull; /* the kernel must not restart a call */
 	return ptrace(PTRACE_SETREGSET, waiting->tid, (void *)NT_PRSTATUS, &io) ? ASIDE_REFUSED
 									     : ASIDE_DONE;
 }
 
-/* Stopped by somebody else, it stays so; a signal that came meanwhile is its own. */
+/* A thread that somebody else stopped stays so. A signal that came meanwhile is passed on. */
 static enum aside stop_and_set_off(const struct program *program, const struct waiting *waiting,
 				   uint64_t code, const struct stub_words *words)
 {
@@ -133,7 +135,7 @@ static void lead(const struct program *program, const struct waiting *waiting, u
 	told->stopped_ns = now_ns() - since;
 }
 
-/* Ctrl-C and whoever ends our group do not reach it. */
+/* Ctrl-C and signals to our process group must not reach this child. */
 static void be_apart(void)
 {
 	sigset_t all;

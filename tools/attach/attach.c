@@ -56,7 +56,7 @@ static int fill_file(const struct attach *attach, int there)
 	return result;
 }
 
-/* Its path, as that process sees it: where it sees none, that of a file without a name. */
+/* The library's path as that process sees it. If it sees none, that of an anonymous file. */
 static int name_library(const struct attach *attach, struct errand *errand, struct stub_page *page,
 			char *why, size_t size)
 {
@@ -92,7 +92,7 @@ static void fill_page(const struct program *program, const char *entry, uint64_t
 	snprintf(page->entry_name, sizeof(page->entry_name), "%s", entry);
 }
 
-/* They began before they were found. */
+/* Converts how long ago they were found into a time. */
 static void fill_adopted(const struct attach *attach, struct tlstall_attach *arguments)
 {
 	struct timespec time;

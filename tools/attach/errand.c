@@ -14,9 +14,9 @@
 #include "look/memory.h"
 
 #define MS 1000000l
-/* For how long a thread is looked for. */
+/* How long to look for a suitable thread. */
 #define SEARCH_S 5
-/* What the program itself has to do for us: it may load libraries from a slow disk. */
+/* Time for the program's own part of it: it may load libraries from a slow disk. */
 #define ANSWER_MS 10000
 
 static void rest(void)
@@ -26,7 +26,10 @@ static void rest(void)
 
 /* ---- room ------------------------------------------------------------------------------ */
 
-/* Code of a tool that was killed: nobody is in it any more, and there was time to leave it. */
+/*
+ * Code left by a tool that was killed may be replaced once no thread can be inside it: after this
+ * time.
+ */
 #define LEFT_NS 1000000000ull
 
 static uint64_t now_ns(void)
@@ -49,7 +52,7 @@ static bool is_left(const struct program *program, uint64_t at, const uint8_t *b
 	       !waiting_in(program->pid, at, at + size);
 }
 
-/* Behind the code of a library, where its last page is filled up with zeros. */
+/* After a library's code, where its last page is padded with zeros. */
 static uint64_t find_code_room(const struct program *program, size_t size)
 {
 	uint8_t bytes[4096];
@@ -69,7 +72,7 @@ static uint64_t find_code_room(const struct program *program, size_t size)
 	return 0;
 }
 
-/* Where nothing is mapped, and nobody will grow to. */
+/* An unmapped area that no neighbor will grow into. */
 static uint64_t find_page_room(const struct program *program)
 {
 	const uint64_t gap = 64 << 20;
@@ -202,7 +205,7 @@ int errand_order(struct errand *errand, struct stub_page *page, enum stub_order 
 {
 	const size_t kept = offsetof(struct stub_page, open);
 
-	/* what it needs first, then the word that it waits for */
+	/* first the data, then the word that the thread waits for */
 	if (!program_write(errand->program, errand->page + kept, (const char *)page + kept,
 			   sizeof(*page) - kept) ||
 	    !write_order(errand, order))
@@ -218,7 +221,7 @@ int errand_order(struct errand *errand, struct stub_page *page, enum stub_order 
 	return say(errand, why, size, "does not finish: another thread holds the loader's lock");
 }
 
-/* Its id here is not always the one that it has there. */
+/* The thread's id may differ there, so its page tells. */
 static bool is_gone(const struct errand *errand)
 {
 	struct stub_page page;
@@ -236,7 +239,7 @@ void errand_end(struct errand *errand)
 		      sizeof(yes));
 	for (int i = 0; i < ANSWER_MS && !is_gone(errand); i++)
 		rest();
-	/* from the system call that took the page away to its end there are a few instructions */
+	/* after the system call that unmaps the page, the thread runs a few more instructions */
 	rest();
 	if (is_gone(errand) && is_alive(errand))
 		erase_code(errand);

@@ -29,7 +29,7 @@ static ssize_t read_proc(pid_t pid, const char *name, void *buffer, size_t size)
 	return got;
 }
 
-/* "\nName:\tvalue"; NULL: no such line. */
+/* The value of "\nName:\tvalue"; NULL: there is no such line. */
 static const char *line_of(const char *status, const char *name)
 {
 	char start[32];
@@ -90,7 +90,7 @@ static int refuse(char *why, size_t size, pid_t pid, const char *what)
 	return -1;
 }
 
-/* Another tlstall may be at it for a moment. */
+/* Another tlstall may trace it for a moment. */
 static bool stays_traced(pid_t pid)
 {
 	for (int i = 0; i < 50 && obstacles_field(pid, "TracerPid") > 0; i++)

@@ -38,7 +38,7 @@ void place_from_here(pid_t pid, const char *path, char *out, size_t size)
 {
 	char root[32];
 
-	/* the same root, and other mounts below it */
+	/* the roots are the same, but the mounts below may differ */
 	root_of(pid, root, sizeof(root));
 	if (!*root && !place_is_same(pid, path))
 		snprintf(root, sizeof(root), "/proc/%d/root", pid);
@@ -55,7 +55,7 @@ void place_as_seen(pid_t pid, const char *path, char *out, size_t size)
 
 /* ---- a directory ------------------------------------------------------------------------- */
 
-/* It belongs to the user of that process, who alone may write traces there. */
+/* The directory belongs to that process's user, the only one who may write traces there. */
 static int give(const struct attach *attach, const char *path)
 {
 	long user = obstacles_field(attach->pid, "Uid"), group = obstacles_field(attach->pid, "Gid");

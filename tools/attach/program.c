@@ -28,7 +28,7 @@ static void add_unsafe(struct program *p, uint64_t start, uint64_t end, const ch
 		p->unsafe[p->unsafe_count++] = (struct unsafe){start, end, what};
 }
 
-/* Its static functions lie around those that it exports. */
+/* malloc's static functions lie around those that it exports. */
 #define AROUND_BEFORE 0x4000u
 #define AROUND_BEHIND 0x400u
 
@@ -68,7 +68,7 @@ static void add_function(struct program *p, const struct image *image, const cha
 	add_unsafe(p, at, at + size, what);
 }
 
-/* What a handler of signals returns to: mov $15, %rax; syscall. */
+/* The code that a signal handler returns to: mov $15, %rax; syscall. */
 static void add_handlers(struct program *p, const struct region *region)
 {
 	static const uint8_t code[] = {0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05};
@@ -85,7 +85,7 @@ static void add_handlers(struct program *p, const struct region *region)
 	free(bytes);
 }
 
-/* Up to glibc 2.33 these are three libraries. */
+/* Up to glibc 2.33, libc consists of these three libraries. */
 static bool is_libc(const char *name)
 {
 	return !strcmp(name, "libc.so.6") || !strcmp(name, "libpthread.so.0") ||
@@ -149,7 +149,10 @@ static bool is_musl(const char *path)
 	return !strncmp(base_name(path), OBJECT_MUSL_LOADER, strlen(OBJECT_MUSL_LOADER));
 }
 
-/* The name that the program has for its loader, which may be a link to a file of another name. */
+/*
+ * The loader by the name that the program has for it, which may be a link to a file of another
+ * name.
+ */
 static bool asks_for_musl(pid_t pid)
 {
 	struct object object = {0};
@@ -202,7 +205,7 @@ static int find_libssl(const struct program *p, char *why, size_t size)
 	return refuse(p, why, size, "has no libssl");
 }
 
-/* What is mapped and loaded now. */
+/* Reads what is mapped and loaded now. */
 static int program_read(struct program *p, char *why, size_t size)
 {
 	regions_free(&p->regions);

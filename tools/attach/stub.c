@@ -12,9 +12,9 @@
 #include <asm/unistd_64.h>
 
 /*
- * The first half. On entry all registers are the thread's but for the stack pointer, which
- * lies below what the thread uses, and the program counter; rax is what it is to have when
- * it goes on. Between the two calls of rt_sigprocmask nothing of the program's runs here.
+ * The first half. On entry, all registers are the thread's except the program counter, the stack
+ * pointer, which is below what the thread uses, and rax, which has the value to resume with.
+ * Between the two calls of rt_sigprocmask, no code of the program runs in this thread.
  */
 __asm__(".pushsection attach_stub, \"ax\", @progbits\n"
 	"	.balign	64\n"
@@ -41,7 +41,7 @@ __asm__(".pushsection attach_stub, \"ax\", @progbits\n"
 	"	push	%r15\n"
 	"	cld\n"
 	"	mov	%rsp, %rbp\n"
-	/* x87, SSE, AVX and AVX-512, in the form that has fixed places */
+	/* x87, SSE, AVX and AVX-512, in the format with fixed offsets */
 	"	sub	$4096, %rsp\n"
 	"	and	$-64, %rsp\n"
 	"	lea	512(%rsp), %rdi\n"
@@ -72,7 +72,7 @@ __asm__(".pushsection attach_stub, \"ax\", @progbits\n"
 	"	syscall\n"
 	"	cmp	%rbx, %rax\n"
 	"	je	1f\n"
-	/* before Linux 4.17 it may be elsewhere */
+	/* Linux before 4.17 may map it elsewhere */
 	"	cmp	$-4096, %rax\n"
 	"	ja	3f\n"
 	"	mov	%rax, %rdi\n"
@@ -85,7 +85,7 @@ __asm__(".pushsection attach_stub, \"ax\", @progbits\n"
 	"	test	%eax, %eax\n"
 	"	jz	3f\n"
 	"	mov	%rbx, %rdi\n"
-	/* munmap: there is no thread */
+	/* munmap: no thread was made */
 	"2:	mov	$11, %eax\n"
 	"	mov	$16384, %esi\n"
 	"	syscall\n"
@@ -139,7 +139,7 @@ static inline __attribute__((always_inline)) void rest(void)
 	call(__NR_nanosleep, (long)&ms, 0);
 }
 
-/* By the clock: on a busy machine 1 ms of sleep takes many. */
+/* By the clock: on a busy machine, sleeping for 1 ms may take many. */
 static inline __attribute__((always_inline)) long now_ms(void)
 {
 	struct timespec now;
@@ -150,7 +150,7 @@ static inline __attribute__((always_inline)) long now_ms(void)
 
 extern const struct stub_words attach_stub_words __attribute__((visibility("hidden")));
 
-/* What it is to do next; when nobody comes it leaves. */
+/* Waits for the next order. If none comes, the thread leaves. */
 static inline __attribute__((always_inline)) uint32_t await(const struct stub_page *page,
 							    uint32_t last)
 {
@@ -189,7 +189,7 @@ static inline __attribute__((always_inline)) void obey(struct stub_page *page, u
 	}
 	if (order == STUB_LOAD)
 		load(page);
-	/* the tool may have lost its patience meanwhile */
+	/* the tool may have given up meanwhile */
 	entry = (uint64_t(*)(const struct tlstall_attach *))page->entry;
 	if ((order == STUB_LOAD || order == STUB_CALL) && entry && page->order == order)
 		page->result = entry(&page->arguments);
@@ -218,7 +218,7 @@ INSIDE void *attach_stub_worker(struct stub_page *page)
 }
 #else
 
-/* Attaching is refused on this architecture; the linker still makes the names of the section. */
+/* Attaching is refused on this architecture. The linker still defines the section's symbols. */
 INSIDE static const char nothing[1];
 
 #endif

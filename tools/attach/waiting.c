@@ -58,7 +58,7 @@ static int cost_of(int memory, const struct thread_place *place)
 	return -1;
 }
 
-/* The stack of the first thread grows by itself. */
+/* The main thread's stack grows by itself. */
 static bool has_room(const struct program *program, uint64_t sp)
 {
 	const struct region *stack = regions_find(&program->regions, sp);

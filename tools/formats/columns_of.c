@@ -15,7 +15,7 @@ const struct column columns[COLUMNS] = {
 #undef TEXT
 #undef NUMBER
 
-/* One sentence after the other. */
+/* Joins the sentences. */
 static const char *all_evidence(const struct verdict *verdict, char text[COLUMNS_TEXT_SIZE])
 {
 	size_t used = 0;
@@ -41,7 +41,7 @@ const struct column_value *columns_of(const struct subject *subject, const char 
 	unsigned at = 0;
 	char *word;
 
-	/* each has a buffer of its own */
+	/* each column has a buffer of its own */
 #define TEXT(name, value)                                                                          \
 	word = words[at];                                                                          \
 	values[at++].text = (value);

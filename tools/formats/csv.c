@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Handshakes as comma-separated values (RFC 4180), with a line of names first. */
+/* Handshakes as comma-separated values (RFC 4180), preceded by a line of names. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -9,8 +9,8 @@
 #include "text/print.h"
 
 /*
- * A name that a peer chose and that begins like this is a formula to a spreadsheet: it gets an
- * apostrophe, which spreadsheets take as "text follows".
+ * Spreadsheets take text that begins like this for a formula, and peers choose some names: these
+ * get an apostrophe, which means "text follows".
  */
 static bool is_formula(const char *text)
 {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Handshakes as events of the Common Trace Format: for babeltrace2, Trace Compass and LTTng's tools. */
+/*
+ * Handshakes as events of the Common Trace Format: for babeltrace2, Trace Compass and LTTng's
+ * tools.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +30,7 @@ struct ctf {
 	struct strings strings;
 };
 
-/* NULL: no memory. */
+/* Returns NULL if memory runs out. */
 static struct ctf_event *add(struct ctf *ctf, unsigned class, const struct subject *subject,
 			     uint64_t ns)
 {
@@ -80,7 +83,7 @@ static int add_states(struct ctf *ctf, const struct subject *subject, uint64_t s
 	return 0;
 }
 
-/* At its return. */
+/* A call's event has the time of its return. */
 static int add_calls(struct ctf *ctf, const struct gathered *gathered, uint64_t start_ns)
 {
 	const struct subject *subject = gathered->subject;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A graph of two components: our events are its source, the plugin's sink.ctf.fs writes them. */
+/*
+ * A babeltrace2 graph of two components: our events are the source, and the plugin's sink.ctf.fs
+ * writes them.
+ */
 #include "formats/ctf_graph.h"
 
 #include <babeltrace2/babeltrace.h>
@@ -13,7 +16,7 @@ struct source {
 	const struct ctf_trace *trace;
 	bt_stream *stream;
 	bt_event_class *classes[CLASSES_MAX];
-	size_t next; /* 0: the begin of the stream, then events, then its end */
+	size_t next; /* 0: the beginning of the stream; then the events; then its end */
 };
 
 /* ---- what the trace is made of ------------------------------------------------------ */
@@ -50,7 +53,7 @@ static void make_stream(struct source *source, bt_self_component *self)
 	bt_clock_class *clock = bt_clock_class_create(self);
 	bt_trace *trace = bt_trace_create(trace_class);
 
-	bt_clock_class_set_name(clock, "realtime"); /* 1 GHz since the epoch, by default */
+	bt_clock_class_set_name(clock, "realtime"); /* by default 1 GHz, since the epoch */
 	bt_stream_class_set_default_clock_class(stream_class, clock);
 	for (size_t i = 0; i < source->trace->class_count && i < CLASSES_MAX; i++)
 		source->classes[i] =
@@ -90,7 +93,7 @@ static void finalize(bt_self_component_source *self)
 	bt_stream_put_ref(source->stream);
 }
 
-/* What reads it, babeltrace2 2.0 itself, may show the text of an earlier event in place of an empty one. */
+/* babeltrace2 2.0 may show an earlier event's text for an empty one, so it gets another. */
 static void set_text(bt_field *field, const char *text)
 {
 	bt_field_string_set_value(field, *text ? text : CTF_UNKNOWN);
@@ -213,7 +216,7 @@ int ctf_write(const struct ctf_trace *trace, const char *path)
 	graph = bt_graph_create(0);
 	from = graph ? add_source(graph, &source) : NULL;
 	to = from ? add_sink(graph, path) : NULL;
-	errno = from && !to ? ENOPKG : EIO; /* where the plugin is not installed */
+	errno = from && !to ? ENOPKG : EIO; /* ENOPKG: the plugin is not installed */
 	if (to)
 		result = connect_and_run(graph, from, to);
 	bt_graph_put_ref(graph);

@@ -17,7 +17,7 @@ int destination_open(struct destination *to, const char *path)
 	return to->out ? 0 : fail("%s cannot be written: %s", to->path, strerror(errno));
 }
 
-/* What is no file (a pipe, /dev/full) stays. */
+/* Removes only regular files, not pipes or devices (/dev/full). */
 static void destination_discard(const char *path)
 {
 	struct stat status;

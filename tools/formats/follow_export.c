@@ -23,7 +23,7 @@ struct following {
 	struct json_line record;
 	struct tail tail;
 	struct subject *subject;
-	int error; /* errno of what failed first, 0: nothing has */
+	int error; /* errno of the first failure; 0: none */
 };
 
 bool format_streams(const struct format *format)
@@ -55,7 +55,7 @@ static void on_handshake(void *context, struct tailed *from, const struct tlstal
 	}
 }
 
-/* A row has no place for it. */
+/* Rows have no place for this. */
 static void on_lost(void *context, uint64_t count)
 {
 	struct following *f = context;
@@ -71,7 +71,7 @@ static void on_lost(void *context, uint64_t count)
 
 /* ---- the loop ------------------------------------------------------------------------ */
 
-/* What was written goes out, for whoever reads along. */
+/* Flushes, for programs that read the output meanwhile. */
 static void tick(struct following *f, FILE *out)
 {
 	const struct format_export *export = f->format->export;
@@ -85,7 +85,7 @@ static void tick(struct following *f, FILE *out)
 
 static void loop(struct following *f, FILE *out)
 {
-	/* whoever reads a pipe may leave, and is gone then */
+	/* the reader of a pipe may go away */
 	struct pollfd events[] = {{ending_signals(), POLLIN, 0}, {out ? fileno(out) : -1, 0, 0}};
 
 	signal(SIGPIPE, SIG_IGN);

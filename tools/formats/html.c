@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One self-contained page, to look at in a browser. */
+/* One self-contained page for a browser. */
 #include "formats/format.h"
 #include "report/page.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Records as JSON Lines: an object each, on a line of its own. */
+/* Records as JSON Lines: one object per line. */
 #include "formats/format.h"
 
 static void *begin(FILE *out)

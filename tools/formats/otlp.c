@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A span for each handshake, to a collector of OpenTelemetry: OTLP over HTTP, protobuf. */
+/* Sends a span for each handshake to an OpenTelemetry collector: OTLP over HTTP, protobuf. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +17,7 @@
 #define TEXT 512
 #define EVENTS 64
 #define EVENT_ATTRIBUTES 2
-/* Followed programs are not to be waited for at the end; a file is sent whole. */
+/* At the end, how long to go on without progress: briefly after following, longer for traces. */
 #define END_FOLLOWING_NS 5000000000ull
 #define END_NS 60000000000ull
 
@@ -63,7 +63,7 @@ static Otlp__AnyValue *add(struct attributes *to, const char *key)
 	return &to->values[i];
 }
 
-/* What is not known is left out. */
+/* Leaves out what is not known. */
 static void add_text(struct attributes *to, const char *key, const char *text)
 {
 	char *clean = to->count < ATTRIBUTES ? to->text[to->count] : NULL;
@@ -96,7 +96,7 @@ static void add_flag(struct attributes *to, const char *key, bool flag)
 	value->bool_value = flag;
 }
 
-/* The text of an address without its port, and without brackets. */
+/* Writes the address without its port and brackets. */
 static void add_address(struct attributes *to, const char *key, const char *port_key,
 			const struct tlstall_address *address)
 {
@@ -117,7 +117,7 @@ static void add_address(struct attributes *to, const char *key, const char *port
 		add_number(to, port_key, address->port);
 }
 
-/* "TLSv1.2" is "tls" and "1.2". */
+/* Splits "TLSv1.2" into "tls" and "1.2". */
 static void add_version(struct attributes *to, uint16_t version)
 {
 	char buffer[WORD_SIZE];
@@ -251,7 +251,9 @@ static void add_retries(struct otlp *otlp, const struct gathered *gathered, uint
 
 /* ---- the span ------------------------------------------------------------------------------------ */
 
-/* FNV-1a, over what tells one handshake from all others: who sends it twice sends the same ids. */
+/*
+ * FNV-1a over what distinguishes one handshake from all others: sending it again uses the same ids.
+ */
 static uint64_t hash(uint64_t seed, const void *bytes, size_t size)
 {
 	const unsigned char *at = bytes;
@@ -269,7 +271,7 @@ static void make_ids(const struct subject *subject, uint64_t start_ns, uint64_t 
 
 	for (unsigned i = 0; i < 3; i++) {
 		ids[i] = hash(0xcbf29ce484222325ull + i, header->host, strlen(header->host));
-		ids[i] = hash(ids[i], what, sizeof(what)) | 1; /* no id is 0 */
+		ids[i] = hash(ids[i], what, sizeof(what)) | 1; /* an id must not be 0 */
 	}
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "formats/otlp_send.h"
 
-/* The checks of argument types are macros that call the functions by name. */
+/* libcurl's type checks are macros that call its functions by name. */
 #define CURL_DISABLE_TYPECHECK
 #include <curl/curl.h>
 #include <errno.h>
@@ -45,13 +45,13 @@ static bool load_curl(void)
 #define S 1000000000ull
 #define BATCH_SPANS 512u
 #define BATCH_BYTES (512u << 10)
-/* A batch that is not full goes out so long after its first span. */
+/* A batch that is not full is sent this long after its first span. */
 #define BATCH_NS S
-#define BATCHES 32u /* so much waits: 16 MB */
+#define BATCHES 32u /* batches that may wait: 16 MB */
 #define FIRST_BACKOFF_NS (S / 4)
 #define LAST_BACKOFF_NS (30 * S)
 #define REQUEST_MS 10000L
-/* Whoever waits for room gives up when nothing was taken for so long. */
+/* Waiting for room ends if nothing has been sent for this long. */
 #define PATIENCE_NS (60 * S)
 
 struct batch {
@@ -93,7 +93,7 @@ static bool is_full(const struct batch *batch, size_t more)
 	return batch->spans >= BATCH_SPANS || (batch->spans && batch->size + more > BATCH_BYTES);
 }
 
-/* The one to be filled; NULL: there is no room. */
+/* The batch to be filled; NULL: no room. */
 static struct batch *open_batch(struct otlp_sender *s, size_t more)
 {
 	struct batch *last = s->count ? batch_at(s, s->count - 1) : NULL;
@@ -162,7 +162,7 @@ static bool is_due(struct otlp_sender *s, uint64_t now, bool flush)
 	return flush || s->count > 1 || is_full(batch, 0) || now - batch->begun_ns >= BATCH_NS;
 }
 
-/* As the specification has it; no answer counts as one of these. */
+/* As OTLP specifies. No answer also counts as retryable. */
 static bool is_to_be_repeated(CURLcode result, long status)
 {
 	return result != CURLE_OK || status == 429 || status == 502 || status == 503 ||
@@ -223,7 +223,7 @@ static void drive(struct otlp_sender *s, bool flush)
 			settle(s, message->data.result);
 }
 
-/* Until no more than so many batches wait. */
+/* Sends until at most `count` batches wait. */
 static int drive_until(struct otlp_sender *s, unsigned count, uint64_t patience_ns)
 {
 	uint64_t since = now_ns();
@@ -275,7 +275,7 @@ static void add_header(struct otlp_sender *s, const char *text)
 		s->headers = headers;
 }
 
-/* "name=value,name=value", as OpenTelemetry's programs take it. */
+/* "name=value,name=value", as OpenTelemetry programs take headers. */
 static void add_headers(struct otlp_sender *s, const char *said)
 {
 	char *text = said ? strdup(said) : NULL, *rest = text, *part;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Trace Event JSON, which ui.perfetto.dev and chrome://tracing open. Each process has a track for
- * each of its threads, with the calls, and two for each handshake: its states, and its waits.
- * Times are microseconds since the epoch.
+ * Trace Event JSON, which ui.perfetto.dev and chrome://tracing open. A process has a track for each
+ * thread, with its calls, and two for each handshake: its states and its waits. Times are
+ * microseconds since the epoch.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -38,8 +38,7 @@ static void end_event(struct timeline *to)
 	fwrite(to->line.text, 1, to->line.length, to->out);
 }
 
-/* Processes of several hosts or containers may share an id: one number for each trace and process.
- */
+/* Processes of several hosts or containers may share an id: numbers them by trace and process. */
 static uint64_t process_of(const struct one *one)
 {
 	return ((uint64_t)one->gathered->row->source << 24 | one->subject->h.process) + 1;
@@ -55,12 +54,12 @@ static struct json_line *event(const struct one *one, const char *phase, const c
 	member_text(line, "name", name);
 	member_number(line, "pid", process_of(one));
 	member_number(line, "tid", one->subject->h.tid);
-	/* fractions of a microsecond are not kept: the clock pairs are not that exact */
+	/* clock pairs are not exact enough for fractions of a microsecond */
 	member_number(line, "ts", ns / 1000);
 	return line;
 }
 
-/* One of a pair on a track of this handshake: 'b' begins, 'e' ends. */
+/* One of a pair of events on this handshake's track: 'b' begins, 'e' ends. */
 static struct json_line *on_track(const struct one *one, const char *phase, const char *track,
 				  const char *name, uint64_t ns)
 {
@@ -157,7 +156,7 @@ static void put_handshake(const struct one *one)
 	end_event(one->to);
 }
 
-/* Those of its first calls that the report keeps, and between them what it waited for. */
+/* Its first calls, which the report keeps, and what it waited for between them. */
 static void put_calls(const struct one *one)
 {
 	struct trace *trace = one->subject->trace;

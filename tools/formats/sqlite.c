@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A SQLite database: a row for each handshake, its calls and states, and views of what is asked
- * most. It is made under another name, and renamed when it is whole.
+ * A SQLite database: a row for each handshake, its calls and states, and views that answer the most
+ * frequent questions. It is written under another name, and renamed when complete.
  */
 #include <errno.h>
 #include <sqlite3.h>
@@ -41,7 +41,7 @@ static const char views[] =
 	" cause, fault FROM handshakes ORDER BY duration_ns DESC;"
 	"CREATE VIEW causes AS SELECT cause, fault," TALLY
 	" FROM handshakes GROUP BY cause, fault ORDER BY handshakes DESC;"
-	/* a client has another port each time */
+	/* a client uses a new port each time */
 	"CREATE VIEW peers AS SELECT CASE role WHEN 'server' THEN"
 	" rtrim(rtrim(peer, '0123456789'), ':') ELSE peer END AS peer, sni," TALLY
 	" FROM handshakes GROUP BY 1, sni ORDER BY failed + unfinished DESC, handshakes DESC;"
@@ -49,7 +49,7 @@ static const char views[] =
 	" FROM handshakes GROUP BY host, comm ORDER BY failed + unfinished DESC, handshakes DESC;";
 
 struct database {
-	char *path, *unfinished; /* its name until it is whole */
+	char *path, *unfinished; /* its name until it is complete */
 	sqlite3 *db;
 	sqlite3_stmt *handshake, *call, *state;
 };
@@ -102,7 +102,7 @@ static int prepare_all(struct database *to)
 	return prepare(to, "INSERT INTO states VALUES(?,?,?,?)", &to->state);
 }
 
-/* What the system said, in errno. */
+/* Sets errno to the system's error. */
 static int failed(const struct database *to)
 {
 	int error = to->db ? sqlite3_system_errno(to->db) : ENOMEM;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Words and tables: each command's own; here those of a report. */
+/* Text and tables: each command has its own; this is the report's. */
 #include <stdbool.h>
 #include <stdlib.h>
 #include <unistd.h>

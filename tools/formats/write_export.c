@@ -13,7 +13,7 @@ struct exporting {
 	const struct format_export *ops;
 	void *context;
 	struct report report;
-	int error; /* errno of what failed first, 0: nothing has */
+	int error; /* errno of the first failure; 0: none */
 };
 
 static int put_handshake(void *context, const struct gathered *gathered)
@@ -37,7 +37,7 @@ static int write_all(struct exporting *e, const struct inputs *inputs)
 	return status;
 }
 
-/* What makes its file itself. */
+/* For formats that create their file themselves. */
 static int export_to_path(struct exporting *e, const struct inputs *inputs, const char *path)
 {
 	int status;

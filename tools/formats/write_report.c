@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See write_report.h. */
 #include "formats/write_report.h"
 
 #include <stdlib.h>
@@ -21,7 +20,7 @@ struct writing {
 
 /* ---- records: each handshake as it is read ------------------------------------------------- */
 
-/* Its frames were named once, for all traces that have them. */
+/* A stack's frames were named once, for all traces that have it. */
 static void set_stack(struct writing *w, uint32_t code)
 {
 	const struct code *frames = &w->report.codes.list[code];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which permission is missing, when one is. */
+/* Which permission is missing, if any. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -56,7 +56,7 @@ static int yama_scope(void)
 										       : 0;
 }
 
-/* The effective user, (uid_t)-1: not known. */
+/* The effective user; (uid_t)-1: not known. */
 static uid_t user_of(pid_t pid)
 {
 	char path[32], text[2048];

@@ -9,7 +9,7 @@
 #include "kernel/thread.h"
 #include "trace/host.h"
 
-/* Whoever computes is caught at it each time, whoever was just woken is not. */
+/* A thread that computes is found running each time; one that was just woken is not. */
 #define LOOKS 5
 #define APART_NS 1000000
 
@@ -84,7 +84,7 @@ void kernel_keep(const struct kernel_view *view, const struct tlstall_handshake 
 	memcpy(out->stack, view->stack, sizeof(out->stack));
 }
 
-/* As it was recorded at its end, but for what it was like when it was looked at. */
+/* The handshake as recorded at its end, except for what the look saw of it. */
 static void recall_then(const struct tlstall_look *look, const struct tlstall_handshake *h,
 			struct tlstall_handshake *then)
 {
@@ -112,7 +112,7 @@ bool kernel_recall(struct trace *trace, const struct tlstall_handshake *h, struc
 		.past = look.moved,
 		.socket = look.socket,
 		.peer = look.peer,
-		/* its address is not kept */
+		/* the address itself is not kept */
 		.local = {.family = look.local_port ? look.peer.family : 0,
 			  .port = look.local_port},
 		.wait = look.wait <= TLSTALL_WAIT_ENDED ? look.wait : TLSTALL_WAIT_UNKNOWN,
@@ -136,7 +136,7 @@ static bool grow(struct looks *looks)
 	size_t room = looks->count ? 2 * (size_t)looks->count : 1;
 	struct tlstall_look *items;
 
-	/* at each power of two */
+	/* grows at each power of two */
 	if (looks->count & (looks->count - 1))
 		return true;
 	items = reallocarray(looks->items, room, sizeof(*items));
@@ -155,7 +155,7 @@ void looks_add(struct looks *looks, struct trace *trace, const struct tlstall_ha
 
 void looks_keep(struct looks *looks, const char *path)
 {
-	/* without them the trace is still what the program wrote */
+	/* if that fails, the trace is still what the program wrote */
 	if (path && looks->count)
 		(void)trace_keep_looks(path, looks->items, looks->count);
 	free(looks->items);

@@ -42,7 +42,10 @@ static bool cut_deleted(char *path)
 	return true;
 }
 
-/* The next mapping of the file that the last one is of; a second copy begins with its header. */
+/*
+ * Whether the line continues the last file's mapping. A second copy of a file begins with its
+ * header.
+ */
 static bool goes_on(const struct maps *maps, const struct line *line, const char *last_path)
 {
 	return maps->count && line->offset && last_path && !strcmp(last_path, line->path);
@@ -133,7 +136,7 @@ int maps_open(pid_t pid, const struct mapped *mapped)
 {
 	char path[PATH_MAX + 32];
 
-	/* Needs more rights than the other way, but reaches what is gone from the disk. */
+	/* map_files needs more privileges than the path, but reaches deleted files */
 	if (mapped->deleted)
 		snprintf(path, sizeof(path), "/proc/%d/map_files/%" PRIx64 "-%" PRIx64, pid,
 			 mapped->start, mapped->first_end);

@@ -40,7 +40,10 @@ static void *open_there(void *argument)
 	return NULL;
 }
 
-/* A thread of its own goes there: the socket stays of that network, we never leave ours. */
+/*
+ * Opens a socket in another network namespace. Only a thread of its own goes there, and the socket
+ * stays in that namespace.
+ */
 static int open_in(int network)
 {
 	struct visit visit = {network, -1};
@@ -136,7 +139,7 @@ static const void *find_attribute(const struct rtattr *at, int length, int type,
 
 static void take_more(const struct tcp_info *info, size_t size, struct tlstall_tcp *out)
 {
-	/* Linux 5.4 */
+	/* since Linux 5.4 */
 	if (size < offsetof(struct tcp_info, tcpi_snd_wnd) + sizeof(info->tcpi_snd_wnd))
 		return;
 	out->known = 1;
@@ -165,7 +168,7 @@ static void take_tcp_info(const struct tcp_info *info, struct tlstall_socket *ou
 	out->last_data_sent_ms = info->tcpi_last_data_sent;
 }
 
-/* Other than for TCP the kernel counts memory here: only none of it means no bytes. */
+/* For sockets other than TCP the kernel counts memory, including overhead: only 0 is exact. */
 static uint32_t bytes_of_memory(uint32_t memory)
 {
 	return memory ? UINT32_MAX : 0;
@@ -198,7 +201,7 @@ static void take_inet(const struct nlmsghdr *message, struct diag_answer *out)
 	}
 	out->socket.inq = body->idiag_rqueue;
 	out->socket.outq = body->idiag_wqueue;
-	/* Older kernels know less of it. */
+	/* older kernels return less */
 	memcpy(&info, attribute, size < sizeof(info) ? size : sizeof(info));
 	take_tcp_info(&info, &out->socket);
 	take_more(&info, size, &out->tcp);
@@ -236,7 +239,7 @@ static int take(const struct nlmsghdr *message, struct diag_answer *out)
 	return 0;
 }
 
-/* 0: more will come; 1: that was all; -1 with errno. */
+/* 0: more to come; 1: that was all; -1 with errno. */
 static int take_all(const char *buffer, size_t size, bool exact,
 		    void (*each)(const struct diag_answer *, void *), void *context)
 {

@@ -14,7 +14,7 @@
 #include "kernel/netlink.h"
 #include "tlstall/vocabulary.h"
 
-/* A process with more sockets than this has no "only" connection. */
+/* With more sockets than this, a process has no "only" connection. */
 #define CANDIDATES 64
 
 struct search {
@@ -25,7 +25,7 @@ struct search {
 	unsigned count;
 	bool guess; /* the descriptor is not known */
 	uint64_t bytes_in, bytes_out;
-	bool is_counted; /* these are all: it is not inside an op */
+	bool is_counted; /* the byte counts are complete: it is not inside an op */
 	unsigned found, exact;
 	int fd;
 	struct diag_answer answer;
@@ -49,7 +49,7 @@ static void add_candidate(struct search *search, int fd, uint64_t inode)
 		search->candidates[search->count++] = (struct candidate){inode, fd};
 }
 
-/* False: too many to tell. */
+/* Returns false if there are too many. */
 static bool add_all_sockets(struct search *search, pid_t pid)
 {
 	char path[32];
@@ -77,8 +77,7 @@ static bool is_plausible(const struct search *search, const struct tlstall_socke
 	       socket->bytes_acked + socket->outq >= search->bytes_out;
 }
 
-/* It carried what the handshake did, to the byte. The kernel counts a SYN among what is
- * acknowledged. */
+/* It carried exactly the handshake's bytes. bytes_acked may count the SYN. */
 static bool is_exact(const struct search *search, const struct tlstall_socket *socket)
 {
 	return search->is_counted && search->bytes_out &&
@@ -121,7 +120,7 @@ static void ask(int netlink, struct search *search, const struct tlstall_handsha
 	diag_ask(netlink, &query, consider, search);
 	if (search->found || !query.local.family)
 		return;
-	/* Addresses with a scope, or rewritten on the way: by the inode alone. */
+	/* an address with a scope, or translated on the way: search by inode only */
 	query.local.family = 0;
 	diag_ask(netlink, &query, consider, search);
 }
@@ -141,7 +140,7 @@ static bool is_known(uint16_t family)
 	return family == 0 || family == AF_INET || family == AF_INET6 || family == AF_UNIX;
 }
 
-/* Of memory BIOs the program takes it. */
+/* What the program took out of the memory BIO. */
 static uint64_t taken_out(const struct tlstall_handshake *h)
 {
 	bool waits = tlstall_is_in_memory(&h->write) && h->pending_out != UINT32_MAX;

@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* -1 with errno; always terminated. */
+/* Returns -1 with errno. The buffer is always terminated. */
 static ssize_t read_task(pid_t pid, pid_t tid, const char *name, char *buffer, size_t size)
 {
 	char path[64];
@@ -31,12 +31,12 @@ static ssize_t read_task(pid_t pid, pid_t tid, const char *name, char *buffer, s
 	return got;
 }
 
-/* linux/sched.h: it is ending, and may have closed its descriptors already. */
+/* From linux/sched.h: it is ending, and may have closed its descriptors already. */
 #define PF_EXITING 0x4u
 
 /*
- * 'X' as soon as the thread begins to end: its descriptors are gone before the kernel calls it a
- * zombie. The command name may contain anything, including parentheses.
+ * 'X' as soon as the thread begins to end, since its descriptors are gone before the kernel calls
+ * it a zombie. The command name may contain anything, including parentheses.
  */
 static char read_state(pid_t pid, pid_t tid)
 {
@@ -119,7 +119,7 @@ void thread_account(pid_t pid, pid_t tid, struct kernel_view *out)
 				       .ran_ns = (user + system) * tick_ns,
 				       .system_ns = system * tick_ns,
 				       .over_ns = now_ns()};
-	/* finer, and with the time it waited for a CPU, where the kernel keeps it */
+	/* more precise, and includes the time it waited for a CPU, if the kernel keeps it */
 	if (read_task(pid, tid, "schedstat", text, sizeof(text)) > 0 &&
 	    sscanf(text, "%" SCNu64 " %" SCNu64, &run, &delay) == 2 && run)
 		out->used.ns = run + delay;
@@ -127,7 +127,7 @@ void thread_account(pid_t pid, pid_t tid, struct kernel_view *out)
 
 /* ---- what it waits for ------------------------------------------------------ */
 
-/* younger than the C library of Debian 11; the same number on every architecture */
+/* newer than the C library of Debian 11; the same number on every architecture */
 #ifndef SYS_openat2
 #define SYS_openat2 437
 #endif
@@ -135,7 +135,7 @@ void thread_account(pid_t pid, pid_t tid, struct kernel_view *out)
 #define SYS_faccessat2 439
 #endif
 
-enum { TLSTALL_WAIT_ON_FD = -1 }; /* not in the trace: told apart by the descriptor */
+enum { TLSTALL_WAIT_ON_FD = -1 }; /* not in the trace: the descriptor decides */
 
 static const struct {
 	long number;
@@ -166,7 +166,7 @@ static enum tlstall_wait kind_of_fd(pid_t pid, int fd, int own_fd)
 	return is_random(pid, fd) ? TLSTALL_WAIT_RANDOM : TLSTALL_WAIT_OTHER_FD;
 }
 
-/* poll() of a single descriptor is a wait on that one. */
+/* poll() of a single descriptor counts as waiting for that one. */
 static bool polls_one(pid_t pid, const struct thread_place *place, int *fd)
 {
 	struct pollfd one;
@@ -206,8 +206,8 @@ static void wait_in_syscall(pid_t pid, const struct thread_place *place, int own
 }
 
 /*
- * With less permission than `syscall` needs, `wchan` may still be told: the
- * kernel's function that sleeps. It names no descriptor.
+ * `wchan`, the kernel function that sleeps, may be readable where `syscall` is not. It names no
+ * descriptor.
  */
 static enum tlstall_wait wait_by_wchan(pid_t pid, pid_t tid)
 {
@@ -238,7 +238,10 @@ static enum tlstall_wait wait_by_wchan(pid_t pid, pid_t tid)
 	return TLSTALL_WAIT_UNKNOWN;
 }
 
-/* One thread alone has ended. Where all are killed the others follow within this time. */
+/*
+ * Whether only this thread has ended. If the process was killed, the others follow within this
+ * time.
+ */
 static bool lives_on(pid_t pid, pid_t tid)
 {
 	const struct timespec soon = {.tv_nsec = 10000000};

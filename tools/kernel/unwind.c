@@ -20,7 +20,7 @@ struct unwinder {
 	pid_t pid;
 	struct maps maps;
 	unw_addr_space_t space;
-	struct registers registers; /* of the thread at hand */
+	struct registers registers; /* of the current thread */
 };
 
 static bool read_memory(pid_t pid, uint64_t address, void *buffer, size_t size)
@@ -32,7 +32,7 @@ static bool read_memory(pid_t pid, uint64_t address, void *buffer, size_t size)
 
 /* ---- unwind tables ------------------------------------------------------------- */
 
-/* More headers than any linker makes: what a damaged file may cost us. */
+/* More program headers than any linker makes: a limit for damaged files. */
 #define HEADERS 64
 
 struct tables {
@@ -40,7 +40,7 @@ struct tables {
 	uint64_t header;     /* .eh_frame_hdr */
 };
 
-/* From the program headers in that process's memory: the file may be gone, or in a container. */
+/* Reads the program headers from that process's memory: the file may be gone, or in a container. */
 static bool find_tables(const struct unwinder *u, const struct mapped *mapped, struct tables *out)
 {
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), bias = 0;
@@ -64,7 +64,7 @@ static bool find_tables(const struct unwinder *u, const struct mapped *mapped, s
 	return out->header;
 }
 
-/* The head of .eh_frame_hdr as every linker writes it: a sorted table of 32-bit pairs. */
+/* .eh_frame_hdr as every linker writes it: its table is sorted, with pairs of 32-bit values. */
 struct eh_frame_hdr {
 	uint8_t version, frame_encoding, count_encoding, table_encoding;
 	int32_t frame;
@@ -73,7 +73,7 @@ struct eh_frame_hdr {
 #define ENCODING_UDATA4 0x03
 #define ENCODING_DATAREL_SDATA4 0x3b
 
-/* libunwind exports it for this use, and leaves the declaration to us. */
+/* libunwind exports this for our purpose, but does not declare it. */
 #define search_table UNW_OBJ(dwarf_search_unwind_table)
 int search_table(unw_addr_space_t space, unw_word_t ip, unw_dyn_info_t *table, unw_proc_info_t *out,
 		 int need_unwind_info, void *context);
@@ -222,7 +222,7 @@ static bool is_still_there(pid_t pid, pid_t tid, const struct thread_place *befo
 	return now.where == before->where && now.sp == before->sp && now.pc == before->pc;
 }
 
-/* It may wake up and move on while we read its memory: then we look again. */
+/* It may wake up and move on while we read its memory: then we try again. */
 #define ATTEMPTS 5
 
 static void look_at(struct unwinder *u, pid_t tid, struct unwound *out)
@@ -240,7 +240,7 @@ static void look_at(struct unwinder *u, pid_t tid, struct unwound *out)
 	*out = (struct unwound){.place = {.where = THREAD_RUNNING, .state = 'R', .number = -1}};
 }
 
-/* Detached, it goes on by itself. */
+/* Once detached, it continues by itself. */
 static int stop_and_look(struct unwinder *u, pid_t tid, struct unwound *out)
 {
 	int status = 0, result = -1, saved;
@@ -255,7 +255,7 @@ static int stop_and_look(struct unwinder *u, pid_t tid, struct unwound *out)
 		result = 0;
 	}
 	saved = errno;
-	/* A signal that came at the same moment is its own: hand it on. */
+	/* pass on a signal that arrived at the same moment */
 	if (WIFSTOPPED(status) && status >> 16 != PTRACE_EVENT_STOP)
 		ptrace(PTRACE_DETACH, tid, NULL, (void *)(uintptr_t)WSTOPSIG(status));
 	else

@@ -21,7 +21,7 @@
 #define POLL_NS S
 #define PRUNE_NS (60 * S)
 #define SAVE_NS (10 * S)
-/* What ended later may not be counted yet: see live/watches.c. */
+/* What ended later than this ago may not have been counted yet: see live/watches.c. */
 #define LINGER_NS (6 * S)
 
 static uint64_t now_of(clockid_t id)
@@ -134,7 +134,7 @@ static void tell(void *context, const char *path, const char *why)
 	complain("%s: %s; not removed", path, why);
 }
 
-/* Not again each minute. */
+/* Does not repeat a message every minute. */
 static void do_not_tell(void *context, const char *path, const char *why)
 {
 	(void)context;
@@ -158,7 +158,7 @@ static void prune_one(struct agent *agent, const struct prune_wish *wish)
 		trace_ledger_settle(wish->directory);
 }
 
-/* By age first; then the oldest until the rest fits. */
+/* Removes by age first, then the oldest until the rest fits. */
 static void prune_directory(struct agent *agent, const char *directory)
 {
 	const struct retention *keep = &agent->options->retention;
@@ -191,7 +191,7 @@ static void prune_all(struct agent *agent)
 
 /* ---- begin and end ------------------------------------------------------------------------- */
 
-/* An open trace takes a descriptor. */
+/* Each open trace takes a descriptor. */
 static void raise_limit(void)
 {
 	struct rlimit limit;

@@ -49,7 +49,7 @@ struct http {
 	bool local;
 };
 
-/* What a path answers with. */
+/* The answer for one path. */
 struct page {
 	const char *path, *type;
 	void (*write)(struct http *http, FILE *out);
@@ -91,7 +91,7 @@ static const struct page pages[] = {
 
 /* ---- who may ask -------------------------------------------------------------------- */
 
-/* Takes as long wherever they differ. */
+/* Compares in constant time. */
 static bool is_token(const char *given, const char *token)
 {
 	size_t length = strlen(token), given_length = strlen(given);
@@ -112,8 +112,8 @@ static bool may_ask(const struct http *http, struct MHD_Connection *connection)
 }
 
 /*
- * A page of another site may make a browser ask us under its own name, which it lets point to this
- * host. Whoever means us names an address or localhost.
+ * A page of another site may make a browser ask us under that site's name, with DNS pointing to
+ * this host. Genuine requests name an address or localhost.
  */
 static bool is_meant(const struct http *http, struct MHD_Connection *connection)
 {
@@ -188,7 +188,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 
 	(void)version;
 	(void)upload;
-	/* first its head alone: an answer then would end the connection */
+	/* the first call has only the headers: answering now would close the connection */
 	if (!*state) {
 		*state = &seen;
 		return MHD_YES;
@@ -211,7 +211,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 
 /* ---- begin and end -------------------------------------------------------------------------- */
 
-/* What clients send wrong is not told. */
+/* Clients' errors are not logged. */
 static void on_log(void *context, const char *format, va_list arguments)
 {
 	(void)context;

@@ -27,7 +27,7 @@ static int cannot(const char *text, int fd)
 
 /* ---- a Unix socket ---------------------------------------------------------------- */
 
-/* A socket that nobody listens on any more is in the way. */
+/* A socket on which nobody listens any more is in the way. */
 static void remove_stale(const struct sockaddr_un *address)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -41,7 +41,7 @@ static void remove_stale(const struct sockaddr_un *address)
 	close(fd);
 }
 
-/* For its owner alone. */
+/* Only its owner may connect. */
 static int open_unix(const char *text, struct listening *out)
 {
 	const char *path = text + strlen("unix:");
@@ -78,7 +78,7 @@ static bool is_loopback(const struct addrinfo *address)
 	return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)(const void *)address->ai_addr)->sin6_addr);
 }
 
-/* "HOST:PORT" in two; brackets around an IPv6 address. */
+/* Splits "HOST:PORT"; an IPv6 address is in brackets. */
 static int split(const char *text, char host[64], char port[8])
 {
 	const char *colon = strrchr(text, ':');
@@ -108,7 +108,7 @@ static struct addrinfo *resolve(const char *text)
 	return found;
 }
 
-/* As it is reached: port 0 has become another one. */
+/* The address as it can be reached: port 0 has become a real port. */
 static void name_it(struct listening *out)
 {
 	struct sockaddr_storage address;

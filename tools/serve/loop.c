@@ -29,7 +29,7 @@ struct serving {
 
 /* ---- the token -------------------------------------------------------------------- */
 
-/* Its first line; a file that everybody can read keeps no secret. */
+/* Reads the file's first line. Refuses a file that everybody can read. */
 static int read_token(const char *path, char token[TOKEN_SIZE])
 {
 	FILE *file = fopen(path, "re");
@@ -109,7 +109,7 @@ static int answer(struct serving *s, const struct serve_options *options)
 	s->http = http_open(&s->agent, &s->listening, options->token ? s->token : NULL);
 	if (!s->http)
 		return fail("cannot serve %s: %s", s->listening.name, strerror(errno));
-	/* what there is is known before the first question */
+	/* collect what there is before the first request */
 	agent_tick(&s->agent);
 	print(stdout, "tlstall: serving %s\n", s->listening.name);
 	fflush(stdout);

@@ -2,15 +2,13 @@
 /*
  * Walks the two rings of events, and the ring of summaries, while they are written.
  *
- * Each ring is read in chunks. A record is good when its commit mark fitted its
- * position before it was read (so a chunk is read twice, the first time for its
- * marks: one copy may have taken a mark later than the rest) and the writers had
- * not come round to it afterwards.
+ * Each ring is read in chunks. A record is good if its commit mark matched its position before it
+ * was read, and writers had not come round to it afterwards. Each chunk is read twice, the first
+ * time for the marks, since a single copy may contain a mark newer than the rest of its record.
  *
- * The merge must not pass over what one ring holds because the other was
- * looked at earlier. So the heads are read in the order opening, rest, opening:
- * whatever a thread wrote before an event below the limits lies below them too,
- * or between the two readings of `opening`, where we stop.
+ * The merge must not skip what one ring holds because the other was looked at earlier. So the heads
+ * are read in the order `opening`, `rest`, `opening`: whatever a thread wrote before an event below
+ * the limits is also below them, or lies between the two readings of `opening`, where we stop.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -20,28 +18,28 @@
 #define CHUNK 1024u /* records */
 
 struct ring {
-	uint64_t head_at; /* offset of its counter in the header */
+	uint64_t head_at; /* offset in the header of its counter */
 	struct tlstall_section section;
-	uint64_t next;		   /* position that is given out next */
-	uint64_t limit;		   /* positions below it had been claimed */
+	uint64_t next;		   /* position to be returned next */
+	uint64_t limit;		   /* positions below it have been claimed */
 	uint64_t chunk, chunk_end; /* positions that `bytes` holds */
-	unsigned char *bytes;	   /* NULL: nothing is in hand */
-	uint32_t *marks; /* commit marks as they were before `bytes` was read */
+	unsigned char *bytes;	   /* NULL: no chunk in hand */
+	uint32_t *marks; /* commit marks from before `bytes` was read */
 };
 
 struct trace_cursor {
 	struct trace *trace;
 	struct ring opening, rest;
 	struct ring history;	/* of summaries */
-	uint64_t opening_since; /* its head when `rest` had been looked at */
+	uint64_t opening_since; /* its head after `rest` was looked at */
 	uint64_t lost, torn;
-	struct tlstall_event held; /* of the two rings, when summaries are to be merged */
+	struct tlstall_event held; /* next event of the two rings while summaries are merged */
 	bool held_known;
 };
 
 /* ---- one ring ---------------------------------------------------------------- */
 
-/* Whether the trace has such a ring, and it is asked for. */
+/* Whether the trace has this ring and the cursor reads it. */
 static bool is_read(const struct ring *ring)
 {
 	return ring->section.count;
@@ -56,7 +54,7 @@ static void give_room_back(struct ring *ring)
 	ring->chunk = ring->chunk_end = 0;
 }
 
-/* Most cursors that wait for something to happen have nothing in hand. */
+/* Allocated only when needed: most cursors that wait for events have no chunk in hand. */
 static int take_room(struct ring *ring)
 {
 	uint32_t room = ring->section.count < CHUNK ? ring->section.count : CHUNK;
@@ -77,7 +75,7 @@ static int read_head(const struct trace *trace, const struct ring *ring, uint64_
 	return trace_read(trace, head, 1, sizeof(*head), ring->head_at);
 }
 
-/* Steps to the oldest record that the writers have not come round to. */
+/* Skips to the oldest record that writers have not overwritten. */
 static void drop_overwritten(struct trace_cursor *cursor, struct ring *ring, uint64_t head)
 {
 	uint64_t oldest = head > ring->section.count ? head - ring->section.count : 0;
@@ -100,7 +98,7 @@ static void note_marks(struct ring *ring, uint64_t count)
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
 }
 
-/* A chunk ends where the ring does: it is read in one piece. */
+/* A chunk ends where the ring does, so that it is read in one piece. */
 static int read_chunk(struct trace_cursor *cursor, struct ring *ring)
 {
 	const struct tlstall_section *s = &ring->section;
@@ -138,7 +136,7 @@ static bool in_chunk(const struct ring *ring)
 	return ring->next >= ring->chunk && ring->next < ring->chunk_end;
 }
 
-/* The record at `next` as the chunk has it, NULL: it was not committed then. */
+/* The record at `next` in the chunk; NULL: it had not been committed when the chunk was read. */
 static const unsigned char *in_hand(const struct ring *ring)
 {
 	uint64_t i = ring->next - ring->chunk;
@@ -148,7 +146,7 @@ static const unsigned char *in_hand(const struct ring *ring)
 	return ring->bytes + i * ring->section.entry_size;
 }
 
-/* 0: *out is the next record; 1: it is not committed; 2: none was claimed below the limit. */
+/* 0: *out is the next record; 1: it is not committed; 2: none has been claimed below the limit. */
 enum { PEEK_RECORD, PEEK_PENDING, PEEK_NONE };
 static int peek(struct trace_cursor *cursor, struct ring *ring, const unsigned char **out)
 {
@@ -174,22 +172,22 @@ uint64_t trace_event_end(const struct tlstall_event *event)
 {
 	float duration = event->duration;
 
-	/* written so that NaN is refused too */
+	/* written so that NaN is refused, too */
 	if (!(duration > 0) || !(duration < 0x1p62f))
 		return event->ticks;
 	return event->ticks + (uint64_t)duration;
 }
 
-/* By how much the end of an event may be wrong: its duration is a float. */
+/* How far off an event's end may be, as its duration is a float. */
 static uint64_t slack(const struct tlstall_event *event)
 {
 	return (trace_event_end(event) - event->ticks) / 8000000 + 1;
 }
 
 /*
- * Whether an event of the rest comes before one of the opening. Within one
- * handshake we know better than rounded times: its first events are in the
- * opening, and its END follows its last op and precedes that op's SSL_get_error.
+ * Whether an event of `rest` comes before one of `opening`. Within one handshake, the order is
+ * known better than by rounded times: its first events are in `opening`, and its END follows its
+ * last op and precedes that op's SSL_get_error.
  */
 static bool rest_first(const struct tlstall_event *opening, const struct tlstall_event *rest)
 {
@@ -250,7 +248,7 @@ static int give(struct ring *ring, const struct tlstall_event *event, struct tls
 	return 0;
 }
 
-/* The next event below the limits; >0: there is none, or one is missing. */
+/* The next event below the limits; >0: there is none, or it is not committed. */
 static int merge(struct trace_cursor *cursor, struct tlstall_event *out)
 {
 	struct ring *opening = &cursor->opening, *rest = &cursor->rest;
@@ -275,9 +273,9 @@ static int merge(struct trace_cursor *cursor, struct tlstall_event *out)
 	return 1;
 }
 
-/* ---- summaries: the END of each, as its ring has them ----------------------------- */
+/* ---- summaries: an END event for each -------------------------------------------- */
 
-/* 0: `out` is that of the next one; >0: none is complete. */
+/* 0: *out is the next one; >0: no more is complete. */
 static int peek_history(struct trace_cursor *cursor, struct tlstall_event *out)
 {
 	struct ring *ring = &cursor->history;
@@ -292,7 +290,7 @@ static int peek_history(struct trace_cursor *cursor, struct tlstall_event *out)
 		memcpy(&summary, at, sizeof(summary));
 		if (history_event(cursor->trace, &summary, ring->next, out))
 			return 0;
-		ring->next++; /* taken back: the handshake has a slot */
+		ring->next++; /* withdrawn: the handshake has been given a slot */
 	}
 	return 1;
 }
@@ -305,7 +303,7 @@ static int give_summary(struct trace_cursor *cursor, const struct tlstall_event 
 	return 0;
 }
 
-/* Its place among events of other handshakes matters little: it only tells of itself. */
+/* A summary's exact place among events of other handshakes does not matter. */
 static int merge_history(struct trace_cursor *cursor, struct tlstall_event *out)
 {
 	struct tlstall_event summary;
@@ -334,7 +332,7 @@ int trace_cursor_next(struct trace_cursor *cursor, struct tlstall_event *out)
 {
 	int result = merge_history(cursor, out);
 
-	/* what is below the limits is used up, or it came in meanwhile */
+	/* nothing is left below the limits, or it was written meanwhile */
 	if (result > 0) {
 		result = look_at_heads(cursor);
 		if (!result)
@@ -343,7 +341,7 @@ int trace_cursor_next(struct trace_cursor *cursor, struct tlstall_event *out)
 	return result;
 }
 
-/* ---- records that nobody will commit ---------------------------------------------- */
+/* ---- records that will never be committed ----------------------------------------- */
 
 static void skip(struct trace_cursor *cursor, struct ring *ring)
 {

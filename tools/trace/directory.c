@@ -24,7 +24,7 @@ static const char *absolute(const char *variable)
 	return value && value[0] == '/' ? value : NULL;
 }
 
-/* As the shim chooses: what is not absolute does not count. */
+/* Like the shim, ignores paths that are not absolute. */
 void trace_default_directory(char *buffer, size_t size)
 {
 	const char *directory = absolute("TLSTALL_DIR"), *runtime = absolute("XDG_RUNTIME_DIR");
@@ -115,7 +115,7 @@ static const char *parse_number(const char *text, uint64_t *value)
 	return errno ? NULL : end;
 }
 
-/* As many hexadecimal digits as a tag has, and no more. */
+/* Exactly as many hexadecimal digits as a tag has. */
 static const char *parse_tag(const char *text, uint64_t *tag)
 {
 	size_t digits = strspn(text, "0123456789abcdef");
@@ -126,7 +126,7 @@ static const char *parse_tag(const char *text, uint64_t *tag)
 	return text + digits;
 }
 
-/* [-TAG][-IMAGE]: what follows PID-START. */
+/* [-TAG][-IMAGE], which follows PID-START. */
 static const char *parse_image(const char *at, struct trace_entry *entry)
 {
 	const char *tagged = *at == '-' ? parse_tag(at + 1, &entry->tag) : NULL;
@@ -140,8 +140,8 @@ static const char *parse_image(const char *at, struct trace_entry *entry)
 }
 
 /*
- * PID-START-TAG[-IMAGE].tlstall or PID-START-TAG.failed-REASON, up to 1.2 without the tag;
- * *reason is NULL for the first.
+ * PID-START-TAG[-IMAGE].tlstall, then *reason is NULL, or PID-START-TAG.failed-REASON. Without the
+ * tag up to format 1.2.
  */
 static bool parse_name(const char *name, struct trace_entry *entry, const char **reason)
 {
@@ -220,7 +220,7 @@ static int append(struct trace_list *list, const char *directory, const char *na
 	return 0;
 }
 
-/* Directories and links may bear such a name too: the shim makes neither. */
+/* Directories and links with such a name are not the shim's. */
 static bool is_file(DIR *dir, const struct dirent *found)
 {
 	struct stat st;

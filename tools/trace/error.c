@@ -6,7 +6,7 @@
 
 #include "trace/internal.h"
 
-/* A failed open leaves no trace to ask: kept for the thread, as errno is. */
+/* After a failed open there is no trace to ask: kept per thread, like errno. */
 static __thread int io_errno;
 static __thread char version_text[200];
 

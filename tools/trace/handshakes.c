@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Handshakes: copies of slots that are being written meanwhile. */
+/* Handshakes: copies slots while they are being written. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,9 +7,9 @@
 
 #define SLOTS TLSTALL_SECTION_HANDSHAKES
 #define SLOTS_AHEAD 32u
-#define SLOTS_BEHIND 8u /* handshakes do not end quite in the order of their slots */
-#define STREAK 4u	/* that many near to each other are a walk, or the events of a busy time */
-#define WINDOW_NS 1000000u /* what was read ahead is old after that */
+#define SLOTS_BEHIND 8u /* handshakes do not quite end in the order of their slots */
+#define STREAK 4u	/* this many nearby slots in a row: a walk, or the events of a busy time */
+#define WINDOW_NS 1000000u /* what was read ahead is used for this long */
 #define ATTEMPTS 4
 
 unsigned trace_live_slot_count(const struct trace *trace)
@@ -47,7 +47,7 @@ static bool make_window(struct trace *trace)
 	return trace->window.first && trace->window.second;
 }
 
-/* Reads slots twice, while somebody writes; ahead when such are asked for that lie together. */
+/* Reads slots twice while they may be written to; reads ahead if nearby slots are asked for. */
 static int fill_window(struct trace *trace, uint32_t slot)
 {
 	struct window *w = &trace->window;
@@ -57,7 +57,7 @@ static int fill_window(struct trace *trace, uint32_t slot)
 	uint32_t left = trace->present[SLOTS] - start,
 		 count = w->streak >= STREAK ? SLOTS_AHEAD : 1;
 	uint64_t at = s->offset + (uint64_t)start * s->entry_size;
-	bool over = life_all_over(trace); /* before we look: it may end meanwhile */
+	bool over = life_all_over(trace); /* before reading: it may end meanwhile */
 	int error;
 
 	w->count = 0;
@@ -80,7 +80,7 @@ static int fill_window(struct trace *trace, uint32_t slot)
 	return 0;
 }
 
-/* Whether the window has the slot as it was no longer ago than we may tell. */
+/* Whether the window has the slot, read recently enough. */
 static bool in_window(const struct trace *trace, uint32_t slot)
 {
 	const struct window *w = &trace->window;
@@ -97,14 +97,14 @@ static void count_streak(struct window *w, uint32_t slot)
 	w->next = slot + 1;
 }
 
-/* Of an older version what has been appended since is 0. */
+/* Fields that an older version lacks are 0. */
 static void copy(struct tlstall_handshake *to, const void *entry, size_t size)
 {
 	*to = (struct tlstall_handshake){0};
 	memcpy(to, entry, size < sizeof(*to) ? size : sizeof(*to));
 }
 
-/* `fresh`: from the file, whatever was read of it before. */
+/* `fresh`: read from the file, whatever the window has. */
 static int copy_twice(struct trace *trace, uint32_t slot, bool fresh,
 		      struct tlstall_handshake *first, struct tlstall_handshake *second)
 {
@@ -123,9 +123,8 @@ static int copy_twice(struct trace *trace, uint32_t slot, bool fresh,
 }
 
 /*
- * Its owner stores while we copy. Two copies that are equal are one state of
- * it; a busy owner may never grant that, and then two that belong to one
- * handshake must do.
+ * The owner may write while we copy. Two equal copies are a consistent state. If the owner is too
+ * busy for that, two copies of the same handshake must do.
  */
 static int stable_copy(struct trace *trace, unsigned slot, bool fresh,
 		       struct tlstall_handshake *out)
@@ -163,7 +162,7 @@ void trace_learn(struct trace *trace)
 	trace->learned++;
 }
 
-/* What was read since the last event was is not older than that event. */
+/* The window may be used if it was read after the event was. */
 int trace_handshake_of(struct trace *trace, const struct tlstall_event *event,
 		       struct tlstall_handshake *out)
 {

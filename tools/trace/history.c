@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Summaries of mode `watch`: told as the handshakes that they are. */
+/* Summaries of mode `watch`, presented as handshakes. */
 #include <string.h>
 
 #include "trace/internal.h"
@@ -7,7 +7,7 @@
 #define HISTORY TLSTALL_SECTION_HISTORY
 #define ATTEMPTS 4
 
-/* A number that wraps around: those of a trace are near to each other. */
+/* Extends a number that wraps around: numbers within one trace are close together. */
 static uint64_t whole_number(const struct trace *trace, uint32_t low)
 {
 	uint64_t newest = trace->header.handshakes, number = (newest & ~0xffffffffull) | low;

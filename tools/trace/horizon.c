@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Up to when a trace tells of a process: its exit, or its last sign of life. */
+/* How long a trace's record of a process lasts: to its exit or its last sign of life. */
 #include <stdlib.h>
 
 #include "trace/internal.h"
 
-#define NEWEST_EVENTS 16384u /* of each ring, looked at for signs of life */
+#define NEWEST_EVENTS 16384u /* of each ring: events searched for signs of life */
 
 static void sign(struct trace *trace, uint32_t process, uint64_t ticks)
 {
@@ -51,7 +51,7 @@ static void signs_of_events(struct trace *trace)
 		sign(trace, event.process, trace_event_end(&event));
 	}
 	trace_cursor_close(cursor);
-	trace->torn = torn; /* whoever walks the events tells of those */
+	trace->torn = torn; /* reported by whoever reads the events */
 }
 
 static void signs_of_looks(struct trace *trace)
@@ -63,7 +63,7 @@ static void signs_of_looks(struct trace *trace)
 		sign(trace, looks[i].process, looks[i].seen);
 }
 
-/* What the file says of a process that is dead, beside its handshakes and events. */
+/* What the file shows of a dead process apart from handshakes and events. */
 static void conclude(struct trace *trace, unsigned process)
 {
 	const struct tlstall_header *h = &trace->header;
@@ -81,7 +81,7 @@ static void conclude(struct trace *trace, unsigned process)
 	life->over = true;
 }
 
-/* First who is dead, then what they left: so nothing that they wrote is missed. */
+/* First finds out who is dead, then reads what they left: nothing they wrote is missed. */
 static void look_for_signs(struct trace *trace)
 {
 	uint32_t count = trace->header.process_count;
@@ -100,7 +100,7 @@ static void look_for_signs(struct trace *trace)
 	free(dead);
 }
 
-/* Whether it said itself when it ended: then there is no need to look for signs. */
+/* Whether the process noted its own end: then no signs of life are needed. */
 static bool told_its_end(struct trace *trace, unsigned process, struct life *life)
 {
 	struct tlstall_process p;
@@ -112,7 +112,7 @@ static bool told_its_end(struct trace *trace, unsigned process, struct life *lif
 	return true;
 }
 
-/* Now, by the caller's word or by this host's clock. */
+/* The present, as the caller set it or by this host's clock. */
 static uint64_t now_ticks(const struct trace *trace)
 {
 	return trace->now_known ? trace->now.ticks : trace_read_clock(trace).ticks;
@@ -128,5 +128,5 @@ uint64_t trace_horizon(struct trace *trace, unsigned process)
 		return now_ticks(trace);
 	if (!life->over && !told_its_end(trace, process, life))
 		look_for_signs(trace);
-	return life_of(trace, process)->horizon; /* others were asked for */
+	return life_of(trace, process)->horizon; /* look_for_signs() may have moved the entries */
 }

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See host.h. */
 #include "trace/host.h"
 
 #include <ctype.h>
@@ -13,16 +12,16 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Who lives in other namespaces is not looked up more often, unless it is found. */
+/* Other namespaces are searched at most this often for a process that was not found. */
 #define LOOK_AGAIN_NS 100000000u
 
-/* The kernel's numbers of the namespaces that the host has from its boot on. */
+/* The kernel's inode numbers of the initial namespaces. */
 #define FIRST_TIME_NAMESPACE 0xeffffffau
 #define FIRST_PID_NAMESPACE 0xeffffffcu
 
 /* ---- this program's own namespaces ------------------------------------------- */
 
-/* "Not known" counts as ours. */
+/* 0, not known, counts as ours. */
 static uint64_t namespace_of(pid_t pid, const char *kind)
 {
 	char path[64];
@@ -97,13 +96,12 @@ bool host_sees(uint64_t pid_namespace)
 /* ---- one process ---------------------------------------------------------------- */
 
 /*
- * Under an emulator (qemu-user) a process reads of itself that it started when
- * its emulator was ready: a little later than the kernel says. An id does not
- * come round again within so short a time.
+ * Under an emulator (qemu-user), a process sees itself start when the emulator was ready, a little
+ * later than the kernel says. No process id is reused within so short a time.
  */
 #define SAME_START 200u /* clock ticks, 2 s */
 
-/* The start as it is read here. */
+/* The process's start as this time namespace shows it. */
 static uint64_t start_here(const struct host_process *process)
 {
 	int64_t hertz = sysconf(_SC_CLK_TCK);
@@ -128,7 +126,7 @@ bool host_alive(pid_t here, const struct host_process *process)
 	snprintf(path, sizeof(path), "/proc/%d/stat", here);
 	if (here <= 0 || read_text(path, text, sizeof(text)))
 		return false;
-	/* fields 3, 20 and 22 of proc(5), behind the command's name, which may hold anything */
+	/* fields 3, 20 and 22 of proc(5), after the command's name, which may contain anything */
 	fields = strrchr(text, ')');
 	if (!fields || sscanf(fields + 1,
 			      " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d "
@@ -137,7 +135,7 @@ bool host_alive(pid_t here, const struct host_process *process)
 		return false;
 	if (process->start_time && !same_start(start, start_here(process)))
 		return false;
-	/* a first thread that ended is a zombie, too, while others go on */
+	/* a main thread that has ended is a zombie, too, while others go on */
 	return (state != 'Z' && state != 'X') || threads > 1;
 }
 
@@ -200,7 +198,7 @@ static bool has_ended(pid_t id)
 
 /* ---- other namespaces --------------------------------------------------------------- */
 
-/* The innermost of the ids that a task has; 0: it has only the one that is known here. */
+/* A task's innermost id; 0: it has only the id that is known here. */
 static pid_t inner_id(const char *status)
 {
 	char text[4096];
@@ -265,7 +263,7 @@ static pid_t find_other(const struct host_process *process)
 
 		if (other->there != process->pid || !host_alive(other->here, process))
 			continue;
-		/* whoever may not see it takes the id and the start for proof */
+		/* if we may not see the namespace, id and start time must do */
 		namespace = namespace_of(other->here, "pid");
 		if (!namespace || namespace == process->pid_namespace)
 			return other->here;

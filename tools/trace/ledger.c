@@ -27,7 +27,7 @@ static bool is_counted(const char *name)
 	       strstr(name, TLSTALL_FAILED_INFIX);
 }
 
-/* A note takes one unit, so that there are not too many of them. */
+/* A note takes one unit, which limits the number of notes. */
 static uint64_t units_of(const struct stat *st)
 {
 	uint64_t units = (uint64_t)st->st_blocks * 512 / TLSTALL_UNIT;
@@ -54,7 +54,7 @@ static uint64_t count(int directory, uid_t user)
 	return units;
 }
 
-/* Another file takes the place: whoever appends to the old one meanwhile is not counted. */
+/* A new file replaces the old one. What others append to the old one meanwhile is lost. */
 static int replace(int directory, const char *name, uid_t user, uint64_t size)
 {
 	char fresh[80];
@@ -76,7 +76,7 @@ static int replace(int directory, const char *name, uid_t user, uint64_t size)
 	return -1;
 }
 
-/* In that order: between the two there seems to be more room than there is, not less. */
+/* In this order, so that in between, the count is too low rather than too high. */
 static int settle(int directory, const char *taken)
 {
 	const char *user = taken + strlen(TLSTALL_TAKEN_PREFIX);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which processes live. */
+/* Which processes are alive. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,12 +9,12 @@
 #include "trace/internal.h"
 
 #define LIVES_FIRST 4u
-#define LIVES_MAX 65536u	/* an event's process is 16 bits */
+#define LIVES_MAX 65536u	/* an event's process number has 16 bits */
 #define LOOK_AGAIN_NS 10000000u /* asking /proc for every handshake would be slow */
 
 /* ---- entries ---------------------------------------------------------------------- */
 
-/* Most processes have no children that shake hands: the table grows as they are asked for. */
+/* Few processes have children that make handshakes: the table grows on demand. */
 static bool grow_lives(struct trace *trace, unsigned process, uint32_t room)
 {
 	uint32_t count = trace->life_count ? trace->life_count : LIVES_FIRST;
@@ -61,8 +61,8 @@ int life_read_entry(struct trace *trace, unsigned process, struct tlstall_proces
 }
 
 /*
- * Asked for each call and each handshake: whoever follows a trace reads an entry
- * once a round. Where a process was found dead meanwhile it was read after that.
+ * Called for each call and each handshake: the entry is read once per round. An entry read after
+ * its process was found dead is final.
  */
 int trace_process(struct trace *trace, unsigned index, struct tlstall_process *out)
 {
@@ -78,9 +78,9 @@ int trace_process(struct trace *trace, unsigned index, struct tlstall_process *o
 /* ---- alive --------------------------------------------------------------------- */
 
 /*
- * An exec keeps the process id and start time, but the image that wrote this
- * file is gone. What cannot be read does not count; seen from outside a chroot
- * the path is longer; under an emulator it is the emulator's.
+ * An exec keeps the process id and start time, but the image that wrote this file is gone. An
+ * unreadable link does not count. Seen from outside a chroot the path is longer, and under an
+ * emulator it is the emulator's.
  */
 static bool runs_our_program(const struct trace *trace, pid_t pid)
 {
@@ -112,7 +112,7 @@ static struct host_process as_known(const struct trace *trace, const struct tlst
 	};
 }
 
-/* Its id here is asked for once: as long as that is the same process it is no other. */
+/* Looks its id up only once, as long as that id is the same process. */
 static bool look(struct trace *trace, unsigned process, struct life *life)
 {
 	struct host_process wanted;

@@ -25,7 +25,7 @@ uint32_t looks_read(struct trace *trace, const struct tlstall_look **looks)
 	uint32_t present = trace->present[LOOKS], count = 0;
 	size_t size = trace->header.section[LOOKS].entry_size;
 
-	/* of older minor versions they are shorter: the rest is 0, not known */
+	/* older minor versions have shorter entries: the rest is 0, not known */
 	if (size > sizeof(**looks))
 		size = sizeof(**looks);
 
@@ -68,7 +68,7 @@ static bool write_at(int fd, const void *bytes, size_t size, uint64_t offset)
 	return pwrite(fd, bytes, size, (off_t)offset) == (ssize_t)size;
 }
 
-/* To write beyond that limit would end us by a signal. */
+/* Writing beyond RLIMIT_FSIZE would kill us with a signal. */
 static bool may_grow_to(uint64_t size)
 {
 	struct rlimit limit;
@@ -83,7 +83,7 @@ static bool is_without(int fd, struct tlstall_header *h)
 	       (h->section_count <= LOOKS || !h->section[LOOKS].count);
 }
 
-/* What the shim left out of the trace does not come in by us. */
+/* What the shim was told to leave out of the trace must not get in through us. */
 static bool write_looks(int fd, const struct tlstall_look *looks, uint32_t count, uint64_t at,
 			uint32_t privacy)
 {
@@ -100,7 +100,7 @@ static bool write_looks(int fd, const struct tlstall_look *looks, uint32_t count
 	return true;
 }
 
-/* First what the header shall name, then the header: a reader sees all of it, or none. */
+/* Writes the entries, then the header that refers to them: readers see all or nothing. */
 static bool append(int fd, const struct tlstall_look *looks, uint32_t count)
 {
 	uint32_t sections;

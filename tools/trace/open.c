@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Opens a trace: nothing in its header is believed before it was checked. */
+/* Opens a trace. Nothing in its header is believed before it has been checked. */
 #include <byteswap.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 #include "trace/host.h"
 #include "trace/internal.h"
 
-/* What a section's entries must at least hold; later versions may only append to them. */
+/* The least that a section's entries must hold. Later versions may only append. */
 static const uint32_t least_size[TLSTALL_SECTION_MAX] = {
 	[TLSTALL_SECTION_FUNCTIONS] = sizeof(struct tlstall_function),
 	[TLSTALL_SECTION_STATES] = sizeof(struct tlstall_string),
@@ -38,7 +38,7 @@ static int check_identity(const struct tlstall_header *h, size_t size)
 	const uint64_t magic = TLSTALL_MAGIC;
 	size_t known = size < sizeof(magic) ? size : sizeof(magic);
 
-	/* the magic is stored when all else is there */
+	/* the magic is stored last */
 	if (all_zero(&h->magic, known))
 		return TRACE_ERROR_UNFINISHED;
 	if (h->magic == bswap_64(magic))
@@ -86,11 +86,11 @@ static int check_layout(const struct tlstall_header *h)
 
 /* ---- what is there ---------------------------------------------------------- */
 
-/* Where the file really ends, or its `file_size` where that comes first. */
+/* Where the file really ends, or its `file_size` if that comes first. */
 static int64_t find_end(const struct trace *trace)
 {
 	uint64_t there = sizeof(struct tlstall_header), beyond = trace->header.file_size + 1;
-	uint64_t at = trace->header.file_size; /* mostly it is whole: one look */
+	uint64_t at = trace->header.file_size; /* usually all of it is there: one read shows */
 	char byte;
 
 	while (beyond - there > 1) {
@@ -116,7 +116,7 @@ static void count_section(struct trace *trace, unsigned id, uint64_t end)
 	trace->cut += trace->present[id] < s->count;
 }
 
-/* Looks, summaries: not every file has them, and no other section needs them. */
+/* Looks and summaries: not every file has these sections, and no other one needs them. */
 static void count_optional(struct trace *trace, unsigned id, uint64_t end)
 {
 	if (trace->header.section_count <= id || !trace->header.section[id].count)
@@ -138,11 +138,11 @@ static int count_entries(struct trace *trace)
 		count_section(trace, id, end);
 	count_optional(trace, TLSTALL_SECTION_LOOKS, end);
 	count_optional(trace, TLSTALL_SECTION_HISTORY, end);
-	/* a part of a ring is none */
+	/* a ring must be there as a whole */
 	if (trace->present[TLSTALL_SECTION_HISTORY] <
 	    trace->header.section[TLSTALL_SECTION_HISTORY].count)
 		trace->present[TLSTALL_SECTION_HISTORY] = 0;
-	/* nothing can be named without it, and it comes first */
+	/* nothing can be named without this section, and it comes first */
 	if (trace->present[TLSTALL_SECTION_FUNCTIONS] <
 	    trace->header.section[TLSTALL_SECTION_FUNCTIONS].count)
 		return TRACE_ERROR_SHORT;
@@ -157,7 +157,7 @@ static void cap(uint32_t *value, uint32_t most)
 		*value = most;
 }
 
-/* Counts that may pass their room, and strings that may lack an end. */
+/* Limits counts to their sections, and terminates strings. */
 static void tame(struct tlstall_header *h)
 {
 	cap(&h->libssl_count, sizeof(h->libssl) / sizeof(h->libssl[0]));
@@ -175,7 +175,7 @@ static void tame(struct tlstall_header *h)
 	TERMINATE(h->program);
 }
 
-/* The seqlock over `last`: >0 when its writer is in the middle of it, or was when it died. */
+/* Reads `last` under its seqlock; >0: a writer is in the middle of it, or died there. */
 static int read_last(const struct trace *trace, struct tlstall_clock_pair *last)
 {
 	const uint64_t at = offsetof(struct tlstall_header, last_sequence);
@@ -236,7 +236,7 @@ int trace_refresh(struct trace *trace)
 		return error;
 	if (error > 0)
 		fresh.last = old->last;
-	/* what was checked once stays as it was then */
+	/* the sections were checked, so they stay as they were */
 	memcpy(fresh.section, old->section, sizeof(fresh.section));
 	fresh.section_count = old->section_count;
 	fresh.header_size = old->header_size;
@@ -260,7 +260,9 @@ uint64_t trace_damage(const struct trace *trace)
 
 /* ---- a glance ----------------------------------------------------------------------- */
 
-/* It may be the trace of another host on a shared disk, or of a container that we do not see into.
+/*
+ * It may have been written on another host (on a shared disk), or in a container that we cannot see
+ * into.
  */
 static bool is_in_sight(const struct tlstall_header *h, bool local)
 {
@@ -271,7 +273,7 @@ static bool is_in_sight(const struct tlstall_header *h, bool local)
 	return !uname(&name) && !strncmp(name.nodename, h->host, sizeof(h->host) - 1);
 }
 
-/* Children, and children of children, are in the table of processes: that is not looked into. */
+/* Descendants are in the process table, which is not read here. */
 static void judge_glance(const struct tlstall_header *h, struct trace_glance *out)
 {
 	const struct host_process maker = {
@@ -290,7 +292,7 @@ static void judge_glance(const struct tlstall_header *h, struct trace_glance *ou
 		.last_ns = h->last.realtime_ns,
 		.certain = is_in_sight(h, local) || (h->exited && !children),
 	};
-	/* one clock pair and a stamp at the exit tell when that was, near enough */
+	/* one clock pair and the time stamp at the exit are exact enough here */
 	if (h->exited && h->exit_ticks > h->last.ticks &&
 	    h->clock_source == TLSTALL_CLOCK_MONOTONIC)
 		out->last_ns += h->exit_ticks - h->last.ticks;
@@ -319,7 +321,7 @@ int trace_glance(const char *path, struct trace_glance *out)
 
 int trace_open(struct trace_source source, struct trace **out)
 {
-	/* the header's counters lie in cache lines of their own, and the compiler knows */
+	/* the struct contains the header, whose counters are aligned to cache lines */
 	struct trace *trace = aligned_alloc(_Alignof(struct trace), sizeof(*trace));
 	int error;
 

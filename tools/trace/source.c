@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where the bytes come from: a file, memory, or what the caller has. */
+/* Where the bytes come from: a file, memory, or the caller. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -52,7 +52,9 @@ int trace_read_entry(const struct trace *trace, enum tlstall_section_id id, uint
 			  section->offset + (uint64_t)index * section->entry_size);
 }
 
-/* All such entries begin with their mark. It is read first: what it vouches for was stored before.
+/*
+ * Such entries begin with their mark. Reads the mark first, since what it vouches for was stored
+ * before it.
  */
 int trace_read_committed(const struct trace *trace, enum tlstall_section_id id, uint32_t index,
 			 void *buffer, size_t size)
@@ -69,16 +71,15 @@ int trace_read_committed(const struct trace *trace, enum tlstall_section_id id, 
 /* ---- a file ------------------------------------------------------------ */
 
 /*
- * Traces may be more than the descriptors that one process may have: those that were read last
- * are open, the others are opened again when they are read. What has taken their name meanwhile
- * is another file.
+ * There may be more traces than descriptors that a process may have. Those read last are open;
+ * others are reopened when they are read. A file that has taken the name meanwhile is not used.
  */
 struct file {
 	char *path;
 	int fd; /* -1: closed for now */
 	dev_t device;
 	ino_t inode;
-	struct file *newer, *older; /* among those that are open */
+	struct file *newer, *older; /* among open files */
 };
 
 static struct {
@@ -123,7 +124,7 @@ static void close_now(struct file *file)
 	file->fd = -1;
 }
 
-/* For now: it is to be the same file when it is opened again. */
+/* Closes it for now, and notes how to recognize it. */
 static void put_aside(struct file *file)
 {
 	struct stat st;
@@ -147,7 +148,7 @@ static int open_now(struct file *file)
 {
 	while (pool.count >= pool_room())
 		put_aside(pool.oldest);
-	/* whatever lies there, a fifo for one, must not hold us up */
+	/* anything may be there now, such as a FIFO, which must not block us */
 	file->fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (file->fd < 0)
 		return -1;

@@ -5,7 +5,7 @@
 
 #include "trace/internal.h"
 
-/* Ids are 16 bits at most. */
+/* Ids have at most 16 bits. */
 #define TEXTS_MAX 65536u
 
 /* ---- texts ------------------------------------------------------------------ */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a handshake says is within bounds, whoever wrote it. */
+/* Keeps a handshake's values within bounds, whoever wrote them. */
 #include "trace/internal.h"
 
 static void tame_transport(struct tlstall_transport *transport)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Ticks into time, by two instants at which all three clocks were read. */
+/* Converts ticks to time, by two instants at which all three clocks were read. */
 #include <fcntl.h>
 #include <string.h>
 #include <time.h>
@@ -12,7 +12,7 @@
 #include <x86intrin.h>
 #endif
 
-/* Two pairs closer than this measure the length of a tick too roughly. */
+/* Pairs closer together than this give too imprecise a length of a tick. */
 #define LEAST_SPAN_NS 10000000u
 
 /* ---- this host's clocks --------------------------------------------------- */
@@ -50,11 +50,11 @@ struct tlstall_clock_pair trace_read_clock(const struct trace *trace)
 {
 	const uint32_t source = trace->header.clock_source;
 	struct tlstall_clock_pair best = {0};
-	/* the trace's clock may be that of another time namespace */
+	/* the trace's clock may belong to another time namespace */
 	int64_t ahead = trace->header.monotonic_offset_ns - host_monotonic_offset_ns();
 	uint64_t narrowest = UINT64_MAX;
 
-	/* we may be interrupted between the readings: the narrowest attempt counts */
+	/* we may be interrupted between readings: the narrowest attempt is used */
 	for (int i = 0; i < 5; i++) {
 		struct tlstall_clock_pair pair;
 		uint64_t before = read_ticks(source), width;
@@ -97,7 +97,7 @@ bool trace_is_local(const struct trace *trace)
 
 /* ---- conversion ------------------------------------------------------------- */
 
-/* Nanoseconds of one tick between two pairs; 0: they do not tell. */
+/* Nanoseconds per tick between two pairs; 0: not known. */
 static double measure(const struct tlstall_clock_pair *a, const struct tlstall_clock_pair *b)
 {
 	double length;
@@ -134,7 +134,7 @@ static double tick_length(const struct trace *trace)
 	if (length <= 0)
 		length = measure(&h->first, &h->last);
 	if (length <= 0 && trace->local) {
-		/* it ended before it took a second pair, but its counter still runs */
+		/* the process ended before it took a second pair, but its counter still runs */
 		here = trace_read_clock(trace);
 		length = measure(&h->first, &here);
 	}
@@ -149,7 +149,7 @@ void time_settle(struct trace *trace)
 
 void trace_set_now(struct trace *trace, struct tlstall_clock_pair now)
 {
-	if (!now.ticks) /* no such clock here */
+	if (!now.ticks) /* this host has no such clock */
 		return;
 	trace->now = now;
 	trace->now_known = true;
@@ -176,6 +176,6 @@ uint64_t trace_realtime_ns(const struct trace *trace, uint64_t ticks)
 
 uint64_t trace_start_ns(const struct trace *trace, const struct tlstall_handshake *h)
 {
-	/* before 1.3 it was not written down: as near as the clocks' rates are known now */
+	/* not recorded before format 1.3: as exact as the clocks' rates are known now */
 	return h->start_realtime_ns ? h->start_realtime_ns : trace_realtime_ns(trace, h->start);
 }
