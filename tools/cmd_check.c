@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tlstall check: would the TLS of a program or a process be seen, and if not why. */
+/* tlstall check: checks whether a program's TLS can be traced, and if not, why. */
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
@@ -105,7 +105,7 @@ static void print_result(const struct check_result *result, const struct format 
 	}
 }
 
-/* All digits are a process; a program of such a name is asked for as ./123. */
+/* A name of digits only is a process id; a program with such a name must be given as ./123. */
 static int check_target(const char *target, const struct check_options *options,
 			struct check_result *result)
 {

@@ -16,7 +16,7 @@
 #include "message.h"
 #include "text/print.h"
 
-/* A word that may stand on the command line: one 32-bit store into the file's header. */
+/* A word of the command line: one 32-bit store into the trace file's header. */
 static const struct change {
 	const char *word;
 	off_t offset;

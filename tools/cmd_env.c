@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tlstall env: the environment that traces a program which something else starts. */
+/* tlstall env: prints the environment that traces a program started by something else. */
 #include <getopt.h>
 #include <limits.h>
 #include <stdio.h>
@@ -44,12 +44,12 @@ struct request {
 
 /* ---- formats ---------------------------------------------------------------- */
 
-/* NAME and VALUE as a unit file, a shell and so on want them. */
+/* How unit files, shells and so on write NAME and VALUE. */
 struct notation {
 	const char *name;
 	const char *before, *between, *after;
-	const char *escaped; /* characters that a backslash takes the meaning from */
-	const char *doubled; /* ... those that are written twice for it */
+	const char *escaped; /* characters that a backslash makes literal */
+	const char *doubled; /* ... that are doubled instead */
 };
 
 static const struct notation notations[] = {
@@ -59,7 +59,7 @@ static const struct notation notations[] = {
 	{"shell", "export ", "=\"", "\"", "\\\"$`", ""},
 };
 
-/* What cannot be shown cannot be written down either. */
+/* Values that cannot be printed cannot be written down, either. */
 static int put(const struct notation *notation, const char *name, const char *value)
 {
 	char text[2 * PATH_MAX];
@@ -162,7 +162,7 @@ static int show(const struct request *request)
 
 static int run_env(int argc, char **argv)
 {
-	/* what it prints is for production */
+	/* what it prints is for production use */
 	struct request request = {.notation = notations, .values[TLSTALL_SETTING_MODE] = "watch"};
 	int status = parse(argc, argv, &request);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tlstall export: traces in the formats of other programs. */
+/* tlstall export: writes traces in formats of other programs. */
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>

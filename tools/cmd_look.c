@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tlstall look: the handshakes of processes that run without the shim. */
+/* tlstall look: shows the handshakes of processes that run without the shim. */
 #include <errno.h>
 #include <getopt.h>
 #include <locale.h>

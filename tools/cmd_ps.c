@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tlstall ps: the handshakes in flight on this host, once. */
+/* tlstall ps: shows this host's handshakes in flight, once. */
 #include <errno.h>
 #include <getopt.h>
 #include <locale.h>
@@ -32,7 +32,7 @@ static struct libscols_table *new_table(void)
 {
 	struct libscols_table *table = table_new();
 
-	/* a terminal's width is that of what we print on */
+	/* the width is that of the terminal that we print on */
 	if (table && isatty(STDOUT_FILENO))
 		scols_table_enable_maxout(table, 0);
 	return table;
@@ -114,7 +114,7 @@ static void print_processes(const struct live *live)
 	print_table(table);
 }
 
-/* Nothing removes them by itself. */
+/* Traces that nothing removes take up space: says how much. */
 static void print_room(void)
 {
 	char **directories = live_directories(), size[WORD_SIZE];
@@ -132,7 +132,7 @@ static void print_room(void)
 
 /* ---- records ------------------------------------------------------------------------- */
 
-/* Symbols take long to read: once for each trace, of which a host has few, handshakes many. */
+/* Reading symbols takes long: once per trace, of which there are few, not per handshake. */
 struct symbol_cache {
 	const struct live *live;
 	struct symbols **of_files, **of_looked;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tlstall report: what is wrong in the traces, and figures of all their handshakes. */
+/* tlstall report: shows what is wrong in traces, and figures of all their handshakes. */
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -16,7 +16,7 @@
 
 struct options {
 	const struct format *format; /* NULL: the default */
-	const struct format *html;   /* by --html */
+	const struct format *html;   /* for --html */
 	const char *output;	     /* NULL: standard output */
 	struct format_options of_format;
 };
@@ -36,7 +36,7 @@ static int parse_details(const char *text, unsigned *details)
 	return 0;
 }
 
-/* 0: go on; else the exit status. */
+/* Returns 0 to go on, or the exit status. */
 static int set_option(struct options *options, int option, char **argv)
 {
 	switch (option) {

@@ -23,7 +23,9 @@
 #include "run/settings.h"
 #include "trace/directory.h"
 
-/* For handshakes of children that live on when the program has ended; to begin one they have less.
+/*
+ * After the program has ended, its children's handshakes may take this long, and may begin within
+ * BEGIN_MS.
  */
 #define GRACE_MS 5000
 #define BEGIN_MS 1000
@@ -36,10 +38,10 @@ struct run {
 	struct launch launch;
 	char shim[PATH_MAX];
 	char directory[PATH_MAX];
-	int64_t end_ms; /* CLOCK_MONOTONIC: when the program had ended; 0: not yet */
+	int64_t end_ms; /* CLOCK_MONOTONIC: when the program ended; 0: it has not */
 };
 
-/* What keeps us from tracing keeps nobody's program from running. */
+/* If tracing fails, the program still runs. */
 __attribute__((format(printf, 1, 2))) static int untraced(const char *format, ...)
 {
 	va_list arguments;
@@ -65,7 +67,7 @@ static int find_shim(struct run *run)
 	return 0;
 }
 
-/* Says why nothing can be seen, where that is certain. It is run all the same. */
+/* Says why nothing will be recorded, if that is certain. The program runs anyway. */
 static void warn_of_unseen(const struct run *run)
 {
 	const struct check_options options = {.shim = run->shim};
@@ -89,13 +91,13 @@ static int make_private(struct run *run)
 	snprintf(run->directory, sizeof(run->directory), "%.3000s/tlstall-run-XXXXXX", top);
 	if (!mkdtemp(run->directory))
 		return untraced("cannot create a trace directory in %s: %s", top, strerror(errno));
-	/* what root runs may become somebody else before it first shakes hands */
+	/* a program run by root may change its user before its first handshake */
 	if (geteuid() == 0 && chmod(run->directory, 01733)) {
 		untraced("%s: %s", run->directory, strerror(errno));
 		rmdir(run->directory);
 		return -1;
 	}
-	/* all that is in it will be removed: nobody need count it */
+	/* everything here will be removed, so it needs no limit */
 	setenv("TLSTALL_LIMIT", "0", 1);
 	return 0;
 }
@@ -114,7 +116,7 @@ static int use_given(struct run *run)
 	return 0;
 }
 
-/* All that tracing needs; -1: it cannot be, and why was said. */
+/* Prepares tracing. On failure, prints why and returns -1. */
 static int prepare_tracing(struct run *run)
 {
 	if (find_shim(run) || (run->options.directory ? use_given(run) : make_private(run)))
@@ -129,7 +131,7 @@ static int prepare_tracing(struct run *run)
 
 /* ---- the run ------------------------------------------------------------------ */
 
-/* Whether there is something to wait for when the program has ended. */
+/* Whether to go on watching after the program has ended. */
 static bool heirs_go_on(struct run *run)
 {
 	struct timespec clock;
@@ -145,7 +147,7 @@ static bool heirs_go_on(struct run *run)
 	       (now <= run->end_ms + BEGIN_MS && heirs_live(run->directory));
 }
 
-/* The note of a program that could not use its directory for traces lies in another place. */
+/* A program that cannot use its trace directory leaves a note in another place. */
 static void tell_of_note(struct run *run)
 {
 	char **places = run->follow.seen || run->output.untraced ? NULL : trace_search_path();

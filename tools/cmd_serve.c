@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tlstall serve: what happens on this host, for Prometheus and for people. */
+/* tlstall serve: shows what happens on this host, to Prometheus and to people. */
 #include <getopt.h>
 #include <limits.h>
 #include <stdio.h>
@@ -58,7 +58,7 @@ static int set_option(struct serve_options *options, int option, char **argv)
 	}
 }
 
-/* Under systemd there is a directory for it. */
+/* systemd provides a state directory. */
 static const char *default_state(char buffer[4096])
 {
 	const char *directory = getenv("STATE_DIRECTORY");

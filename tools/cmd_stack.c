@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tlstall stack: where the threads of a process are that are shaking hands. */
+/* tlstall stack: shows where the threads of a process that make handshakes are. */
 #include <dirent.h>
 #include <errno.h>
 #include <getopt.h>
@@ -21,11 +21,11 @@
 struct stack_run {
 	pid_t pid;
 	bool all;  /* every thread */
-	bool stop; /* by ptrace */
+	bool stop; /* with ptrace */
 	struct live live;
 	struct unwinder *unwinder;
 	struct symbols *symbols;
-	unsigned refused; /* threads that ptrace did not get */
+	unsigned refused; /* threads that ptrace could not stop */
 	int error;
 };
 
@@ -56,7 +56,7 @@ static void print_call(const struct facts *facts)
 	      word_duration(inside ? facts->in_op_ns : facts->idle_ns, word));
 }
 
-/* Seen from outside: nobody knows when it began, nor which was the last call. */
+/* Found from outside: nobody knows when it began or which call was the last. */
 static void print_looked_call(const struct facts *facts)
 {
 	const char *function = facts->in_call_function;
@@ -92,7 +92,7 @@ static void print_handshake(const struct subject *subject)
 	putchar('\n');
 }
 
-/* Those inside a call first: they are what was asked for. */
+/* Starts with those inside a call, which are usually the ones asked about. */
 static unsigned print_handshakes(struct stack_run *run, bool inside)
 {
 	struct kernel_view view;
@@ -150,9 +150,9 @@ static int print_all(struct stack_run *run)
 		if (!tid)
 			continue;
 		thread_wait(run->pid, tid, -1, &view);
+		/* there is no handshake to compare the descriptor with */
 		if (view.wait == TLSTALL_WAIT_OTHER_FD)
-			view.wait =
-				TLSTALL_WAIT_UNKNOWN; /* there is no handshake whose it could be */
+			view.wait = TLSTALL_WAIT_UNKNOWN;
 		print_thread(run, tid, &view);
 	}
 	closedir(tasks);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tlstall top: the handshakes in flight on this host, live. */
+/* tlstall top: shows this host's handshakes in flight, live. */
 #include <getopt.h>
 #include <locale.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Finds the subcommand in its table and hands over. */
+/* Finds the subcommand in its table and runs it. */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See message.h. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +7,7 @@
 #include "message.h"
 #include "text/print.h"
 
-/* Names of files and programs, reasons: all of it comes from somewhere else. */
+/* Arguments such as file names and reasons come from elsewhere, so print() cleans them. */
 static void vcomplain(const char *format, va_list arguments)
 {
 	char *text;

@@ -12,8 +12,8 @@ static unsigned least(unsigned a, unsigned b)
 }
 
 /*
- * How many characters have to be inserted, removed, replaced or swapped with
- * their neighbor (optimal string alignment).
+ * The number of insertions, deletions, replacements and swaps of neighbors between the two (optimal
+ * string alignment).
  */
 static unsigned distance(const char *a, size_t n, const char *b, size_t m)
 {
@@ -39,7 +39,7 @@ const char *nearest(const char *word, const char *const *words)
 {
 	const char *best = NULL;
 	size_t length = strlen(word);
-	/* More than a third of it wrong is another word. */
+	/* if more than a third of it is wrong, it is another word */
 	unsigned bound = (unsigned)(length < 3 ? 1 : length / 3 + 1);
 
 	for (; length <= LONGEST && *words; words++) {

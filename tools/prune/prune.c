@@ -14,30 +14,30 @@
 #include "trace/directory.h"
 #include "view/subject.h"
 
-/* What is no trace yet is left alone so long: whoever makes it is quick. */
+/* An unfinished trace is left alone for this long: making one takes less. */
 #define MAKING_S 600
 
 struct item {
 	const struct trace_entry *entry;
 	uint64_t bytes;
-	uint64_t last_ns; /* sign of life, since the epoch */
+	uint64_t last_ns; /* last sign of life, since the epoch */
 };
 
 struct pruning {
 	const struct prune_wish *wish;
 	const struct prune_sink *sink;
 	struct trace_list list;
-	struct item *items; /* what may go, the oldest first */
+	struct item *items; /* what may be removed, oldest first */
 	size_t count;
 	uint64_t now_ns;
-	uint64_t bytes; /* of all */
+	uint64_t bytes; /* of all traces */
 	unsigned traces, live;
 	struct pruned done;
 };
 
 /* ---- what may go ------------------------------------------------------------------ */
 
-/* Whether one of its processes lives: the one that made it, or a forked child. */
+/* Whether any of its processes lives: the one that made it, or a forked child. */
 static bool is_alive(struct trace *trace)
 {
 	const struct tlstall_header *header = trace_header(trace);
@@ -46,7 +46,7 @@ static bool is_alive(struct trace *trace)
 	for (unsigned i = 0; i < header->process_count && i < room; i++) {
 		struct tlstall_process process;
 
-		/* one that is not written down yet is just beginning */
+		/* a process that is not recorded yet is just starting */
 		if (trace_process(trace, i, &process) || trace_alive(trace, i))
 			return true;
 	}
@@ -59,7 +59,7 @@ static bool slots_are_ok(struct trace *trace, uint64_t *seen)
 	struct tlstall_handshake h;
 	bool ok = subject;
 
-	/* and behind the slots the summaries, of what went well */
+	/* after the slots come the summaries of handshakes that went well */
 	for (unsigned slot = 0; ok && slot < trace_slot_count(trace); slot++) {
 		if (slot == trace_slots_used(trace))
 			slot = trace_live_slot_count(trace);
@@ -73,7 +73,7 @@ static bool slots_are_ok(struct trace *trace, uint64_t *seen)
 	return ok;
 }
 
-/* Every handshake is there to be looked at, and each went well. */
+/* Whether every handshake can be read, and all of them succeeded. */
 static bool is_ok(const char *path)
 {
 	struct trace *trace;
@@ -89,8 +89,8 @@ static bool is_ok(const char *path)
 }
 
 /*
- * Whether somebody has it open for writing, or mapped: a child that was forked and has not shaken
- * hands yet, a process in a container. The kernel gives no lease for reading then.
+ * Whether somebody has it open for writing, or mapped: a forked child without a handshake so far,
+ * or a process in a container. Then the kernel grants no read lease.
  */
 static bool has_writer(const char *path)
 {
@@ -98,11 +98,11 @@ static bool has_writer(const char *path)
 	bool busy = fd >= 0 && fcntl(fd, F_SETLEASE, F_RDLCK) && errno == EAGAIN;
 
 	if (fd >= 0)
-		close(fd); /* and with it the lease */
+		close(fd); /* and gives up the lease */
 	return busy;
 }
 
-/* Of what has no header that could be asked. */
+/* For files without a usable header. */
 static bool is_left_over(const struct pruning *c, const struct trace_entry *entry,
 			 const struct stat *st)
 {
@@ -110,7 +110,7 @@ static bool is_left_over(const struct pruning *c, const struct trace_entry *entr
 	       c->now_ns / 1000000000 > (uint64_t)st->st_mtime + MAKING_S;
 }
 
-/* One with forked children is asked for each of them. */
+/* If the process has forked children, each of them must have ended. */
 static bool has_ended(const struct trace_entry *entry, const struct trace_glance *glance)
 {
 	struct trace *trace;
@@ -127,7 +127,7 @@ static bool has_ended(const struct trace_entry *entry, const struct trace_glance
 	return !alive;
 }
 
-/* Fills in when it was alive last. */
+/* Whether the trace may be removed. Sets when it was last alive. */
 static bool may_go(struct pruning *c, const struct trace_entry *entry, const struct stat *st,
 		   uint64_t *last_ns)
 {
@@ -168,7 +168,7 @@ static void take_entry(struct pruning *c, const struct trace_entry *entry)
 	uint64_t last_ns, bytes;
 
 	if (lstat(entry->path, &st))
-		return; /* gone meanwhile */
+		return; /* removed meanwhile */
 	bytes = (uint64_t)st.st_blocks * 512;
 	c->bytes += bytes;
 	c->traces += !entry->failed;
@@ -200,7 +200,7 @@ static void remove_item(struct pruning *c, const struct item *item)
 	c->done.bytes += item->bytes;
 }
 
-/* There is no more than is to be left. */
+/* As much is left as was asked for. */
 static bool is_enough(const struct pruning *c)
 {
 	bool bounded = c->wish->keep_bytes != UINT64_MAX || c->wish->keep_traces != UINT_MAX;
@@ -234,7 +234,7 @@ int prune(const struct prune_wish *wish, const struct prune_sink *sink, struct p
 	struct timespec now;
 	int result;
 
-	signal(SIGIO, SIG_IGN); /* of a lease that somebody breaks */
+	signal(SIGIO, SIG_IGN); /* sent when somebody breaks the lease */
 	clock_gettime(CLOCK_REALTIME, &now);
 	c.now_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 	result = list_items(&c);
@@ -251,7 +251,7 @@ int prune(const struct prune_wish *wish, const struct prune_sink *sink, struct p
 
 /* ---- what people write --------------------------------------------------------------------- */
 
-/* A number and a unit of `units`, each so many times the one before it as `steps` has. */
+/* A number and one of the letters `units`, whose values are `sizes`; without a letter, the first. */
 static int parse(const char *text, const char *units, const double *sizes, double *out)
 {
 	char *end;

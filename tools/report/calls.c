@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See calls.h. */
 #include <stdlib.h>
 
 #include "report/calls.h"

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See codes.h. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,13 +6,13 @@
 
 #include "report/codes.h"
 
-#define PATH_FUNCTIONS 3 /* of a path: enough to tell code apart, short enough for a table */
+#define PATH_FUNCTIONS 3 /* of a path: enough to distinguish code, short enough for a table */
 #define TEXT_SIZE 512
 
 struct frame_name {
 	uint32_t full;	   /* with module, file and line */
 	uint32_t function; /* 0: inside OpenSSL */
-	uint32_t site;	   /* function, or module */
+	uint32_t site;	   /* function or module */
 };
 
 /* ---- one frame ------------------------------------------------------------- */
@@ -27,7 +26,7 @@ static const struct tlstall_module *module_at(const struct code_reader *reader, 
 	return NULL;
 }
 
-/* What is equal for the same place in the same file, whichever process it was in. */
+/* A key that is the same for the same place in the same file, in every process. */
 static void frame_key(const struct tlstall_module *module, uint64_t address, char key[TEXT_SIZE])
 {
 	int used = 0;
@@ -76,7 +75,7 @@ static struct frame_name name_frame(struct code_reader *reader, uint64_t address
 	return name;
 }
 
-/* The frame's name, asked once for all traces; NULL: out of memory. */
+/* The frame's name, looked up once for all traces; NULL: out of memory. */
 static const struct frame_name *frame_name(struct code_reader *reader, uint64_t address)
 {
 	struct codes *codes = reader->codes;
@@ -101,7 +100,7 @@ static const struct frame_name *frame_name(struct code_reader *reader, uint64_t 
 
 /* ---- one stack --------------------------------------------------------------- */
 
-/* Appends to a path as far as there is room. */
+/* Appends to a path if there is room. */
 static void extend(char path[TEXT_SIZE], const char *function)
 {
 	size_t used = strlen(path);
@@ -124,7 +123,7 @@ static int add_code(struct codes *codes, const struct code *code)
 	return 0;
 }
 
-/* An equal stack of an earlier trace, or a new entry; 0: out of memory. */
+/* Returns an equal stack of an earlier trace, or a new entry; 0: out of memory. */
 static uint32_t intern_code(struct code_reader *reader, const uint32_t *frames, uint32_t count,
 			    const char *path, uint32_t site)
 {
@@ -166,7 +165,7 @@ static uint32_t make_code(struct code_reader *reader, const struct tlstall_stack
 			continue;
 		extend(path, function);
 		site = site ? site : name->site;
-		/* what called main is the same everywhere */
+		/* main's callers are the same everywhere */
 		functions = strcmp(function, "main") ? functions + 1 : PATH_FUNCTIONS;
 	}
 	return count ? intern_code(reader, frames, count, path, site) : 0;

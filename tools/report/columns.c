@@ -46,7 +46,7 @@ int column_add(struct column *column, double value)
 	return 0;
 }
 
-/* Bytes that hold every value of a count column. */
+/* Bytes needed for the largest value in a column of counts. */
 static size_t narrow_width(const struct column *column)
 {
 	uint32_t all = 0, value;

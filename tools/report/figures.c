@@ -9,7 +9,7 @@ typedef const struct report_row *row_pointer;
 
 /* ---- what is alike ----------------------------------------------------------- */
 
-/* Rows are alike when these are equal. */
+/* Rows belong to one group if these are equal. */
 struct key {
 	uint64_t high, low;
 };
@@ -78,8 +78,8 @@ static const struct {
 
 struct numbering {
 	struct key *keys;     /* by number */
-	uint32_t *table;      /* open addressing, number + 1, 0: free */
-	uint32_t count, room; /* the table has twice the room */
+	uint32_t *table;      /* open addressing; number + 1, 0: free */
+	uint32_t count, room; /* the table has twice as many entries */
 };
 
 static uint32_t *find(const struct numbering *numbering, const struct key *key)
@@ -114,7 +114,7 @@ static int grow(struct numbering *numbering)
 	return 0;
 }
 
-/* -1: out of memory. */
+/* Returns -1 if memory runs out. */
 static int64_t number_of(struct numbering *numbering, struct key key)
 {
 	uint32_t *entry;
@@ -150,7 +150,7 @@ static unsigned digit_of(const struct item *item, unsigned digit)
 	return (unsigned)(value & 0xff);
 }
 
-/* By one byte, stable; false: all have the same, nothing was moved. */
+/* Sorts by one byte, stably. Returns false if all have the same byte, without moving anything. */
 static bool pass(const struct item *from, struct item *to, size_t count, unsigned digit)
 {
 	size_t places[257] = {0};
@@ -167,7 +167,10 @@ static bool pass(const struct item *from, struct item *to, size_t count, unsigne
 	return true;
 }
 
-/* By group, then time: bytes from the least significant on. `spare` is as large as `items`. */
+/*
+ * Sorts by group, then time: radix sort from the least significant byte on. `spare` is as large as
+ * `items`.
+ */
 static struct item *sort(struct item *items, struct item *spare, size_t count)
 {
 	for (unsigned digit = 0; digit < 12; digit++) {
@@ -228,7 +231,7 @@ static int compare_retries(const void *a, const void *b)
 	return compare_numbers(one->worst->retries, two->worst->retries);
 }
 
-/* `groups` different ones are among the sorted items. */
+/* `groups`: how many different ones are among the sorted items. */
 static int cut(const struct report *report, const struct item *sorted, size_t count, size_t groups,
 	       struct groups *out)
 {

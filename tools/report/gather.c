@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * See gather.h. Events are read before handshakes: one that ends meanwhile is
- * found in its slot. Those whose slots went to others have at least an END event.
+ * See gather.h. Reads events before handshakes: a handshake that ends meanwhile is found in its
+ * slot. One whose slot has a new owner has at least an END event.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -24,8 +24,8 @@ struct gather {
 	const char *label;
 	uint32_t source;
 	uint64_t done, total;	    /* steps of progress */
-	uint32_t *numbers;	    /* of the handshake in each slot, low 32 bits */
-	struct tlstall_event *ends; /* in the order of time */
+	uint32_t *numbers;	    /* low 32 bits of the number of each slot's handshake */
+	struct tlstall_event *ends; /* sorted by time */
 	size_t end_count;
 	struct gathered_calls calls;
 	struct neighbors *neighbors;
@@ -60,7 +60,7 @@ static void diagnose_overwritten(struct subject *subject)
 
 bool gather_look(struct trace *trace, const struct tlstall_handshake *h, struct kernel_view *out)
 {
-	bool over = h->end && !h->enter; /* the first read after it belongs to it */
+	bool over = h->end && !h->enter; /* the first read after it counts as part of it */
 	struct looker looker = {0};
 
 	if (over || !trace_alive(trace, h->process))
@@ -71,7 +71,7 @@ bool gather_look(struct trace *trace, const struct tlstall_handshake *h, struct 
 	return true;
 }
 
-/* As subject_make(), with the neighbors known. */
+/* Like subject_make(), with the neighbors known. */
 static void make_subject(struct gather *g, const struct tlstall_handshake *h, bool overwritten)
 {
 	struct subject *subject = g->subject;
@@ -94,10 +94,10 @@ static uint32_t peer_id(struct gather *g, const struct tlstall_handshake *h)
 	const char *text;
 	size_t size;
 
-	/* behind a BIO of the program's own only the name may be known */
+	/* behind the program's own BIO, only the name may be known */
 	if (!peer.family)
 		return strings_any(&g->report->strings, h->sni);
-	/* clients' ports are as good as random */
+	/* clients' ports are effectively random */
 	if (h->role == TLSTALL_ROLE_SERVER)
 		peer.port = 0;
 	text = word_address(&peer, buffer);
@@ -173,7 +173,7 @@ static int add_handshake(struct gather *g, const struct tlstall_handshake *h, ui
 	return g->sink->handshake(g->sink->context, &gathered);
 }
 
-/* 0: not known. Older ones may have anything there. */
+/* 0: not known. Older formats may have any value there. */
 static uint64_t start_of(const struct tlstall_event *event)
 {
 	uint64_t ns = (uint64_t)event->start_high << 32 | event->start_low;
@@ -181,7 +181,7 @@ static uint64_t start_of(const struct tlstall_event *event)
 	return ns == UINT64_MAX ? 0 : ns;
 }
 
-/* What an END event tells, as a handshake. */
+/* Rebuilds as much of the handshake as its END event has. */
 static void restore(const struct tlstall_event *event, struct tlstall_handshake *h)
 {
 	uint64_t end = trace_event_end(event);
@@ -228,7 +228,7 @@ static int keep_end(struct gather *g, const struct tlstall_event *event)
 {
 	size_t count = g->end_count;
 
-	/* a power of two: full */
+	/* grows at each power of two */
 	if (!(count & (count - 1))) {
 		struct tlstall_event *ends =
 			realloc(g->ends, (count ? count * 2 : 1) * sizeof(*ends));
@@ -262,7 +262,7 @@ static int walk_events(struct gather *g)
 	while (result >= 0) {
 		result = trace_cursor_next(cursor, &event);
 		if (result > 0) {
-			/* a record that was never finished, or the end */
+			/* a record that was never completed, or the end */
 			if (skipped)
 				break;
 			trace_cursor_skip(cursor);

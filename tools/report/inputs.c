@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See inputs.h. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,7 +62,7 @@ static int copy(int from, int to)
 	return size < 0 ? -1 : 0;
 }
 
-/* Kept open to the program's end: the path names the descriptor. */
+/* Never closed: the path names the descriptor. */
 static int add_standard_input(struct inputs *inputs)
 {
 	int fd = memfd_create("trace", MFD_CLOEXEC);

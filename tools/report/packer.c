@@ -6,9 +6,9 @@
 
 #include "report/packer.h"
 
-#define LEVEL 4		 /* of zlib: twice as fast as its default, a tenth larger */
-#define GZIP_WINDOW 31	 /* 15 bits, + 16 for gzip's header */
-#define CHUNK (3u << 14) /* a multiple of 3: base64 has no rest within */
+#define LEVEL 4		 /* for zlib: twice as fast as the default, with output a tenth larger */
+#define GZIP_WINDOW 31	 /* 15 bits, + 16 for a gzip header */
+#define CHUNK (3u << 14) /* a multiple of 3, so that base64 needs no padding in between */
 #define INPUT_MAX (1u << 30)
 
 struct packer {
@@ -56,7 +56,7 @@ static void put_base64(struct packer *packer)
 	packer->stream.avail_out = CHUNK;
 }
 
-/* Runs zlib until it has no more to say. */
+/* Runs zlib until it has no more output. */
 static int pump(struct packer *packer, int flush)
 {
 	int result;

@@ -14,7 +14,7 @@ static const enum column_type types[PAGE_COLUMNS] = {
 
 /* ---- texts ------------------------------------------------------------------- */
 
-/* Of a fixed field, which a damaged trace need not terminate. */
+/* A field of fixed size, perhaps not terminated in a damaged trace. */
 static uint32_t field(struct strings *strings, const char *text, size_t size)
 {
 	char copy[128];
@@ -125,7 +125,7 @@ static int add_call(struct page *page, struct trace *trace, uint64_t start,
 	return result;
 }
 
-/* Of the op in flight there is no event: it is told by the handshake itself. */
+/* The op in flight has no event: the handshake has its data. */
 static int add_call_in_flight(struct page *page, const struct gathered *gathered)
 {
 	const struct tlstall_handshake *h = &gathered->subject->h;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Writes the data block: head, then columns. The format is described in web/data.js. */
+/* Writes the data block: a head, then columns. web/data.js describes the format. */
 #include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
@@ -19,7 +19,7 @@ static const char *const column_names[PAGE_COLUMNS] = {
 
 /* ---- body ------------------------------------------------------------------------ */
 
-/* Writes a column to the body and gives [type, offset, count]; the column is empty after. */
+/* Writes a column to the body, and returns [type, offset, count]. Empties the column. */
 static json_t *column_place(struct column *column, FILE *body)
 {
 	long offset = ftell(body);
@@ -92,7 +92,7 @@ static json_t *texts_json(const struct strings *strings)
 	return list;
 }
 
-/* Without the empty one that every dictionary begins with. */
+/* Without the empty text that every dictionary begins with. */
 static json_t *lines_json(const struct strings *strings)
 {
 	json_t *list = texts_json(strings);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the page says of one handshake that needs words: verdicts and alerts, as JSON. */
+/* What the page needs words for: the verdicts and alerts of one handshake, as JSON. */
 #include <jansson.h>
 
 #include "report/page_data.h"

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The progress bar. See progress.h. */
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -10,7 +9,7 @@
 
 #define FIRST_AFTER_NS 300000000ull
 #define EVERY_NS 100000000ull
-#define WIDTH 40 /* characters of the bar */
+#define WIDTH 40 /* characters */
 
 static uint64_t now_ns(void)
 {

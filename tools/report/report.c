@@ -39,7 +39,7 @@ int report_add_source(struct report *report, const char *path, const char *label
 		return -1;
 	}
 	sources[count] = source;
-	/* what was copied from there counts as it lies there */
+	/* standard input may be a copy in /proc/self/fd: then the original's size counts */
 	if (!(strncmp(path, "/proc/self/fd/", 14) ? stat(path, &st) : fstat(STDIN_FILENO, &st)))
 		report->bytes += (uint64_t)st.st_blocks * 512;
 	return (int)report->source_count++;

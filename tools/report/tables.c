@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See tables.h. */
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -48,7 +47,7 @@ static void cell_time(struct libscols_line *line, size_t column, uint64_t ns)
 	table_cell(line, column, "%s", word_duration(ns, text));
 }
 
-/* Four columns from `column` on. */
+/* Fills four columns from `column` on. */
 static void cells_percentiles(struct libscols_line *line, size_t column,
 			      const struct percentiles *time)
 {
@@ -82,7 +81,7 @@ static void print_span(const struct report *report, FILE *out)
 	print(out, ", %s to %s", from, to);
 }
 
-/* First of all: no figure below counts them. */
+/* Comes first, since no figure below includes lost records. */
 static void print_lost(const struct report *report, FILE *out)
 {
 	const struct report_lost *lost = &report->lost;
@@ -127,7 +126,7 @@ static void print_summary(const struct report *report, FILE *out)
 struct blame {
 	size_t count;
 	uint64_t ns;
-	size_t high; /* of them, with high confidence; the others' is medium */
+	size_t high; /* of them with high confidence; the others have medium */
 };
 
 static void print_blame(enum fault fault, const struct blame *blame, bool low, FILE *out)
@@ -145,7 +144,8 @@ static void print_blame(enum fault fault, const struct blame *blame, bool low, F
 	print(out, ")");
 }
 
-/* What people argue about, the most frequent first; what is little more than a guess stands apart.
+/*
+ * Causes by whose fault they are, most frequent first. Those with low confidence are listed apart.
  */
 static void print_blames(struct blame blames[FAULT_UNKNOWN + 1], bool low, FILE *out)
 {

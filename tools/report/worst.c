@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See worst.h. */
 #include <stdlib.h>
 
 #include "report/gather.h"
@@ -8,7 +7,7 @@
 #include "text/print.h"
 #include "view/paragraph.h"
 
-/* As when it was gathered: reading its neighbors again would take all of the trace. */
+/* As it was gathered: reading neighbors again would mean reading the whole trace. */
 static void make_subject(struct trace *trace, const struct tlstall_handshake *h,
 			 const struct report_row *row, struct subject *out)
 {
@@ -34,7 +33,7 @@ static void write_one(struct trace *trace, const struct tlstall_handshake *h,
 	free(subject);
 }
 
-/* False: the trace or the handshake is gone, or was never more than its end. */
+/* Returns false if the trace or the handshake is gone, or only its end was recorded. */
 static bool write_row(const struct report *report, const struct report_row *row,
 		      const struct text_options *options, FILE *out)
 {

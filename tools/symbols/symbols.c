@@ -15,16 +15,16 @@
 
 #include "kernel/maps.h"
 
-/* Known even where its file is not: an address is then "libx.so+0x123". */
+/* A mapping. Known even if its file is not: an address is then shown as "libx.so+0x123". */
 struct range {
 	uint64_t start, end, bias;
 	char *name; /* base name */
 };
 
-/* A name in plain words: of C++, or without its version. */
+/* A readable name: C++ demangled, or without the symbol version. */
 struct plain {
 	struct plain *next;
-	const char *name; /* libdwfl's own copy: compared by address */
+	const char *name; /* libdwfl's own copy, compared by address */
 	char *text;
 };
 
@@ -37,7 +37,10 @@ struct symbols {
 
 /* ---- files ------------------------------------------------------------------ */
 
-/* Build ids first. The other way may ask a server, unless none is set: we stay offline. */
+/*
+ * Build ids first. The standard search may ask a debuginfod server, so it is used only if none is
+ * configured: tlstall stays offline.
+ */
 static int find_debuginfo(Dwfl_Module *module, void **data, const char *name, Dwarf_Addr base,
 			  const char *file, const char *link, GElf_Word crc, char **found)
 {
@@ -49,7 +52,7 @@ static int find_debuginfo(Dwfl_Module *module, void **data, const char *name, Dw
 	return dwfl_standard_find_debuginfo(module, data, name, base, file, link, crc, found);
 }
 
-/* Every module is reported with its file. */
+/* Not needed: every module is reported with its file. */
 static int find_elf(Dwfl_Module *module, void **data, const char *name, Dwarf_Addr base,
 		    char **file, Elf **elf)
 {
@@ -73,7 +76,7 @@ static bool has_build_id(Elf *elf, const struct tlstall_module *module)
 	       !memcmp(id, module->build_id, (size_t)size);
 }
 
-/* What a trace names may be anything: a pipe or a device is not opened for good. */
+/* A trace may name any file: do not block on a pipe or open a device. */
 static int open_regular(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -140,7 +143,7 @@ static void add_trace_module(struct symbols *symbols, const struct tlstall_modul
 
 /* ---- modules of a process ---------------------------------------------------- */
 
-/* Where the file's own addresses begin in memory. */
+/* Finds where the file's address 0 is in memory. */
 static bool find_bias(int fd, const struct mapped *mapped, uint64_t *bias)
 {
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
@@ -256,7 +259,7 @@ void symbols_free(struct symbols *symbols)
 
 typedef char *demangler(const char *name, char *buffer, size_t *size, int *status);
 
-/* C++'s own, where it is installed: who traces C++ programs has it. */
+/* The demangler of libstdc++, if installed, as it is where C++ programs run. */
 static demangler *find_demangler(void)
 {
 	static demangler *function;
@@ -271,7 +274,7 @@ static demangler *find_demangler(void)
 	return function;
 }
 
-/* NULL: the name is good as it is. */
+/* NULL: the name needs no change. */
 static char *make_plain(const char *name)
 {
 	demangler *demangle = strncmp(name, "_Z", 2) ? NULL : find_demangler();
@@ -298,7 +301,7 @@ static const char *in_plain_words(struct symbols *symbols, const char *name)
 	return plain && plain->text ? plain->text : name;
 }
 
-/* The nearest symbol is the function only if its size reaches so far. */
+/* The nearest symbol is the function only if its size reaches the address. */
 static void find_function(struct symbols *symbols, Dwfl_Module *module, uint64_t at,
 			  uint64_t address, struct symbol *out)
 {
@@ -312,7 +315,7 @@ static void find_function(struct symbols *symbols, Dwfl_Module *module, uint64_t
 	out->offset = offset + (address - at);
 }
 
-/* libdwfl finds a unit by .debug_aranges, which clang leaves out. */
+/* libdwfl finds a unit by .debug_aranges, which clang does not write. */
 static const char *find_in_units(Dwfl_Module *module, uint64_t at, int *number)
 {
 	Dwarf_Addr bias;

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See clean.h. */
 #include "text/clean.h"
 
 #include <stdint.h>
@@ -8,13 +7,13 @@
 #include <string.h>
 #include <wchar.h>
 
-/* Every form is at most so many times as long as what it stands for: \xff for a byte. */
+/* The longest form is \xff, four characters for one byte. */
 #define LONGER 4
 
 /*
- * C0, DEL and C1; line and paragraph separators; and all that Unicode calls
- * Default_Ignorable_Code_Point (shown as nothing: zero-width characters, the marks and controls
- * of bidirectional text, tags) with the formats of annotations, shorthand and hieroglyphs.
+ * C0, DEL and C1; line and paragraph separators; all of Unicode's Default_Ignorable_Code_Point
+ * (invisible: zero-width characters, the marks and controls of bidirectional text, tags); and the
+ * format characters of annotations, shorthand and hieroglyphs.
  */
 static const struct {
 	uint32_t first, last;
@@ -27,7 +26,7 @@ static const struct {
 	{0xe0000, 0xe0fff},
 };
 
-/* Most text is no other. */
+/* A fast path: most text is plain. */
 static bool is_plain(uint32_t code)
 {
 	return code >= 0x20 && code < 0x7f;
@@ -43,10 +42,13 @@ static bool is_unsafe(uint32_t code)
 		i++;
 	if (i < sizeof(unsafe) / sizeof(*unsafe) && code >= unsafe[i].first)
 		return true;
-	return (code & 0xfffe) == 0xfffe; /* no characters */
+	return (code & 0xfffe) == 0xfffe; /* noncharacters */
 }
 
-/* Bytes of the character at `at`, its number in `code`; 0: these bytes are none. */
+/*
+ * Returns how many bytes the character at `at` has, and sets its number; 0: these bytes are not a
+ * character.
+ */
 static size_t decode(const unsigned char *at, uint32_t *code)
 {
 	static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
@@ -70,7 +72,7 @@ static size_t decode(const unsigned char *at, uint32_t *code)
 
 static size_t escape(uint32_t code, char out[CLEAN_CHARACTER])
 {
-	static const char names[] = "abtnvfr"; /* from 7 on, as C has them */
+	static const char names[] = "abtnvfr"; /* from 7 on, as in C */
 	const char *format = code < 0x80 ? "\\x%02x" : code < 0x10000 ? "\\u%04x" : "\\U%08x";
 
 	if (code >= 7 && code < 7 + strlen(names))
@@ -136,7 +138,7 @@ unsigned clean_columns(const char *text, size_t length)
 		size_t size = decode((const unsigned char *)text, &code);
 		int width = is_plain(code) || !size ? 1 : wcwidth((wchar_t)code);
 
-		columns += width < 0 ? 1 : (unsigned)width; /* this locale does not know it */
+		columns += width < 0 ? 1 : (unsigned)width; /* unknown in this locale */
 		text += size ? size : 1;
 	}
 	return columns;

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See json.h. */
 #include "text/json.h"
 
 #include <stdlib.h>

@@ -54,7 +54,7 @@ static void put_key(struct json_line *line, const char *key)
 	put(line, "\":", 2);
 }
 
-/* Clean text, which may still hold what JSON marks strings with. */
+/* Clean text may still contain characters that JSON escapes. */
 static void put_escaped(struct json_line *line, const char *text)
 {
 	while (*text) {

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See print.h. */
 #include "text/print.h"
 
 #include <stdbool.h>
@@ -11,13 +10,13 @@
 #define SPEC_SIZE 32
 #define SHORT 512 /* longer texts are cleaned character by character */
 
-/* A conversion of a format: "%-*.*s". */
+/* A conversion in a format: "%-*.*s". */
 struct spec {
 	const char *flags;
 	size_t flag_count;
 	bool left;
 	int width, precision; /* -1: not given */
-	char length;	      /* 'l' for long and size_t, 'q' for long long, 0: int */
+	char length;	      /* 'l' for long and size_t, 'q' for long long, 0 for int */
 	char conversion;
 };
 
@@ -45,7 +44,7 @@ static char length_of(const char **at)
 	return length;
 }
 
-/* What follows '%'. */
+/* Parses what follows '%'. */
 static const char *parse(const char *at, va_list *arguments, struct spec *spec)
 {
 	const char *flags = at;
@@ -65,7 +64,7 @@ static const char *parse(const char *at, va_list *arguments, struct spec *spec)
 	return at;
 }
 
-/* The conversion anew, for fprintf(), with width and precision as arguments: "%-*.*lu". */
+/* Writes the conversion for fprintf(), with width and precision as arguments: "%-*.*lu". */
 static void write_spec(const struct spec *spec, char text[SPEC_SIZE])
 {
 	size_t count = spec->flag_count < 8 ? spec->flag_count : 8;
@@ -88,7 +87,7 @@ static void put_formatted(FILE *out, const struct spec *spec, va_list *arguments
 	char text[SPEC_SIZE];
 
 	write_spec(spec, text);
-	/* the type is that of the conversion: signed and unsigned are passed alike */
+	/* the conversion determines the type: signed and unsigned are passed alike */
 	if (strchr("fFgGeE", spec->conversion))
 		fprintf(out, text, width, spec->precision, va_arg(*arguments, double));
 	else if (spec->length == 'q')
@@ -99,7 +98,7 @@ static void put_formatted(FILE *out, const struct spec *spec, va_list *arguments
 		fprintf(out, text, width, spec->precision, va_arg(*arguments, int));
 }
 
-/* Most numbers are a bare %u or %lu: at once, fprintf() costs five times as much. */
+/* Most numbers are a plain %u or %lu: done here, since fprintf() takes five times as long. */
 static void put_number(FILE *out, const struct spec *spec, va_list *arguments)
 {
 	bool bare = !spec->flag_count && spec->width < 0 && spec->precision < 0;
@@ -214,8 +213,8 @@ static void vprint(FILE *out, const char *format, va_list arguments)
 	struct spec spec;
 	va_list copy;
 
-	va_copy(copy,
-		arguments); /* an array for some, a struct for others: its own can be pointed to */
+	/* va_list may be an array or a struct: only the address of a copy can be passed on */
+	va_copy(copy, arguments);
 	for (;;) {
 		size_t literal = strcspn(format, "%");
 

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See screen.h. */
 #include "text/screen.h"
 
 #include <curses.h>
@@ -10,7 +9,7 @@
 
 #include "text/clean.h"
 
-/* As much of it as fits; returns the columns that it takes. */
+/* Shows as much of the text as fits, and returns how many columns it takes. */
 static int put(const char *text, int room)
 {
 	char character[CLEAN_CHARACTER];

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See table.h. */
 #include "text/table.h"
 
 #include <stdarg.h>
@@ -12,7 +11,7 @@ struct libscols_table *table_new(void)
 {
 	struct libscols_table *table = scols_new_table();
 
-	/* it would write the \ of what is cleaned as \x5c */
+	/* libsmartcols would escape the backslashes of cleaned text again */
 	if (table)
 		scols_table_enable_noencoding(table, 1);
 	return table;

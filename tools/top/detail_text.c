@@ -15,7 +15,7 @@ static unsigned count_lines(const char *text)
 	return lines;
 }
 
-/* They take a while to read: kept as long as the process is the same. */
+/* Symbols take a while to read, so they are kept as long as the process stays the same. */
 static struct symbols *symbols_for(struct top_detail *detail, pid_t pid)
 {
 	if (detail->symbols && detail->symbols_pid == pid)

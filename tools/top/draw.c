@@ -9,11 +9,11 @@
 #include "text/screen.h"
 #include "top/top.h"
 
-#define HEAD 3 /* lines above the rows, the names of the columns included */
+#define HEAD 3 /* lines above the rows, including the column names */
 #define FOOT 1
 #define WIDE 120
 
-/* Color pairs; 0 is the terminal's own. */
+/* Color pairs; 0 is the terminal's default. */
 enum { PLAIN, ALARM, CALM };
 
 unsigned top_page(void)
@@ -105,7 +105,7 @@ static void draw_foot(const struct top *top)
 
 /* ---- handshakes ---------------------------------------------------------------------- */
 
-/* Of the rows that are on the screen. */
+/* Counts only rows on the screen. */
 static int longest(const struct top *top, const struct field *field)
 {
 	size_t length = 0;
@@ -158,7 +158,7 @@ static void lay_out(const struct top *top, int widths[LIVE_FIELDS_MAX])
 	}
 }
 
-/* OpenSSL's state names begin alike: what tells them apart must fit. */
+/* OpenSSL's state names begin alike, so the end must fit. */
 static const char *tail_of_state(const char *text)
 {
 	static const char common[] = "SSLv3/TLS ";

@@ -29,7 +29,7 @@ static void go(struct top *top, int rows)
 		top_move(top, rows);
 }
 
-/* A key of movement? */
+/* Returns whether the key moves the cursor. */
 static bool moves(struct top *top, int key)
 {
 	int page = (int)top_page();
@@ -62,7 +62,7 @@ static bool moves(struct top *top, int key)
 	}
 }
 
-/* Every letter narrows the list at once; Escape takes the filter away. */
+/* Each letter narrows the list at once. Escape removes the filter. */
 static void type(struct top *top, int key)
 {
 	size_t length = strlen(top->filter);
@@ -142,7 +142,7 @@ void top_key(struct top *top, int key)
 		break;
 	case 12:
 		clearok(curscr, TRUE);
-		break; /* ^L */
+		break; /* Ctrl-L redraws */
 	default:
 		change(top, key);
 	}

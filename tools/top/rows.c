@@ -15,7 +15,7 @@ static bool is_same(const struct top_key *a, const struct top_key *b)
 	return a->pid == b->pid && a->start_ticks == b->start_ticks && a->number == b->number;
 }
 
-/* The filter's words are looked for in what the row shows. */
+/* The filter's words are searched for in what the row shows. */
 static bool matches(const struct top *top, const struct subject *subject)
 {
 	char text[FIELD_SIZE];
@@ -41,7 +41,7 @@ static int compare(const void *a, const void *b, void *context)
 	return top->reverse ? -order : order;
 }
 
-/* The cursor stays at its handshake; where that is gone, at its row. */
+/* The cursor stays on its handshake, or if that is gone, on its row. */
 static void follow_selection(struct top *top)
 {
 	for (unsigned i = 0; i < top->shown_count; i++) {

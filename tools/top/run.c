@@ -7,7 +7,7 @@
 #include "message.h"
 #include "top/top.h"
 
-/* Long enough for an arrow key that comes over a slow line, short enough for Escape itself. */
+/* Milliseconds: enough for an arrow key over a slow line, short for a plain Escape. */
 #define ESCAPE_MS 100
 
 static void choose_colors(void)
@@ -29,7 +29,7 @@ static long now_ms(void)
 	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* Draws, and waits for a key until the next refresh is due. */
+/* Draws, and waits for a key until the next refresh. */
 static int loop(struct top *top)
 {
 	long due = now_ms() + (long)top->interval_ms;

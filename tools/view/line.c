@@ -12,7 +12,7 @@
 
 /* ---- when and who -------------------------------------------------------- */
 
-/* localtime_r() reads the zone's rules anew each time: once a second is enough. */
+/* localtime_r() reads the time zone's rules each time: once a second is enough. */
 static const char *clock_text(time_t second)
 {
 	static time_t known = -1;
@@ -157,7 +157,7 @@ static void put_duration(FILE *out, struct trace *trace, const struct tlstall_ev
 	print(out, " <%" PRIu64 ".%06" PRIu64 ">", ns / 1000000000, ns / 1000 % 1000000);
 }
 
-/* What is worth telling of a call that went wrong: why, and what was in the queue before. */
+/* Why a call went wrong, and what was in the error queue before it. */
 static void put_reason(FILE *out, struct trace *trace, const struct tlstall_event *event,
 		       const struct tlstall_handshake *h)
 {

@@ -13,8 +13,8 @@
 #include "words/words.h"
 
 #define WIDTH 80
-#define LABEL 11 /* columns before what is said */
-#define SPIN 50	 /* equal results in a row that are worth a word */
+#define LABEL 11 /* columns of a label */
+#define SPIN 50	 /* more equal results in a row than this are worth mentioning */
 #define FRAMES 8 /* innermost ones of the program and its libraries */
 
 struct sheet {
@@ -37,7 +37,7 @@ static void label(const struct sheet *sheet, const char *text)
 	style(sheet, PRINT_RESET);
 }
 
-/* Breaks between words; the first line is indented already. */
+/* Breaks lines between words. The first line is already indented. */
 static void wrap_clean(const struct sheet *sheet, const char *text, unsigned indent)
 {
 	unsigned column = indent;
@@ -134,7 +134,7 @@ static void who(const struct sheet *sheet, const struct subject *subject)
 	    *peer ? peer : nobody, name);
 }
 
-/* How it stands, or how it ended. */
+/* Its state, or how it ended. */
 static const char *ending(const struct subject *subject)
 {
 	const struct tlstall_handshake *h = &subject->h;
@@ -155,7 +155,7 @@ static const char *ending(const struct subject *subject)
 	}
 }
 
-/* Nobody watched it begin. */
+/* Nobody saw it begin: only lower bounds are known. */
 static void how_long_at_least(const struct sheet *sheet, const struct subject *subject)
 {
 	const char *function = subject->facts.in_call_function;
@@ -186,7 +186,7 @@ static void how_long(const struct sheet *sheet, const struct subject *subject)
 	else if (subject->h.flags & TLSTALL_HS_MIDDLE)
 		say(sheet, "how long", "at least %s since tlstall attached, %s; it began before", total,
 		    ending(subject));
-	/* nothing is recorded between a call's entry and a kill */
+	/* nothing is recorded between the entry of a call and a kill */
 	else if (subject->h.outcome == TLSTALL_OUTCOME_IN_FLIGHT && facts->in_op_ns &&
 		 !facts->left && !facts->process_alive)
 		say(sheet, "how long", "at least %s; then the program was killed, inside %s", total,
@@ -256,7 +256,7 @@ static void calls(const struct sheet *sheet, const struct subject *subject)
 		    h->longest_run);
 }
 
-/* The parts of the time that matter, the longest first. */
+/* The parts of the time that matter, longest first. */
 static void time_split(const struct sheet *sheet, const struct time_split *time)
 {
 	struct {
@@ -308,7 +308,7 @@ static void reason(const struct sheet *sheet, const struct subject *subject)
 		    word_alert_level(h->alerts[i].level), h->alerts[i].by_peer ? "the peer" : "us");
 }
 
-/* The shim's own frames, and those below main(). */
+/* The shim's own frames, and those that called main(). */
 static bool is_scaffold(const struct symbol *symbol)
 {
 	return (symbol->module && !strncmp(symbol->module, "libtlstall", 10)) ||
@@ -316,7 +316,7 @@ static bool is_scaffold(const struct symbol *symbol)
 				     !strcmp(symbol->function, "_start")));
 }
 
-/* Of frames that have no name the innermost alone tells something: where it is. */
+/* Of frames without a name, only the innermost is useful: it shows where the code is. */
 static void code(const struct sheet *sheet, const struct subject *subject, struct symbols *symbols)
 {
 	const struct tlstall_handshake *h = &subject->h;
@@ -349,7 +349,7 @@ static void others(const struct sheet *sheet, const struct verdict *verdict)
 		    cause_title(verdict->not_told_from[i]));
 }
 
-/* What took time too, beside the first verdict. */
+/* What took time besides the first verdict. */
 static void also(const struct sheet *sheet, const struct subject *subject)
 {
 	char buffer[WORD_SIZE];

@@ -14,7 +14,7 @@
 
 /* ---- values --------------------------------------------------------------- */
 
-/* Absent where it is not known. */
+/* Leaves the member out if it is not known. */
 static void set_text(struct json_line *record, const char *key, const char *text)
 {
 	if (text && *text)
@@ -90,7 +90,7 @@ static void set_errors(struct json_line *record, struct trace *trace, const stru
 		member_number(record, "stale_error", h->stale_error);
 }
 
-/* Of an op: all but what SSL_get_error has too. */
+/* For an op: members that SSL_get_error does not have. */
 static void set_op(struct json_line *record, struct trace *trace, const struct tlstall_event *event,
 		   const struct tlstall_handshake *h, struct symbols *symbols)
 {
@@ -115,7 +115,7 @@ static const char *event_role(const struct tlstall_event *event)
 							  : TLSTALL_ROLE_UNKNOWN);
 }
 
-/* Two in containers may have the same id: their namespaces differ. */
+/* Processes in two containers may have the same id, but their namespaces differ. */
 static void set_process(struct json_line *record, struct trace *trace, const struct tlstall_process *process,
 			pid_t here)
 {
@@ -238,7 +238,7 @@ static void set_calls(struct json_line *record, const struct subject *subject)
 	set_time(record, &subject->facts.time);
 }
 
-/* Found from outside: only since when nothing moved is known, and what it does now. */
+/* Found from outside: only how long nothing has moved, and what it does now, are known. */
 static void set_look(struct json_line *record, const struct subject *subject)
 {
 	const struct facts *facts = &subject->facts;
@@ -254,7 +254,7 @@ static void set_look(struct json_line *record, const struct subject *subject)
 		member_number(record, "fd", (uint64_t)subject->h.read.fd);
 }
 
-/* Begun before the shim came: when is not known, but at least how long before. */
+/* Begun before the shim was attached: how long before is known only as a lower bound. */
 static void set_middle(struct json_line *record, const struct facts *facts)
 {
 	member_flag(record, "at_least", true);
@@ -280,7 +280,7 @@ static void set_counts(struct json_line *record, const struct subject *subject)
 		set_text(record, "reason", trace_string(subject->trace, h->reason));
 }
 
-/* What is known of few handshakes only. */
+/* Members that few handshakes have. */
 static void set_oddities(struct json_line *record, const struct facts *f)
 {
 	char word[WORD_SIZE];
@@ -308,7 +308,7 @@ static void set_oddities(struct json_line *record, const struct facts *f)
 		member_number(record, "connected_ms", f->connected_ms);
 }
 
-/* What a verdict says, in an object of its own or in the record itself. */
+/* A verdict, in an object of its own or in the record itself. */
 static void set_judgment(struct json_line *record, const struct verdict *verdict)
 {
 	member_text(record, "cause", cause_name(verdict->cause));
@@ -324,7 +324,7 @@ static void set_evidence(struct json_line *record, const struct verdict *verdict
 	member_end(record);
 }
 
-/* The causes that took part too, the costliest first. */
+/* Other causes that took part, the costliest first. */
 static void set_other_verdicts(struct json_line *record, const struct subject *subject)
 {
 	member_array(record, "also");

@@ -31,7 +31,7 @@ static void add_view(const struct kernel_view *view, struct facts *facts)
 	facts->stack_symbols = view->stack[0] ? view->stack : NULL;
 }
 
-/* Nothing has moved since the look: what had come so long before it is longer ago now. */
+/* Nothing has moved since the look, so the times in it have grown. */
 static void add_view_now(struct subject *out)
 {
 	uint64_t now = out->h.end ? out->h.end : trace_horizon(out->trace, out->h.process);
@@ -47,7 +47,7 @@ static void add_view_now(struct subject *out)
 	socket->last_ack_recv_ms += ms;
 }
 
-/* What it was like when it was looked at, as if it were still so. */
+/* The handshake as it was at the look. */
 static void add_then(struct subject *out)
 {
 	struct facts *then = &out->then;
@@ -77,7 +77,7 @@ void subject_look(struct trace *trace, const struct tlstall_handshake *h,
 			add_then(out);
 		if (live->past && !tlstall_is_in_memory(&out->h.read))
 			out->facts.seen = live->socket;
-		/* behind a BIO of the program's own the shim does not look */
+		/* the shim does not look behind the program's own BIO */
 		if (!out->h.peer.family)
 			out->h.peer = live->peer;
 		if (!out->h.local.family)
@@ -94,12 +94,12 @@ void subject_judge(struct subject *subject)
 		facts_settle(&subject->then);
 	}
 	facts_settle(&subject->facts);
-	/* inside a call the kernel knows more than the shim had recorded */
+	/* inside a call, the kernel knows more than the shim has recorded */
 	subject->h.bytes_in = subject->facts.bytes_in;
 	subject->h.bytes_out = subject->facts.bytes_out;
 	subject->h.first_flight = subject->facts.first_flight;
 	subject->verdict_count = diagnose(&subject->facts, subject->verdicts, SUBJECT_VERDICTS);
-	/* ended in good order: it had the choice to go on; one that we have left still has */
+	/* the process exited, so it chose not to go on; a detached one may still go on */
 	if (subject->h.outcome == TLSTALL_OUTCOME_IN_FLIGHT && subject->facts.process_exited &&
 	    !trace_header(subject->trace)->detached)
 		subject->h.outcome = TLSTALL_OUTCOME_ABANDONED;
@@ -131,13 +131,13 @@ uint32_t subject_stack(const struct subject *subject)
 	return subject->h.stack_fail ? subject->h.stack_fail : subject->h.stack_first;
 }
 
-/* It went well, and still time was lost; or the first read after it hangs. */
+/* It succeeded but lost time, or the first read after it hangs. */
 static bool has_cause(const struct subject *subject)
 {
 	return subject->verdict_count && subject->verdicts[0].cause != CAUSE_NONE;
 }
 
-/* It was judged, and nothing was wrong: however long it took, that is no stall. */
+/* Its time was judged to be fine: however long it took, it is not a stall. */
 static bool is_blameless(const struct subject *subject)
 {
 	return subject->verdict_count && subject->verdicts[0].cause == CAUSE_NONE;
@@ -154,7 +154,7 @@ bool subject_is_bad(const struct subject *subject)
 	case TLSTALL_OUTCOME_OK:
 		return slow || has_cause(subject);
 	case TLSTALL_OUTCOME_IN_FLIGHT:
-		/* what a live process is doing just now is no stall yet; after we left nobody looks again */
+		/* a live process may still go on; after detaching, nobody looks again */
 		return slow || !subject->facts.process_alive || subject->facts.detached;
 	default:
 		return true;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Connects the page: passes the source's table to the views and turns the reader's actions into queries. */
+/*
+ * Connects the page: passes the source's table to the views, and turns the reader's actions into
+ * queries.
+ */
 "use strict";
 
 const byId = id => document.getElementById(id);
@@ -179,11 +182,11 @@ function closeDetail() {
 	byId("list").focus({ preventScroll: true });
 }
 
-/* "print" is light, whatever the reader chose. */
+/* "print" is always light. */
 function setTheme(theme, keep) {
 	document.documentElement.dataset.theme = theme;
 	if (keep)
-		try { localStorage.setItem("tlstall-theme", theme); } catch (error) { /* file: pages may not store it */ }
+		try { localStorage.setItem("tlstall-theme", theme); } catch (error) { /* pages from file: may have no storage */ }
 	app.overview.redraw();
 	app.list.refresh();
 }
@@ -286,7 +289,7 @@ function main(source) {
 		const theme = localStorage.getItem("tlstall-theme");
 		if (theme)
 			document.documentElement.dataset.theme = theme;
-	} catch (error) { /* not allowed for files: the system's choice */ }
+	} catch (error) { /* not allowed for files: use the system's choice */ }
 	listen();
 	source.start(showTable).then(found => found || say("This page holds no data."),
 		error => say("The data of this page cannot be read: " + error.message));

@@ -6,7 +6,7 @@ const OUTCOME_ORDER = ["ok", "slow", "in_flight", "abandoned", "failed"];
 const OUTCOME_LABELS = { ok: "ok", slow: "ok, but stalled", in_flight: "in flight", abandoned: "abandoned", failed: "failed" };
 const TIME_BINS = 48;
 
-/* What a variable of the style sheet is in the theme of the moment: a canvas knows no variables. */
+/* A style sheet variable's value in the current theme, as a canvas cannot use variables. */
 function color(name) {
 	const probe = document.getElementById("keys");
 	probe.style.outlineColor = "var(--" + name + ")";
@@ -36,7 +36,7 @@ function countOverTime(table) {
 	return { width, bins, counts };
 }
 
-/* Two bins for each factor of ten, from 1 us up; sums below and above are in the end bins. */
+/* Two bins per factor of ten, from 1 us up. The first and last bins count everything beyond. */
 const DURATION_EDGES = [];
 for (let decade = 3; decade < 12; decade++)
 	DURATION_EDGES.push(10 ** decade, 3 * 10 ** decade);
@@ -126,7 +126,7 @@ function options({ horizontal, legend, tooltip, onClick, x, y }) {
 const whole = { beginAtZero: true, ticks: { precision: 0, maxTicksLimit: 5 } };
 const bars = (label, data, name) => ({ label, data, backgroundColor: color(name), barPercentage: 0.94, categoryPercentage: 0.94, borderRadius: 1 });
 
-/* Logarithmic if there are `many`, so that a few bad ones stay visible beside many good ones. */
+/* Logarithmic if there are `many`, so that a few bad ones stay visible next to many good ones. */
 function countAxis(many) {
 	return { stacked: true, ...whole, min: many ? 0.8 : 0, type: many ? "logarithmic" : "linear",
 		ticks: { maxTicksLimit: 5, precision: 0,
@@ -158,7 +158,7 @@ class Overview {
 		this.drawVersion();
 	}
 
-	/* Call it when the colors have changed. */
+	/* To be called when the colors have changed. */
 	redraw() {
 		if (this.table)
 			this.draw(this.table);

@@ -50,7 +50,7 @@ class Table {
 	text(name, i) {
 		return this.strings[this.column[name][i]] || "";
 	}
-	/* Row i's part of a list: an array of objects. */
+	/* Row i's part of a list, as an array of objects. */
 	list(name, i) {
 		const { offset, values } = this.lists[name];
 		const out = [];
@@ -81,12 +81,12 @@ class Table {
 		const c = this.column;
 		const parts = { cpu: c.cpu[i], wait: c.wait[i], peer: c.gap_waiting[i], ready: c.gap_ready[i] };
 		const rest = c.dur[i] - parts.cpu - parts.wait - parts.peer - parts.ready;
-		parts.other = rest > c.dur[i] * 5e-7 ? rest : 0; /* less is the rounding of the others */
+		parts.other = rest > c.dur[i] * 5e-7 ? rest : 0; /* anything smaller is rounding */
 		return parts;
 	}
 }
 
-/* The place of `row` in a sorted array; -1: it is not there. */
+/* The place of `row` in a sorted array; -1: not in it. */
 function placeOf(rows, row) {
 	let low = 0, high = rows.length - 1;
 	while (low <= high) {
@@ -130,7 +130,10 @@ function tableOfBytes(buffer) {
 	return new Table(head, columns, lists, evidenceReader(head.evidence, column, buffer, body));
 }
 
-/* start(onTable): calls onTable with each new Table, here once; returns false if there is nothing to show. */
+/*
+ * start(onTable): calls onTable with each new Table (here once). Returns false if there is nothing
+ * to show.
+ */
 function embeddedSource() {
 	return { async start(onTable) {
 		const element = document.getElementById("data");
@@ -166,11 +169,11 @@ function parseDuration(text) {
 	return parseFloat(match[1]) * units[match[2] || "s"];
 }
 
-/* Not toLocaleString: its first use takes 100 ms. */
+/* Not toLocaleString(), whose first use takes 100 ms. */
 const formatCount = n => String(n).replace(/\B(?=(\d{3})+$)/g, ",");
 const formatBytes = n => n < 1e4 ? formatCount(n) + " B" : n < 1e7 ? (n / 1e3).toFixed(0) + " kB" : (n / 1e6).toFixed(0) + " MB";
 
-/* `offset` in ns since the report's first handshake. */
+/* `offset`: ns since the report's first handshake. */
 function formatTime(table, offset, fraction) {
 	const date = new Date(table.meta.base_ms + offset / 1e6);
 	const two = n => String(n).padStart(2, "0");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Search and sort: words in, an array of row numbers out. Texts are dictionary
- * entries, so a word is compared once with each distinct text, not with each row.
+ * Search and sort: words in, an array of row numbers out. Texts are dictionary entries, so a word
+ * is compared with each distinct text, not with each row.
  */
 "use strict";
 
@@ -39,7 +39,7 @@ function compileNumber(table, column, operator, value) {
 	return i => column[i] === value;
 }
 
-/* `key:word`; the word "-" matches rows without such a text. */
+/* `key:word`. The word "-" matches rows without such a text. */
 function compileField(table, key, needle) {
 	const words = wordColumns(table)[key];
 	if (words) {
@@ -94,7 +94,7 @@ function compileWord(table, word) {
 	return (field && compileField(table, field[1], field[2])) || compileFree(table, word);
 }
 
-/* Words are split at blanks; "two words" stay together: path:"do it". */
+/* Splits at blanks, except within quotes: path:"do it". */
 function splitWords(query) {
 	return (query.toLowerCase().match(/(?:[^\s"]|"[^"]*")+/g) || []).map(word => word.replace(/"/g, ""));
 }
@@ -110,7 +110,7 @@ function compileQuery(table, query) {
 	return i => tests.every(test => test(i));
 }
 
-/* "key:word", quoted if necessary so that compileQuery finds exactly it. */
+/* "key:word", quoted if necessary so that compileQuery finds exactly that. */
 function queryWord(key, value) {
 	if (!value)
 		return key + ":-";
@@ -133,7 +133,7 @@ const SORT_KEYS = {
 	retries: { column: "retries" }, duration: { column: "dur" },
 };
 
-/* "trouble": what failed or stalled first, then the slowest. */
+/* "trouble": failures and stalls first, then the slowest. */
 function sortRows(table, rows, key, descending) {
 	const { dur } = table.column;
 	if (key === "trouble") {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The list of handshakes: only the rows in sight exist. Past MAX_HEIGHT the
- * scroll bar stands for more rows than it has pixels, as browsers limit heights.
+ * The list of handshakes: only visible rows exist. Beyond MAX_HEIGHT, a pixel of the scroll bar
+ * stands for more than a pixel of the list, as browsers limit heights.
  */
 "use strict";
 
@@ -138,7 +138,7 @@ class HandshakeList {
 		this.onOpen(this.rows[at]);
 	}
 
-	/* Row number i is the one whose detail is shown; -1: none. */
+	/* Row i is the one whose detail is shown; -1: none. */
 	mark(i) {
 		this.opened = i;
 		this.refresh();

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One handshake on a time axis: states, calls, and the gaps between calls colored by whose time they were. */
+/*
+ * One handshake on a time axis: states, calls, and the gaps between calls, colored by who is to
+ * blame.
+ */
 "use strict";
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -20,7 +23,7 @@ function svg(tag, attributes, text) {
 	return element;
 }
 
-const NOT_RETURNED = 255; /* as a call's error */
+const NOT_RETURNED = 255; /* a call's error */
 
 function callWords(table, call) {
 	if (call.err === NOT_RETURNED)
@@ -28,7 +31,10 @@ function callWords(table, call) {
 	return table.names[call.fn] + " = " + call.ret + (call.err ? " " + (SSL_ERRORS[call.err] || call.err) : "");
 }
 
-/* Stretches between calls: {from, to}, and the one after the last call if the handshake did not end there. */
+/*
+ * Stretches without a call: {from, to}. Includes the one after the last call if the handshake did
+ * not end there.
+ */
 function emptyStretches(table, i, calls) {
 	const stretches = [], end = table.column.dur[i];
 	let at = calls.length ? calls[0].at : 0;
@@ -43,8 +49,8 @@ function emptyStretches(table, i, calls) {
 }
 
 /*
- * Whose time they were. The trace keeps sums, and of the longest gap how long
- * data lay ready in it; another gap gets the larger of the two sums.
+ * Whose time each gap was. The trace has sums, and for the longest gap how long data was ready in
+ * it. Other gaps get the larger of the two sums.
  */
 function gapsOf(table, i, calls) {
 	const stretches = emptyStretches(table, i, calls), parts = table.split(i);
@@ -106,7 +112,7 @@ function drawStates(chart, states, scale, end, table, y) {
 		chart.append(svg("text", { x: scale(from) + 6, y: y + 12, class: "state-label" }, last));
 }
 
-/* An SVG `width` CSS pixels wide. */
+/* An SVG, `width` CSS pixels wide. */
 function waterfall(table, i, width) {
 	const calls = table.list("calls", i), states = table.list("states", i), parts = table.split(i);
 	const end = Math.max(table.column.dur[i], 1), alerts = table.detail(i).alerts || [];

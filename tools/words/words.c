@@ -10,7 +10,7 @@
 
 #define COUNT(table) (sizeof(table) / sizeof(*(table)))
 
-/* What the table has at `index`, else NULL: for tables with holes too. */
+/* The table's entry at `index`, or NULL. The table may have holes. */
 #define AT(table, index) ((size_t)(index) < COUNT(table) ? (table)[index] : NULL)
 
 static const char *or_number(const char *word, long number, char buffer[WORD_SIZE])
@@ -107,7 +107,7 @@ const char *word_version(uint16_t version, char buffer[WORD_SIZE])
 	}
 }
 
-/* The names of the alert registry, as OpenSSL spells them. */
+/* Names from the TLS alert registry, as OpenSSL spells them. */
 const char *word_alert(uint8_t description, char buffer[WORD_SIZE])
 {
 	static const char *const words[] = {
@@ -175,7 +175,7 @@ const char *word_key(uint16_t nid, char buffer[WORD_SIZE])
 	return buffer;
 }
 
-/* X509_V_*, those that a handshake meets. */
+/* X509_V_* values that occur in handshakes. */
 const char *word_verify(int32_t result, char buffer[WORD_SIZE])
 {
 	static const char *const words[] = {
@@ -246,8 +246,8 @@ const char *word_address(const struct tlstall_address *address, char buffer[WORD
 }
 
 /*
- * Three figures, without trailing zeros: nobody reads more of a duration. From
- * 0.9 s on in seconds, as people set their timeouts.
+ * Three digits, without trailing zeros, are enough for a duration. From 0.9 s on in seconds, since
+ * people set timeouts in seconds.
  */
 static const char *figures(double value, const char *unit, char buffer[WORD_SIZE])
 {
