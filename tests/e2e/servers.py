@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Real servers on free loopback ports. Each is started with its output in a
 file, awaited by its ready line or by connecting, and always stopped."""
+import contextlib
 import glob
 import os
 import pathlib
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -18,8 +20,12 @@ TLS12, TLS13 = "1.2", "1.3"
 
 
 def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
+    """A port for a server that cannot choose one: below the range from which the kernel gives
+    clients theirs, so that no connection takes it before the server binds."""
+    while True:
+        port = random.randrange(10000, 32768)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def await_that(condition, what, timeout=20):
