@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the other handshakes of a trace tell of one. */
+/* What a handshake's neighbors in the trace say about it. */
 #ifndef TESTS_UNIT_ADD_NEIGHBORS_H
 #define TESTS_UNIT_ADD_NEIGHBORS_H
 
@@ -7,7 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-/* after what it needs */
+/* needs the headers above */
 #include <cmocka.h>
 
 #include "diagnosis/facts.h"

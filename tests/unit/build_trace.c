@@ -118,7 +118,7 @@ void build_trace(struct build *b, const struct build_plan *plan)
 
 	memset(b, 0, sizeof(*b));
 	b->size = header.file_size;
-	/* aligned as a mapping is: the header holds 64-byte aligned counters */
+	/* aligned like a mapping: the header has 64-byte aligned counters */
 	b->bytes = must(aligned_alloc(4096, (b->size + 4095) & ~4095ull));
 	memset(b->bytes, 0, b->size);
 	memcpy(b->bytes, &header, sizeof(header));

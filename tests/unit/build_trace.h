@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Builds trace files in memory, as the shim would have written them, with
- * clock, process and thread ids that are always the same: for unit tests and
- * for tests/golden.
+ * Builds trace files in memory as the shim would have written them, with constant clock, process
+ * and thread ids: for unit tests and for tests/golden.
  *
  *	struct build b;
  *	build_trace(&b, NULL);
@@ -14,8 +13,8 @@
  *	trace_close(trace);
  *	build_free(&b);
  *
- * One tick is one nanosecond; tick 0 is BUILD_EPOCH_NS. Everything that the
- * pointers reach may be changed before or after build_open().
+ * One tick is one nanosecond; tick 0 is BUILD_EPOCH_NS. Everything that the pointers reach may be
+ * changed before or after build_open().
  */
 #ifndef TESTS_UNIT_BUILD_TRACE_H
 #define TESTS_UNIT_BUILD_TRACE_H
@@ -43,7 +42,7 @@ enum {
 	BUILD_ZERO_RETURN,
 };
 
-/* Entries of each section, 0: a small default. Rings must be powers of two. */
+/* Entries of each section; 0: a small default. Rings must be powers of two. */
 struct build_plan {
 	uint32_t functions, states, strings, processes, modules, stacks;
 	uint32_t handshakes, opening, rest;
@@ -63,11 +62,11 @@ struct build {
 	struct tlstall_event *opening, *rest;
 };
 
-/* A finished trace of curl with one process and no handshake; 10 s of clock. */
+/* A finished trace of curl with one process, no handshakes, and a clock of 10 s. */
 void build_trace(struct build *b, const struct build_plan *plan);
 void build_free(struct build *b);
 
-/* Ids: the one that the text has already, or a new one. */
+/* The id that the text has already, or a new one. */
 uint8_t build_function(struct build *b, const char *name);
 uint8_t build_state(struct build *b, const char *text);
 uint16_t build_string(struct build *b, const char *text);
@@ -79,21 +78,21 @@ uint32_t build_stack(struct build *b, const uint64_t *frames, uint32_t count); /
 /* The next slot: live, a client on a non-blocking socket to 127.0.0.1:8443. */
 struct tlstall_handshake *build_handshake(struct build *b, uint64_t ssl, uint64_t start);
 
-/* Each appends an event where the shim would; `h` is brought up to date. */
+/* Each appends an event as the shim would, and updates `h`. */
 struct tlstall_event *build_call(struct build *b, struct tlstall_handshake *h, const char *function,
 				 uint64_t ticks, uint64_t duration, int32_t ret, uint8_t error);
 struct tlstall_event *build_get_error(struct build *b, struct tlstall_handshake *h, uint64_t ticks,
 				      int32_t argument, uint8_t answer);
 struct tlstall_event *build_end(struct build *b, struct tlstall_handshake *h, uint64_t ticks,
 				enum tlstall_outcome outcome);
-/* As it is, to its ring: OPENING while the handshake has few events, else REST. */
+/* Appends the event unchanged: to OPENING while the handshake has few events, else to REST. */
 struct tlstall_event *build_event(struct build *b, struct tlstall_handshake *h,
 				  const struct tlstall_event *event);
 
-/* Appends a look, as who watched the program does; all pointers into `b` move. */
+/* Appends a look, as the watching tool does; all pointers into `b` move. */
 void build_look(struct build *b, const struct tlstall_look *look);
 
-/* A state completed: for the timeline of `h`. */
+/* Adds a completed state to the timeline of `h`. */
 void build_reach(struct build *b, struct tlstall_handshake *h, const char *state, uint64_t ticks);
 
 /* One handshake, three calls and the end. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Children of a test, for it to look at from outside.
+ * Children of a test, which looks at them from outside.
  *
  *	static void hold(void *argument)
  *	{
@@ -22,24 +22,24 @@ struct child {
 	int say; /* closing it ends the child */
 };
 
-/* In the child: written to when it is ready, and read from until it is to end. */
+/* In the child: written when it is ready, and read until it must end. */
 extern int child_ready_fd, child_end_fd;
 
-/* Runs `work` in a child; returns when that has said that it is ready. */
+/* Runs `work` in a child; returns when the child says that it is ready. */
 struct child child_start(void (*work)(void *), void *argument);
 void child_kill(struct child *child);
 
-/* What `work` calls: says it, and goes on; or waits until it is to end. */
+/* For `work`: the first says that the child is ready, the second also waits until it must end. */
 void child_say_ready(void);
 void child_ready(void);
 
-/* The work of one that is only there. */
+/* `work` of a child that only exists. */
 void child_only_wait(void *unused);
 
-/* Gives up root for good. */
+/* Drops root for good. */
 bool become_nobody(void);
 
-/* Exit status of `ask` in a child, as nobody where we are root; -1: it was killed. */
+/* The exit status of `ask` in a child, which gives up root first; -1: it was killed. */
 int ask_as_nobody(int (*ask)(pid_t), pid_t pid);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ELF files of one page, made byte by byte: for tests of what reads them.
+ * ELF files of one page, made byte by byte, for tests of their readers.
  *
  *	struct elf_file *file = make_program("libssl.so.3");
  *	add_symbol(file, "SSL_connect", false);
@@ -16,7 +16,7 @@
 
 #define LOADER "/lib64/ld-linux-x86-64.so.2"
 
-/* Where its parts are. Nothing lies behind the hash table. */
+/* Where the parts are. Nothing follows the hash table. */
 enum {
 	AT_DYNAMIC = 0x200,
 	AT_SYMBOLS = 0x500,
@@ -31,7 +31,7 @@ struct elf_file {
 	size_t strings;
 };
 
-/* One that is like a program of this machine; NULL interpreter: a library. To be freed. */
+/* Like a program of this machine; NULL interpreter: like a library. To be freed. */
 struct elf_file *make_elf(const char *interpreter);
 struct elf_file *make_program(const char *needed); /* NULL: needs nothing */
 struct elf_file *make_library(const char *soname);
@@ -39,10 +39,10 @@ struct elf_file *make_library(const char *soname);
 void add_text_tag(struct elf_file *file, Elf64_Sxword which, const char *text);
 void add_symbol(struct elf_file *file, const char *name, bool defined);
 
-/* Writes it below the directory and frees it; returns its path, as scratch_save() does. */
+/* Writes the file in the directory and frees it; returns its path, as scratch_save() does. */
 const char *save_elf(const char *directory, const char *name, struct elf_file *file);
 
-/* Its parts, to be falsified. */
+/* Parts of the file, for tests that falsify them. */
 static inline Elf64_Ehdr *ehdr_of(struct elf_file *file)
 {
 	return (Elf64_Ehdr *)file->bytes;

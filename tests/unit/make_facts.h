@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Facts of one handshake made by hand, for tests of the diagnosis. */
+/* Handmade facts of one handshake, for tests of the diagnosis. */
 #ifndef TESTS_UNIT_MAKE_FACTS_H
 #define TESTS_UNIT_MAKE_FACTS_H
 
@@ -67,7 +67,7 @@ static inline struct facts waiting_client(uint64_t ns)
 	return f;
 }
 
-/* The same on a blocking socket: it is still inside. */
+/* The same on a blocking socket: the call has not returned. */
 static inline struct facts blocked_client(uint64_t ns)
 {
 	struct facts f = waiting_client(ns);
@@ -84,7 +84,7 @@ static inline struct facts blocked_client(uint64_t ns)
 	return f;
 }
 
-/* A server that waits for its client's hello. */
+/* A server that waits for its client's ClientHello. */
 static inline struct facts as_server(struct facts f)
 {
 	f.role = TLSTALL_ROLE_SERVER;
@@ -95,7 +95,7 @@ static inline struct facts as_server(struct facts f)
 	return f;
 }
 
-/* Finished well after `ns`, two calls. */
+/* Succeeded after `ns`, with two calls. */
 static inline struct facts finished(uint64_t ns)
 {
 	struct facts f = waiting_client(0);
@@ -112,7 +112,7 @@ static inline struct facts finished(uint64_t ns)
 	return f;
 }
 
-/* Finished after one gap of `gap` ns, of which data lay ready for `ready`. */
+/* Finished after one gap of `gap` ns, with data ready for `ready` ns of it. */
 static inline struct facts finished_after_gap(uint64_t gap, uint64_t ready)
 {
 	struct facts f = finished(gap + 1 * MS);
@@ -148,7 +148,7 @@ static inline struct facts freed(struct facts f, uint64_t after)
 	return f;
 }
 
-/* An established connection on which everything was acknowledged and nothing came. */
+/* An established connection: everything is acknowledged, and nothing has arrived. */
 static inline struct tlstall_socket quiet_socket(void)
 {
 	return (struct tlstall_socket){
@@ -170,7 +170,7 @@ static inline void with_alert(struct facts *f, bool by_peer, uint8_t description
 		.at_us = 400, .by_peer = by_peer, .level = 2, .description = description};
 }
 
-/* As the tools do it: what follows from the facts, then the verdicts. */
+/* As the tools do: derived facts first, then the verdicts. */
 static inline unsigned judge_facts(const struct facts *f, struct verdict *v, unsigned room)
 {
 	struct facts settled = *f;
@@ -179,7 +179,7 @@ static inline unsigned judge_facts(const struct facts *f, struct verdict *v, uns
 	return diagnose(&settled, v, room);
 }
 
-/* The first verdict; it must be well made whatever it is. */
+/* The first verdict; checks that it is well formed. */
 static inline struct verdict first_verdict(const struct facts *f)
 {
 	struct verdict v[4];
@@ -227,7 +227,7 @@ static inline bool doubts(const struct verdict *v, enum cause cause)
 	return false;
 }
 
-/* By name, so that a failure can be read. */
+/* Compares names, so that a failure is readable. */
 #define assert_cause(facts, name) assert_string_equal(cause_name(first_verdict(facts).cause), #name)
 #define assert_not_cause(facts, name) assert_false(has_verdict(facts, CAUSE_##name))
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A directory for each test that wants one, at *state; what is in it goes with it. */
+/* A directory for each test that wants one, at *state; removed with its contents. */
 #ifndef TESTS_UNIT_SCRATCH_H
 #define TESTS_UNIT_SCRATCH_H
 
@@ -11,10 +11,10 @@
 int scratch_set_up(void **state);
 int scratch_tear_down(void **state);
 
-/* Only the last four answers hold. */
+/* Valid until the fourth call after it. */
 const char *scratch_path(const char *directory, const char *name);
 
-/* Writes a file that may be executed; returns its path. */
+/* Writes an executable file; returns its path. */
 const char *scratch_save(const char *directory, const char *name, const void *bytes, size_t size);
 
 #endif

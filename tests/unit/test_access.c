@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which processes may be looked at, and what is said of the others. */
+/* Which processes may be inspected, and what is said about the others. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -38,7 +38,7 @@ static int other_user_is_named(pid_t pid)
 	return view.socket.ticks == 0 && view.wait == TLSTALL_WAIT_UNKNOWN ? 0 : 2;
 }
 
-/* Process 1 is root's, and asleep. */
+/* Process 1 is root's, and sleeping. */
 static void another_user(void **state)
 {
 	(void)state;

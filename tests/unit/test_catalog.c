@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The catalog, its prose and its tests know the same causes. Runs at the top of the tree. */
+/*
+ * The catalog, its documentation and its tests list the same causes. Runs at the top of the tree.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -39,7 +41,7 @@ static void test_every_cause_is_documented(void **state)
 	free(text);
 }
 
-/* Those that no reproduction with a real program shows, and why. */
+/* Causes that no real program reproduces, and why. */
 static const struct {
 	enum cause cause;
 	const char *why;
@@ -86,7 +88,7 @@ static void test_every_cause_is_reproduced(void **state)
 	}
 }
 
-/* As a word of its own, "CAUSE_" before it or not. */
+/* As a whole word, with or without "CAUSE_". */
 static bool has_word(const char *text, const char *word)
 {
 	static const char letters[] =

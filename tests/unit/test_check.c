@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What `tlstall check` answers, of programs and of a process. */
+/* What `tlstall check` answers about programs and processes. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -40,7 +40,7 @@ static void save_libssl(const char *directory, const char *soname)
 	save_elf(directory, soname, file);
 }
 
-/* A text that no table tells of. */
+/* A text outside all tables. */
 static void add_text(struct elf_file *file, const char *text)
 {
 	strcpy((char *)file->bytes + AT_HASH + 64, text);
@@ -83,7 +83,7 @@ static void test_transitive(void **state)
 	check_result_free(&result);
 }
 
-/* One row: what the program needs, calls, says, and the answer. */
+/* Each row: what the program needs, calls and contains, and the answer. */
 static void test_not_seen(void **state)
 {
 	static const struct {
@@ -140,7 +140,7 @@ static void test_dlsym(void **state)
 	check_result_free(&result);
 }
 
-/* Whatever the program does, these keep the shim out. */
+/* These keep the shim out, whatever the program does. */
 static void test_obstacles(void **state)
 {
 	static const enum check_reason reasons[] = {CHECK_REASON_OTHER_LIBC, CHECK_REASON_ARCHITECTURE};
@@ -162,7 +162,7 @@ static void test_obstacles(void **state)
 	}
 }
 
-/* Its libc is the loader itself, by whatever name: no file is looked for. */
+/* Its libc is the loader itself, by any name: no file is searched for. */
 static void test_musl(void **state)
 {
 	struct elf_file *file = make_elf("/lib/ld-musl-x86_64.so.1");
@@ -215,7 +215,7 @@ static void test_errors(void **state)
 	check_result_free(&result);
 }
 
-/* They are cleaned where they are printed. */
+/* They are cleaned when they are printed. */
 static void test_names_stay_as_they_are(void **state)
 {
 	struct check_result result;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Any bytes become text that is safe to show, and nothing of them is lost. */
+/* Any bytes become text that is safe to show, and no information is lost. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -36,7 +36,7 @@ static void test_controls(void **state)
 	expect("\x1b]0;title\x07\x1b[2J", "\\x1b]0;title\\a\\x1b[2J");
 	expect("\x01\x1f\x7f", "\\x01\\x1f\\x7f");
 	expect("\xc2\x80\xc2\x9b" "31m\xc2\x9f", "\\u0080\\u009b31m\\u009f");
-	expect("\x9b" "31m", "\\x9b31m"); /* CSI of a terminal with 8 bits */
+	expect("\x9b" "31m", "\\x9b31m"); /* CSI of an 8-bit terminal */
 }
 
 static void test_what_turns_or_hides_text(void **state)
@@ -56,7 +56,7 @@ static void test_what_is_no_utf8(void **state)
 {
 	(void)state;
 	expect("a\xff\xfe z", "a\\xff\\xfe z");
-	expect("\xc3", "\\xc3");	    /* cut */
+	expect("\xc3", "\\xc3");	    /* truncated */
 	expect("\xe2\x80", "\\xe2\\x80");
 	expect("\xc3(", "\\xc3(");
 	expect("\xc0\xaf", "\\xc0\\xaf"); /* overlong */
@@ -69,7 +69,7 @@ static void test_what_is_no_utf8(void **state)
 	expect("\xf8\x88\x80\x80\x80", "\\xf8\\x88\\x80\\x80\\x80");
 }
 
-/* It is cut between characters, and an escape is never half there. */
+/* Text is cut between characters, and never within an escape. */
 static void test_room(void **state)
 {
 	char out[8];
@@ -88,7 +88,7 @@ static void test_room(void **state)
 	assert_int_equal(out[0], 'x');
 }
 
-/* What has passed once passes again as it is; all of it is plain or well-formed. */
+/* Clean text passes unchanged; all output is plain or well formed. */
 static void test_every_pair_of_bytes(void **state)
 {
 	(void)state;

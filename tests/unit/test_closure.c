@@ -24,7 +24,7 @@ static void load(struct closure *closure, const char *path, const char *library_
 	close(fd);
 }
 
-/* Where `name` was found, below the directory; NULL: not found. */
+/* Where `name` was found, relative to the directory; NULL: not found. */
 static const char *where(const struct closure *closure, const char *directory, const char *name)
 {
 	for (size_t i = 0; i < closure->count; i++)
@@ -68,7 +68,7 @@ static void test_search_order(void **state)
 	closure_free(&closure);
 }
 
-/* A library of another machine is passed over, as the loader does. */
+/* A library for another machine is skipped, as the loader does. */
 static void test_other_machines_library(void **state)
 {
 	struct elf_file *file = make_library("libtlstalltest.so");
@@ -85,7 +85,7 @@ static void test_other_machines_library(void **state)
 	closure_free(&closure);
 }
 
-/* Libraries that need one another, and themselves. */
+/* Libraries that need each other, and themselves. */
 static void test_circle(void **state)
 {
 	struct elf_file *file = make_library("libone.so");
@@ -114,7 +114,7 @@ static bool has_path(const struct closure *closure, const char *path)
 	return false;
 }
 
-/* The loader's own list of what a program needs; returns how many libraries it names. */
+/* Compares with the loader's own list; returns how many libraries it names. */
 static size_t compare_with_loader(const char *program)
 {
 	struct closure closure;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What tlstall serve keeps has a bound: series of handshakes, and the newest records. */
+/* What `tlstall serve` keeps is bounded: series of handshakes, and the newest records. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -41,7 +41,7 @@ static void test_alike_are_one_series(void **state)
 	counts_free(&counts);
 }
 
-/* A trace may claim any version. */
+/* A trace may claim any OpenSSL version. */
 static void test_series_have_a_bound(void **state)
 {
 	struct counts counts = {0};
@@ -65,9 +65,9 @@ static void test_buckets(void **state)
 		&counts.durations[TLSTALL_ROLE_CLIENT][TLSTALL_OUTCOME_OK];
 
 	(void)state;
-	add(&counts, 0, TLSTALL_OUTCOME_OK, 1000000);	     /* its bound is in it */
+	add(&counts, 0, TLSTALL_OUTCOME_OK, 1000000);	     /* equal to its bucket's bound */
 	add(&counts, 0, TLSTALL_OUTCOME_OK, 1000001);
-	add(&counts, 0, TLSTALL_OUTCOME_OK, 61000000000ull); /* beyond all */
+	add(&counts, 0, TLSTALL_OUTCOME_OK, 61000000000ull); /* beyond all buckets */
 	assert_int_equal(d->buckets[0], 1);
 	assert_int_equal(d->buckets[1], 1);
 	assert_int_equal(d->buckets[COUNTS_BUCKETS - 1], 1);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The cursor over both rings of events: order, what is not committed, what is overwritten. */
+/* The cursor over both rings of events: order, uncommitted events, overwritten events. */
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,12 +14,12 @@
 
 struct walk {
 	struct build b;
-	struct tlstall_handshake *h; /* its first events are written: the rest go to REST */
+	struct tlstall_handshake *h; /* its first events are written, so the rest go to REST */
 	struct trace *trace;
 	struct trace_cursor *cursor;
 };
 
-/* One that somebody still writes. */
+/* An event that is still being written. */
 static void build_live(struct walk *w, const struct build_plan *plan)
 {
 	build_trace(&w->b, plan);
@@ -41,7 +41,7 @@ static void finish(struct walk *w)
 	build_free(&w->b);
 }
 
-/* Appends an event that takes no time, to the ring that is named; `ret` tells it from others. */
+/* Appends an event of no duration to the given ring; `ret` identifies it. */
 static struct tlstall_event *append(struct walk *w, enum tlstall_section_id ring, uint64_t ticks,
 				    int32_t ret)
 {
@@ -87,7 +87,7 @@ static void test_merge(void **state)
 	for (int32_t i = 1; i <= 5; i++)
 		assert_next(&w, i);
 	assert_none(&w);
-	/* and goes on when more comes, without a refresh */
+	/* and continues when more events arrive, without a refresh */
 	REST(&w, 70, 7);
 	OPENING(&w, 60, 6);
 	assert_next(&w, 6);
@@ -112,11 +112,13 @@ static void test_end_of_event(void **state)
 	assert_int_equal(trace_event_end(&event), 1000);
 }
 
-/* An END's duration is a rounded float: that moves it neither before its last op nor behind what
- * follows. */
+/*
+ * An END's duration is a rounded float, which must not move it before
+ * its last op or after what follows.
+ */
 static void test_end_follows_its_last_call(void **state)
 {
-	/* floats of this size are 128 apart: one is rounded down, one up */
+	/* floats of this size are 128 apart: one is rounded down, the other up */
 	static const uint64_t took[] = {(1ull << 30) + 40, (1ull << 30) + 100};
 	static const uint8_t order[] = {TLSTALL_EVENT_CALL, TLSTALL_EVENT_END,
 					TLSTALL_EVENT_GET_ERROR};
@@ -160,7 +162,7 @@ static void test_uncommitted(void **state)
 	REST(&w, 30, 3);
 	assert_next(&w, 0);
 	assert_next(&w, 1);
-	/* the other ring has one, but what is missing may come before it */
+	/* the other ring has an event, but the missing one may come before it */
 	assert_none(&w);
 	assert_none(&w);
 	event->commit = commit;
@@ -177,7 +179,7 @@ static void test_skip(void **state)
 
 	(void)state;
 	start(&w, NULL);
-	trace_cursor_skip(w.cursor); /* nothing there: nothing happens */
+	trace_cursor_skip(w.cursor); /* nothing to skip: no effect */
 	OPENING(&w, 10, 1)->commit = 0;
 	OPENING(&w, 20, 2)->commit = 12345;
 	OPENING(&w, 30, 3);
@@ -216,7 +218,7 @@ static void test_lapped(void **state)
 	for (int32_t i = 22; i < 26; i++)
 		assert_next(&w, i);
 	assert_int_equal(trace_cursor_lost(w.cursor), 22);
-	/* what was read before it was overwritten is good: it is given out */
+	/* events that were read before they were overwritten are valid */
 	for (int32_t i = 30; i < 36; i++)
 		REST(&w, 100 + (uint64_t)i, i);
 	for (int32_t i = 26; i < 36; i++)
@@ -231,7 +233,7 @@ static void test_lapped(void **state)
 	finish(&w);
 }
 
-/* Positions are 64 bits, commit marks 32. */
+/* Positions have 64 bits, commit marks 32. */
 static void test_marks_wrap(void **state)
 {
 	struct walk w;
@@ -248,9 +250,9 @@ static void test_marks_wrap(void **state)
 	finish(&w);
 }
 
-/* ---- while we read ----------------------------------------------------------------------- */
+/* ---- written while being read ------------------------------------------------------------ */
 
-/* A source that does something at the n-th reading of a place. */
+/* A source that calls a function at the n-th read of a place. */
 struct meddler {
 	struct walk *walk;
 	uint64_t place;
@@ -297,7 +299,7 @@ static void test_lapped_while_reading(void **state)
 		REST(&w, 100, i);
 	m.place = w.b.header->section[TLSTALL_SECTION_REST].offset;
 	m.at = 1;
-	/* six were overwritten when the ring had been copied: the copies may be torn */
+	/* six were overwritten while the ring was copied: the copies may be torn */
 	assert_next(&w, 6);
 	assert_int_equal(trace_cursor_lost(w.cursor), 6);
 	assert_next(&w, 7);
@@ -319,7 +321,7 @@ static void other_way(struct walk *w)
 	OPENING(w, 20, 2);
 }
 
-/* A thread writes to one ring and then to the other between our looks at their heads. */
+/* Between our reads of the two heads, a thread writes to one ring and then to the other. */
 static void test_heads_move(void **state)
 {
 	static void (*const moves[])(struct walk *) = {one_each, other_way};
@@ -365,8 +367,7 @@ static void test_impossible_heads(void **state)
 	}
 }
 
-/* ---- a real writer ------------------------------------------------------------------------------
- */
+/* a real writer */
 
 #define WRITERS 3
 #define APPENDS 200000
@@ -377,7 +378,7 @@ struct writer {
 	uint32_t tid;
 };
 
-/* As the shim appends, see doc/FORMAT.md. */
+/* Appends as the shim does, see doc/FORMAT.md. */
 static void append_live(struct build *b, enum tlstall_section_id id, struct tlstall_event *ring,
 			uint64_t *head, const struct tlstall_event *event)
 {
@@ -414,7 +415,7 @@ static void *write_events(void *context)
 	return NULL;
 }
 
-/* Returns how many were read; each thread's are whole and in the order in which it wrote them. */
+/* Returns the number of events read. Each thread's events are complete and in the order written. */
 static uint64_t read_live(struct walk *w, uint32_t *last)
 {
 	struct tlstall_event event;

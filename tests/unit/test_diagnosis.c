@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The engine: names, ranking, the time split, what is fine and what is unknown, and the catalog's
- * prose. */
+/*
+ * The engine: names, ranking, the time split, healthy and unknown
+ * handshakes, and the catalog's texts.
+ */
 #include <stdlib.h>
 
 #include "make_facts.h"
@@ -41,7 +43,7 @@ static void test_healthy(void **state)
 	f.at_gap.total_retrans = 2;
 	assert_cause(&f, NONE);
 
-	/* a busy machine makes a program late by this much */
+	/* a busy machine delays a program by this much */
 	f = finished_after_gap(250 * MS, 240 * MS);
 	assert_cause(&f, NONE);
 
@@ -59,7 +61,7 @@ static void test_healthy_oddities(void **state)
 	struct facts f = finished(3 * MS);
 
 	(void)state;
-	/* curl leaves entries in the queue; programs ask SSL_get_error twice, or for 0 */
+	/* curl leaves entries in the queue; programs call SSL_get_error twice, or for 0 */
 	f.flags = TLSTALL_HS_STALE_QUEUE | TLSTALL_HS_OVERLAP;
 	f.hello_retry = true;
 	f.misuse = TLSTALL_MISUSE_RET | TLSTALL_MISUSE_OTHER | TLSTALL_MISUSE_QUEUE;
@@ -81,7 +83,7 @@ static void test_healthy_oddities(void **state)
 	f.alerts[f.alert_count++] = (struct tlstall_alert){.by_peer = 1, .level = 1};
 	assert_cause(&f, NONE);
 
-	/* or leaves without a word */
+	/* or closes without a word */
 	f = finished(3 * MS);
 	f.flags = TLSTALL_HS_FIRST_READ;
 	f.first_read_error = SSL;
@@ -99,7 +101,7 @@ static void test_in_progress(void **state)
 	assert_cause(&f, NONE);
 	f = blocked_client(250 * MS);
 	assert_cause(&f, NONE);
-	/* a round trip of 200 ms makes 600 ms of silence nothing */
+	/* with a round trip of 200 ms, 600 ms of silence are nothing unusual */
 	f = waiting_client(600 * MS);
 	f.at_start = quiet_socket();
 	f.at_start.rtt_us = 200000;
@@ -120,13 +122,13 @@ static void test_unknown(void **state)
 	assert_int_equal(v.fault, FAULT_UNKNOWN);
 	assert_true(says(&v, "bad record mac"));
 
-	/* slow, and nothing says why: it says where the time went */
+	/* slow, and nothing explains it: the verdict says where the time went */
 	f = finished(4 * S);
 	v = first_verdict(&f);
 	assert_int_equal(v.cause, CAUSE_UNKNOWN);
 	assert_true(says(&v, "of 4 s"));
 
-	/* all that can be missing is missing */
+	/* everything optional is missing */
 	memset(&f, 0, sizeof(f));
 	f.outcome = TLSTALL_OUTCOME_FAILED;
 	assert_cause(&f, UNKNOWN);
@@ -140,14 +142,14 @@ static void test_abandoned(void **state)
 	(void)state;
 	f.process_alive = false;
 	v = first_verdict(&f);
-	assert_int_equal(v.cause, CAUSE_UNKNOWN); /* nobody knows when that was */
+	assert_int_equal(v.cause, CAUSE_UNKNOWN); /* the time is unknown */
 	assert_int_equal(v.fault, FAULT_UNKNOWN);
 	assert_true(says(&v, "killed between two calls"));
 	f.process_exited = true;
 	v = first_verdict(&f);
 	assert_true(says(&v, "the process ended after 81"));
 
-	/* inside a call nothing tells for how long: no reproach to the program */
+	/* inside a call, nothing says how long it has waited: the program is not blamed */
 	f = waiting_client(80 * MS);
 	f.process_alive = false;
 	f.entered = 1;
@@ -157,7 +159,7 @@ static void test_abandoned(void **state)
 	assert_int_equal(v.cause, CAUSE_UNKNOWN);
 	assert_true(says(&v, "was killed inside"));
 
-	/* what is known better is said instead */
+	/* a better-known cause is reported instead */
 	f = freed(waiting_client(5 * S), 5 * S);
 	assert_cause(&f, PEER_SILENT);
 	assert_not_cause(&f, ABANDONED);
@@ -165,7 +167,7 @@ static void test_abandoned(void **state)
 
 /* ---- ranking -------------------------------------------------------------------------- */
 
-/* A peer that took its time, and a program that came back later still. */
+/* A slow peer, and a program that came back even later. */
 static struct facts slow_peer_and_late_program(uint64_t peer, uint64_t late)
 {
 	struct facts f = finished_after_gap(peer + late, late);
@@ -206,7 +208,7 @@ static void test_room(void **state)
 	assert_int_equal(((unsigned char *)&v[1])[0], 0x5a);
 }
 
-/* How it ended stands before what took the time. */
+/* The reason for the failure precedes what took the time. */
 static void test_failure_comes_first(void **state)
 {
 	struct facts f = failed(SSL, "certificate verify failed");
@@ -270,7 +272,7 @@ static void test_split_adds_up(void **state)
 	for (unsigned i = 0; i < 20000; i++) {
 		struct facts f = waiting_client(some(20 * S));
 
-		/* nothing needs to fit: clocks differ, files are damaged */
+		/* times need not be consistent: clocks differ, files are damaged */
 		f.age_ns = some(20 * S);
 		f.cpu_ns = some(5 * S);
 		f.in_call_ns = some(10 * S);
@@ -301,7 +303,7 @@ static void test_split_of_an_open_gap(void **state)
 	assert_int_equal(f.time.cpu_ns, 1 * MS);
 	assert_int_equal(f.time.other_ns, 0);
 
-	/* the kernel says that data has lain there for the last seven seconds */
+	/* the kernel says that data has been waiting for the last seven seconds */
 	f.live = quiet_socket();
 	f.live.inq = 1200;
 	f.live.last_data_recv_ms = 7000;
@@ -309,7 +311,7 @@ static void test_split_of_an_open_gap(void **state)
 	assert_int_equal(f.time.gap_ready_ns, 7 * S);
 	assert_int_equal(f.time.gap_waiting_ns, 3 * S);
 
-	/* a lookup of the program's own is no wait for the peer */
+	/* the program's own lookup is not a wait for the peer */
 	f = waiting_client(10 * S);
 	f.last_error = WANT_X509_LOOKUP;
 	facts_settle(&f);
@@ -321,8 +323,7 @@ static void test_split_of_an_open_gap(void **state)
 	assert_int_equal(f.time.wait_in_call_ns, 10 * S);
 }
 
-/* ---- whatever comes -----------------------------------------------------------------------------
- */
+/* arbitrary facts */
 
 static void scatter(void *bytes, size_t size)
 {
@@ -330,7 +331,7 @@ static void scatter(void *bytes, size_t size)
 		((unsigned char *)bytes)[i] = random() % 4 ? 0 : (unsigned char)random();
 }
 
-/* The pointers of `f`, which no damaged file can set, and enums that are the tool's own. */
+/* Restores pointers and the tool's own enums, which no damaged file can set. */
 static void keep_sound(struct facts *f, unsigned i)
 {
 	static const char *const states[] = {NULL, "", "before SSL initialization",

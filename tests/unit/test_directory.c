@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Trace directories: where they are looked for, what counts in them; which process is alive. */
+/*
+ * Trace directories: where they are searched for, what counts as a trace, which process is alive.
+ */
 #include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -36,7 +38,7 @@ static void test_default_directory(void **state)
 	setenv("XDG_RUNTIME_DIR", "/run/user/7", 1);
 	trace_default_directory(found, sizeof(found));
 	assert_string_equal(found, "/var/tmp/traces");
-	/* the shim takes absolute paths only */
+	/* the shim accepts only absolute paths */
 	setenv("TLSTALL_DIR", "traces", 1);
 	trace_default_directory(found, sizeof(found));
 	assert_string_equal(found, "/run/user/7/tlstall");
@@ -68,7 +70,7 @@ static void test_search_path(void **state)
 	assert_string_equal(path[0], "/var/tmp/traces");
 	assert_int_equal(count_of(path, "/run/user/7/tlstall"), 1);
 	assert_int_equal(count_of(path, own), 1);
-	/* root's own looks like everybody's: /tmp/tlstall-* */
+	/* root's own search covers everybody's: /tmp/tlstall-* */
 	assert_int_equal(count_of(path, *state), geteuid() == 0);
 	trace_search_path_free(path);
 
@@ -123,7 +125,7 @@ static void test_list(void **state)
 	assert_int_equal(list.entries[2].start_time, 20);
 	assert_string_equal(list.entries[2].path, from);
 
-	/* a second directory joins in, in order */
+	/* a second directory is merged in order */
 	assert_int_equal(trace_list_add(&list, *state), 0);
 	assert_int_equal(list.count, 6);
 	assert_int_equal(list.entries[1].pid, 31);
@@ -147,7 +149,7 @@ static void test_no_directory(void **state)
 	trace_list_free(&list);
 }
 
-/* Exec keeps the process: its later images have traces of their own. */
+/* Exec keeps the process id: later images have traces of their own. */
 static void test_images(void **state)
 {
 	static const char *const names[] = {"12-34-10.tlstall", "12-34.tlstall", "12-34-2.tlstall"};

@@ -11,7 +11,9 @@
 #include "diagnosis/facts.h"
 #include "unit/add_neighbors.h"
 
-/* A client that sent its hello 1 ms after its start and was left waiting; the process ends at 10 s.
+/*
+ * A client that sent its ClientHello 1 ms after its start and got no
+ * answer; the process ends at 10 s.
  */
 static struct tlstall_handshake *stuck_client(struct build *b)
 {
@@ -86,7 +88,7 @@ static void test_inside(void **state)
 	assert_int_equal(f.time.wait_in_call_ns, f.in_op_ns);
 	assert_int_equal(f.idle_ns, 0);
 	assert_string_equal(f.in_call_function, "SSL_do_handshake");
-	/* the same state again: the header of the next message has come */
+	/* the same state again: the header of the next message has arrived */
 	assert_true(f.next_arrived);
 	assert_true(f.state_wait_flight);
 	assert_int_equal(f.state_wait_ns, 2 * BUILD_MS);
@@ -113,7 +115,7 @@ static void test_abandoned_and_freed(void **state)
 	drop(&b, trace);
 }
 
-/* Of a memory BIO the kernel knows nothing: what comes between calls is a wait for the peer. */
+/* The kernel knows nothing about a memory BIO: time between calls counts as a wait for the peer. */
 static void test_gaps(void **state)
 {
 	struct build b;
@@ -137,7 +139,7 @@ static void test_gaps(void **state)
 	facts_settle(&f);
 	assert_int_equal(f.time.gap_waiting_ns, 47 * BUILD_MS);
 	assert_int_equal(f.time.other_ns, 10 * BUILD_MS);
-	/* its own lookup was what it waited for, in the longest of them */
+	/* during the longest gap it waited for its own lookup */
 	h->longest_gap_want = BUILD_WANT_X509_LOOKUP;
 	h->longest_gap = 30 * BUILD_MS;
 	facts_from_trace(trace, h, &f);
@@ -163,12 +165,12 @@ static void test_run(void **state)
 	h->leave = 5 * BUILD_S;
 	take(&b, h, &trace, &f);
 	assert_int_equal(f.run_ns, 3 * BUILD_S);
-	/* read while it is written: not longer than nothing has moved */
+	/* read while being written: at most as long as nothing has moved */
 	h->progress = trace_horizon(trace, h->process) - BUILD_S;
 	facts_from_trace(trace, h, &f);
 	facts_settle(&f);
 	assert_int_equal(f.run_ns, BUILD_S);
-	/* an earlier run: by its share of the calls */
+	/* an earlier run: estimated by its share of the calls */
 	h->run = 1;
 	h->end = 3 * BUILD_S;
 	facts_from_trace(trace, h, &f);
@@ -258,9 +260,9 @@ static void test_ops_of_the_thread(void **state)
 	take(&b, h, &trace, &f);
 	add_neighbors(trace, h, &f);
 	assert_int_equal(f.others.thread_other_ops, 5);
-	assert_int_equal(f.others.polls, 2); /* it was called again and again: no more is asked */
+	assert_int_equal(f.others.polls, 2); /* it was called again and again, and that is enough */
 
-	/* of a gap that is over */
+	/* a gap that is over */
 	h->longest_gap_start = 3 * BUILD_S - 1 * BUILD_MS;
 	h->longest_gap = 2 * BUILD_S;
 	build_end(&b, h, 6 * BUILD_S, TLSTALL_OUTCOME_OK);
@@ -268,7 +270,7 @@ static void test_ops_of_the_thread(void **state)
 	facts_settle(&f);
 	add_neighbors(trace, h, &f);
 	assert_int_equal(f.others.thread_other_ops, 2);
-	assert_int_equal(f.others.polls, 1); /* of the first nobody knows what was before */
+	assert_int_equal(f.others.polls, 1); /* nothing is known about what preceded the first op */
 	drop(&b, trace);
 }
 
@@ -288,7 +290,7 @@ static void test_empty(void **state)
 	drop(&b, trace);
 }
 
-/* From the first message of the peer's flight to its last; a second one after our own. */
+/* From the first message of the peer's flight to its last; a second flight follows our own. */
 static void test_flights(void **state)
 {
 	struct build b;
@@ -307,14 +309,14 @@ static void test_flights(void **state)
 	take(&b, h, &trace, &f);
 	assert_int_equal(f.flight_ns, 1 * BUILD_S);
 	trace_close(trace);
-	/* the next has begun, and still comes when the process ends */
+	/* the next flight has begun, and is incomplete when the process ends */
 	build_reach(&b, h, "SSLv3/TLS write finished", 6 * BUILD_S);
 	take(&b, h, &trace, &f);
 	assert_int_equal(f.flight_ns, 1 * BUILD_S + b.header->exit_ticks - 6 * BUILD_S);
 	drop(&b, trace);
 }
 
-/* As long as bytes come it moves, whatever the program's calls tell. */
+/* While bytes arrive the handshake moves, whatever the program's calls return. */
 static void test_moves_while_bytes_come(void **state)
 {
 	struct build b;
@@ -334,7 +336,7 @@ static void test_moves_while_bytes_come(void **state)
 	drop(&b, trace);
 }
 
-/* The program began in 1970 by its host's clock; it has been set since. */
+/* By its host's clock the program began in 1970; the clock was set later. */
 static void test_clock_that_was_set(void **state)
 {
 	struct build b;

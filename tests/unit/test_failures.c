@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Failures and programs that break off, calls that are held up, and servers' traps. */
+/* Failures, programs that give up, calls that are delayed, and servers' pitfalls. */
 #include "make_facts.h"
 
-/* ---- the two sides do not fit ----------------------------------------------------- */
+/* ---- the two sides do not match --------------------------------------------------- */
 
 static void test_reasons(void **state)
 {
@@ -41,7 +41,7 @@ static void test_alerts(void **state)
 {
 	static const struct {
 		uint8_t description;
-		const char *reason; /* as 3.0 words it; 3.2 and later do it otherwise */
+		const char *reason; /* as 3.0 words it; 3.2 and later differ */
 		enum cause cause;
 	} cases[] = {
 		{48, "tlsv1 alert unknown ca", CAUSE_CERTIFICATE},
@@ -66,7 +66,7 @@ static void test_alerts(void **state)
 	}
 }
 
-/* Our own reason is more precise than the alert that we send for it. */
+/* Our own reason is more precise than the alert that we send because of it. */
 static void test_reason_before_our_alert(void **state)
 {
 	struct facts f = failed(SSL, "certificate verify failed");
@@ -79,7 +79,7 @@ static void test_reason_before_our_alert(void **state)
 	assert_string_equal(cause_name(v.cause), "CERTIFICATE");
 	assert_true(says(&v, "we sent the fatal alert 40"));
 	assert_true(says(&v, "verify result 10"));
-	/* without a reason the alert must do */
+	/* without a reason, the alert is used */
 	f.reason = NULL;
 	assert_cause(&f, CIPHER_MISMATCH);
 }
@@ -102,15 +102,15 @@ static void test_wrong_role(void **state)
 	struct facts f = failed(SSL, "unexpected message");
 
 	(void)state;
-	/* too little for the ClientHello of another client */
+	/* too few bytes for the ClientHello of another client */
 	f.bytes_in = 9;
 	assert_cause(&f, UNKNOWN);
 	f.bytes_in = 500;
-	/* later in a handshake it is something else */
+	/* later in a handshake, the same reason means something else */
 	f.failed_state = "SSLv3/TLS read server done";
 	assert_cause(&f, UNKNOWN);
 
-	/* two servers wait for each other */
+	/* two servers waiting for each other */
 	f = as_server(waiting_client(5 * S));
 	f.local.port = 40000;
 	f.peer.port = 8443;
@@ -142,7 +142,7 @@ static void test_peer_closed(void **state)
 	v = first_verdict(&f);
 	assert_true(says(&v, "a port probe"));
 
-	/* seen by the program in poll(), which then freed the object */
+	/* the program saw it in poll(), then freed the object */
 	f = freed(waiting_client(30 * MS), 1 * MS);
 	f.at_end = quiet_socket();
 	f.at_end.tcp_state = 8;
@@ -163,20 +163,20 @@ static void test_want_treated_as_fatal(void **state)
 	assert_string_equal(cause_name(v.cause), "WANT_TREATED_AS_FATAL");
 	assert_int_equal(v.fault, FAULT_PROGRAM);
 	assert_true(says(&v, "ended with WANT_READ; the SSL object was freed 2 ms later"));
-	/* the process ended: who knows why */
+	/* the process ended, and nobody knows why */
 	f.flags &= ~TLSTALL_HS_FREED;
 	assert_cause(&f, ABANDONED);
-	/* it waited, and gave up: that is the peer's */
+	/* it waited, then gave up: the peer's fault */
 	f = freed(waiting_client(3 * S), 3 * S);
 	assert_cause(&f, PEER_SILENT);
-	/* or polled in short steps until its deadline */
+	/* or it polled in short steps until its deadline */
 	f = freed(waiting_client(2 * MS), 2 * MS);
 	f.age_ns = f.since_progress_ns = 3 * S;
 	f.calls = 300;
 	f.retries = 299;
 	assert_cause(&f, PEER_SILENT);
 	assert_not_cause(&f, WANT_TREATED_AS_FATAL);
-	/* a server that is stopped had no choice; a client may well end because of it */
+	/* a stopped server had no choice; a client may well exit because of it */
 	f = freed(waiting_client(2 * MS), 2 * MS);
 	f.exit_after_ns = 5 * MS;
 	assert_cause(&f, WANT_TREATED_AS_FATAL);
@@ -194,11 +194,11 @@ static void test_stale_error_queue(void **state)
 	f.stale_error = 0x0a000086;
 	assert_cause(&f, STALE_ERROR_QUEUE);
 	assert_not_cause(&f, WANT_TREATED_AS_FATAL);
-	/* it is another object's error that was read */
+	/* it read the error of another object */
 	f.misuse |= TLSTALL_MISUSE_OTHER;
 	assert_cause(&f, GET_ERROR_MISUSE);
 	assert_not_cause(&f, STALE_ERROR_QUEUE);
-	/* a filled queue at entry does no harm by itself: the call clears it */
+	/* a queue that is not empty at entry is harmless by itself: the call clears it */
 	f.misuse = 0;
 	assert_not_cause(&f, STALE_ERROR_QUEUE);
 }
@@ -215,11 +215,11 @@ static void test_get_error_misuse(void **state)
 	assert_true(says(&v, "not the call's return (-1)"));
 	f.misuse = TLSTALL_MISUSE_THREAD;
 	assert_cause(&f, GET_ERROR_MISUSE);
-	/* never asked */
+	/* never called */
 	f.misuse = 0;
 	f.get_errors = 0;
 	assert_cause(&f, GET_ERROR_MISUSE);
-	/* asked wrongly, and no harm done */
+	/* called wrongly, but without harm */
 	f = finished(4 * MS);
 	f.misuse = TLSTALL_MISUSE_RET;
 	assert_cause(&f, NONE);
@@ -240,7 +240,7 @@ static void test_want_flag_mismatch(void **state)
 	f.last_errno = 104;
 	assert_cause(&f, PEER_CLOSED);
 	f.last_errno = 0;
-	/* 1.1.1 says so of a plain end of the stream; a BIO of curl's too */
+	/* 1.1.1 reports a plain end of stream like this; so does a BIO of curl's */
 	f.libssl_version = 0x1010117f;
 	assert_cause(&f, PEER_CLOSED);
 	f.libssl_version = 0x300000d0;
@@ -290,7 +290,7 @@ static void test_callback_blocked(void **state)
 	f.wait_fd = 5;
 	assert_cause(&f, PEER_SILENT);
 
-	/* afterwards: a non-blocking socket holds up no call */
+	/* a non-blocking socket does not delay a call */
 	f = finished(3 * S);
 	f.in_call_ns = f.longest_call_ns = 29 * S / 10;
 	assert_cause(&f, CALLBACK_BLOCKED);
@@ -298,7 +298,7 @@ static void test_callback_blocked(void **state)
 	assert_not_cause(&f, CALLBACK_BLOCKED);
 }
 
-/* On a blocking socket: between two messages of one flight, when all had come. */
+/* On a blocking socket: between two messages of one flight, after all had arrived. */
 static void test_callback_blocked_in_a_blocking_call(void **state)
 {
 	struct facts f = finished(3 * S);
@@ -315,7 +315,7 @@ static void test_callback_blocked_in_a_blocking_call(void **state)
 	f.at_end.last_data_recv_ms = 1;
 	assert_cause(&f, CALLBACK_BLOCKED);
 	assert_int_equal(first_verdict(&f).confidence, CONFIDENCE_LOW);
-	/* a new flight was due: that is the peer's */
+	/* a new flight was due: the peer's fault */
 	f.state_wait = "SSLv3/TLS write client hello";
 	f.state_wait_flight = true;
 	assert_cause(&f, PEER_SILENT);
@@ -346,7 +346,7 @@ static void test_cpu_heavy(void **state)
 	assert_int_equal(first_verdict(&f).fault, FAULT_HOST);
 	f.cpu_ns = 20 * MS;
 	assert_not_cause(&f, CPU_HEAVY);
-	/* it computes, and others want the CPU too: no callback is to blame */
+	/* it computes, and other threads compete for the CPU: no callback is to blame */
 	f = finished(3 * S);
 	f.in_call_ns = f.longest_call_ns = 29 * S / 10;
 	f.cpu_ns = 500 * MS;
@@ -355,7 +355,7 @@ static void test_cpu_heavy(void **state)
 	assert_not_cause(&f, CALLBACK_BLOCKED);
 	f.cpu_ns = 200 * MS;
 	assert_cause(&f, CALLBACK_BLOCKED);
-	/* a spin is no computing */
+	/* a spin is not a computation */
 	f = waiting_client(1 * MS);
 	f.age_ns = f.since_progress_ns = f.run_ns = 3 * S;
 	f.in_call_ns = f.cpu_ns = 2 * S;
@@ -417,12 +417,12 @@ static void test_post_handshake_read_block(void **state)
 	f.version = 0x0304;
 	f.at_end = f.live = quiet_socket();
 	f.at_start = quiet_socket();
-	/* the tickets were there when the handshake ended: OpenSSL had not read them */
+	/* the tickets had arrived when the handshake ended, but OpenSSL had not read them */
 	f.at_end.bytes_received = f.live.bytes_received =
 		f.at_start.bytes_received + f.bytes_in + 510;
 	f.in_op_ns = 8 * S;
 	assert_cause(&f, POST_HANDSHAKE_READ_BLOCK);
-	/* nothing came since: it waits for an answer */
+	/* nothing has arrived since: it waits for an answer */
 	f.live.bytes_received -= 510;
 	assert_cause(&f, NONE);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What tlstall run makes of trace files that appear, at the worst moments. */
+/* How `tlstall run` handles trace files that appear at the worst moments. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -93,7 +93,7 @@ static void write_young_trace(const char *directory, pid_t pid)
 	build_free(&b);
 }
 
-/* Its clock has to ripen before its events are read: it is not dropped meanwhile. */
+/* Its clock needs time before its events can be read: the trace is not dropped meanwhile. */
 static void test_a_process_that_ends_before_we_look(void **state)
 {
 	struct told told = {0};

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Trace files of every version of the format are read for ever: those in
- * tests/golden, see its README. `test_golden --write FILE` makes the one of
- * this version; clock and ids are fixed, so the bytes are always the same.
+ * Trace files of every format version stay readable forever: see tests/golden/README.md.
+ * `test_golden --write FILE` makes the file of this version; its clock and ids are fixed, so the
+ * bytes are always the same.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -25,7 +25,7 @@
 
 static const uint64_t frames[] = {0x7f4200001234, 0x555500001111, 0x7f4300005678};
 
-/* A client that got through: TLS 1.3, resumed. */
+/* A client that succeeded: TLS 1.3, resumed. */
 static void build_good(struct build *b)
 {
 	struct tlstall_handshake *h = build_handshake(b, 0x5000, 1 * BUILD_MS);
@@ -59,7 +59,7 @@ static void build_good(struct build *b)
 	build_end(b, h, 22 * BUILD_MS, TLSTALL_OUTCOME_OK);
 }
 
-/* A server of a forked child that the peer refused, with a stale error queue. */
+/* A server in a forked child, refused by its peer, with a stale error queue. */
 static void build_failed(struct build *b)
 {
 	struct tlstall_handshake *h = build_handshake(b, 0x6000, 30 * BUILD_MS);
@@ -96,7 +96,7 @@ static void build_failed(struct build *b)
 	h->fatal_last = 37 * BUILD_MS;
 }
 
-/* A client that spins: the rings have gone round, and it still hangs. */
+/* A client that spins: the rings have wrapped, and it still hangs. */
 static void build_spinning(struct build *b)
 {
 	struct tlstall_handshake *h = build_handshake(b, 0x7000, 40 * BUILD_MS);
@@ -115,7 +115,7 @@ static void build_spinning(struct build *b)
 static void build_golden(struct build *b)
 {
 	build_trace(b, &(struct build_plan){.opening = 32, .rest = 16});
-	/* a counter with half a nanosecond to the tick */
+	/* a counter of half a nanosecond per tick */
 	b->header->clock_source = TLSTALL_CLOCK_TSC;
 	b->header->first = (struct tlstall_clock_pair){1000, 5000, BUILD_EPOCH_NS};
 	b->header->last = (struct tlstall_clock_pair){1000 + 2 * BUILD_S, 5000 + BUILD_S,
@@ -198,7 +198,7 @@ static void check_time(struct trace *trace, uint64_t seen)
 	assert_int_equal(trace_span_ns(trace, 1000000), 500000);
 	assert_int_equal(trace_realtime_ns(trace, 1000), 1790000000000000000);
 	assert_int_equal(trace_realtime_ns(trace, 2001000), 1790000000001000000);
-	/* killed: what is known last of it; its child exited */
+	/* killed: the last thing known about it; its child exited */
 	assert_int_equal(trace_horizon(trace, 0), seen);
 	assert_int_equal(trace_horizon(trace, 1), 10000000000);
 }
@@ -309,7 +309,7 @@ static void check_events(struct trace *trace)
 	assert_event(trace, cursor, TLSTALL_EVENT_CALL, "SSL_accept", 2, 35000000);
 	assert_event(trace, cursor, TLSTALL_EVENT_END, "SSL_accept", 2, 35000000);
 	assert_event(trace, cursor, TLSTALL_EVENT_GET_ERROR, "SSL_get_error", 2, 36000020);
-	/* of the third the first 16, and the last 16 */
+	/* of the third: the first 16 and the last 16 events */
 	for (unsigned i = 0; i < 40; i += i == 15 ? 9 : 1) {
 		assert_event(trace, cursor, TLSTALL_EVENT_CALL, "SSL_do_handshake", 3,
 			     (40 + i) * 1000000 + 10000);
@@ -361,7 +361,7 @@ static void check_all(struct trace *trace, uint64_t seen)
 	check_events(trace);
 }
 
-/* Nobody looked from outside: its op in flight is the last that is known. */
+/* Without a look from outside, the op in flight is the last thing known. */
 static void check_1_0(struct trace *trace)
 {
 	struct tlstall_handshake h;
@@ -466,7 +466,7 @@ static void test_read_for_ever(void **state)
 	}
 }
 
-/* What would be written today is what the file of this version holds, byte for byte. */
+/* A file written today equals this version's file byte for byte. */
 static void test_as_it_was_written(void **state)
 {
 	FILE *file = fopen(THIS_VERSION, "rb");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Summaries of mode `watch`: handshakes like others, and an END for each. */
+/* Summaries of mode `watch` are read as handshakes, each with an END. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,7 +15,7 @@
 
 #define ROOM 4u
 
-/* A trace with a ring of summaries behind all else. */
+/* A trace with a ring of summaries after everything else. */
 struct history {
 	struct build b;
 	struct tlstall_summary *ring;
@@ -41,7 +41,7 @@ static void begin(struct history *w)
 	w->ring = (struct tlstall_summary *)(w->b.bytes + offset);
 }
 
-/* As the shim does it: with a claim, and a mark that is stored last. */
+/* As the shim does: a claim first, the commit mark last. */
 static struct tlstall_summary *add(struct history *w, uint32_t number)
 {
 	uint64_t position = w->b.header->history_head++;
@@ -134,7 +134,7 @@ static void test_ends_are_told(void **state)
 		assert_int_equal(h.number, number);
 	}
 	assert_int_equal(trace_cursor_next(cursor, &event), 1);
-	/* one that comes later */
+	/* a later one */
 	add(&w, 3);
 	assert_int_equal(trace_refresh(w.trace), 0);
 	assert_int_equal(trace_cursor_next(cursor, &event), 0);
@@ -143,7 +143,7 @@ static void test_ends_are_told(void **state)
 	end(&w);
 }
 
-/* The one that ended first is told first, whichever ring it is in. */
+/* Handshakes are reported in the order they ended, whichever ring they are in. */
 static void test_in_order(void **state)
 {
 	static const uint32_t wanted[] = {9, 8};
@@ -195,7 +195,7 @@ static void test_overwritten_are_counted(void **state)
 	end(&w);
 }
 
-/* One that its writer has begun, and may never finish. */
+/* A summary that its writer has begun, and may never finish. */
 static void test_incomplete(void **state)
 {
 	struct trace_cursor *cursor;
@@ -218,7 +218,7 @@ static void test_incomplete(void **state)
 	end(&w);
 }
 
-/* Anything may stand there: it is tamed like what slots hold. */
+/* Summaries may contain anything: they are sanitized like slots. */
 static void test_hostile(void **state)
 {
 	struct tlstall_summary *summary;
@@ -234,11 +234,11 @@ static void test_hostile(void **state)
 	assert_true(h.role <= TLSTALL_ROLE_SERVER);
 	assert_true(h.read.bio_class <= TLSTALL_BIO_OTHER);
 	assert_true(strlen(h.sni) < sizeof(h.sni) && strlen(h.alpn) < sizeof(h.alpn));
-	assert_int_equal(h.end, h.start); /* NaN is no duration */
+	assert_int_equal(h.end, h.start); /* NaN is not a duration */
 	end(&w);
 }
 
-/* A client that has been waiting since its first op, while its thread made two others. */
+/* A client that has waited since its first op, while its thread made two other handshakes. */
 static struct tlstall_handshake *waiting(struct history *w)
 {
 	struct tlstall_handshake *h = build_handshake(&w->b, 0x9000, 1 * BUILD_MS);
@@ -264,7 +264,7 @@ static void test_thread_went_on(void **state)
 	open_it(&w);
 	facts_from_trace(w.trace, h, &f);
 	add_neighbors(w.trace, h, &f);
-	assert_int_equal(f.others.thread_other_ops, 4); /* the first and the last of each */
+	assert_int_equal(f.others.thread_other_ops, 4); /* the first and last of each */
 	end(&w);
 }
 
@@ -285,7 +285,7 @@ static void test_same_descriptor(void **state)
 	facts_from_trace(w.trace, h, &f);
 	add_neighbors(w.trace, h, &f);
 	assert_true(f.others.same_descriptor && !f.others.same_socket);
-	/* another connection, with that number again */
+	/* another connection with the same number */
 	h->at_start.bytes_received = 0;
 	add_neighbors(w.trace, h, &f);
 	assert_false(f.others.same_descriptor);

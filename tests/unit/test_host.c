@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Processes are found by what they know of themselves, in other namespaces, too. */
+/* Processes are found by their own ids and start times, also in other namespaces. */
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
@@ -21,7 +21,7 @@
 #include "trace/host.h"
 #include "unit/children.h"
 
-/* Field 22, by another way than the code's: cut the name off, count words. */
+/* Field 22, parsed in another way: cut the name off, count words. */
 static uint64_t start_time_of(pid_t pid)
 {
 	char command[200];
@@ -46,12 +46,12 @@ static void test_alive(void **state)
 	uint64_t start;
 
 	(void)state;
-	/* a name that looks like the fields behind it */
+	/* a name that imitates the fields after it */
 	prctl(PR_SET_NAME, "a) Z 1 (b) 2 3");
 	start = start_time_of(getpid());
 	assert_true(lives(getpid(), start));
 	assert_true(lives(getpid(), 0));
-	/* an emulator's own start counts as the process's */
+	/* an emulator's own start counts as that of the process */
 	assert_true(lives(getpid(), start + 100));
 	assert_false(lives(getpid(), start + 1000));
 	assert_false(lives(0, 0));
@@ -84,7 +84,7 @@ static void *sleep_for_ever(void *unused)
 	return unused;
 }
 
-/* Its first thread has ended, which leaves a zombie of it, and another goes on. */
+/* The first thread has ended and is a zombie, while another continues. */
 static void test_first_thread_ended(void **state)
 {
 	pid_t child = fork();
@@ -128,7 +128,7 @@ static uint64_t inode_of(pid_t pid)
 	return st.st_ino;
 }
 
-/* Process 1 of new namespaces; its parent here waits for it. Ends when the pipe does. */
+/* Process 1 of new namespaces; its parent waits for it. It ends when the pipe is closed. */
 static void make_container(int ready, int go_on)
 {
 	char offset[64];
@@ -169,7 +169,7 @@ static void test_containers(void **state)
 	}
 	close(ready[1]);
 	if (read(ready[0], &first, sizeof(first)) != sizeof(first))
-		skip(); /* not allowed here */
+		skip(); /* not permitted here */
 	wanted.pid_namespace = inode_of(first);
 	wanted.start_time = start_time_of(first) + AHEAD_S * (uint64_t)sysconf(_SC_CLK_TCK);
 	assert_int_equal(host_find(&wanted), first);
@@ -189,7 +189,7 @@ static void test_containers(void **state)
 	close(go_on[0]);
 }
 
-/* The id by which a thread is known to itself is the one here. */
+/* In our own namespace, a thread's own id is the one that we use. */
 static void test_threads_of_our_own_namespace(void **state)
 {
 	(void)state;

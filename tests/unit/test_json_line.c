@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* JSON written member by member is what jansson writes of the same values. */
+/* JSON written member by member equals what jansson writes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -66,7 +66,7 @@ static void test_nesting(void **state)
 	member_text(&line, NULL, "[");
 	member_array(&line, NULL);
 	member_text(&line, NULL, "x");
-	/* the rest is closed at the end */
+	/* everything open is closed at the end */
 	assert_same(&line, json_pack("{s:[], s:{s:[i, {}, s, [s]]}}", "empty", "object", "list", 1,
 				     "[", "x"));
 	json_line_begin(&line);
@@ -74,7 +74,7 @@ static void test_nesting(void **state)
 	json_line_free(&line);
 }
 
-/* All pairs of bytes, in a text of plain ones: what is cleaned, what is escaped, what is neither. */
+/* All pairs of bytes within plain text: cleaned, escaped, or unchanged. */
 static void test_texts(void **state)
 {
 	struct json_line line = {0};
@@ -123,7 +123,7 @@ static void test_lines_of_any_length(void **state)
 		member_text(&line, "text", i == 1 ? text : "a");
 		jsonl->put(context, &line);
 	}
-	/* one that is not whole is left out, and says nothing of the next */
+	/* an incomplete line is dropped, without affecting the next */
 	json_line_begin(&line);
 	line.failed = true;
 	jsonl->put(context, &line);

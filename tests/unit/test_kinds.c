@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Names, clocks, bytes before TLS, datagrams, descriptors: each cause, and its near miss. */
+/* Names, clocks, bytes before TLS, datagrams, descriptors: each cause, and a near miss. */
 #include <netinet/tcp.h>
 
 #include "make_facts.h"
@@ -29,7 +29,7 @@ static void test_server_name(void **state)
 	assert_true(says(&v, "\"wrong.example\""));
 	assert_false(advises(&v, "SSL_set_tlsext_host_name"));
 
-	/* the server's own side: nginx says no more than that a callback failed */
+	/* the server's side: nginx reports only that a callback failed */
 	f = as_server(failed(SSL, "callback failed"));
 	with_alert(&f, false, 112);
 	v = first_verdict(&f);
@@ -44,7 +44,7 @@ static void test_server_name_is_a_guess(void **state)
 	struct verdict v;
 
 	(void)state;
-	/* alert 40 may mean much */
+	/* alert 40 can mean many things */
 	with_alert(&f, true, 40);
 	assert_cause(&f, CIPHER_MISMATCH);
 	assert_true(has_verdict(&f, CAUSE_SERVER_NAME));
@@ -53,7 +53,10 @@ static void test_server_name_is_a_guess(void **state)
 	assert_true(doubts(&v, CAUSE_SERVER_NAME));
 	assert_not_cause(&f, SERVER_NAME);
 
-	/* the certificate of another host: the server's default one, if none was asked for */
+	/*
+	 * a certificate for another host, possibly the server's
+	 * default one if no name was requested
+	 */
 	f = failed(SSL, "certificate verify failed");
 	f.verify_result = 62;
 	assert_cause(&f, SERVER_NAME);
@@ -61,7 +64,7 @@ static void test_server_name_is_a_guess(void **state)
 	strcpy(f.sni, "app.example");
 	assert_not_cause(&f, SERVER_NAME);
 	assert_cause(&f, CERTIFICATE);
-	/* one that nobody signed may be, too */
+	/* so may a self-signed one */
 	f.sni[0] = 0;
 	f.verify_result = 18;
 	v = first_verdict(&f);
@@ -118,7 +121,7 @@ static void test_security_level(void **state)
 	}
 }
 
-/* Signatures of TLS 1.1 are old whatever the certificate: the version is to blame. */
+/* Signatures in TLS 1.1 are old with any certificate: the version is to blame. */
 static void test_old_version(void **state)
 {
 	struct facts f = as_server(failed(SSL, "no suitable signature algorithm"));
@@ -133,7 +136,7 @@ static void test_old_version(void **state)
 	assert_true(says(&v, "TLSv1.1"));
 	assert_true(advises(&v, "SECLEVEL=0"));
 	assert_not_cause(&f, CIPHER_MISMATCH);
-	/* the client is told of an internal error */
+	/* the client only learns of an internal error */
 	f = failed(SSL, "tlsv1 alert internal error");
 	with_alert(&f, true, 80);
 	assert_cause(&f, UNKNOWN);
@@ -170,18 +173,18 @@ static void test_clock(void **state)
 	f.not_after = 20200101000000;
 	v = first_verdict(&f);
 	assert_true(advises(&v, "Renew"));
-	/* a root of ours has expired: the chain that came is good */
+	/* one of our roots has expired: the peer's chain is valid */
 	f.not_after = 20490101000000;
 	v = first_verdict(&f);
 	assert_true(says(&v, "a CA of the local list"));
 	assert_true(advises(&v, "trusted CAs"));
-	/* what is not known is not said */
+	/* unknown dates are not reported */
 	f.not_before = f.not_after = 0;
 	v = first_verdict(&f);
 	assert_false(says(&v, "valid from"));
 	assert_true(says(&v, "clock said"));
 
-	/* it cannot be so early, even if it was set since */
+	/* a clock this early is wrong, even if it was set later */
 	f.realtime_s = 86400;
 	v = first_verdict(&f);
 	assert_int_equal(v.fault, FAULT_HOST);
@@ -191,14 +194,14 @@ static void test_clock(void **state)
 	v = first_verdict(&f);
 	assert_int_equal(v.fault, FAULT_HOST);
 	assert_true(says(&v, "it was 2033-05-18 03:33:20"));
-	/* and it does not matter to a name */
+	/* for a wrong name the clock does not matter */
 	f.verify_result = 62;
 	assert_int_equal(first_verdict(&f).fault, FAULT_CONFIGURATION);
 }
 
 /* ---- bytes before TLS ------------------------------------------------------------------- */
 
-/* A client's connection that had carried `out` and `in` bytes before; `left` lay unread. */
+/* A client whose connection carried `out` and `in` bytes before TLS; `left` bytes were unread. */
 static struct facts after_plain_text(struct facts f, uint64_t out, uint64_t in, uint32_t left)
 {
 	f.at_start = quiet_socket();
@@ -221,17 +224,17 @@ static void test_starttls_leftover(void **state)
 	assert_true(says(&v, "11 B of that were unread"));
 	assert_not_cause(&f, PLAINTEXT_PEER);
 
-	/* all was read: the server went on in plain text, or what was left came later */
+	/* all was read: the server continued in plain text, or the rest arrived later */
 	f.at_start.inq = 0;
 	v = first_verdict(&f);
 	assert_int_equal(v.cause, CAUSE_PLAINTEXT_PEER);
 	assert_true(doubts(&v, CAUSE_STARTTLS_LEFTOVER));
 	assert_true(says(&v, "had carried 10 B out and 59 B in"));
-	/* a greeting that came before we said anything: STARTTLS is missing */
+	/* a greeting arrived before we sent anything: STARTTLS is missing */
 	f = after_plain_text(failed(SSL, "wrong version number"), 0, 40, 40);
 	assert_cause(&f, PLAINTEXT_PEER);
 	assert_not_cause(&f, STARTTLS_LEFTOVER);
-	/* a server finds the ClientHello there, of course */
+	/* a server naturally finds the ClientHello there */
 	f = as_server(after_plain_text(failed(SSL, "http request"), 30, 200, 200));
 	assert_not_cause(&f, STARTTLS_LEFTOVER);
 	/* nothing is known of the socket */
@@ -256,30 +259,30 @@ static void test_proxy_header(void **state)
 	assert_int_equal(v.cause, CAUSE_PROXY_HEADER);
 	assert_true(says(&v, "48 B were sent before the ClientHello"));
 	assert_not_cause(&f, PROTOCOL_MISMATCH);
-	/* nothing was sent before: it is the version */
+	/* nothing was sent before TLS: it is the version */
 	f.at_start.bytes_acked = 1;
 	f.version = 0x0303;
 	v = first_verdict(&f);
 	assert_int_equal(v.cause, CAUSE_PROTOCOL_MISMATCH);
 	assert_int_equal(v.confidence, CONFIDENCE_HIGH);
 	assert_not_cause(&f, PROXY_HEADER);
-	/* or something between us has sent it */
+	/* or something on the path sent it */
 	f.version = 0x0304;
 	v = first_verdict(&f);
 	assert_int_equal(v.cause, CAUSE_PROTOCOL_MISMATCH);
 	assert_int_equal(v.confidence, CONFIDENCE_MEDIUM);
 	assert_true(doubts(&v, CAUSE_PROXY_HEADER));
 
-	/* an answer that nobody read */
+	/* an answer that the program did not read */
 	f = after_plain_text(failed(SSL, "wrong version number"), 48, 310, 309);
-	f.at_start.tcp_state = TCP_CLOSE_WAIT; /* the end of the stream is one of them */
+	f.at_start.tcp_state = TCP_CLOSE_WAIT; /* the end of stream counts as one byte */
 	assert_cause(&f, PROXY_HEADER);
 	assert_not_cause(&f, STARTTLS_LEFTOVER);
-	/* PostgreSQL answers one byte to a request of eight */
+	/* PostgreSQL answers a request of eight bytes with one */
 	f = after_plain_text(failed(SSL, "wrong version number"), 8, 1, 0);
 	assert_not_cause(&f, PROXY_HEADER);
 	assert_cause(&f, PLAINTEXT_PEER);
-	/* it was answered as a request, or the peer only hung up */
+	/* it was taken for a request, or the peer just closed */
 	f = after_plain_text(failed(SSL, "wrong version number"), 48, 0, 0);
 	assert_cause(&f, PROXY_HEADER);
 	f = after_plain_text(failed(SYSCALL, NULL), 48, 0, 0);
@@ -288,7 +291,7 @@ static void test_proxy_header(void **state)
 	assert_cause(&f, PEER_CLOSED);
 	assert_true(has_verdict(&f, CAUSE_PROXY_HEADER));
 
-	/* on the server it is plain text */
+	/* for a server it is plain text */
 	f = as_server(failed(SSL, "wrong version number"));
 	v = first_verdict(&f);
 	assert_int_equal(v.cause, CAUSE_PLAINTEXT_PEER);
@@ -325,7 +328,7 @@ static void test_bad_descriptor(void **state)
 	v = first_verdict(&f);
 	assert_int_equal(v.cause, CAUSE_BAD_DESCRIPTOR);
 	assert_true(says(&v, "Bad file descriptor"));
-	/* others are named */
+	/* other errors are reported by name */
 	f.last_errno = 22;
 	v = first_verdict(&f);
 	assert_int_equal(v.cause, CAUSE_UNKNOWN);
@@ -357,7 +360,7 @@ static void test_timer_not_driven(void **state)
 	assert_true(advises(&v, "DTLSv1_handle_timeout"));
 	assert_not_cause(&f, PEER_SILENT);
 
-	/* the timer is run, or is not due */
+	/* the timer was run, or is not due */
 	f.timer_calls = 1;
 	f.timer_since_ns = 900 * MS;
 	v = first_verdict(&f);
@@ -366,18 +369,18 @@ static void test_timer_not_driven(void **state)
 	assert_true(doubts(&v, CAUSE_DTLS_LOST));
 	f = over_udp(waiting_client(900 * MS));
 	assert_not_cause(&f, DTLS_TIMER_NOT_DRIVEN);
-	/* it doubles */
+	/* the timeout doubles */
 	f = over_udp(waiting_client(1900 * MS));
 	f.bytes_out *= 2;
 	f.longest_gap_ns = 1 * S;
 	assert_not_cause(&f, DTLS_TIMER_NOT_DRIVEN);
 	f.idle_ns = f.since_progress_ns = 2500 * MS;
 	assert_cause(&f, DTLS_TIMER_NOT_DRIVEN);
-	/* the timer's own timeout is no blocking socket's that ran out */
+	/* an expired timer is not a blocking socket's timeout */
 	f = over_udp(waiting_client(3 * S));
 	f.read.blocking = f.write.blocking = 1;
 	assert_not_cause(&f, BLOCKING_WANT);
-	/* a blocking call runs it itself */
+	/* a blocking call runs the timer itself */
 	f = over_udp(blocked_client(3 * S));
 	assert_not_cause(&f, DTLS_TIMER_NOT_DRIVEN);
 	/* TCP has no such timer */
@@ -403,7 +406,7 @@ static void test_dtls_lost(void **state)
 	f = over_udp(finished_after_gap(200 * MS, 0));
 	assert_cause(&f, NONE);
 
-	/* a part of the flight came */
+	/* part of the flight has arrived */
 	f = over_udp(waiting_client(900 * MS));
 	f.bytes_in = 600;
 	f.state = "SSLv3/TLS read server hello";
@@ -430,8 +433,7 @@ static void test_dtls_refused(void **state)
 	assert_not_cause(&f, DTLS_REFUSED);
 }
 
-/* ---- our role
- * ------------------------------------------------------------------------------------ */
+/* our role */
 
 static void test_advice_fits_the_role(void **state)
 {
@@ -444,7 +446,7 @@ static void test_advice_fits_the_role(void **state)
 	f = waiting_client(10 * S);
 	v = first_verdict(&f);
 	assert_true(advises(&v, "accept queue"));
-	/* a client's certificate */
+	/* a client certificate */
 	f = as_server(failed(SSL, "certificate verify failed"));
 	f.verify_result = 20;
 	v = first_verdict(&f);

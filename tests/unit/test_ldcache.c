@@ -82,7 +82,7 @@ static void test_damaged_cache(void **state)
 	assert_int_equal(ldcache_parse(bytes, full, &cache), -EBADMSG);
 }
 
-/* The cache of this machine, against what the loader itself would say. */
+/* The cache of this machine, compared with the loader's own answers. */
 static void test_cache_of_this_machine(void **state)
 {
 	int fd = open("/etc/ld.so.cache", O_RDONLY);

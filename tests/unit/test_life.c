@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which processes of a trace are alive, and up to when the others were seen. */
+/* Which processes of a trace are alive, and when the others were last seen. */
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -28,7 +28,7 @@ static void read_boot_id(char *buffer, size_t size)
 	fclose(file);
 }
 
-/* A trace of this host's clock whose process is `pid`, not ended. */
+/* A trace with this host's clock, of process `pid`, not ended. */
 static void build_local(struct build *b, pid_t pid, uint64_t ticks)
 {
 	build_trace(b, NULL);
@@ -76,7 +76,7 @@ static void test_horizon_of_killed(void **state)
 	trace = build_open(&b);
 	assert_int_equal(trace_horizon(trace, 0), 7 * BUILD_MS);
 	assert_int_equal(trace_horizon(trace, 1), 10 * BUILD_MS);
-	/* one that the file knows nothing of */
+	/* a process that is not in the file */
 	assert_int_equal(trace_horizon(trace, 100), b.header->last.ticks);
 	assert_false(trace_alive(trace, 100));
 	trace_close(trace);
@@ -123,7 +123,7 @@ static void test_horizon_of_alive(void **state)
 	assert_int_equal(trace_horizon(trace, 0), 77);
 	trace_close(trace);
 
-	/* somebody else who has that process id */
+	/* another process with the same id */
 	b.processes[0].start_time = 1;
 	trace = build_open(&b);
 	assert_false(trace_alive(trace, 0));
@@ -138,7 +138,10 @@ static void test_horizon_of_alive(void **state)
 	build_free(&b);
 }
 
-/* Once killed its horizon is when it was seen alive last, though the file says less. */
+/*
+ * After the process is killed, the horizon is when it was last seen
+ * alive, even if the file says less.
+ */
 static void test_seen_alive(void **state)
 {
 	uint64_t before = monotonic_ns();
@@ -153,7 +156,7 @@ static void test_seen_alive(void **state)
 	assert_true(trace_alive(trace, 0));
 	kill(child.pid, SIGKILL);
 	assert_int_equal(waitid(P_PID, (id_t)child.pid, NULL, WEXITED | WNOWAIT), 0);
-	/* a zombie is dead; the answer may be some milliseconds old */
+	/* a zombie is dead; an answer may be a few milliseconds old */
 	while (trace_alive(trace, 0) && monotonic_ns() - before < BUILD_S)
 		nanosleep(&pause, NULL);
 	assert_false(trace_alive(trace, 0));
@@ -164,7 +167,7 @@ static void test_seen_alive(void **state)
 	build_free(&b);
 }
 
-/* An exec keeps process id and start time, but our handshakes are gone. */
+/* An exec keeps process id and start time, but not our handshakes. */
 static void test_replaced_by_exec(void **state)
 {
 	struct build b;
@@ -188,7 +191,7 @@ static void test_replaced_by_exec(void **state)
 	assert_true(host_find(&(struct host_process){.pid = child}) == child);
 	assert_false(trace_alive(trace, 0));
 	trace_close(trace);
-	/* where the path is not known whole nothing can be said */
+	/* if the path may be cut off, nothing can be said */
 	memset(b.header->program, 'x', sizeof(b.header->program) - 1);
 	trace = build_open(&b);
 	assert_true(trace_alive(trace, 0));

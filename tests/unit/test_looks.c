@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What was seen of a program from outside is kept in its trace, and found there. */
+/* What was seen of a program from outside is saved in its trace and read back. */
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -59,7 +59,7 @@ static void keep(const char *path, int expected)
 {
 	struct tlstall_look looks[2];
 
-	/* in whatever order they were seen */
+	/* in any order */
 	kernel_keep(&view, &(struct tlstall_handshake){.number = 2}, 5 * BUILD_S, &looks[0]);
 	kernel_keep(&view, &(struct tlstall_handshake){.number = 1}, 4 * BUILD_S, &looks[1]);
 	looks[1].moved = 1;
@@ -86,7 +86,7 @@ static void test_kept_and_found(void **state)
 	assert_int_equal(found.fd, 5);
 	assert_string_equal(found.syscall, "read");
 	assert_false(found.past);
-	/* alive up to then: so long it hung */
+	/* it was alive, and hung, until then */
 	assert_int_equal(trace_horizon(trace, 0), 5 * BUILD_S);
 	assert_int_equal(trace_handshake(trace, 0, &h), 0);
 	assert_true(kernel_recall(trace, &h, &found) && found.past);
@@ -135,7 +135,10 @@ static void test_none_are_kept(void **state)
 	unlink(path);
 }
 
-/* One that has some, one that is no trace, and one that may not grow stay as they are. */
+/*
+ * A trace that has looks already, a file that is no trace, and one
+ * that cannot grow stay unchanged.
+ */
 static void test_not_kept(void **state)
 {
 	char path[] = "/tmp/tlstall-looks-XXXXXX", other[] = "/tmp/tlstall-looks-XXXXXX";
@@ -165,7 +168,7 @@ static void test_not_kept(void **state)
 	unlink(other);
 }
 
-/* Damage there costs the looks, and nothing else. */
+/* Damage affects only the looks. */
 static void test_damaged(void **state)
 {
 	char path[] = "/tmp/tlstall-looks-XXXXXX";
@@ -176,7 +179,7 @@ static void test_damaged(void **state)
 	(void)state;
 	write_trace(path);
 	keep(path, 0);
-	/* the first is whole, the second is not */
+	/* the first is complete, the second is not */
 	assert_int_equal(truncate(path, size_of(path) - 1), 0);
 	assert_int_equal(trace_open_path(path, &trace), 0);
 	assert_int_equal(trace_damage(trace), 1);

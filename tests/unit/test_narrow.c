@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bytes that come or leave slowly: whether the way or the peer makes them so. */
+/* Bytes that arrive or leave slowly: is the network to blame, or the peer? */
 #include "make_facts.h"
 
-/* Four full segments, the last of them a second ago: a flight that goes on. */
+/* Four full segments, the last one a second ago: a flight in progress. */
 static struct facts slow_flight(void)
 {
 	struct facts f = waiting_client(1 * S);
@@ -41,7 +41,7 @@ static void test_narrow_path(void **state)
 	assert_string_equal(cause_name(v.cause), "RX_PARTIAL");
 	assert_int_equal(v.confidence, CONFIDENCE_HIGH);
 
-	/* too few to tell: the likelier is said, and what it may be */
+	/* too few to decide: the likelier cause, with the alternative mentioned */
 	f = slow_flight();
 	f.bytes_in = f.live.bytes_received = 2 * 1448;
 	f.live.data_segs_in = 2;
@@ -50,7 +50,7 @@ static void test_narrow_path(void **state)
 	assert_int_equal(v.confidence, CONFIDENCE_LOW);
 	assert_true(doubts(&v, CAUSE_NARROW_PATH));
 
-	/* small ones: whoever writes them drips */
+	/* small segments: the sender trickles them */
 	f = slow_flight();
 	f.bytes_in = f.live.bytes_received = 600;
 	assert_cause(&f, RX_PARTIAL);
@@ -70,17 +70,17 @@ static void test_narrow_path_afterwards(void **state)
 	f.at_end = f.live;
 	f.live.ticks = 0;
 	assert_cause(&f, NARROW_PATH);
-	/* of a BIO of the program's own an earlier look tells it */
+	/* with a custom BIO, an earlier look shows it */
 	f.seen = f.at_end;
 	f.at_end.ticks = f.at_start.ticks = 0;
 	assert_cause(&f, NARROW_PATH);
-	/* one pause makes most of it */
+	/* one pause accounts for most of it */
 	f.longest_gap_ns = 5 * S;
 	f.longest_gap_want = WANT_READ;
 	v = first_verdict(&f);
 	assert_string_equal(cause_name(v.cause), "PEER_SILENT");
 	assert_true(doubts(&v, CAUSE_NARROW_PATH));
-	/* the flight came at once: the wait was for its beginning */
+	/* the flight arrived at once: the wait was for its first byte */
 	f.flight_ns = 2 * MS;
 	v = first_verdict(&f);
 	assert_string_equal(cause_name(v.cause), "PEER_SILENT");
@@ -88,7 +88,7 @@ static void test_narrow_path_afterwards(void **state)
 	assert_false(doubts(&v, CAUSE_NARROW_PATH));
 }
 
-/* One blocking call of a client, all of its flight read between two states. */
+/* One blocking call of a client that reads the whole flight between two states. */
 static struct facts held_client(uint16_t version, const char *state, uint32_t last_ms)
 {
 	struct facts f = finished(6 * S);
@@ -116,26 +116,26 @@ static void test_narrow_path_or_callback(void **state)
 	assert_int_equal(v.confidence, CONFIDENCE_LOW);
 	assert_not_cause(&f, CALLBACK_BLOCKED);
 	assert_not_cause(&f, PEER_SILENT);
-	/* all was there, and the call stayed */
+	/* all data had arrived, and the call did not return */
 	f = held_client(0x0304, "TLSv1.3 read encrypted extensions", 5400);
 	assert_cause(&f, CALLBACK_BLOCKED);
-	/* tickets came before the call returned: the last byte tells nothing */
+	/* tickets arrived before the call returned: the last byte proves nothing */
 	f.at_end.last_data_recv_ms = 0;
 	f.at_end.bytes_received += 500;
 	assert_cause(&f, CALLBACK_BLOCKED);
-	/* a look meanwhile saw that it was a lock */
+	/* a look during the call saw a lock */
 	then = blocked_client(3 * S);
 	then.wait = TLSTALL_WAIT_FUTEX;
 	facts_settle(&then);
 	f.then = &then;
 	assert_cause(&f, LOCK_OR_ENTROPY);
 	assert_not_cause(&f, CALLBACK_BLOCKED);
-	/* in TLS 1.2 the server's last flight comes after the callbacks */
+	/* in TLS 1.2 the server's last flight follows the callbacks */
 	f = held_client(0x0303, "SSLv3/TLS read server hello", 2);
 	assert_cause(&f, CALLBACK_BLOCKED);
 	f = held_client(0x0303, "SSLv3/TLS write client hello", 2);
 	assert_cause(&f, NARROW_PATH);
-	/* small segments came, or a long pause was between few: that is the peer */
+	/* small segments, or a long pause between few of them: the peer's fault */
 	f = held_client(0x0304, "SSLv3/TLS read server hello", 2);
 	f.at_end.data_segs_in = 100;
 	assert_cause(&f, RX_PARTIAL);
@@ -144,7 +144,7 @@ static void test_narrow_path_or_callback(void **state)
 	assert_cause(&f, PEER_SILENT);
 }
 
-/* A server whose flight of eight segments fills the way. */
+/* A server whose flight of eight segments saturates the path. */
 static void test_narrow_path_of_the_sender(void **state)
 {
 	struct facts f = as_server(waiting_client(5 * S));
@@ -164,13 +164,13 @@ static void test_narrow_path_of_the_sender(void **state)
 	assert_int_equal(v.confidence, CONFIDENCE_HIGH);
 	assert_true(says(&v, "a round trip took 400 us at first and 0.9 s later"));
 	assert_not_cause(&f, PEER_SILENT);
-	/* nothing of it arrives */
+	/* none of it arrives */
 	f.live.bytes_acked = f.at_start.bytes_acked;
 	f.live.last_ack_recv_ms = 5000;
 	f.live.retransmits = 3;
 	assert_cause(&f, TX_NOT_ACKED);
 
-	/* it is over: the client's answer was awaited */
+	/* it is over: the server waited for the client's answer */
 	f = as_server(finished_after_gap(6 * S, 0));
 	f.bytes_out = 10000;
 	f.at_start = f.at_gap = f.at_end = quiet_socket();

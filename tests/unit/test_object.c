@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is read in one ELF file: whole, cut off, and with values that lie. */
+/* Reading one ELF file: complete, truncated, and with false values. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -49,7 +49,7 @@ static void test_not_elf(void **state)
 	assert_int_equal(object_read_bytes("!<arch>\n", 8, &object), -ENOEXEC);
 }
 
-/* Of every length: an error or an answer, and no byte read behind the end. */
+/* At every length: an error or an answer, and no read past the end. */
 static void test_truncated(void **state)
 {
 	struct elf_file *file = make_program("libone.so");
@@ -75,7 +75,7 @@ static void test_truncated(void **state)
 	free(file);
 }
 
-/* Counts, offsets and sizes that lie. */
+/* False counts, offsets and sizes. */
 static void test_hostile(void **state)
 {
 	static const uint64_t values[] = {0,	     1,		 INT32_MAX,    UINT32_MAX,
@@ -115,7 +115,7 @@ static void test_hostile(void **state)
 	}
 }
 
-/* A GNU hash table that exports nothing says nothing of the imports. */
+/* A GNU hash table without exports does not tell the number of imports. */
 static void test_gnu_hash(void **state)
 {
 	struct elf_file *file = make_program(NULL);

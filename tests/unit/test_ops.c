@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Ops by thread: the longest rest is the one that a look at each op finds. */
+/* Ops by thread: the longest rest equals the one found by looking at each op. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,7 +20,7 @@ struct work {
 	struct ops ops;
 };
 
-/* The threads take turns; rests are of many lengths, and some are equal. */
+/* The threads take turns; rests have many lengths, some equal. */
 static void begin(struct work *w)
 {
 	const struct build_plan plan = {.handshakes = THREADS, .opening = CALLS, .rest = CALLS};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the kernel and the stack say from outside, and what they do not. */
+/* What the kernel and the stack show from outside, and what they do not. */
 #include "diagnosis/stack.h"
 #include "make_facts.h"
 
@@ -23,7 +23,7 @@ static void test_acknowledged(void **state)
 	assert_string_equal(cause_name(v.cause), "PEER_SILENT");
 	assert_int_equal(v.confidence, CONFIDENCE_HIGH);
 	assert_true(says(&v, "was acknowledged"));
-	/* no segment is under way, but less was acknowledged than was written */
+	/* no segment is in flight, but fewer bytes were acknowledged than written */
 	f.live.bytes_acked = 1;
 	v = first_verdict(&f);
 	assert_false(says(&v, "was acknowledged"));
@@ -77,7 +77,7 @@ static void test_lost_on_the_way_to_us(void **state)
 	v = first_verdict(&f);
 	assert_string_equal(cause_name(v.cause), "RX_LOST");
 	assert_int_equal(v.fault, FAULT_NETWORK);
-	/* the shim's own reading at the end: data came, and nothing could be read */
+	/* the shim's own reading at the end: data had arrived, but could not be read */
 	f = freed(waiting_client(3 * S), 3 * S);
 	f.at_start = f.at_end = quiet_socket();
 	f.at_start.bytes_acked = 1;
@@ -98,7 +98,7 @@ static void test_keepalive_probes(void **state)
 	v = first_verdict(&f);
 	assert_string_equal(cause_name(v.cause), "TX_NOT_ACKED");
 	assert_true(says(&v, "4 keepalive probes"));
-	/* one is on its way each time */
+	/* one probe is always in flight */
 	f.tcp.probes = 1;
 	assert_cause(&f, PEER_SILENT);
 
@@ -113,14 +113,14 @@ static void test_keepalive_probes(void **state)
 	assert_true(says(&v, "gave up sending"));
 }
 
-/* ---- pieces -------------------------------------------------------------------------------- */
+/* ---- fragments ----------------------------------------------------------------------------- */
 
 static void test_asking_is_no_piece(void **state)
 {
 	struct facts f = finished_after_gap(1 * S, 0);
 
 	(void)state;
-	/* a timer made it ask five times in the 4 s of one wait */
+	/* a timer made it retry five times in the 4 s of one wait */
 	f.age_ns = 4 * S;
 	f.gap_waiting_ns = f.state_wait_ns = 39 * S / 10;
 	f.state_wait_flight = true;
@@ -131,7 +131,7 @@ static void test_asking_is_no_piece(void **state)
 	assert_cause(&f, PEER_SILENT);
 	assert_not_cause(&f, RX_PARTIAL);
 	assert_true(first_verdict(&f).cost_ns > 3 * S);
-	/* each of them read something */
+	/* each call read something */
 	f.longest_run = 1;
 	f.longest_gap_ns = 800 * MS;
 	assert_cause(&f, RX_PARTIAL);
@@ -146,7 +146,7 @@ static void test_after_a_hello_retry_request(void **state)
 	f.bytes_in = 99;
 	f.since_state_ns = f.since_progress_ns + 1 * MS;
 	assert_cause(&f, PEER_SILENT);
-	/* more came after our second ClientHello */
+	/* more arrived after our second ClientHello */
 	f.since_state_ns = f.since_progress_ns + 1 * S;
 	assert_cause(&f, RX_PARTIAL);
 }
@@ -162,19 +162,19 @@ static void test_stacks(void **state)
 			 STACK_IN_BIO);
 	assert_int_equal(stack_says("poll < getaddrinfo < verify < X509_verify_cert < SSL_connect"),
 			 STACK_IN_CALLBACK);
-	/* what a callback does with TLS of its own is still the callback's */
+	/* what a callback does with TLS of its own still belongs to the callback */
 	assert_int_equal(stack_says("read < BIO_read < SSL_read < fetch < verify < "
 				    "X509_verify_cert < libssl.so.3 < SSL_connect"),
 			 STACK_IN_CALLBACK);
 	assert_int_equal(stack_says("poll < C_Sign < p11.so < EVP_DigestSign < libssl.so.3 < "
 				    "SSL_accept"),
 			 STACK_IN_KEY);
-	/* the file of a CA, by a BIO of its own */
+	/* a CA file, read through its own BIO */
 	assert_int_equal(
 		stack_says("openat < fopen < BIO_ctrl < X509_load_cert_crl_file < libcrypto.so.3 < "
 			   "X509_verify_cert < libssl.so.3 < SSL_connect"),
 		STACK_IN_CALLBACK);
-	/* a job of OpenSSL's */
+	/* a job of OpenSSL */
 	assert_int_equal(stack_says("recv < BIO_read < libssl.so.3 < libcrypto.so.3"),
 			 STACK_IN_BIO);
 	assert_int_equal(stack_says("getrandom < RAND_bytes < libcrypto.so.3 < SSL_connect"),
@@ -192,23 +192,23 @@ static void test_bio_of_the_programs_own(void **state)
 	f.wait = TLSTALL_WAIT_OTHER_FD;
 	f.wait_syscall = "recvfrom";
 	f.wait_fd = 5;
-	/* it may be its own */
+	/* it may be the program's own */
 	v = first_verdict(&f);
 	assert_string_equal(cause_name(v.cause), "PEER_SILENT");
 	assert_int_equal(v.confidence, CONFIDENCE_LOW);
 	assert_true(doubts(&v, CAUSE_CALLBACK_BLOCKED));
 	assert_not_cause(&f, CALLBACK_BLOCKED);
-	/* the stack says that it is not */
+	/* the stack shows that it is not */
 	f.stack_symbols = "recvfrom < lookup < verify < X509_verify_cert < SSL_connect";
 	v = first_verdict(&f);
 	assert_string_equal(cause_name(v.cause), "CALLBACK_BLOCKED");
 	assert_true(v.confidence < CONFIDENCE_HIGH);
-	/* a file by its name is no socket at all */
+	/* a file name shows that it is not a socket */
 	f.stack_symbols = NULL;
 	f.wait_syscall = "openat";
 	f.wait_fd = -1;
 	assert_cause(&f, CALLBACK_BLOCKED);
-	/* OpenSSL's own BIO: its descriptor is known, this is another */
+	/* OpenSSL's own BIO: its descriptor is known, and this is another one */
 	f = blocked_client(4 * S);
 	f.wait = TLSTALL_WAIT_OTHER_FD;
 	f.wait_fd = 9;
@@ -229,7 +229,7 @@ static void test_private_key_that_waits(void **state)
 	f.stack_symbols = "futex < CRYPTO_THREAD_write_lock < libssl.so.3 < SSL_accept";
 	assert_cause(&f, LOCK_OR_ENTROPY);
 
-	/* afterwards the states tell where */
+	/* after the end, the states show where */
 	f = as_server(finished(3 * S));
 	f.in_call_ns = f.longest_call_ns = f.state_wait_ns = 29 * S / 10;
 	f.cpu_ns = 2 * MS;

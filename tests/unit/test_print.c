@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Formats are printed as by fprintf(), but no string in them can drive a terminal or forge a line. */
+/* Formats print like fprintf(), but no string in them can drive a terminal or forge a line. */
 #include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -41,7 +41,7 @@ static void test_numbers(void **state)
 
 static void test_strings(void **state)
 {
-	char raw[3] = {'a', 'b', 'c'}; /* without an end */
+	char raw[3] = {'a', 'b', 'c'}; /* not terminated */
 
 	(void)state;
 	EXPECT("[abc]", "[%.3s]", raw);

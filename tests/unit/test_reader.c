@@ -14,7 +14,7 @@
 
 static void assert_refused(const void *bytes, size_t size, int expected)
 {
-	/* of its exact size: a reader that looks beyond is caught by the sanitizers */
+	/* exactly as large as needed: sanitizers catch reads past the end */
 	void *copy = malloc(size ? size : 1);
 	struct trace *trace = (struct trace *)1;
 	int error;
@@ -80,7 +80,7 @@ static void test_version(void **state)
 	text = trace_strerror(NULL, TRACE_ERROR_VERSION);
 	assert_non_null(strstr(text, "7.3"));
 	assert_non_null(strstr(text, "1.x"));
-	/* even where a later version has a shorter header */
+	/* even if a later version has a shorter header */
 	assert_refused(b.bytes, 100, TRACE_ERROR_VERSION);
 	b.header->major = 0;
 	assert_refused(b.bytes, b.size, TRACE_ERROR_VERSION);
@@ -164,7 +164,7 @@ static void test_no_file(void **state)
 	assert_string_equal(trace_strerror(trace, TRACE_ERROR_IO), "Is a directory");
 }
 
-/* ---- read as far as it goes, and again ---------------------------------------------- */
+/* ---- partly readable files, and refreshing ------------------------------------------ */
 
 static unsigned count_events(struct trace *trace)
 {
@@ -193,7 +193,7 @@ static void test_truncated_sections(void **state)
 		const struct tlstall_section *s = &b.header->section[id];
 		struct tlstall_handshake h;
 		struct trace *trace;
-		/* in mid-entry */
+		/* in the middle of an entry */
 		size_t size = s->offset + s->entry_size / 2;
 		void *copy = malloc(size);
 
@@ -206,7 +206,7 @@ static void test_truncated_sections(void **state)
 		assert_string_equal(trace_state_name(trace, 1),
 				    id > TLSTALL_SECTION_STATES ? "SSLv3/TLS write client hello"
 								: "");
-		/* each section that is not whole, and each event that is not there */
+		/* each incomplete section, and each missing event */
 		assert_int_equal(trace_damage(trace),
 				 TLSTALL_SECTION_COUNT - id +
 					 (id > TLSTALL_SECTION_OPENING ? 0 : 4));
@@ -242,7 +242,7 @@ static void test_from_a_file(void **state)
 	assert_int_not_equal(mkstemp(path), -1);
 	assert_int_equal(build_write(&b, path), 0);
 	assert_int_equal(trace_open_path(path, &trace), 0);
-	/* somebody truncates it under us: no signal, an early end */
+	/* truncated while we read: no signal, just an early end */
 	assert_int_equal(truncate(path, (off_t)b.header->section[TLSTALL_SECTION_OPENING].offset),
 			 0);
 	assert_int_equal(count_events(trace), 0);
@@ -255,7 +255,10 @@ static void test_from_a_file(void **state)
 	build_free(&b);
 }
 
-/* A later minor version may have longer entries and a longer header, and features to ignore. */
+/*
+ * A later minor version may have longer entries, a longer header, and
+ * features that can be ignored.
+ */
 static void test_later_minor(void **state)
 {
 	struct build b;
@@ -297,7 +300,7 @@ static void test_refresh(void **state)
 	header = trace_header(trace);
 	b.header->handshakes = 42;
 	b.header->clock_disturbed = 3;
-	/* a hostile writer moves a section: what was checked holds */
+	/* a hostile writer moves a section: the checked offset is still used */
 	b.header->section[TLSTALL_SECTION_OPENING].offset = UINT64_MAX;
 	assert_int_equal(trace_refresh(trace), 0);
 	assert_ptr_equal(trace_header(trace), header);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Every reason of OpenSSL 1.1.1 to 4.0 is classified on purpose. Runs at the top of the tree. */
+/* Every reason of OpenSSL 1.1.1 to 4.0 is classified deliberately. Runs at the top of the tree. */
 #include <stdlib.h>
 
 #include "diagnosis/reasons.h"
@@ -67,7 +67,7 @@ static int read_both(void **state)
 	return all_count > 1000 && unknown_count ? 0 : -1;
 }
 
-/* One row, or one line of those that stay unknown, or the alert that it tells of. */
+/* Each has a row, or a line among the unknown ones, or the alert that it reports. */
 static void test_each_is_classified(void **state)
 {
 	unsigned missing = 0;
@@ -102,7 +102,7 @@ static void test_nothing_is_needless(void **state)
 	}
 }
 
-/* A row's verdict is at most as sure as the row, and one that stays unknown shows the text. */
+/* A verdict is at most as sure as its row, and an unknown reason is shown. */
 static void test_confidence(void **state)
 {
 	(void)state;

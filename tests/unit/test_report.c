@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The report's figures and the ways of its data into the page. */
+/* The report's figures, and how its data gets into the page. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -122,7 +122,7 @@ static void test_trouble_by_cause_peer_and_site(void **state)
 	struct groups groups;
 
 	(void)state;
-	/* one cause is one group, whichever way the event loop went */
+	/* one cause is one group, whatever path the event loop took */
 	add_trouble(&report, 5, "10.0.0.1:443", "connect < main", 100);
 	add_trouble(&report, 5, "10.0.0.1:443", "connect < on_readable < loop", 200);
 	add_trouble(&report, 5, "10.0.0.1:443", "connect < on_writable < loop", 300);
@@ -136,7 +136,7 @@ static void test_trouble_by_cause_peer_and_site(void **state)
 	assert_int_equal(groups.list[0].total_ns, 600);
 	assert_int_equal(groups.list[0].time.p50, 200);
 	assert_int_equal(groups.list[0].worst->duration_ns, 300);
-	/* of equal size: the one that took longer */
+	/* of equal size: the slower one first */
 	assert_int_equal(groups.list[1].worst->duration_ns, 900);
 	assert_int_equal(groups.list[3].worst->duration_ns, 50);
 	groups_free(&groups);
@@ -180,7 +180,7 @@ static void test_retries_buckets_are_without_gap(void **state)
 		assert_int_equal(retries_bucket(last), bucket);
 		expected = last + 1;
 	}
-	assert_int_equal(expected, 0); /* went round: all are covered */
+	assert_int_equal(expected, 0); /* wrapped around: all are covered */
 	retries_range(retries_bucket(5), &first, &last);
 	assert_int_equal(first, 4);
 	assert_int_equal(last, 7);
@@ -232,7 +232,7 @@ static void test_strings_are_kept_once(void **state)
 
 /* ---- columns and packer ------------------------------------------------------------- */
 
-/* What a column writes; `type` gets its name. */
+/* What a column writes; `type` is set to its name. */
 static unsigned char *written(struct column *column, size_t *size, const char **type)
 {
 	char *bytes;
@@ -308,7 +308,7 @@ static void test_other_columns(void **state)
 	column_free(&number);
 }
 
-/* base64, as a browser reads it: strict. */
+/* Strict base64, as browsers decode it. */
 static size_t decode(const char *text, size_t size, unsigned char *out)
 {
 	static const char digits[] =
@@ -373,7 +373,7 @@ static void test_packer_round_trip(void **state)
 	(void)state;
 	for (size_t size = 0; size < 12; size++)
 		check_round_trip(size);
-	check_round_trip((3u << 14) - 1); /* about a chunk of its buffer */
+	check_round_trip((3u << 14) - 1); /* about one chunk of its buffer */
 	check_round_trip(3u << 14);
 	check_round_trip((3u << 14) + 1);
 	check_round_trip(1000003);
@@ -403,7 +403,7 @@ static void test_calls_by_handshake(void **state)
 
 		assert_int_equal(calls_add(&calls, &event), 0);
 	}
-	for (uint32_t i = 0; i < 500; i++) { /* one that spins */
+	for (uint32_t i = 0; i < 500; i++) { /* one handshake that spins */
 		struct tlstall_event event = {.type = TLSTALL_EVENT_CALL,
 					      .handshake = UINT32_MAX,
 					      .ticks = 5000 + i,

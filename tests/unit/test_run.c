@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Parts of tlstall run: filter, fold, merge, watches, settings, options, LD_PRELOAD. */
+/* Parts of `tlstall run`: filter, fold, merge, watches, settings, options, LD_PRELOAD. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -118,7 +118,7 @@ static struct tlstall_event result(uint64_t ssl, int32_t ret, uint8_t error)
 		.type = TLSTALL_EVENT_CALL, .ssl = ssl, .ret = ret, .error = error, .handshake = 1};
 }
 
-/* Only its address counts. */
+/* Only the address matters. */
 static char a_trace;
 #define TRACE ((struct followed *)&a_trace)
 
@@ -157,7 +157,7 @@ static void test_slow_repetitions_are_not_folded(void **state)
 	fold_free(&fold);
 }
 
-/* Two that spin at once, each with SSL_get_error between: each is told by itself. */
+/* Two spin at once, each with SSL_get_error in between: each is reported separately. */
 static void test_folds_keep_objects_apart(void **state)
 {
 	struct told told = {0};
@@ -297,7 +297,7 @@ static void test_each_handshake_is_reported_once(void **state)
 	build_free(&b);
 }
 
-/* One that was succeeded in its slot before all was known of it is not forgotten. */
+/* A handshake whose slot was reused before everything about it was known is not forgotten. */
 static void test_a_slot_that_is_used_again(void **state)
 {
 	struct reported reported = {0};

@@ -16,7 +16,7 @@
 #include "look/stub.h"
 #include "unit/children.h"
 
-/* In a child that only waits everything lies where it lies here. */
+/* In a child that only waits, all addresses are the same as here. */
 struct asked {
 	struct child child;
 	int memory;
@@ -103,7 +103,7 @@ static void functions_return(void **state)
 	assert_int_equal(value, 10);
 	assert_int_equal(call(asked, add, UINT64_MAX, 0, &value), SANDBOX_RETURNED);
 	assert_int_equal(value, 6);
-	/* libc's own, which may have to be bound first */
+	/* a function of libc, which may have to be bound first */
 	assert_int_equal(call(asked, text_length, (uint64_t)(uintptr_t) "hello", 0, &value),
 			 SANDBOX_RETURNED);
 	assert_int_equal(value, 5);
@@ -140,7 +140,7 @@ static void broken_off_it_goes_on(void **state)
 	assert_int_equal(value, SYS_getppid);
 	assert_int_equal(call(asked, read_nothing, 8, 0, &value), SANDBOX_FAULT);
 	assert_int_equal(value, SIGSEGV);
-	/* twice: what is not there is not made by asking for it */
+	/* twice: reading a missing page does not create it */
 	assert_int_equal(call(asked, read_nothing, 0x123456789000, 0, &value), SANDBOX_FAULT);
 	assert_int_equal(call(asked, read_nothing, 0x123456789000, 0, &value), SANDBOX_FAULT);
 	assert_int_equal(call(asked, read_nothing, 1ull << 63, 0, &value), SANDBOX_FAULT);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A handshake's socket from outside: this process's own, a child's, one in another network. */
+/*
+ * A handshake's socket from outside: this process's, a child's, one in another network namespace.
+ */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -163,7 +165,7 @@ static void mapped_address(void **state)
 	close_pair(&pair);
 }
 
-/* The peer reads nothing: what we send is acknowledged until its window is full. */
+/* The peer does not read: data is acknowledged until its window is full. */
 static void unsent_bytes(void **state)
 {
 	static char block[1 << 20];
@@ -176,7 +178,7 @@ static void unsent_bytes(void **state)
 	for (int i = 0; i < 64; i++)
 		send(pair.one, block, sizeof(block), MSG_DONTWAIT);
 	assert_true(send(pair.one, block, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN);
-	/* acknowledgments may still be on their way */
+	/* acknowledgments may still be in flight */
 	do {
 		before = after;
 		look(&pair, &view);
@@ -188,7 +190,10 @@ static void unsent_bytes(void **state)
 	close_pair(&pair);
 }
 
-/* With both addresses the kernel looks it up; one that nobody has is found by the inode. */
+/*
+ * With both addresses the kernel looks the socket up; one that no
+ * address finds is found by its inode.
+ */
 static void by_both_addresses(void **state)
 {
 	struct sockaddr_storage address;
@@ -227,7 +232,7 @@ static void not_a_socket(void **state)
 	close_pair(&pair);
 }
 
-/* The descriptor means another connection now. */
+/* The descriptor now belongs to another connection. */
 static void descriptor_used_again(void **state)
 {
 	struct kernel_view view;
@@ -262,7 +267,7 @@ static void unix_sockets(void **state)
 	close(fds[1]);
 }
 
-/* For datagrams the kernel tells memory, not bytes: all that is known is none or some. */
+/* For datagrams the kernel reports memory, not bytes: only "none" or "some" is known. */
 static void datagrams(void **state)
 {
 	struct sockaddr_storage storage = {.ss_family = AF_INET};
@@ -292,7 +297,7 @@ static void datagrams(void **state)
 	close_pair(&pair);
 }
 
-/* ---- a descriptor that is not known ------------------------------------------ */
+/* ---- unknown descriptor ------------------------------------------------------ */
 
 static void keep_pipes_and(int one, int other)
 {
@@ -310,7 +315,7 @@ static void hold(void *argument)
 	child_ready();
 }
 
-/* curl's BIO is its own: the only connection that fits is the one. */
+/* curl's BIO is its own: if only one connection fits, that is the one. */
 static void only_connection(void **state)
 {
 	struct kernel_view view;
@@ -332,7 +337,7 @@ static void only_connection(void **state)
 	assert_int_equal(view.socket.inq, 500);
 	assert_int_equal(view.peer.family, AF_INET);
 	assert_int_equal(view.fitting, 1);
-	assert_true(view.guessed); /* what was read lies there still: it may be another's */
+	assert_true(view.guessed); /* what was read is still there, so it may be another's */
 	pair.h.bytes_in = 501;
 	kernel_look(child.pid, &pair.h, &view);
 	assert_int_equal(view.socket.ticks, 0);
@@ -343,14 +348,14 @@ static void only_connection(void **state)
 	kernel_look(child.pid, &pair.h, &view);
 	assert_int_equal(view.socket.ticks, 0);
 	assert_int_equal(view.fitting, 2);
-	/* one of them carried what it did to the byte */
+	/* one of them carried exactly the handshake's bytes */
 	pair.h.calls = 1;
 	pair.h.bytes_out = 300;
 	kernel_look(child.pid, &pair.h, &view);
 	assert_int_equal(view.socket.inq, 500);
 	assert_false(view.guessed);
 	assert_int_equal(view.fitting, 1);
-	/* but for what may have gone since */
+	/* except for what may have been sent since */
 	pair.h.enter = 1;
 	kernel_look(child.pid, &pair.h, &view);
 	assert_true(view.guessed);
@@ -359,7 +364,7 @@ static void only_connection(void **state)
 	close_pair(&second);
 }
 
-/* ---- another network -------------------------------------------------------------- */
+/* ---- another network namespace ---------------------------------------------------- */
 
 struct elsewhere {
 	struct pair pair; /* in memory that parent and child share */
@@ -421,7 +426,7 @@ static void another_network(void **state)
 
 static struct elsewhere *asked_elsewhere;
 
-/* Same user, so the descriptors may be seen; but not entitled to enter the network. */
+/* The same user may see the descriptors, but not enter the network namespace. */
 static int look_elsewhere(pid_t pid)
 {
 	struct kernel_view view;

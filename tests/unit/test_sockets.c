@@ -62,7 +62,7 @@ static void by_descriptor(void **state)
 	socket_with(&scene, 0, 518);
 	socket_with(&scene, 0, 518);
 	object_with(&scene, 11, 0, 517);
-	object_with(&scene, 99, 0, 517); /* closed since */
+	object_with(&scene, 99, 0, 517); /* closed meanwhile */
 	join(&scene);
 	assert_int_equal(scene.joined[0], 1);
 	assert_int_equal(scene.joined[1], -1);
@@ -82,7 +82,7 @@ static void by_bytes_the_syn_may_count(void **state)
 	assert_int_equal(scene.joined[1], 0);
 }
 
-/* What was read from the socket and lies in the BIO, and what was written and not sent. */
+/* Bytes read from the socket may still be in the BIO, and bytes written to the BIO not yet sent. */
 static void by_bytes_of_memory_bios(void **state)
 {
 	struct scene scene = {.sockets_count = 0};
@@ -98,7 +98,7 @@ static void by_bytes_of_memory_bios(void **state)
 	assert_int_equal(scene.joined[0], 0);
 }
 
-/* The unread of a socket have not been through OpenSSL. */
+/* A socket's unread bytes have not passed through OpenSSL. */
 static void by_bytes_without_the_unread(void **state)
 {
 	struct scene scene = {.sockets_count = 0};
@@ -126,7 +126,7 @@ static void alike_is_not_told(void **state)
 	assert_int_equal(scene.joined[1], -1);
 }
 
-/* Something went through it before TLS did: believed where there is one socket alone. */
+/* The socket carried data before TLS: accepted only if it is the only socket. */
 static void a_preamble(void **state)
 {
 	struct scene scene = {.sockets_count = 0};
@@ -150,7 +150,7 @@ static void others_carry_none(void **state)
 	socket_with(&scene, 0, 518);
 	socket_with(&scene, 0, 518);
 	scene.sockets[0].listens = true;
-	scene.sockets[1].now.tcp_state = 0; /* no TCP */
+	scene.sockets[1].now.tcp_state = 0; /* not TCP */
 	object_with(&scene, -1, 0, 517);
 	object_with(&scene, -1, 0, 517)->has_bio = false;
 	join(&scene);

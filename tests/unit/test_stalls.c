@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Each cause of a stall: its signature, and the near miss that is another. */
+/* Each cause of a stall: its signature, and a near miss. */
 #include "make_facts.h"
 
 /* ---- the peer --------------------------------------------------------------------- */
@@ -16,13 +16,13 @@ static void test_peer_silent(void **state)
 	assert_int_equal(v.fault, FAULT_PEER);
 	assert_in_range(v.cost_ns, 10 * S, 10 * S + 10 * MS);
 
-	/* of a custom BIO nobody knows the socket */
+	/* the socket of a custom BIO is unknown */
 	f = waiting_client(10 * S);
 	f.read.bio_class = f.write.bio_class = TLSTALL_BIO_CUSTOM;
 	f.read.blocking = f.write.blocking = 2;
 	f.read.fd = -1;
 	assert_cause(&f, PEER_SILENT);
-	/* unless it was found from outside; what merely fits may be another's */
+	/* unless it was found from outside; one that merely fits may be another's */
 	f.live = quiet_socket();
 	assert_int_equal(first_verdict(&f).confidence, CONFIDENCE_HIGH);
 	f.guessed = true;
@@ -39,7 +39,7 @@ static void test_peer_silent(void **state)
 	assert_true(says(&v, "no ClientHello came for 10 s"));
 }
 
-/* The peer's window is closed: it is there, and takes nothing. */
+/* The peer's window is closed: it is alive, but does not read. */
 static void test_peer_takes_nothing(void **state)
 {
 	struct facts f = waiting_client(10 * S);
@@ -53,7 +53,7 @@ static void test_peer_takes_nothing(void **state)
 	assert_cause(&f, APP_NOT_RESUMING);
 }
 
-/* It spins, and still the peer is what is waited for. */
+/* The client spins, but what it waits for is the peer. */
 static void test_silent_peer_of_a_spinning_client(void **state)
 {
 	struct facts f = waiting_client(1 * MS);
@@ -69,7 +69,7 @@ static void test_silent_peer_of_a_spinning_client(void **state)
 	assert_int_equal(judge_facts(&f, v, 4), 2);
 	assert_int_equal(v[0].cause, CAUSE_PEER_SILENT);
 	assert_int_equal(v[1].cause, CAUSE_BUSY_SPIN);
-	/* killed, or looked at, inside one of its calls */
+	/* killed, or looked at, inside a call */
 	f.in_op_ns = 2000;
 	assert_cause(&f, PEER_SILENT);
 }
@@ -82,7 +82,7 @@ static void test_slow_peer(void **state)
 	f.at_gap = quiet_socket();
 	assert_cause(&f, PEER_SILENT);
 
-	/* inside one blocking call, by the states that it passed */
+	/* inside one blocking call, shown by the states passed */
 	f = finished(3 * S);
 	f.read.blocking = f.write.blocking = 1;
 	f.in_call_ns = f.longest_call_ns = 3 * S;
@@ -92,7 +92,7 @@ static void test_slow_peer(void **state)
 	assert_cause(&f, PEER_SILENT);
 }
 
-/* Of memory BIOs only the program knows the socket; whether it waits for one is seen. */
+/* Only the program knows the socket of memory BIOs; whether it waits for one is visible. */
 static void test_memory_bio_and_its_thread(void **state)
 {
 	struct facts f = waiting_client(4 * S);
@@ -141,7 +141,10 @@ static void test_rx_partial(void **state)
 	f = as_server(f);
 	assert_cause(&f, RX_PARTIAL);
 
-	/* the answer to a second ClientHello is a new flight, and so is what follows our last */
+	/*
+	 * the answer to a second ClientHello is a new flight, and so
+	 * is what follows our last flight
+	 */
 	f = waiting_client(4 * S);
 	f.bytes_in = 99;
 	f.hello_retry = true;
@@ -151,7 +154,7 @@ static void test_rx_partial(void **state)
 	f.state = "SSLv3/TLS write finished";
 	assert_cause(&f, PEER_SILENT);
 
-	/* inside a call the message that has begun to arrive tells */
+	/* inside a call, the message that has begun to arrive shows it */
 	f = blocked_client(4 * S);
 	f.next_arrived = true;
 	assert_cause(&f, RX_PARTIAL);
@@ -171,7 +174,7 @@ static void test_dripping_peer(void **state)
 	assert_not_cause(&f, RX_PARTIAL);
 }
 
-/* ---- the way ------------------------------------------------------------------------ */
+/* ---- the path ----------------------------------------------------------------------- */
 
 static void test_tx_not_acked(void **state)
 {
@@ -191,7 +194,7 @@ static void test_tx_not_acked(void **state)
 	assert_true(says(&v, "larger than one segment (1448 B)"));
 	assert_not_cause(&f, PEER_SILENT);
 
-	/* just sent: the acknowledgment may be on its way */
+	/* just sent: the acknowledgment may be in flight */
 	f.live.retransmits = f.live.backoff = 0;
 	f.live.last_data_sent_ms = 100;
 	assert_not_cause(&f, TX_NOT_ACKED);
@@ -201,7 +204,7 @@ static void test_tx_not_acked(void **state)
 	f.at_start = quiet_socket();
 	assert_cause(&f, TX_NOT_ACKED);
 
-	/* it got through at last */
+	/* it arrived at last */
 	f = finished_after_gap(3 * S, 0);
 	f.at_start = f.at_gap = quiet_socket();
 	f.at_gap.total_retrans = 4;
@@ -209,7 +212,7 @@ static void test_tx_not_acked(void **state)
 	assert_not_cause(&f, PEER_SILENT);
 }
 
-/* Not acknowledged for long, though a growing timeout has not run out. */
+/* Unacknowledged for long, although the growing timeout has not expired. */
 static void test_tx_not_acked_yet(void **state)
 {
 	struct facts f = waiting_client(2 * S);
@@ -222,7 +225,7 @@ static void test_tx_not_acked_yet(void **state)
 	f.live.rto_us = 7000000;
 	assert_cause(&f, TX_NOT_ACKED);
 	assert_not_cause(&f, PEER_SILENT);
-	/* the last acknowledgment has only just come */
+	/* the last acknowledgment has just arrived */
 	f.live.last_ack_recv_ms = 20;
 	assert_not_cause(&f, TX_NOT_ACKED);
 }
@@ -243,11 +246,11 @@ static void test_client_hello_dropped(void **state)
 	f.others.peers_ok = 3;
 	assert_true(first_verdict(&f).confidence > v.confidence);
 
-	/* in one packet it is as any other */
+	/* a single packet is like any other */
 	f.live.snd_mss = 32768;
 	assert_cause(&f, PEER_SILENT);
 	assert_not_cause(&f, CLIENT_HELLO_DROPPED);
-	/* answered in part */
+	/* partly answered */
 	f.live.snd_mss = 1448;
 	f.bytes_in = 5;
 	assert_not_cause(&f, CLIENT_HELLO_DROPPED);
@@ -263,7 +266,7 @@ static void test_tcp_not_connected(void **state)
 	f.at_start = quiet_socket();
 	f.at_start.tcp_state = 2;
 	assert_cause(&f, TCP_NOT_CONNECTED);
-	/* it was connected later */
+	/* connected later */
 	f.live = quiet_socket();
 	assert_not_cause(&f, TCP_NOT_CONNECTED);
 
@@ -348,13 +351,13 @@ static void test_wrong_interest(void **state)
 	assert_int_equal(v.confidence, CONFIDENCE_HIGH);
 	assert_true(says(&v, "waits in epoll_wait"));
 	assert_not_cause(&f, APP_NOT_RESUMING);
-	/* poll() of this one alone, for something else */
+	/* poll() on this socket only, for another event */
 	f.wait = TLSTALL_WAIT_ON_SOCKET;
 	assert_cause(&f, WRONG_INTEREST);
 	/* it is elsewhere: nobody polls */
 	f.wait = TLSTALL_WAIT_SLEEP;
 	assert_cause(&f, APP_NOT_RESUMING);
-	/* it polls, and there is nothing to be had */
+	/* it polls, and nothing is available */
 	f.wait = TLSTALL_WAIT_POLL;
 	f.live.inq = 0;
 	assert_cause(&f, PEER_SILENT);
@@ -363,7 +366,7 @@ static void test_wrong_interest(void **state)
 	f.at_gap = quiet_socket();
 	f.at_gap.inq = 2900;
 	f.others.thread_other_ops = 42;
-	/* each of many once: it has not come round to this one yet */
+	/* each of many once: this one's turn has not come yet */
 	f.others.polls = 1;
 	assert_cause(&f, APP_NOT_RESUMING);
 	f.others.polls = 2;
@@ -384,7 +387,7 @@ static void test_busy_spin(void **state)
 	f.run_ns = 580 * MS;
 	assert_cause(&f, BUSY_SPIN);
 	assert_int_equal(first_verdict(&f).confidence, CONFIDENCE_HIGH);
-	/* every 2 ms it may well be: that burns nothing */
+	/* every 2 ms: that is normal, and uses no CPU */
 	f.longest_run = f.want_read = 290;
 	assert_not_cause(&f, BUSY_SPIN);
 }
@@ -405,30 +408,30 @@ static void test_bio_not_pumped(void **state)
 	struct verdict v;
 
 	(void)state;
-	/* after the first call it always lies there: asyncio takes it out then */
+	/* after the first call data is always there: asyncio then takes it out */
 	assert_cause(&f, PEER_SILENT);
 	f.calls = 3;
 	f.retries = 2;
-	/* a protocol underneath may hold it */
+	/* a protocol underneath may hold it back */
 	v = first_verdict(&f);
 	assert_string_equal(cause_name(v.cause), "BIO_STARVED");
 	assert_int_equal(v.confidence, CONFIDENCE_LOW);
 	assert_true(doubts(&v, CAUSE_BIO_NOT_PUMPED));
-	/* a connection is there, and idle */
+	/* a connection exists, and is idle */
 	f.only = quiet_socket();
 	f.only.bytes_acked = 1;
 	v = first_verdict(&f);
 	assert_string_equal(cause_name(v.cause), "BIO_NOT_PUMPED");
 	assert_int_equal(v.fault, FAULT_PROGRAM);
 	assert_int_equal(v.confidence, CONFIDENCE_HIGH);
-	/* other bytes went over it, or wait to */
+	/* other bytes were sent over it, or are waiting to be */
 	f.only.bytes_acked = 300;
 	assert_not_cause(&f, BIO_NOT_PUMPED);
 	f.only.bytes_acked = 1;
 	f.only.outq = 54;
 	assert_not_cause(&f, BIO_NOT_PUMPED);
 	f.only.outq = 0;
-	/* some was taken */
+	/* some bytes were taken */
 	f.bytes_out = 1034;
 	assert_not_cause(&f, BIO_NOT_PUMPED);
 
@@ -467,11 +470,11 @@ static void test_late_start(void **state)
 	f.before_start_ns = 900 * MS;
 	assert_cause(&f, NONE);
 
-	/* the ClientHello had come long before */
+	/* the ClientHello had arrived long before */
 	f = as_server(finished(4 * MS));
 	f.at_start = quiet_socket();
 	f.at_start.last_data_recv_ms = 2500;
-	assert_cause(&f, NONE); /* nothing has come: that long ago it was accepted */
+	assert_cause(&f, NONE); /* nothing has arrived since it was accepted */
 	f.at_start.bytes_received = 517;
 	assert_cause(&f, LATE_START);
 	assert_int_equal(first_verdict(&f).confidence, CONFIDENCE_HIGH);
@@ -500,7 +503,7 @@ static void test_async_pending(void **state)
 	f.gap_waiting_ns = 0;
 	assert_cause(&f, ASYNC_PENDING);
 
-	/* asked again at once, as long as it took */
+	/* called again at once each time */
 	f = finished(700 * MS);
 	f.calls = f.longest_run = 300000;
 	f.longest_run_error = WANT_X509_LOOKUP;

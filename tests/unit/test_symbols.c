@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Addresses into names: of this process, and of traces whose modules are this program's file. */
+/* Addresses to names: in this process, and in traces whose module is this program's file. */
 #include <dlfcn.h>
 #include <elf.h>
 #include <limits.h>
@@ -28,7 +28,7 @@ static __attribute__((noinline)) int find_me_here(int n) { return n + HERE; }
 #define TEXT_(n) #n
 #define NAME_OF_HERE "find_me_here at test_symbols.c:" TEXT(HERE)
 
-/* A function with a gap behind it, and one with a C++ name. */
+/* A function followed by a gap, and one with a C++ name. */
 void sized_function(void);
 void mangled(int n) __asm__("_ZN3foo3barEi");
 __asm__(".pushsection .text\n"
@@ -73,7 +73,7 @@ static void names_of_a_process(void **state)
 	assert_string_equal(symbol.module, "test_symbols");
 	assert_string_equal(format(symbols, address_of(find_me_here), false),
 			    NAME_OF_HERE " (test_symbols)");
-	/* The byte before a function is not of it. */
+	/* The byte before a function does not belong to it. */
 	assert_null(strstr(format(symbols, address_of(sized_function), true), "sized_function"));
 	assert_true(symbols_find(symbols, address_of(dlsym(RTLD_DEFAULT, "gnu_get_libc_version")),
 				 false, &symbol));
@@ -93,7 +93,7 @@ static void beyond_the_size(void **state)
 	(void)state;
 	assert_string_equal(format(symbols, start + 15, false),
 			    "sized_function+0xf (test_symbols)");
-	/* The call was the last instruction: what it returns to is beyond. */
+	/* The call was the last instruction, so the return address is after the function. */
 	assert_string_equal(format(symbols, start + 16, true),
 			    "sized_function+0x10 (test_symbols)");
 	assert_true(symbols_find(symbols, start + 16, false, &symbol));
@@ -109,7 +109,7 @@ static void names_of_cxx(void **state)
 	struct symbol symbol;
 
 	(void)state;
-	for (int i = 0; i < 2; i++) { /* the second one from memory */
+	for (int i = 0; i < 2; i++) { /* the second time from memory */
 		assert_true(symbols_find(symbols, address_of(mangled), false, &symbol));
 		assert_string_equal(symbol.function, library ? "foo::bar(int)" : "_ZN3foo3barEi");
 	}
@@ -122,7 +122,7 @@ static void names_of_cxx(void **state)
 
 struct own {
 	struct tlstall_module module;
-	uint64_t function; /* where the trace's process had find_me_here() */
+	uint64_t function; /* where find_me_here() was in the traced process */
 };
 
 static void take_build_id(const struct dl_phdr_info *info, const ElfW(Phdr) * phdr,
@@ -143,7 +143,7 @@ static void take_build_id(const struct dl_phdr_info *info, const ElfW(Phdr) * ph
 	}
 }
 
-/* The program comes first. */
+/* The program is the first object. */
 static int take_program(struct dl_phdr_info *info, size_t size, void *context)
 {
 	struct tlstall_module *module = context;
@@ -166,7 +166,7 @@ static int take_program(struct dl_phdr_info *info, size_t size, void *context)
 	return 1;
 }
 
-/* As another process would have had it, elsewhere in memory. */
+/* As in another process, at another address. */
 static struct own own_module(void)
 {
 	const uint64_t elsewhere = 0x100000000;
@@ -182,7 +182,7 @@ static struct own own_module(void)
 	return own;
 }
 
-/* How a trace with that module names the address; `expect_file`: with its line. */
+/* How a trace with that module names the address; `expect_file`: with file and line. */
 static void check_trace(const struct own *own, const char *expected)
 {
 	struct symbols *symbols;
@@ -210,7 +210,7 @@ static void names_of_a_trace(void **state)
 	check_trace(&own, NAME_OF_HERE " (test_symbols)");
 }
 
-/* The file has been replaced since: its names would be wrong. */
+/* The file was replaced since, so its names would be wrong. */
 static void another_build(void **state)
 {
 	struct own own = own_module();
@@ -251,7 +251,7 @@ static void system_or_fail(const char *format_, const char *directory)
 	assert_int_equal(system(command), 0);
 }
 
-/* As Debian's -dbgsym packages do it: the program is stripped, its debug file lies beside. */
+/* As in Debian's -dbgsym packages: the program is stripped, its debug file is separate. */
 static void separate_debug_file(void **state)
 {
 	const char *directory = *state;
@@ -274,7 +274,7 @@ static void separate_debug_file(void **state)
 	check_trace(&own, command);
 }
 
-/* clang leaves this table out. */
+/* clang omits this table. */
 static void no_address_ranges(void **state)
 {
 	const char *directory = *state;

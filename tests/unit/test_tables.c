@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the reader tells of names, processes, modules, stacks and handshakes. */
+/* What the reader returns for names, processes, modules, stacks and handshakes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -31,7 +31,7 @@ static void test_names(void **state)
 	assert_string_equal(trace_string(trace, UINT32_MAX), "");
 	assert_string_equal(trace_state_name(trace, 2), "");
 
-	/* written while we are reading: seen once it is complete, at the same place for ever */
+	/* written during reading: visible once complete, at the same place from then on */
 	name = trace_string(trace, 2);
 	b.strings[3].commit = 0;
 	strcpy(b.strings[3].text, "half wri");
@@ -165,7 +165,7 @@ static void test_handshake_out_of_bounds(void **state)
 	build_free(&b);
 }
 
-/* A source that changes what it is read from after each reading of the slots. */
+/* A source that modifies its data after each read of the slots. */
 struct changing {
 	struct build *b;
 	void (*change)(struct tlstall_handshake *h, unsigned reading);
@@ -180,7 +180,7 @@ static ssize_t changing_read(void *context, void *buffer, size_t size, uint64_t 
 		return 0;
 	if (size > c->b->size - offset)
 		size = c->b->size - offset;
-	/* in small pieces, as a signal may cut them */
+	/* in small pieces, as if cut by signals */
 	size = size > 1000 ? 1000 : size;
 	memcpy(buffer, c->b->bytes + offset, size);
 	if (offset == c->b->header->section[TLSTALL_SECTION_HANDSHAKES].offset)
@@ -229,7 +229,7 @@ static void test_stable_copy(void **state)
 
 	(void)state;
 	build_one(&b);
-	b.processes[0].exited = 0; /* of those that ended nothing is written any more */
+	b.processes[0].exited = 0; /* nothing is written for a process that has ended */
 	trace = open_changing(&c);
 	c.change = settle;
 	assert_int_equal(trace_handshake(trace, 0, &h), 0);

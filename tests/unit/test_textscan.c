@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The texts by which a TLS library is known. */
+/* The texts that identify a TLS library. */
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -43,7 +43,7 @@ static void test_strings(void **state)
 	assert_string_equal(version, "OpenSSL 3.0.15+quic 3 Sep 2024");
 }
 
-/* Wherever it lies, at the ends of the blocks that are read included. */
+/* At any position, also across the ends of the blocks that are read. */
 static void test_strings_in_a_file(void **state)
 {
 	struct object object = {.constant_count = 1, .constants[0] = {0, 600 << 10}};

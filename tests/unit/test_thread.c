@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the threads of a live process wait for: this one's own, and children's. */
+/* What threads of a live process wait for: this process's, and children's. */
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
@@ -85,7 +85,7 @@ static void in_loop(struct sleeper *sleeper)
 		;
 }
 
-/* Looks until the thread is where it is going; the last look after 10 s. */
+/* Looks until the thread is where it should be; gives up after 10 s. */
 static void look_until(const struct tlstall_handshake *h, pid_t pid, enum tlstall_wait kind,
 		       struct kernel_view *out)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a trace says in ticks, told in nanoseconds. */
+/* A trace's ticks, in nanoseconds. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -27,7 +27,7 @@ static void test_time(void **state)
 	build_free(&b);
 }
 
-/* A counter of 2.5 GHz that had been running before. */
+/* A counter of 2.5 GHz that was running before. */
 static void build_counter(struct build *b)
 {
 	build_trace(b, NULL);
@@ -50,7 +50,7 @@ static void test_counter(void **state)
 	assert_int_equal(trace_span_ns(trace, 2500), 1000);
 	assert_int_equal(trace_realtime_ns(trace, 5000000000), BUILD_EPOCH_NS);
 	assert_int_equal(trace_realtime_ns(trace, 6250000000), BUILD_EPOCH_NS + BUILD_S / 2);
-	/* now: another rate, and the wall clock was set forward meanwhile */
+	/* now: the rate differs, and the wall clock was set forward meanwhile */
 	trace_set_now(trace, now);
 	assert_int_equal(trace_span_ns(trace, 7500000000), 4 * BUILD_S);
 	assert_int_equal(trace_realtime_ns(trace, 12500000000), BUILD_EPOCH_NS + 3600 * BUILD_S);
@@ -78,7 +78,7 @@ static void test_clock_pairs_that_tell_nothing(void **state)
 	build_free(&b);
 }
 
-/* The writer of the second pair was killed, or is seen, in the middle of it. */
+/* The writer of the second pair was killed, or is caught, while writing it. */
 static void test_half_written_pair(void **state)
 {
 	struct build b;

@@ -14,7 +14,7 @@
 #include "symbols/symbols.h"
 #include "unit/children.h"
 
-/* A chain whose frames have names, and registers of their own to save. */
+/* A chain of named frames, each with registers to save. */
 static __attribute__((noinline)) int innermost(int fd, volatile int *depth)
 {
 	char byte;
@@ -31,7 +31,10 @@ static __attribute__((noinline)) int middle(int fd, int n)
 	return sum + depth * n;
 }
 
-/* Where in the frames a function comes, -1: nowhere. Children have our code at our addresses. */
+/*
+ * The position of a function among the frames, -1: none. Children have
+ * the same code at the same addresses.
+ */
 static int frame_of(const struct unwound *unwound, const char *function)
 {
 	struct symbols *symbols = symbols_of_process(getpid());
@@ -56,7 +59,7 @@ static void check_chain(const struct unwound *unwound)
 	assert_true(frame_of(unwound, "main") > outer);
 }
 
-/* A child, since nobody may look at the stack of a thread of his own by ptrace. */
+/* In a child: a process cannot ptrace its own threads. */
 static void sleep_in_middle(void *argument)
 {
 	(void)argument;
@@ -78,8 +81,8 @@ static void unwind_until_it_reads(struct unwinder *unwinder, pid_t tid, struct u
 }
 
 /*
- * Sanitizers keep frame pointers, and their frames are found by that register
- * alone: from outside the kernel tells only the stack pointer.
+ * Sanitizers keep frame pointers, so frames can be found only with that register, but from outside
+ * the kernel reports only the stack pointer.
  */
 #ifdef __SANITIZE_ADDRESS__
 #define TOLD_QUIETLY false
@@ -100,12 +103,12 @@ static void stack_of_a_blocked_thread(void **state)
 	check_chain(&stopped);
 	if (TOLD_QUIETLY) {
 		check_chain(&quietly);
-		/* by ptrace the same, frame for frame */
+		/* with ptrace the same, frame for frame */
 		assert_int_equal(quietly.count, stopped.count);
 		assert_memory_equal(quietly.frames, stopped.frames,
 				    stopped.count * sizeof(uint64_t));
 	}
-	/* It was let go. */
+	/* It was released. */
 	unwind_until_it_reads(unwinder, child.pid, &quietly);
 	assert_int_equal(quietly.place.number, SYS_read);
 	unwind_close(unwinder);
@@ -133,7 +136,7 @@ static void stack_of_a_running_thread(void **state)
 	} while (unwound.place.where == THREAD_SYSCALL); /* still in its write() */
 	assert_int_equal(unwound.place.where, THREAD_RUNNING);
 	assert_int_equal(unwound.count, 0);
-	/* on a busy machine it may be on its way out of write() for a while */
+	/* on a busy machine, write() may take a while to return */
 	do {
 		assert_int_equal(unwind_thread(unwinder, child.pid, true, &unwound), 0);
 		assert_true(frame_of(&unwound, "loop_for_ever") >= 0);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Words, lines, records and paragraphs, made of synthetic traces. */
+/* Words, lines, records and paragraphs of synthetic traces. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -81,7 +81,7 @@ static void test_lines(void **state)
 	build_free(&b);
 }
 
-/* What the traced program calls itself must not drive the terminal. */
+/* A name chosen by the traced program must not drive the terminal. */
 static void test_hostile_names(void **state)
 {
 	const struct line_style style = {.time = LINE_TIME_SECONDS};
@@ -273,7 +273,7 @@ static void test_record_of_a_handshake(void **state)
 	build_free(&b);
 }
 
-/* What was seen from outside reaches the judges; of a look that is past only what still holds. */
+/* What was seen from outside reaches the judges; of a past look, only what still holds. */
 static void test_subject_takes_the_look_over(void **state)
 {
 	struct kernel_view view = {.socket = {.ticks = 1, .inq = 9},
@@ -294,7 +294,7 @@ static void test_subject_takes_the_look_over(void **state)
 	assert_string_equal(subject.facts.wait_syscall, "read");
 	assert_int_equal(subject.facts.wait_fd, 4);
 	view.syscall[0] = '\0';
-	/* it ended 2 s later, and nothing came meanwhile */
+	/* it ended 2 s later, and nothing arrived meanwhile */
 	view.at = h->end - 2 * BUILD_S;
 	view.socket.last_data_recv_ms = 10;
 	subject_look(trace, h, &view, &subject);
@@ -305,7 +305,7 @@ static void test_subject_takes_the_look_over(void **state)
 	subject_look(trace, h, &view, &subject);
 	assert_int_equal(subject.facts.live.ticks, 0);
 	assert_int_equal(subject.facts.seen.inq, 9);
-	assert_null(subject.facts.then); /* nobody knows when that was */
+	assert_null(subject.facts.then); /* the time is unknown */
 	view.at = h->start + BUILD_S;
 	view.then = *h;
 	subject_look(trace, h, &view, &subject);
@@ -316,7 +316,7 @@ static void test_subject_takes_the_look_over(void **state)
 	build_free(&b);
 }
 
-/* exec keeps the process id, and its program counts handshakes from 1 again. */
+/* Exec keeps the process id, but its program counts handshakes from 1 again. */
 static void test_handshakes_of_later_images_have_other_ids(void **state)
 {
 	json_int_t ids[2];
@@ -381,7 +381,7 @@ static void test_what_is_worth_a_paragraph(void **state)
 	assert_true(is_bad(TLSTALL_OUTCOME_ABANDONED, BUILD_MS, 0));
 }
 
-/* Columns of the longest line; every line but code has to fit a terminal. */
+/* Columns of the longest line: every line except code must fit a terminal. */
 static size_t widest(const char *text)
 {
 	size_t most = 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which of several causes leads, what a look while it hung is worth, and what is not sure. */
+/* Which of several causes leads, what a look during the hang is worth, and what is uncertain. */
 #include "make_facts.h"
 
 static void assert_order(const struct facts *f, enum cause first, enum cause second)
@@ -14,7 +14,7 @@ static void assert_order(const struct facts *f, enum cause first, enum cause sec
 
 /* ---- a cause before what follows from it ------------------------------------------------ */
 
-/* A server that read a ClientHello `late` after it came, and whose client hangs up. */
+/* A server that read a ClientHello `late` ns after its arrival, and whose client hangs up. */
 static struct facts left_server(uint64_t late, uint64_t took)
 {
 	struct facts f = as_server(failed(SSL, "unexpected eof while reading"));
@@ -48,16 +48,16 @@ static void test_late_server(void **state)
 	assert_int_equal(first_verdict(&f).confidence, CONFIDENCE_HIGH);
 	f = left_server(40 * MS, 5 * MS);
 	assert_not_cause(&f, LATE_START);
-	/* a tenth of a second is nothing to a client that stayed for minutes */
+	/* a tenth of a second means nothing to a client that stayed for minutes */
 	f = left_server(150 * MS, 60 * S);
 	assert_cause(&f, PEER_CLOSED);
-	/* it ended well: a busy machine is late by that much */
+	/* it succeeded: a busy machine is late by that much */
 	f = as_server(finished(4 * MS));
 	f.at_start = quiet_socket();
 	f.at_start.bytes_received = 517;
 	f.at_start.last_data_recv_ms = 300;
 	assert_cause(&f, NONE);
-	/* its process dies in the first call, of SIGPIPE: it was as late */
+	/* its process dies of SIGPIPE in the first call: it was as late */
 	f = as_server(blocked_client(2 * MS));
 	f.calls = 0;
 	f.process_alive = false;
@@ -76,7 +76,7 @@ static void test_server_that_waits_for_its_client(void **state)
 	f.longest_call_ns = 1 * MS;
 	f.first_read_ns = 900 * MS; /* the first op found nothing */
 	assert_not_cause(&f, LATE_START);
-	f.first_read_ns = 0; /* nothing ever came */
+	f.first_read_ns = 0; /* nothing ever arrived */
 	assert_not_cause(&f, LATE_START);
 	f.first_read_ns = MS / 2;
 	assert_cause(&f, LATE_START);
@@ -92,7 +92,7 @@ static void test_client_that_keeps_its_connection_waiting(void **state)
 	f.at_start.last_ack_recv_ms = 3000;
 	assert_cause(&f, LATE_START);
 	assert_int_equal(first_verdict(&f).confidence, CONFIDENCE_LOW);
-	/* plain text went over it: STARTTLS */
+	/* plain text was sent over it: STARTTLS */
 	f.at_start.bytes_acked = 40;
 	assert_cause(&f, NONE);
 	f.connected_ms = 3000;
@@ -118,7 +118,7 @@ static void test_silent_client_of_an_accept_loop(void **state)
 	assert_int_equal(first_verdict(&f).fault, FAULT_PROGRAM);
 }
 
-/* An alert that stands for no cause, after a long wait: the wait is not why it failed. */
+/* An alert without a known cause, after a long wait: the wait is not why it failed. */
 static void test_failure_that_nothing_explains(void **state)
 {
 	struct facts f = failed(SSL, "tlsv1 alert internal error");
@@ -129,13 +129,13 @@ static void test_failure_that_nothing_explains(void **state)
 	f.longest_gap_want = WANT_READ;
 	with_alert(&f, true, 80);
 	assert_order(&f, CAUSE_UNKNOWN, CAUSE_PEER_SILENT);
-	/* a reason that does */
+	/* a reason that explains it */
 	f.reason = "tlsv1 alert protocol version";
 	f.alerts[0].description = 70;
 	assert_order(&f, CAUSE_PROTOCOL_MISMATCH, CAUSE_PEER_SILENT);
 }
 
-/* The end of the stream, while our own side had been shut and the peer's had not. */
+/* The stream ended after our side was shut down, but not the peer's. */
 static void test_shut_down_here(void **state)
 {
 	struct facts f = failed(SYSCALL, NULL);
@@ -151,7 +151,7 @@ static void test_shut_down_here(void **state)
 	assert_true(says(&v, "shut down on this side"));
 }
 
-/* Stopped when it was looked at: how long the peer took is not known. */
+/* Stopped when it was looked at: how long the peer took is unknown. */
 static void test_stopped_meanwhile(void **state)
 {
 	struct facts f = finished_after_gap(3 * S, 0), then = waiting_client(1 * S);
@@ -185,13 +185,13 @@ static void test_overload(void **state)
 	/* it did something else */
 	f.others.busy_ns = 1 * S / 2;
 	assert_not_cause(&f, OVERLOAD);
-	/* blocked calls are no work */
+	/* blocked calls are not work */
 	f.others.busy_ns = 2 * S;
 	f.read.blocking = 1;
 	assert_not_cause(&f, OVERLOAD);
 }
 
-/* ---- an event loop that is busy ------------------------------------------------------------ */
+/* ---- a busy event loop --------------------------------------------------------------------- */
 
 static void test_hole_in_the_threads_activity(void **state)
 {
@@ -252,7 +252,7 @@ static void test_loop_that_computes(void **state)
 	f.gap_cpu_ns = 59 * S / 10;
 	assert_cause(&f, APP_NOT_RESUMING);
 	assert_int_equal(first_verdict(&f).confidence, CONFIDENCE_MEDIUM);
-	/* for others */
+	/* for other handshakes */
 	f.others.thread_other_ops = 500;
 	f.others.hole_ns = 50 * MS;
 	assert_not_cause(&f, APP_NOT_RESUMING);
@@ -277,10 +277,10 @@ static void test_fatal_ignored(void **state)
 	assert_order(&f, CAUSE_TCP_NOT_CONNECTED, CAUSE_FATAL_IGNORED);
 	judge_facts(&f, v, 4);
 	assert_true(says(&v[1], "15232 times"));
-	/* a look at what it does after the failure tells nothing of the handshake */
+	/* a look after the failure shows nothing about the handshake */
 	f.burnt_ns = f.burnt_ran_ns = f.burnt_over_ns = 3 * S;
 	assert_not_cause(&f, BUSY_SPIN);
-	/* one look more is no loop */
+	/* one more call is not a loop */
 	f.fatal_calls = 2;
 	assert_not_cause(&f, FATAL_IGNORED);
 }
@@ -296,7 +296,7 @@ static void test_look_outlives_the_end(void **state)
 	f.age_ns = 5 * S;
 	f.longest_gap_ns = 49 * S / 10;
 	assert_cause(&f, PEER_CLOSED);
-	/* bytes lay there, and the loop slept */
+	/* bytes were waiting, and the loop slept */
 	then.live = quiet_socket();
 	then.live.inq = 2900;
 	then.live.last_data_recv_ms = 2900;
@@ -308,7 +308,7 @@ static void test_look_outlives_the_end(void **state)
 	assert_true(says(&v, "this was seen"));
 	assert_true(has_verdict(&f, CAUSE_PEER_CLOSED));
 
-	/* of one that ended well and at once nothing is said */
+	/* nothing is reported about a handshake that ended well and quickly */
 	f = finished(700 * MS);
 	f.then = &then;
 	assert_cause(&f, NONE);
@@ -327,7 +327,7 @@ static void test_lock_held_at_fork(void **state)
 	assert_cause(&f, LOCK_HELD_AT_FORK);
 	assert_int_equal(first_verdict(&f).fault, FAULT_PROGRAM);
 	assert_not_cause(&f, LOCK_OR_ENTROPY);
-	/* another thread may give it back; so may another process */
+	/* another thread may release it; so may another process */
 	f.threads = 2;
 	assert_cause(&f, LOCK_OR_ENTROPY);
 	f.threads = 1;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The words of numbers: ours, and those that OpenSSL has for its own. */
+/* Words for numbers: our own, and OpenSSL's for its numbers. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -89,7 +89,7 @@ static void test_sizes(void **state)
 	assert_string_equal(word_size(12345678, buffer), "12.3 MB");
 }
 
-/* Each alert that the libssl of this machine has a word for has the same here. */
+/* Alerts that the libssl of this machine can name have the same name here. */
 static void test_alerts_are_spelled_as_by_openssl(void **state)
 {
 	void *libssl = dlopen("libssl.so.3", RTLD_NOW);
@@ -103,7 +103,7 @@ static void test_alerts_are_spelled_as_by_openssl(void **state)
 	*(void **)&theirs = dlsym(libssl, "SSL_alert_desc_string_long");
 	assert_non_null(theirs);
 	for (int i = 0; i <= UINT8_MAX; i++) {
-		/* the one that 3.0 spells with an underscore */
+		/* 3.0 spells one with an underscore */
 		if (i == 10 || !strcmp(theirs(i), "unknown"))
 			continue;
 		assert_string_equal(word_alert((uint8_t)i, buffer), theirs(i));

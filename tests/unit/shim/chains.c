@@ -32,7 +32,7 @@ static void recursive(leaf_function *leaf)
 	down(leaf, 20);
 }
 
-/* Deeper than is recorded, over many pages. */
+/* Deeper than the recorded depth, over many pages. */
 static NOINLINE void fat(leaf_function *leaf, int depth)
 {
 	volatile char room[5000];
@@ -95,7 +95,7 @@ static NOINLINE void huge(leaf_function *leaf)
 	use(room);
 }
 
-/* All the registers that a function saves for its caller. */
+/* Uses all registers that a function must preserve for its caller. */
 static NOINLINE void many_registers(leaf_function *leaf)
 {
 	int a = keep, b = a + 1, c = b * 3, d = c ^ a, e = d + b, f = e * c, g = f - d;
@@ -114,7 +114,9 @@ static NOINLINE __attribute__((noreturn)) void goes_away(leaf_function *leaf)
 	longjmp(back, 1);
 }
 
-/* The call is the last instruction of its function: the return address is the next one's. */
+/*
+ * The call is the last instruction of its function, so the return address belongs to the next one.
+ */
 static NOINLINE void noreturn_call(leaf_function *leaf)
 {
 	goes_away(leaf);

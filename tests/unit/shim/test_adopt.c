@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Handshakes that were in flight when the tool came: what is told of them, and that it is told once. */
+/*
+ * Handshakes in flight when the tool attached: what the shim takes over, and that it does so once.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -43,7 +45,7 @@ static void tells_once(void **state)
 	h = first_call(0x1000, 0, 517);
 	assert_in_range(h.begun_ms, 5000, 5500);
 	assert_true(h.flags & TLSTALL_HS_STOOD);
-	/* it moved meanwhile */
+	/* bytes moved meanwhile */
 	h = first_call(0x2000, 100, 300);
 	assert_in_range(h.begun_ms, 70, 570);
 	assert_false(h.flags & TLSTALL_HS_STOOD);
@@ -61,7 +63,7 @@ static void knows_no_other(void **state)
 	assert_int_equal(first_call(0x1000, 0, 517).begun_ms, 0);
 }
 
-/* The tool is another program: what it says is not believed. */
+/* The tool is another program: its counts are not trusted. */
 static void believes_no_count(void **state)
 {
 	static struct tlstall_attach wanted;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A reader of unwind tables ends where they end, whatever they say. */
+/* A reader of unwind tables stays within them, whatever they contain. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,7 +13,7 @@
 
 #define PAGE 4096
 
-/* So many bytes, and nothing that may be read behind them. */
+/* A buffer followed by unreadable memory. */
 static struct cfi_reader at_the_end(const void *bytes, size_t size)
 {
 	char *pages = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -38,7 +38,7 @@ static void reads_up_to_the_end(void **state)
 	assert_int_equal(reader.at, reader.end);
 }
 
-/* Nothing is read, nothing passed by, and what comes next is not believed either. */
+/* Nothing is read or skipped, and the reader stays bad. */
 static void reads_no_byte_behind_it(void **state)
 {
 	static const unsigned sizes[] = {1, 2, 4, 8};

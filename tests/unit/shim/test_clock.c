@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Ticks as a float are what the processor makes of them, without its flags. */
+/* Ticks convert to the same float as the processor's conversion, without raising its flags. */
 #include <fenv.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What entries of functions are made of: lengths of instructions against objdump's, and
- * functions that are called through a trampoline once a jump overwrites how they begin.
+ * Function entries: instruction lengths compared with objdump's, and functions called through a
+ * trampoline after a jump has overwritten their beginning.
  */
 #include <ctype.h>
 #include <setjmp.h>
@@ -45,7 +45,7 @@ static size_t bytes_of(const char *line, uint8_t bytes[16])
 
 static void compare(const char *line, struct counts *counts)
 {
-	/* what lies behind must not matter */
+	/* bytes after the instruction must not matter */
 	uint8_t bytes[32] = {0};
 	size_t length = bytes_of(line, bytes);
 	struct instruction i;
@@ -78,7 +78,7 @@ static void test_lengths(void **state)
 		compare(line, &counts);
 	assert_int_equal(pclose(listing), 0);
 	assert_true(counts.known > 50000);
-	/* padding with many prefixes */
+	/* objdump lists padding with many prefixes */
 	assert_true(counts.unknown * 1000 < counts.known);
 }
 
@@ -106,7 +106,7 @@ static void test_kinds(void **state)
 		{"\xff\x15\1\0\0\0", 6, INSTRUCTION_CALL, 2, 4},
 		{"\xff\xe0", 2, INSTRUCTION_END, 0, 0},
 		{"\xc3", 1, INSTRUCTION_END, 0, 0},
-		{"\xcc", 0, INSTRUCTION_PLAIN, 0, 0},		      /* a debugger's */
+		{"\xcc", 0, INSTRUCTION_PLAIN, 0, 0},		      /* a debugger's breakpoint */
 		{"\x62\xf1\x7c\x48\x28\xc0", 0, INSTRUCTION_PLAIN, 0, 0}, /* EVEX */
 		{"\x66\xe9\1\0\0\0", 0, INSTRUCTION_JUMP, 0, 0},
 	};
@@ -124,7 +124,7 @@ static void test_kinds(void **state)
 
 /* ---- functions ----------------------------------------------------------------------- */
 
-/* Each takes and gives a number; written so that each begins in its own way. */
+/* Each takes and returns a number, and begins with different instructions. */
 #define FUNCTION(name, code)                                                                       \
 	__asm__(".text\n.p2align 4\n.globl " #name "\n.type " #name ", @function\n" #name ":\n" code \
 		"\n" #name "_end:\n.globl " #name "_end\n.size " #name ", . - " #name);            \
@@ -150,7 +150,7 @@ static long wrapper(long a)
 	return a + 1000;
 }
 
-static uint8_t *room; /* within reach of all of them */
+static uint8_t *room; /* within reach of all functions */
 
 static struct entry entry_of(long (*function)(long), const char *end)
 {
@@ -221,7 +221,7 @@ static void test_refused(void **state)
 	}
 }
 
-/* The mark for indirect branches stays what a caller comes to. */
+/* Callers still find the mark for indirect branches. */
 static void test_mark_stays(void **state)
 {
 	struct entry entry = entry_of(f_marked, f_marked_end);
@@ -257,7 +257,7 @@ static void test_all_or_none(void **state)
 	assert_null(list[0].trampoline);
 }
 
-/* Last: what is patched stays so. */
+/* Runs last, because patches stay. */
 static void test_patched(void **state)
 {
 	struct patch list[] = {PATCH(p_one), PATCH(p_two)};

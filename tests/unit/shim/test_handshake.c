@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The bookkeeping of one handshake, without OpenSSL: attempts, runs, gaps, its end. */
+/* The bookkeeping of one handshake, without OpenSSL: attempts, runs, gaps, the end. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,7 +12,7 @@
 
 enum { TID = 7, CONNECT = 0, MS = 1000 /* ticks */ };
 
-/* A handshake on a socket that began at tick 1000, and the time in its life. */
+/* A handshake on a socket that began at tick 1000, and its current time. */
 struct life {
 	struct tlstall_handshake h;
 	uint64_t now;
@@ -81,7 +81,7 @@ static void succeeds_at_once(void **state)
 	assert_int_equal(life.h.bytes_in, 900);
 }
 
-/* SSL_write of nothing drives the handshake, returns 0 and looks like an error. */
+/* SSL_write of 0 bytes drives the handshake, returns 0, and looks like an error. */
 static void finished_counts_more_than_the_error(void **state)
 {
 	struct life life = new_life();
@@ -161,7 +161,7 @@ static void a_state_breaks_the_run(void **state)
 	in.state = 4;
 	call(&life, 1, in);
 	assert_int_equal(life.h.run, 1);
-	/* a state that came and went while the op ran */
+	/* a state began and ended during the op */
 	enter(&life, 1, NULL);
 	life.now += 5;
 	handshake_state(&life.h, 4, life.now);
@@ -320,7 +320,7 @@ static void a_call_after_the_failure_keeps_its_reason(void **state)
 	assert_int_equal(life.h.fatal_calls, 2);
 	assert_int_equal(life.h.fatal_last, life.now);
 	assert_int_equal(life.h.fatal_cpu_ns, 7);
-	/* a BIO that forgot to say "retry" fails like that, and then it works */
+	/* a BIO that did not set its retry flag fails like this, then succeeds */
 	in = result(1, TLSTALL_ERROR_NONE);
 	in.finished = true;
 	assert_int_equal(call(&life, 5, in), TLSTALL_OUTCOME_OK);
@@ -342,7 +342,7 @@ static void the_cpu_time_is_that_of_the_longest_gap(void **state)
 	}
 	assert_true(life.h.flags & TLSTALL_HS_GAP_CPU);
 	assert_int_equal(life.h.gap_cpu_ns, 3);
-	/* a longer one of which nobody knows */
+	/* a longer gap of unknown reason */
 	call(&life, 100, result(-1, TLSTALL_ERROR_WANT_READ));
 	assert_false(life.h.flags & TLSTALL_HS_GAP_CPU);
 }
@@ -477,7 +477,7 @@ static void a_late_alert_does_not_wrap(void **state)
 	assert_int_equal(life.h.alerts[0].at_us, UINT32_MAX);
 }
 
-/* Whoever may write to the trace may have written those counts. */
+/* Another writer of the trace may have set these counts. */
 static void counts_that_lie_lead_nowhere(void **state)
 {
 	static struct tlstall_handshake slots[5], clean;
@@ -501,7 +501,7 @@ static void counts_that_lie_lead_nowhere(void **state)
 	}
 }
 
-/* The last state before a failure is looked up by the same count. */
+/* The last state before a failure is found by the same count. */
 static void a_count_that_lies_names_no_state(void **state)
 {
 	static struct tlstall_handshake slots[3];

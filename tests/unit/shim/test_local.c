@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which mounts a path leads through, by lists of mounts that were made up. */
+/* Which mounts a path leads through, with made-up lists of mounts. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -68,7 +68,7 @@ static void takes_the_root_as_it_is(void **state)
 	assert_false(local_is_by(list, "/data/traces"));
 }
 
-/* Options of overlays are long: a line does not fit into what is read at once. */
+/* Options of overlays are long: such a line does not fit into one read. */
 static void reads_long_lines(void **state)
 {
 	static char text[40000];

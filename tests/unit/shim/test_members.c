@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is taken for an OpenSSL that we know: all that is required, and what it calls itself. */
+/* What counts as a supported OpenSSL: it has all required functions, and its version says so. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -81,7 +81,7 @@ static void test_required(void **state)
 		members_take(&lib, addresses);
 		assert_int_equal(lib.foreign, members[i].required);
 		memcpy(&taken, (char *)&lib + members[i].offset, sizeof(taken));
-		/* never a jump to nowhere */
+		/* no function jumps to address 0 */
 		assert_true(!lib.foreign || taken);
 	}
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Calls packed into words: what was put in comes out, whatever the lengths are. */
+/* Packing calls into words loses nothing, whatever their lengths. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -72,7 +72,7 @@ static void test_classes_of_results(void **state)
 	}
 }
 
-/* Nothing is written beyond them, however often the program calls. */
+/* Nothing is written beyond the words, however often the program calls. */
 static void test_no_more_than_fit(void **state)
 {
 	struct tlstall_handshake h[2] = {{.calls = TLSTALL_PACKED}, {0}};

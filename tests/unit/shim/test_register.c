@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Two threads register our ex_data at once: one set of functions stays. */
+/* Two threads register the shim's ex_data at once: one set of functions remains. */
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,7 +14,7 @@
 static pthread_barrier_t both;
 static bool meet;
 static _Atomic int next_index;
-static _Atomic bool live[64]; /* indexes with functions of ours */
+static _Atomic bool live[64]; /* indexes with functions of the shim */
 
 static int new_index(int class, long argl, void *argp, CRYPTO_EX_new *made, CRYPTO_EX_dup *copied,
 		     CRYPTO_EX_free *freed)
@@ -22,7 +22,7 @@ static int new_index(int class, long argl, void *argp, CRYPTO_EX_new *made, CRYP
 	int index = next_index++;
 
 	(void)class, (void)argl, (void)argp, (void)copied, (void)freed;
-	/* neither goes on before the other is as far */
+	/* both threads meet here before either goes on */
 	if (made && meet)
 		pthread_barrier_wait(&both);
 	live[index] = made;

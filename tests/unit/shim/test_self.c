@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What tells this process from every other one. */
+/* What distinguishes this process from every other one. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -52,7 +52,7 @@ static void tag_differs(void **state)
 		assert_int_not_equal(self_tag(&self, false), self_tag(&other[i], false));
 }
 
-/* Then nothing names us, and the same process has another one each time. */
+/* Nothing identifies the process then, so its tag is new each time. */
 static void tag_without_proc(void **state)
 {
 	struct self self = {.pid = 7};

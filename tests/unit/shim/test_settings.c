@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Settings are read once in a process: each case has a child of its own. */
+/* A process reads its settings once, so each case has its own child. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,7 +19,7 @@
 
 static struct settings *read_back;
 
-/* What a process with that one variable reads; NULL: with none. */
+/* The settings of a process with only that variable; NULL: with none. */
 static const struct settings *with(const char *name, const char *value)
 {
 	int status;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Our own walks up the stack find what libunwind finds, on any stack and whatever called. */
+/* The shim's stack walks find the same frames as libunwind, on any stack and from any caller. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -50,7 +50,7 @@ static void look(void)
 				      i < walk.count ? walk.frames[i] : NULL);
 	assert_int_equal(walk.count, count);
 	assert_true(count >= at_least);
-	/* the first is in this function, at another place */
+	/* the first frame is in this function, at another place */
 	for (int i = 1; i < count; i++)
 		assert_ptr_equal(walk.frames[i], frames[i]);
 }
@@ -96,7 +96,7 @@ static void as_compilers_compile(void **state)
 	assert_in_range(looks, 11 * COMPILED_COUNT, 20 * COMPILED_COUNT);
 }
 
-/* One way below another: frames of both kinds on one stack. */
+/* One chain calls another: frames of both kinds on one stack. */
 static const struct chains *below;
 
 static void go_on(void)
@@ -118,7 +118,7 @@ static void mixed(void **state)
 	assert_true(looks > 900);
 }
 
-/* ---- where frames come to lie ------------------------------------------------------------ */
+/* ---- where frames lie -------------------------------------------------------------------- */
 
 static void *on_thread(void *context)
 {
@@ -157,7 +157,7 @@ static void in_a_signal_handler(void **state)
 	assert_int_equal(looks, COMPILED_COUNT);
 }
 
-/* A signal that comes in the middle of nowhere: at an instruction that makes no call. */
+/* A signal that arrives at an instruction that makes no call. */
 static void interrupted(void **state)
 {
 	struct sigaction action = {.sa_handler = on_signal};
@@ -191,7 +191,7 @@ static void on_an_alternate_stack(void **state)
 	assert_int_equal(looks, 1);
 }
 
-/* What cannot be read lies on both sides. */
+/* Unreadable pages lie on both sides. */
 static char *guarded(size_t size)
 {
 	char *map = mmap(NULL, size + 8192, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -226,7 +226,7 @@ static void in_a_coroutine(void **state)
 	assert_true(looks >= 10);
 }
 
-/* While a thread's frames are taken down: the unwinder's own frames are among ours. */
+/* While a thread's frames are being unwound, the unwinder's own frames are among them. */
 static void clean_up(void *context)
 {
 	(void)context;
@@ -266,7 +266,7 @@ static void look_alone(void)
 }
 
 #if defined(__x86_64__)
-/* A stack whose chain does not end: behind its first frame comes what cannot be read. */
+/* A stack whose chain does not end: unreadable memory follows its first frame. */
 static __attribute__((noinline)) void on_stack(char *top, void (*function)(void))
 {
 	__asm__ volatile("movq %%rsp, %%rbx\n\t"

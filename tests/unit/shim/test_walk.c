@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Walks up the stack, known again by their words. */
+/* Stack walks, recognized by their words. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,12 +14,12 @@
 #include "code.h"
 #include "walk.h"
 
-/* ---- a stack of the test's own making ---------------------------------------------- */
+/* ---- a made-up stack --------------------------------------------------------------- */
 
 #define WORDS 64
 static uintptr_t words[WORDS]; /* words[0] is the base */
 
-/* Return addresses `first`, first + 1 ... in words 1, 5, 9 ... */
+/* Return addresses `first`, first + 1 ... are in words 1, 5, 9 ... */
 static struct walk make(uintptr_t first, int count)
 {
 	struct walk walk = {.count = count, .plain = true, .guessed = -1};
@@ -78,7 +78,7 @@ static void without_the_base_nothing_is_kept(void **state)
 	assert_int_equal(walk_known((uintptr_t)&words[2]), 0);
 }
 
-/* The word that differs is the last one that is read: behind it the page ends. */
+/* The word that differs is the last one read: the page ends after it. */
 static void no_word_is_read_behind_one_that_differs(void **state)
 {
 	char *map = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -123,7 +123,7 @@ static void a_signals_frame_is_not_remembered(void **state)
 	assert_int_equal(known(), 0);
 }
 
-/* Where a frame may have another size the next word may lie behind the stack's end. */
+/* Where a frame's size may differ, the next word may lie beyond the end of the stack. */
 static void guesses_are_not_made_on_a_stack_that_is_not_ours(void **state)
 {
 	struct walk walk = make(6000, 5);
@@ -134,11 +134,11 @@ static void guesses_are_not_made_on_a_stack_that_is_not_ours(void **state)
 	assert_int_equal(known(), 0);
 }
 
-/* ---- the real one --------------------------------------------------------------------- */
+/* ---- the real stack ------------------------------------------------------------------- */
 
 static uint32_t next_id = 100;
 
-/* What stack_take() does: the id, and whether it was known. */
+/* As stack_take() does: the id, and whether it was known. */
 static __attribute__((noinline)) uint32_t take(bool *was_known)
 {
 	uintptr_t base = (uintptr_t)__builtin_frame_address(0);
@@ -151,7 +151,7 @@ static __attribute__((noinline)) uint32_t take(bool *was_known)
 	walk_take(&walk, true);
 	assert_true(walk.plain);
 	assert_true(walk.count > 3);
-	/* the first one's frame is over */
+	/* the first walk's own frame is gone */
 	for (int i = 1; i < walk.count; i++)
 		assert_ptr_equal(*(void **)walk.places[i], walk.frames[i]);
 	walk_remember(base, &walk, next_id);
@@ -196,7 +196,7 @@ static void with_frames_of_any_size_too(void **state)
 	assert_int_not_equal(ids[0], ids[2]);
 }
 
-/* ---- the last one: it fills the memory ------------------------------------------------- */
+/* ---- last, because it fills the memory ------------------------------------------------- */
 
 static void too_many_ways_are_walked_again(void **state)
 {
@@ -211,7 +211,7 @@ static void too_many_ways_are_walked_again(void **state)
 	}
 	assert_in_range(kept, 32, 128);
 	make(10000, 5);
-	assert_int_equal(known(), 1000); /* what is known stays known */
+	assert_int_equal(known(), 1000); /* known stacks stay known */
 }
 
 static int set_up(void **state)
