@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Allocations inside the calls of a handshake, and private memory in the end:
- * runs with and without the shim, with count_malloc.so preloaded.
+ * Allocations during the calls of a handshake, and private memory at the end; run with and without
+ * the shim, with count_malloc.so preloaded.
  */
 #include "programs/common.h"
 
@@ -47,7 +47,7 @@ static void set_ends(struct pair *pair)
 	set_role(pair);
 }
 
-/* Private pages, those of a mapped trace are shared. */
+/* Private pages; those of a mapped trace are shared. */
 static long private_kb(void)
 {
 	FILE *rollup = fopen("/proc/self/smaps_rollup", "r");

@@ -145,7 +145,7 @@ static int compare(const void *a, const void *b)
 
 struct bench_result bench_summary(double *without, double *with, double *difference, unsigned pairs)
 {
-	unsigned half_width = (unsigned)(0.98 * sqrt(pairs)); /* ranks, 95 % */
+	unsigned half_width = (unsigned)(0.98 * sqrt(pairs)); /* in ranks, for 95 % */
 	unsigned low = pairs / 2 > half_width ? pairs / 2 - half_width : 0;
 	unsigned high = pairs / 2 + half_width < pairs ? pairs / 2 + half_width : pairs - 1;
 

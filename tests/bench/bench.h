@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the benchmark programs share: libssl's own functions beside those that
- * a program gets under the shim, the control words of this process's trace,
- * and pairs of slices, one without and one with the shim, back to back.
+ * Shared by the benchmark programs: libssl's own functions beside those that a program gets under
+ * the shim, the control words of this process's trace, and pairs of slices, one without and one
+ * with the shim, back to back.
  *
- * Each program runs with the shim preloaded and TLSTALL_REACH=none, so that
- * dlsym gives the real functions. Results go to standard output, one JSON
- * object a line, times in nanoseconds for each call.
+ * Each program runs with the shim preloaded and TLSTALL_REACH=none, so that dlsym returns the real
+ * functions. Results go to standard output, one JSON object a line, in nanoseconds per call.
  */
 #ifndef TESTS_BENCH_BENCH_H
 #define TESTS_BENCH_BENCH_H
@@ -30,7 +29,7 @@ struct functions {
 #undef MEMBER
 };
 
-/* libssl's own, and those that symbol lookup gives: the shim's. */
+/* libssl's own functions, and those that symbol lookup finds: the shim's. */
 extern struct functions plain, traced;
 
 /* Fills the tables, pins the process to one CPU, opens the trace. */
@@ -39,22 +38,22 @@ void bench_pin(unsigned cpu);
 /* The header of this process's own trace. */
 struct tlstall_header *bench_trace(void);
 void bench_mode(enum tlstall_mode mode);
-/* With `plain` the context loses the shim's info callback, with `traced` it gets it back. */
+/* `plain` removes the shim's info callback from the context, `traced` sets it again. */
 void bench_hook(SSL_CTX *ctx, const struct functions *f);
-/* Bytes of events and handshakes that the trace has taken so far. */
+/* Bytes of events and handshakes in the trace so far. */
 uint64_t bench_trace_bytes(void);
-uint64_t bench_history_bytes(void); /* of handshakes that were quick and well */
+uint64_t bench_history_bytes(void); /* of quick, successful handshakes */
 
 uint64_t bench_now(void); /* CLOCK_MONOTONIC, nanoseconds */
 uint64_t bench_cpu(void); /* of this thread, nanoseconds */
 
 /*
- * A pair is a slice by `plain` and one by `traced`, in turns which comes
- * first. `prepare` and `finish` run outside the time that is taken.
+ * A pair is a slice with `plain` and one with `traced`, in alternating order. `prepare` and
+ * `finish` run outside the measured time.
  */
 struct bench {
 	const char *figure;
-	unsigned calls; /* in one slice */
+	unsigned calls; /* per slice */
 	unsigned pairs;
 	uint64_t (*clock)(void); /* NULL: bench_now */
 	void (*prepare)(const struct functions *f);
@@ -62,7 +61,7 @@ struct bench {
 	void (*finish)(const struct functions *f);
 };
 
-/* The median of the differences with its 95 % confidence interval, and the quartiles. */
+/* The median difference with its 95 % confidence interval, and the quartiles. */
 struct bench_result {
 	double plain, traced, difference;
 	double low, high, quartile_low, quartile_high;
@@ -76,7 +75,7 @@ void bench_print(const char *figure, const struct bench_result *result);
 /* From `pairs` differences; sorts them. */
 struct bench_result bench_summary(double *without, double *with, double *difference,
 				  unsigned pairs);
-/* One value that has no plain side. */
+/* A single value that is not compared. */
 void bench_value(const char *figure, double value);
 
 #endif

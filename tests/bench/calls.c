@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the shim adds to one call: dormant, SSL_get_error, a handshake call
- * that returns WANT, reads and writes after the handshake. With `watch`: the recorded ones
- * in that mode, while the handshake is not late. calls [watch]
+ * What the shim adds to one call: dormant, SSL_get_error, a handshake call that returns WANT,
+ * reads and writes after the handshake. With `watch`: the recorded calls in that mode, while the
+ * handshake is not late. calls [watch]
  */
 #include "bench.h"
 
@@ -12,7 +12,7 @@
 #include <time.h>
 
 #define PAIRS 3000
-#define QUICK 500 /* calls in a slice of a call that costs nanoseconds */
+#define QUICK 500 /* calls in a slice, when a call takes nanoseconds */
 
 static struct pair finished, waiting;
 static enum tlstall_mode mode;
@@ -62,7 +62,7 @@ static void write_to_nowhere(const struct functions *f, unsigned calls)
 		sink += f->SSL_write(finished.client, "x", 1);
 }
 
-/* Without the shim there is no info callback either, and nothing in a nested call. */
+/* Without the shim there is no info callback either, and no nested call. */
 static void prepare(const struct functions *f)
 {
 	bench_hook(waiting.client_ctx, f);
@@ -90,7 +90,7 @@ static void one_call_each(void)
 {
 	char byte;
 
-	/* the first read after the handshake is still of interest; later ones are not */
+	/* only the first read after the handshake is recorded */
 	NEED(SSL_read(finished.client, &byte, 1) < 0);
 	NEED(SSL_write(finished.server, "x", 1) == 1);
 	NEED(SSL_read(finished.client, &byte, 1) == 1);
@@ -119,7 +119,7 @@ static void rows(void)
 	run("SSL_write after", write_to_nowhere, 200);
 }
 
-/* ---- what this machine charges for the parts --------------------------------------- */
+/* ---- what the parts cost on this machine ------------------------------------------- */
 
 static int tcp[2];
 

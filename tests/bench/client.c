@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A client of nginx that lives on, so that its start is not in what a handshake costs: reads
- * a number from standard input, shakes hands so often, four at a time, with a request each,
- * and prints what CPU time that took it, in microseconds. client PORT
+ * A client of nginx that keeps running, so that its start is not part of what a handshake costs.
+ * It reads a number from standard input, makes that many handshakes, four at a time, with a
+ * request each, and prints the CPU time used, in microseconds. client PORT
  */
 #include "programs/common.h"
 
@@ -45,7 +45,7 @@ static int advance(struct connection *c)
 	return SSL_read(c->ssl, answer, sizeof(answer));
 }
 
-/* Whether the server has answered all. */
+/* Whether the server has answered everything. */
 static bool go_on(struct connection *c, struct pollfd *waits)
 {
 	int ret;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * So many healthy handshakes over TCP, both sides in turns in one thread, for who counts
- * what a process does: connections COUNT.
+ * Makes COUNT successful handshakes over TCP, both sides alternating in one thread, while another
+ * program counts what this process does: connections COUNT.
  */
 #include "programs/common.h"
 

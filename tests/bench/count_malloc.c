@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Preloaded beside the shim: counts what is asked of the allocator. A program
- * finds the counter by dlsym(RTLD_DEFAULT, "allocations").
+ * Preloaded with the shim: counts calls of the allocator. A program finds the counter with
+ * dlsym(RTLD_DEFAULT, "allocations").
  */
 #include <dlfcn.h>
 #include <stddef.h>

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fixed work for callgrind, which counts the second run of measured() only:
- * counted FIGURE, run with and without the shim.
+ * Fixed work for callgrind, which counts only the second run of measured(): counted FIGURE, run
+ * with and without the shim.
  *
- * Its own open() hides from the shim by what the kernel keeps time, and its own
- * clock_gettime() advances by a microsecond with every look: the same code is
- * executed on every machine, fast or slow.
+ * Its own open() hides the kernel's clock source from the shim, and its own clock_gettime()
+ * advances by a microsecond with each call: every machine, fast or slow, executes the same code.
  */
 #include "programs/common.h"
 
@@ -14,7 +13,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 
-#define TIMES 8 /* warm handshakes, or calls, that are counted */
+#define TIMES 8 /* how many warm handshakes or calls are counted */
 
 int open(const char *path, int flags, ...)
 {
@@ -127,7 +126,7 @@ int main(int argc, char **argv)
 		handshake();
 	if (figure->before)
 		figure->before();
-	/* once to make it warm, from the same place: volatile, so that it stays one place */
+	/* once to warm up, from the same call site: volatile prevents two copies of it */
 	for (volatile int i = 0; i < 2; i++)
 		measured(figure);
 	printf("%d\n", TIMES);

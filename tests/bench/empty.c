@@ -1,3 +1,3 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What any preloaded library costs at least: this one has nothing in it, and needs not even libc. */
+/* The minimum cost of any preloaded library: this one is empty, and does not even need libc. */
 const char empty_library;

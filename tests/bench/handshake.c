@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the shim adds to a whole handshake, both sides in one process:
- * handshake memory|tcp all|watch PAIRS. Without the shim means libssl's own functions
- * and no info callback, on the same contexts.
+ * What the shim adds to a whole handshake, both sides in one process: handshake
+ * memory|tcp all|watch PAIRS. Without the shim means libssl's own functions and no
+ * info callback, on the same contexts.
  */
 #include "bench.h"
 
@@ -70,7 +70,7 @@ static void finish_ends(const struct functions *f)
 	}
 }
 
-/* What a trace takes for the handshakes of one pair: half of it is one side's. */
+/* How much of the trace the handshakes of one pair take; each side has half. */
 static void trace_bytes(void)
 {
 	uint64_t before, history;

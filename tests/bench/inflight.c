@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the shim adds to a call while many handshakes are in flight: rounds
- * over all of them, one call each, with and without in turns. inflight COUNT...
+ * What the shim adds to a call while many handshakes are in flight: rounds over all of them, one
+ * call each, alternately with and without the shim. inflight COUNT...
  */
 #include "bench.h"
 
-#define WINDOW 10 /* calls in a slice: neighbors are cold when their turn comes */
+#define WINDOW 10 /* calls in a slice: the next objects are not in the cache */
 
 static SSL_CTX *ctx;
 static SSL **ssls;
@@ -47,7 +47,7 @@ static void with_count(unsigned wanted)
 	struct bench_result result;
 	char figure[32];
 
-	if (count) /* an object that begins without the context's callback gets one of its own */
+	if (count) /* an object made without the context's callback gets its own */
 		bench_hook(ctx, &traced);
 	while (count < wanted)
 		ssls[count++] = waiting_server();
@@ -66,5 +66,5 @@ int main(int argc, char **argv)
 	for (int i = 1; i < argc; i++)
 		with_count((unsigned)atoi(argv[i]));
 	fflush(stdout);
-	_exit(0); /* freeing 100,000 is not what we came for */
+	_exit(0); /* skips freeing 100,000 objects */
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A steady load for whoever watches: load RATE SECONDS. RATE handshakes a
- * second (each side of a connection is one), resumed, over a BIO pair, so that
- * the load leaves the machine room for the watcher.
+ * A steady load to watch: load RATE SECONDS. RATE handshakes a second (each side of a connection
+ * counts), resumed, over a BIO pair, so that the load leaves enough CPU time for the watcher.
  */
 #include "programs/common.h"
 
@@ -45,7 +44,7 @@ static void connection(void)
 	if (session)
 		SSL_set_session(pair.client, session);
 	NEED(finish(&pair));
-	/* a session is forgotten when its connection is not closed */
+	/* a session is discarded if its connection is not shut down */
 	SSL_set_shutdown(pair.client, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 	SSL_set_shutdown(pair.server, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 	SSL_free(pair.client);

@@ -2,9 +2,8 @@
 /*
  * Writes a trace of any size without running anything: make_traces FILE COUNT [hostile]
  *
- * Three in a hundred handshakes fail or stall, in turns of six ways; with
- * "hostile" the texts are what an attacker would send. The same arguments give
- * the same bytes.
+ * Three in a hundred handshakes fail or stall, in six ways by turns; with "hostile", texts are
+ * what an attacker would send. The same arguments give the same bytes.
  */
 #include <arpa/inet.h>
 #include <stdbool.h>
@@ -19,7 +18,7 @@
 #define MS (1000 * US)
 #define S (1000 * MS)
 
-#define EVENTS 4 /* of one handshake: three calls and its end */
+#define EVENTS 4 /* per handshake: three calls and the end */
 #define EPOCH_NS (1790000000 * S)
 
 enum kind { FINE, SILENT, LATE, REFUSED, UNACKED, SPINNING, WAITING, KINDS };
@@ -69,7 +68,7 @@ static enum kind kind_of(uint64_t i)
 	return i % 33 == 7 ? (enum kind)(1 + i / 33 % (KINDS - 1)) : FINE;
 }
 
-/* A fixed scatter: splitmix64. */
+/* Fixed pseudorandom numbers: splitmix64. */
 static uint64_t scatter(uint64_t i)
 {
 	i += 0x9e3779b97f4a7c15ull;
@@ -221,7 +220,7 @@ static uint64_t duration_of(const struct maker *maker, uint64_t i)
 	case SPINNING:
 		return 200 * MS + r % S;
 	case WAITING:
-		return start_of(maker->count) + 60 * S - start_of(i); /* to the process's end */
+		return start_of(maker->count) + 60 * S - start_of(i); /* until the process ends */
 	default:
 		return 600 * US + r % 900 * US + (r % 50 == 0) * 20 * MS;
 	}
@@ -362,7 +361,9 @@ static void make_handshake(const struct maker *maker, uint64_t i, struct tlstall
 
 /* ---- events -------------------------------------------------------------------------- */
 
-/* The last of its events: an END, as the shim writes it, or the SSL_get_error after the last call.
+/*
+ * The last event of a handshake: an END, as the shim writes it, or
+ * the SSL_get_error after its last call.
  */
 static void make_last(struct tlstall_event *event, const struct tlstall_handshake *h)
 {

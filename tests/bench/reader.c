@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How fast the reader library decodes a trace: million events a second, best of five. */
+/* How fast the reader library decodes a trace: million events per second, best of five. */
 #include <stdint.h>
 #include <stdio.h>
 #include <time.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the shim adds to the start and end of a program, in microseconds, beyond an empty
- * library that is preloaded: startup PAIRS EMPTY SHIM PROGRAM [ARG...]. Alternates, with
- * vfork, so that this process's size does not matter.
+ * What the shim adds to the start and end of a program, in microseconds, compared with an empty
+ * preloaded library: startup PAIRS EMPTY SHIM PROGRAM [ARG...]. Alternates, with vfork, so that
+ * the size of this process does not matter.
  */
 #include "bench.h"
 

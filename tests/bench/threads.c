@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the shim adds to a call while 1 to 64 threads make such calls at once,
- * each on an SSL object of its own: a handshake call that returns WANT, then
- * SSL_get_error. CPU time of the thread, so that waiting for a CPU does not
- * count but waiting for a cache line does.
+ * What the shim adds to a call while 1 to 64 threads make such calls at once, each on its own SSL
+ * object: a handshake call that returns WANT, then SSL_get_error. Measures the thread's CPU time,
+ * so that waiting for a CPU does not count, but waiting for a cache line does.
  */
 #include "bench.h"
 
 #include <sched.h>
 
 #define CALLS 100
-#define PAIRS 400 /* of all threads together, at least */
+#define PAIRS 400 /* minimum over all threads together */
 
 static pthread_barrier_t together;
 static unsigned pairs;

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Feeds mutated seeds to LLVMFuzzerTestOneInput(), for compilers that have no
- * libFuzzer: FUZZER SECONDS [FILE...]. Without files, the seeds are what lies
- * in tests/golden and tests/fuzz/seeds. With SECONDS 0 each file is given as
- * it is, once: to reproduce. The input in hand when a sanitizer stops us is in
- * $TMPDIR/fuzz-last. FUZZ_SEED makes a run repeat.
+ * Feeds mutated seeds to LLVMFuzzerTestOneInput(), for compilers without libFuzzer: FUZZER SECONDS
+ * [FILE...]. Without files, the seeds are tests/golden and tests/fuzz/seeds. If SECONDS is 0, each
+ * file is used unchanged, once, to reproduce a failure. The current input when a sanitizer ends
+ * the run is in $TMPDIR/fuzz-last. FUZZ_SEED makes a run repeatable.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -32,7 +31,7 @@ static struct seed seeds[SEEDS_MAX];
 static unsigned seed_count;
 static uint64_t random_state;
 
-/* xorshift64*: good enough to choose where to break things. */
+/* xorshift64*: good enough to choose what to break. */
 static uint64_t random_next(void)
 {
 	random_state ^= random_state >> 12;
@@ -127,7 +126,7 @@ static size_t mutate(uint8_t *data, size_t size)
 	return size;
 }
 
-/* A shared mapping of a file: whatever stops us, the input is in the file. */
+/* A shared mapping of a file: whatever ends the run, the input is in the file. */
 static uint8_t *map_last_input(void)
 {
 	const char *directory = getenv("TMPDIR");
@@ -144,7 +143,7 @@ static uint8_t *map_last_input(void)
 	return map == MAP_FAILED ? NULL : map;
 }
 
-/* An input of its exact size on the heap: a read past its end is seen. */
+/* The input in heap memory of its exact size, so that sanitizers catch reads past its end. */
 static void give(const uint8_t *data, size_t size)
 {
 	uint8_t *copy = malloc(size ? size : 1);

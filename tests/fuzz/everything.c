@@ -6,7 +6,7 @@
 
 #include "trace/reader.h"
 
-static size_t sum; /* what was read is used: the compiler may not drop it */
+static size_t sum; /* uses what was read, so that the compiler cannot drop it */
 
 static void look_at_handshakes(struct trace *trace)
 {

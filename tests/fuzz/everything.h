@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Every table, handshake and event of a trace, and its clock. */
+/* Reads every table, handshake and event of a trace, and its clock. */
 #ifndef TESTS_FUZZ_EVERYTHING_H
 #define TESTS_FUZZ_EVERYTHING_H
 
@@ -7,7 +7,7 @@
 
 struct trace;
 
-/* Of no meaning: what was read is used, and the compiler may not drop it. */
+/* The result has no meaning, but keeps the compiler from dropping the reads. */
 size_t look_at_everything(struct trace *trace);
 
 #endif

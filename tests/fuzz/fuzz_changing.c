@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What ps, top, stack and ctl read: a trace that somebody changes between any two reads, cuts off and
- * makes longer again. What was true of a count or an offset when it was checked need not be later.
+ * What ps, top, stack and ctl read: a trace that somebody modifies, truncates and extends between
+ * any two reads. A count or offset that was valid when checked may not be valid later.
  */
 #include <stdint.h>
 #include <string.h>
@@ -17,7 +17,7 @@ struct changing {
 	uint64_t random;
 };
 
-static size_t sum; /* what was read is used: the compiler may not drop it */
+static size_t sum; /* uses what was read, so that the compiler cannot drop it */
 
 static uint64_t next(struct changing *file)
 {
@@ -27,7 +27,7 @@ static uint64_t next(struct changing *file)
 	return file->random;
 }
 
-/* Each eighth read has other bytes than lie there, each 64th ends too early. */
+/* Every eighth read returns modified bytes, every 64th ends too early. */
 static ssize_t read_changed(void *context, void *buffer, size_t size, uint64_t offset)
 {
 	static const uint8_t telling[] = {0, 1, 0x7f, 0x80, 0xff};

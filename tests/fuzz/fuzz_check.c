@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `tlstall check` over any bytes: as an ELF program with its needs followed, as the loader's cache,
- * as text. */
+/*
+ * `tlstall check` over any bytes: as an ELF program with its dependencies,
+ * as the loader's cache, and as text.
+ */
 #include <fcntl.h>
 #include <stdint.h>
 #include <string.h>
@@ -14,7 +16,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static size_t sum; /* what was read is used: the compiler may not drop it */
+static size_t sum; /* uses what was read, so that the compiler cannot drop it */
 
 static void look_at_object(const uint8_t *data, size_t size)
 {
@@ -28,7 +30,7 @@ static void look_at_object(const uint8_t *data, size_t size)
 	object_free(&object);
 }
 
-/* The same through a descriptor, as a program: libraries are looked for where it says. */
+/* The same through a descriptor, as a program: libraries are searched for where it says. */
 static void look_at_program(const uint8_t *data, size_t size)
 {
 	struct closure closure = {.root = ROOT_OURS, .library_path = "$ORIGIN/${LIB}:$PLATFORM;"};

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Any bytes as a name on their way to a terminal, into JSON and a page: what comes out is valid UTF-8
- * without a control character, without one that turns the direction of text, and again the same when
- * it is cleaned again.
+ * Any bytes as a name for a terminal, JSON or a page: the output is valid UTF-8
+ * without control characters or characters that change the direction of text, and
+ * cleaning it again does not change it.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -23,7 +23,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 		} \
 	} while (0)
 
-/* Its length; 0: no valid UTF-8. By the letter of the standard, apart from what is tested. */
+/*
+ * Length of a character; 0: invalid UTF-8. Follows the standard, independently of the tested code.
+ */
 static size_t character(const unsigned char *text, uint32_t *value)
 {
 	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
@@ -94,7 +96,7 @@ static void to_a_record(const char *name)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	/* parts of the input: a name is short */
+	/* parts of the input, because names are short */
 	for (size_t at = 0, part; at < size && at < 1024; at += part) {
 		char name[96];
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The trace reader over any bytes: every table, handshake and event is looked at. */
+/* The trace reader over any bytes: reads every table, handshake and event. */
 #include <stdint.h>
 #include <string.h>
 
@@ -8,7 +8,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static size_t sum; /* what was read is used: the compiler may not drop it */
+static size_t sum; /* uses what was read, so that the compiler cannot drop it */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Walks up a stack by unwind tables, where both may hold anything: the tables are this program's own,
- * changed as the input says, in memory of their exact size; the stack is the input, between pages
- * that cannot be read.
+ * Walks up a stack with unwind tables, where both may contain anything. The tables are this
+ * program's own, modified as the input says, in memory of their exact size; the stack is the
+ * input, between unreadable pages.
  */
 #include <link.h>
 #include <stdint.h>
@@ -18,13 +18,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define STACK 8192ul
 #define PAGE 4096ul
 
-static struct cfi_table tables; /* as they are */
+static struct cfi_table tables; /* unmodified */
 static uintptr_t code, code_end;
 
 static struct cfi_table changed;
-static uint64_t sum; /* what was found is used: the compiler may not drop it */
+static uint64_t sum; /* uses what was found, so that the compiler cannot drop it */
 
-/* Instead of the loader's. */
+/* Replaces the loader's search. */
 bool code_find(uintptr_t address, struct cfi_table *table)
 {
 	(void)address;
@@ -51,10 +51,10 @@ static int find_own(struct dl_phdr_info *info, size_t size, void *context)
 		if (phdr->p_type == PT_LOAD && tables.header - start < phdr->p_filesz)
 			tables.high = start + phdr->p_filesz;
 	}
-	return 1; /* the first one is the program */
+	return 1; /* the program is the first object */
 }
 
-/* The input, again from its start when it ends. */
+/* The input, repeated as needed. */
 static const uint8_t *input;
 static size_t input_size, input_at;
 
@@ -74,7 +74,7 @@ static void change(uint8_t *copy, size_t size)
 	for (uint64_t left = next(1) % 64; left; left--) {
 		uint64_t kind = next(1), at = next(3) % size;
 
-		/* often in the header, and in the table of its first entries */
+		/* often in the header, or in the first entries of the search table */
 		if (kind & 1)
 			at %= 4096;
 		copy[at] = kind & 2 ? (uint8_t)next(1) : telling[next(1) % sizeof(telling)];
@@ -125,7 +125,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	range = (struct readable){(uintptr_t)map + PAGE, (uintptr_t)map + PAGE + STACK, false, false};
 	for (int i = 0; i < 40 && unwind_step(&u, &range); i++)
 		sum += u.ip;
-	/* and the tables alone, all over the code */
+	/* then only the tables, all over the code */
 	for (int i = 0; i < 20; i++) {
 		struct cfi_frame frame;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* SSL_free in mid-handshake, and an exit with another one unfinished. */
+/* SSL_free in the middle of a handshake, and an exit with another handshake unfinished. */
 #include "common.h"
 
 int main(void)

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Takes a fatal error for "not yet": the same call again and again, and it never asks why. */
+/*
+ * Mistakes a fatal error for a retry: repeats the call again and
+ * again, and never calls SSL_get_error.
+ */
 #include <time.h>
 
 #include "common.h"
 
 #define AGAIN 1000
-#define BUSY_NS 50000 /* each time */
+#define BUSY_NS 50000 /* before each retry */
 
 static void compute(void)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SSL_MODE_ASYNC: the handshake runs as a job on a stack of its own. A callback pauses
- * the job twice, and drives another connection's handshake from in there.
+ * SSL_MODE_ASYNC: the handshake runs as a job on its own stack. A callback pauses the job twice,
+ * and drives another connection's handshake from there.
  */
 #include <openssl/async.h>
 

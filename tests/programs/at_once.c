@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * All threads of a process make their first SSL_CTX at the same moment, half of them with an info
- * callback, and finish a handshake each; ten processes, one after the other. Then each thread uses
- * what its neighbor made.
+ * callback, and each finishes a handshake; in ten processes, one after the other. Then each thread
+ * uses what its neighbor made.
  */
 #include <sys/wait.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A BIO pair so narrow that both ends have to retry in both directions. */
+/* A BIO pair so small that both ends retry in both directions. */
 #include "common.h"
 
 int main(void)

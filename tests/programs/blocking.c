@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A blocking client and server on two threads; the client ends the connection in good order. */
+/* A blocking client and server on two threads; the client shuts the connection down properly. */
 #include "common.h"
 
 static void *serve(void *argument)

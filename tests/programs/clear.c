@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* SSL_clear after a handshake and in the middle of one; the objects are used again. */
+/* SSL_clear after a handshake and in the middle of one; the objects are reused. */
 #include "common.h"
 
 static void fresh_bios(struct pair *pair)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A client-hello callback that is not ready the first two times. */
+/* A ClientHello callback that is not ready the first two times. */
 #include "common.h"
 
 static int asked;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A daemon that makes its TLS contexts, then closes all descriptors that it does not know, in the
- * way that argv[1] says, and opens its own: a log, a listener, channels, one of them blocking. Whoever
- * kept a descriptor of its own reads and writes what is the daemon's now.
+ * way that argv[1] says, and opens its own: a log, a listener, channels, one of them blocking. A
+ * library that kept a descriptor would now read and write the daemon's.
  */
 #include "common.h"
 
@@ -60,7 +60,7 @@ static void print_received(const char *what, int fd)
 	puts("");
 }
 
-/* Frames over many pages: what looks at the stack has much to look at. */
+/* Frames over many pages, so that a stack walk has much to read. */
 static bool __attribute__((noinline)) finish_deep(struct pair *pair, int depth)
 {
 	volatile char room[9000];

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the test programs share: contexts with a certificate made at run time,
- * and both ends of a connection in one process. Every helper ends the program
- * with a message when something outside the test's interest fails.
+ * Shared by the test programs: contexts with a certificate made at run time, and both ends of a
+ * connection in one process. Every helper ends the program with a message if something outside the
+ * test fails.
  *
- * Programs print plain results only: no addresses, times or ids, so that two
- * runs can be compared.
+ * Programs print no addresses, times or ids, so that the output of two runs can be compared.
  */
 #ifndef TESTS_PROGRAMS_COMMON_H
 #define TESTS_PROGRAMS_COMMON_H
@@ -31,10 +30,10 @@
 	} while (0)
 void need_failed(const char *what, const char *file, int line) __attribute__((noreturn));
 
-/* A new self-signed P-256 certificate with its key, in both ends' hands. */
+/* A new self-signed P-256 certificate and its key. */
 void make_certificate(const char *name, X509 **certificate, EVP_PKEY **key);
 
-/* Server contexts have a certificate, client contexts trust anything. */
+/* Server contexts have a certificate; client contexts trust any. */
 SSL_CTX *server_context(const SSL_METHOD *method);
 SSL_CTX *client_context(const SSL_METHOD *method);
 
@@ -50,14 +49,14 @@ struct pair tcp_pair(bool nonblocking);
 struct pair bio_pair(size_t size);
 void set_role(struct pair *pair); /* SSL_set_connect_state and SSL_set_accept_state */
 void pair_free(struct pair *pair);
-/* Connected TCP sockets on loopback. */
+/* Two connected TCP sockets on loopback. */
 void tcp_sockets(int fds[2], bool nonblocking);
 
 /* Drives a non-blocking or BIO pair to the end of both handshakes; true when both succeed. */
 bool finish(struct pair *pair);
-/* One step each: SSL_do_handshake and, when it fails, SSL_get_error. */
+/* One SSL_do_handshake and, if it fails, SSL_get_error. */
 int step(SSL *ssl);
-/* Those that are open, and what they are. */
+/* The open descriptors, and what they are. */
 void print_descriptors(void);
 
 const char *error_name(int error);

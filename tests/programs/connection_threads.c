@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A thread for each connection, on a stack as small as they come, and what descriptors are left. */
+/*
+ * A thread for each connection, on the smallest possible stack; prints which descriptors are left.
+ */
 #include "common.h"
 
 #include <limits.h>

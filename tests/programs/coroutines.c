@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Handshakes in coroutines: on stacks of other sizes at the same place, with nothing
- * mapped above or below them. Who remembers how far a stack went must not look there.
+ * Handshakes in coroutines: stacks of different sizes at the same place, with nothing mapped above
+ * or below. A stack walk that remembers the extent of an earlier stack would crash here.
  */
 #include "common.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A daemon as the books have it: contexts and a first handshake, two forks with a session between
- * them, all descriptors closed, then a handshake. It reports over the one pipe that it kept.
+ * A textbook daemon: contexts and a first handshake, two forks with a new session in between, all
+ * descriptors closed, then a handshake. It reports through the one pipe that it kept.
  */
 #include "common.h"
 
@@ -66,7 +66,7 @@ int main(int argc, char **argv)
 	shake_hands("first");
 	fflush(stdout);
 	NEED(pipe(report) == 0 && pipe(hold) == 0);
-	/* the daemon is the child of a program with threads */
+	/* the daemon's parent has threads */
 	if (threaded)
 		NEED(pthread_create(&thread, NULL, wait_for_end, &hold[0]) == 0);
 	if (fork() == 0) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* DTLS that nobody answers: what was sent is sent again, twice. */
+/* DTLS without an answer: the first flight is retransmitted twice. */
 #include <arpa/inet.h>
 #include <sys/select.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* SSL_dup before a handshake and after one; each copy goes its own way. */
+/* SSL_dup before a handshake and after one; each copy is used by itself. */
 #include "common.h"
 
 static void connect_copy(struct pair *pair, SSL *copy, const char *what)
@@ -26,7 +26,7 @@ int main(void)
 
 	NEED(before && before != pair.client);
 	NEED(finish(&pair));
-	/* In mid-life SSL_dup only counts a reference. */
+	/* On a used object SSL_dup only counts a reference. */
 	NEED(after = SSL_dup(pair.client));
 	printf("the same object after the handshake: %d\n", after == pair.client);
 	SSL_free(after);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A handshake, half of another, then exec of itself, which makes one more. */
+/* A handshake, half of another one, then an exec of itself, which makes one more. */
 #include "common.h"
 
 int main(int argc, char **argv)

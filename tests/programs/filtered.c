@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Handshakes under a seccomp filter that kills for every system call that the program does not make
- * itself. argv[1]: "late", the filter comes when the contexts are made; "early", a filter that allows
- * everything comes first and the program begins anew; "thread", late, and the handshake is a thread's.
+ * Handshakes under a seccomp filter that kills the program for every system call that it does
+ * not make itself. argv[1]: "late": the filter is set when the contexts exist; "early": a
+ * filter that allows everything comes first, and the program starts again; "thread": like
+ * late, with the handshake in a thread.
  */
 #include "common.h"
 
@@ -16,14 +17,14 @@
 #define SYS_clone3 435
 #endif
 #ifndef SYS_rseq
-#define SYS_rseq SYS_clone3 /* before glibc 2.35 no thread asks for it */
+#define SYS_rseq SYS_clone3 /* before glibc 2.35, threads do not use it */
 #endif
 
 #define FOR_ITSELF 12
 static const int allowed[] = {
 	SYS_read, SYS_write, SYS_close, SYS_brk, SYS_mmap, SYS_munmap, SYS_futex, SYS_getpid,
 	SYS_getrandom, SYS_mprotect, SYS_exit, SYS_exit_group,
-	/* to begin and to end a thread */
+	/* to start and end a thread */
 	SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_clone, SYS_clone3, SYS_set_robust_list, SYS_rseq,
 	SYS_madvise,
 };
@@ -37,7 +38,7 @@ static void install(struct sock_filter *code, size_t size)
 	NEED(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) == 0);
 }
 
-/* `fewer`: also without those that only threads need. */
+/* `fewer`: also forbids what only threads need. */
 static void kill_for_others(bool fewer)
 {
 	struct sock_filter code[2 + 2 * ALLOWED], *at = code;

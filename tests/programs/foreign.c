@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Handshakes with servers of any name: foreign COMM NAME... One of each fails, another one is begun and
- * left so until standard input ends.
+ * Handshakes with servers of any name: foreign COMM NAME... For each, one fails, and another stays
+ * unfinished until standard input ends.
  */
 #include "common.h"
 

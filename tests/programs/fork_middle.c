@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fork() in mid-handshake: the child goes on with the client, the parent with the server. */
+/*
+ * fork() in the middle of a handshake: the child continues as the
+ * client, the parent as the server.
+ */
 #include "common.h"
 
 #include <sys/wait.h>
@@ -33,7 +36,7 @@ int main(void)
 	pid_t child;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	/* The ClientHello goes out before the fork, its answer comes after. */
+	/* The ClientHello is sent before the fork, the answer after it. */
 	NEED(BIO_socket_nbio(pair.client_fd, 1) == 1);
 	printf("first: %s\n", error_name(step(pair.client)));
 	NEED(BIO_socket_nbio(pair.client_fd, 0) == 1);

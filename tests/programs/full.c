@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A program that has no free descriptor left before its first handshake; it lives until its input ends. */
+/* A program without a free descriptor before its first handshake; it lives until its input ends. */
 #include "common.h"
 
 #include <sys/resource.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a thread does between WANT_READ and the next call: it computes, or it sleeps. */
+/* What a thread does between WANT_READ and the next call: compute, or sleep. */
 #include <time.h>
 
 #include "common.h"

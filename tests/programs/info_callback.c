@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The program's own info callbacks, on the context and on the object, set
- * before, between ops and taken away: what they see and what the getters say.
+ * The program's own info callbacks, on the context and on the object, set before the handshake,
+ * set between ops, and removed: what they see and what the getters return.
  */
 #include "common.h"
 

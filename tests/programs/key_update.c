@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* SSL_key_update: too early, with success, and of a protocol that has none. */
+/* SSL_key_update: too early, successfully, and with a protocol that does not support it. */
 #include "common.h"
 
 static void update(const char *when, SSL *ssl)
@@ -29,7 +29,7 @@ int main(void)
 
 	run(TLS1_3_VERSION);
 	run(TLS1_2_VERSION);
-	/* of this one nothing else is called */
+	/* no other function is called on this object */
 	NEED(ctx && (ssl = SSL_new(ctx)));
 	update("alone", ssl);
 	SSL_free(ssl);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The kernel encrypts once the handshake is over, where OpenSSL and the kernel can. */
+/* The kernel encrypts after the handshake, if OpenSSL and the kernel support that. */
 #include "common.h"
 
 #ifdef SSL_OP_ENABLE_KTLS

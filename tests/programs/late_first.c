@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Connects, does something else for a while, and only then begins with TLS; and once after plain text. */
+/*
+ * Connects, does something else for a while, and only then begins TLS; also once after plain text.
+ */
 #include <time.h>
 
 #include "common.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SSL objects freed late and elsewhere: in a forked child, in an exit handler, and in one
- * that runs when OpenSSL has cleaned up already.
+ * SSL objects freed late and elsewhere: in a forked child, in an exit handler, and in one that
+ * runs after OpenSSL has cleaned up.
  */
 #include <sys/wait.h>
 
@@ -27,7 +27,7 @@ int main(void)
 	int status;
 	pid_t child;
 
-	/* handlers run in reverse order: this one after OpenSSL's own */
+	/* handlers run in reverse order: this one runs after OpenSSL's own */
 	NEED(!atexit(at_exit_late));
 	NEED(OPENSSL_init_ssl(0, NULL) == 1);
 	setvbuf(stdout, NULL, _IOLBF, 0);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A blocking call that a signal handler leaves by siglongjmp(), and the thread goes on with another. */
+/*
+ * A signal handler leaves a blocking call with siglongjmp(), and the
+ * thread continues with another handshake.
+ */
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/time.h>
@@ -38,6 +41,6 @@ int main(void)
 	wait_for_nobody(&silent);
 	printf("%d\n", finish(&other));
 	pair_free(&other);
-	/* not freed: it is what it was when the program ends */
+	/* not freed: the program ends with the object in this state */
 	_exit(0);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* longjmp() out of a verify callback, then another handshake, on other objects. */
+/* longjmp() out of a verify callback, then another handshake with other objects. */
 #include "common.h"
 
 #include <setjmp.h>
@@ -22,7 +22,7 @@ static void jump_once(void)
 		printf("finished %d\n", finish(&pair));
 	else
 		printf("jumped\n");
-	/* The objects are left alone: OpenSSL does not promise that they can be freed. */
+	/* The objects are not freed: OpenSSL does not promise that this is possible. */
 }
 
 int main(void)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* TLS 1.3: the server wants a certificate, the client has none and learns it from its first read. */
+/*
+ * TLS 1.3: the server requires a certificate; the client has none, and
+ * learns of the refusal in its first read.
+ */
 #include "common.h"
 
 int main(void)

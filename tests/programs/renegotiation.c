@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* TLS 1.2, and a second handshake that the client asks for on the same connection. */
+/* TLS 1.2, and a second handshake on the same connection, requested by the client. */
 #include "common.h"
 
 static void exchange(struct pair *pair)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SSL objects in memory that processes share, as Kamailio has them: one process makes
- * them, another shakes hands, a third frees them, and their memory is used again. One
- * process at a time, so nothing needs a lock.
+ * SSL objects in memory shared between processes, as in Kamailio: one process makes them, another
+ * drives the handshake, a third frees them, and their memory is reused. Only one process runs at a
+ * time, so nothing needs a lock.
  */
 #include <stddef.h>
 #include <sys/mman.h>
@@ -10,7 +10,7 @@
 
 #include "common.h"
 
-/* ---- the program's own allocator: classes of powers of two, each with a list ---------- */
+/* ---- the program's own allocator: size classes of powers of two, with a free list each ---- */
 
 #define ARENA (64u << 20)
 #define CLASSES 32
@@ -82,7 +82,7 @@ static void *reallocate(void *memory, size_t size, const char *file, int line)
 
 /* ---- the processes -------------------------------------------------------------------- */
 
-/* Set by one process, called in another. */
+/* Set by one process, counted in another. */
 static unsigned seen;
 static void on_info(const SSL *ssl, int where, int ret)
 {
@@ -144,7 +144,7 @@ int main(void)
 	arena = mmap(NULL, ARENA, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	NEED(arena != MAP_FAILED);
 	NEED(CRYPTO_set_mem_functions(allocate, reallocate, release) == 1);
-	/* all that OpenSSL loads late is there before the processes part */
+	/* lets OpenSSL load everything that it loads late, before the processes part */
 	make(&arena->pair);
 	shake_hands(&arena->pair);
 	dispose(&arena->pair);
@@ -155,7 +155,7 @@ int main(void)
 		in_a_process(shake_hands);
 		in_a_process(dispose);
 	}
-	/* it goes on in another process, and one that never saw it frees it unfinished */
+	/* another process continues it, and one that never saw it frees it unfinished */
 	in_a_process(make);
 	in_a_process(begin);
 	in_a_process(shake_hands);
@@ -163,7 +163,7 @@ int main(void)
 	in_a_process(make);
 	in_a_process(begin);
 	in_a_process(dispose);
-	/* the first process makes and frees one, whose memory was all of theirs */
+	/* the first process makes and frees one more, in memory that the others' objects had */
 	make(&arena->pair);
 	in_a_process(shake_hands);
 	dispose(&arena->pair);

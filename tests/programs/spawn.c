@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Children by fork, vfork and posix_spawn between the parent's handshakes. */
+/* Children made by fork, vfork and posix_spawn between the parent's handshakes. */
 #include "common.h"
 
 #include <spawn.h>

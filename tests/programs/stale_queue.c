@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An error of something else in the thread's queue: harmless before a
- * handshake op, which clears it, and deadly between the op and SSL_get_error
- * or before a read after the handshake.
+ * An unrelated error in the thread's queue: harmless before a handshake op, which clears it, but
+ * fatal between the op and SSL_get_error, or before a read after the handshake.
  */
 #include "common.h"
 

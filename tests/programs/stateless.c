@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A server that keeps nothing of a client until that shows a cookie: SSL_stateless. */
+/* A server that keeps no state for a client until the client returns a cookie: SSL_stateless. */
 #include "common.h"
 
 static int make_cookie(SSL *ssl, unsigned char *cookie, size_t *length)
@@ -22,7 +22,7 @@ static struct pair stateless_pair(void)
 
 	SSL_CTX_set_stateless_cookie_generate_cb(pair.server_ctx, make_cookie);
 	SSL_CTX_set_stateless_cookie_verify_cb(pair.server_ctx, check_cookie);
-	/* else a record of its own comes before the second ClientHello */
+	/* otherwise a record of its own precedes the second ClientHello */
 	SSL_clear_options(pair.client, SSL_OP_ENABLE_MIDDLEBOX_COMPAT);
 	set_role(&pair);
 	NEED(step(pair.client) == SSL_ERROR_WANT_READ);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * All that a program can see of itself and of its process, before its first handshake, between, after
- * two hundred of them, in a child and at the exit.
+ * Prints everything that a program can see of itself and of its process: before its first
+ * handshake, after one, after two hundred, in a child, and at exit.
  */
 #include <dlfcn.h>
 #include <fenv.h>
@@ -55,7 +55,7 @@ static void count_free(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int index, l
 	ex_free += ptr != NULL;
 }
 
-/* ---- what is looked at ------------------------------------------------------------- */
+/* ---- what is observed -------------------------------------------------------------- */
 
 static void signals(void)
 {
@@ -137,7 +137,7 @@ static void process(void)
 	printf("\n");
 }
 
-/* What libc keeps between two calls, for whoever asks. */
+/* State that libc keeps between two calls. */
 static void library(int number, const char *error)
 {
 	printf(" errno %d, of names %d, loader's error: %s, random %d, time zone %s\n", number, h_errno,
@@ -159,13 +159,13 @@ static void show(const char *when)
 	process();
 	print_descriptors();
 	printf(" told of messages %d, of states %d; ex_data made %d, freed %d\n", messages, infos, ex_new, ex_free);
-	/* for the next time */
+	/* for the next observation */
 	NEED(!dlsym(RTLD_DEFAULT, "no_such_function"));
 	errno = EDOM;
 	h_errno = NO_DATA;
 }
 
-/* ---- what is done ------------------------------------------------------------------- */
+/* ---- what is done in between -------------------------------------------------------- */
 
 static void one(SSL_CTX *client, SSL_CTX *server, int *value)
 {
@@ -196,7 +196,7 @@ static long anonymous_kilobytes(void)
 	return size;
 }
 
-/* Bytes, in the main heap alone. */
+/* In bytes, in the main heap only. */
 static size_t allocated(void)
 {
 #if __GLIBC_PREREQ(2, 33)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The client goes on over another descriptor, then over another BIO, of the same connection. */
+/* The client continues over another descriptor, then over another BIO, of the same connection. */
 #include "common.h"
 
 static const char *swap_descriptor(struct pair *pair)

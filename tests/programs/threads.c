@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Eight threads, twenty handshakes each, at once. */
+/* Eight threads at once, with twenty handshakes each. */
 #include "common.h"
 
 #define THREADS 8

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The ops of one handshake come from two threads in turn. */
+/* Two threads take turns in the ops of one handshake. */
 #include "common.h"
 
 static struct pair pair;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The server asks for a certificate; the client's callback has none until the third call. */
+/* The server requests a certificate; the client's callback has none until the third call. */
 #include "common.h"
 
 static int asked;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * soak SECONDS THREADS IN-FLIGHT: so many handshakes are in flight all the time, both ends of each
- * connection counted; each thread finishes its oldest one and begins another. Some are abandoned, some
+ * soak SECONDS THREADS IN-FLIGHT: keeps IN-FLIGHT handshakes in flight, counting both ends of each
+ * connection; each thread finishes its oldest one and begins another. Some are abandoned, some
  * fail. Prints a line of figures ten times.
  */
 #include <dirent.h>
@@ -92,7 +92,7 @@ static long status(const char *what)
 static int descriptors(void)
 {
 	DIR *directory = opendir("/proc/self/fd");
-	int count = -3; /* itself, and two names */
+	int count = -3; /* minus this directory's own descriptor, "." and ".." */
 
 	NEED(directory);
 	while (readdir(directory))

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SIGBUS, which a trace that is cut off raises, is the program's all the same: what it has set
- * and blocked, before and after, is what it reads, and its handler is called as ever. Cuts
- * all traces in $TLSTALL_DIR off itself. ARGV[1] says what is tried.
+ * SIGBUS belongs to the program, although a truncated trace raises it: the program reads back the
+ * disposition and mask that it set, and its handler is called as without the shim. The program
+ * itself truncates all traces in $TLSTALL_DIR. argv[1] selects the case.
  */
 #include "../common.h"
 
@@ -14,7 +14,7 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
-/* ---- what all do ------------------------------------------------------------------------ */
+/* ---- shared parts ----------------------------------------------------------------------- */
 
 static void handshake(const char *when)
 {
@@ -41,7 +41,7 @@ static void cut_off(void)
 		closedir(directory);
 }
 
-/* A page of a file of our own that is not there any more. */
+/* A page of our own file that no longer exists. */
 static volatile char *own_hole(void)
 {
 	FILE *file = tmpfile();
@@ -124,7 +124,7 @@ static void show(const char *when)
 	fflush(stdout);
 }
 
-/* ---- what is tried ------------------------------------------------------------------------ */
+/* ---- the cases ---------------------------------------------------------------------------- */
 
 static void plain(void)
 {
@@ -203,7 +203,7 @@ static void by_all_ways(void)
 	show("then");
 }
 
-/* Is killed by the second one. */
+/* The second SIGBUS kills it. */
 static void once(void)
 {
 	struct sigaction action = our_action((int)SA_RESETHAND);
@@ -295,7 +295,7 @@ static void *in_thread(void *unused)
 	return unused;
 }
 
-/* Threads of which some begin with everything blocked, while the trace is cut off again and again. */
+/* The trace is truncated again and again while threads start, some with all signals blocked. */
 static void threads(void)
 {
 	pthread_t thread[4];
@@ -353,7 +353,7 @@ static void forks(void)
 	handshake("in the parent");
 }
 
-/* Its child has its dispositions for itself, but its memory is its parent's. */
+/* The child has its own dispositions, but shares its parent's memory. */
 static void vforks(void)
 {
 	struct sigaction action = our_action(0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How deep handshakes go down the stack of a thread, and what others of our calls do: the bytes
- * are written into the file ARGV[1], and the least stack with which a handshake succeeds.
+ * Measures how much of a thread's stack handshakes and other interposed calls use, in bytes,
+ * written to the file argv[1], and the smallest stack on which a handshake succeeds.
  */
 #include "../common.h"
 
@@ -14,7 +14,7 @@
 
 static struct pair pair;
 
-/* Nothing is there to be read: OpenSSL itself does next to nothing. */
+/* There is nothing to read, so OpenSSL itself does next to nothing. */
 static void *one_step(void *unused)
 {
 	step(pair.server);
@@ -65,7 +65,7 @@ static size_t depth_of(void *(*function)(void *), void *argument)
 	return ROOM - untouched;
 }
 
-/* ---- the least that is enough ------------------------------------------------------- */
+/* ---- the smallest stack ------------------------------------------------------------- */
 
 static bool succeeds_with(size_t size)
 {

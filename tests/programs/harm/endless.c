@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Shakes hands until it is killed: ARGV[1] is single, threads, or forks. Says when it has begun. */
+/*
+ * Makes handshakes until it is killed: argv[1] is single, threads, or
+ * forks. Reports when it has begun.
+ */
 #include "../common.h"
 
 #include <sys/wait.h>

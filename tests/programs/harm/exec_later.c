@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Shakes hands, waits for a line, and executes itself to shake hands once more. */
+/* Makes a handshake, waits for a line, and executes itself to make one more. */
 #include "../common.h"
 
 int main(int argc, char **argv)

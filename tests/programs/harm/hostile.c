@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What programs do to themselves that a tracer inside may trip over: ARGV[1] says what. It happens
- * before the first handshake if ARGV[2] is "first", else between two.
+ * What programs do to themselves that might upset a tracer inside: argv[1] selects the case. It
+ * happens before the first handshake if argv[2] is "first", else between two.
  */
 #include "../common.h"
 
@@ -35,7 +35,7 @@ static void limit(int which, rlim_t most)
 	NEED(!setrlimit((unsigned)which, &(struct rlimit){most, most}));
 }
 
-/* ---- what is taken away ------------------------------------------------------------------ */
+/* ---- resources taken away ---------------------------------------------------------------- */
 
 static void no_descriptors(void)
 {
@@ -84,7 +84,7 @@ static void everything_closed(void)
 		NEED(dup2(1, fd) == fd);
 }
 
-/* All but read, write and exit kills. */
+/* Kills for everything but read, write and exit. */
 static void strict(void)
 {
 	NEED(!prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT));
@@ -105,7 +105,7 @@ static void on_alarm(int number)
 	alarms++;
 }
 
-/* Every 200 us, on a stack as small as the kernel allows; calls are not begun again. */
+/* Every 200 us, on the smallest alternate stack that the kernel allows; calls are not restarted. */
 static void storm(void)
 {
 	static char memory[8192] __attribute__((aligned(64)));
@@ -227,7 +227,7 @@ static void traced_by_parent(void)
 
 /* ---- memory ------------------------------------------------------------------------------- */
 
-/* Address space to the last page: what OpenSSL needs it has already. */
+/* All remaining address space: OpenSSL has what it needs. */
 static void address_space(void)
 {
 	void *warm = malloc(4 << 20);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Has an allocator of its own that waits for a byte of standard input, and never comes out of it. */
+/* Its own allocator waits for a byte on standard input, and never returns. */
 #include "../common.h"
 
 void *__libc_malloc(size_t size);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Shakes hands in a root of its own, ARGV[1], where there is no /proc; "late": before, too. */
+/* Makes a handshake in a chroot, argv[1], without /proc; "late": also before that. */
 #include "../common.h"
 
 int main(int argc, char **argv)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Shakes hands for ARGV[1] seconds, and ARGV[2] times; says when it has begun, and that all went well. */
+/*
+ * Makes handshakes for argv[1] seconds, and argv[2] more; reports when
+ * it has begun, and that all succeeded.
+ */
 #include "../common.h"
 
 #include <time.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Three threads shake hands over sockets, again and again, until standard input ends; a line of it is
- * answered with how many handshakes there were. One that fails, or a call that was interrupted, ends all.
+ * Three threads make handshakes over sockets until standard input ends; each line
+ * of it is answered with the number of handshakes so far. A failed handshake or
+ * an interrupted call ends the program.
  */
 #include "../common.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Whoever may write to the trace writes there, between any two calls, that the handshakes go
- * over another descriptor, and over a BIO of OpenSSL's own. Neither that descriptor nor the
- * program's BIO is asked anything for that.
+ * A writer of the trace claims, between any two calls, that the handshakes use
+ * another descriptor and a BIO of OpenSSL's own. The shim must not access that
+ * descriptor or the program's BIO because of that.
  */
 #include "../common.h"
 
@@ -49,14 +49,14 @@ static void mislead(void)
 	}
 }
 
-/* In the place of libc's, also for those who were loaded. */
+/* Replaces libc's, also for preloaded libraries. */
 int getsockopt(int fd, int level, int name, void *value, socklen_t *size)
 {
 	asked_descriptor += fd == decoy[0];
 	return (int)syscall(SYS_getsockopt, fd, level, name, value, size);
 }
 
-/* ---- a BIO of the program's own ------------------------------------------------------ */
+/* ---- a custom BIO -------------------------------------------------------------------- */
 
 static int write_on(BIO *bio, const char *from, int size)
 {
@@ -130,7 +130,7 @@ int main(void)
 	pair_free(&pair);
 	pair = tcp_pair(true);
 	printf("socket %d\n", misled_to_the_end(&pair));
-	/* freed in its middle */
+	/* freed in the middle */
 	SSL_clear(pair.client);
 	SSL_clear(pair.server);
 	step(pair.client);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Has no free descriptor at its first handshakes, and with "later" one at the last. */
+/* Has no free descriptor for its first handshakes; with "later", one for the last. */
 #include "../common.h"
 
 #include <fcntl.h>

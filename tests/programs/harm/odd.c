@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Handshakes where nobody expects one: ARGV[1] says where. Two more, as ever, come before and after it. */
+/* Handshakes in unexpected places: argv[1] says where. Ordinary ones come before and after it. */
 #include "../common.h"
 
 #include <sched.h>
@@ -57,7 +57,7 @@ static int in_our_memory(void *unused)
 	_exit(0);
 }
 
-/* A process of its own in the same memory; its parent waits. */
+/* A process of its own in the same memory, while its parent waits. */
 static void by_clone_vm(void)
 {
 	static char stack[1 << 20] __attribute__((aligned(64)));
@@ -117,7 +117,7 @@ static void *blocks_asynchronously(void *pair)
 	return blocks(pair);
 }
 
-/* What became of the object inside OpenSSL is not known: it is not freed. */
+/* The object is not freed: its state inside OpenSSL is unknown. */
 static void exit_in_callback(void)
 {
 	static struct pair pair;
@@ -149,7 +149,7 @@ static void interrupt(const SSL *ssl, int where, int ret)
 		raise(SIGUSR1);
 }
 
-/* In the middle of another one, on the same thread. */
+/* In the middle of another handshake, on the same thread. */
 static void in_signal_handler(void)
 {
 	struct pair pair = bio_pair(0);
@@ -167,7 +167,7 @@ static void at_exit(void)
 
 static bool has_destructor;
 
-/* OpenSSL has cleaned up. */
+/* OpenSSL has already cleaned up. */
 __attribute__((destructor)) static void destructor(void)
 {
 	if (has_destructor) {

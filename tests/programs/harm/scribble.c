@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A child that shares the trace with its parent, and has been taken over, writes random bytes
- * all over it, for as long as its parent shakes hands. ARGV[1] is the seed.
+ * A child that shares its parent's trace, as if taken over by an attacker, writes random bytes all
+ * over it while its parent makes handshakes. argv[1] is the seed.
  */
 #include "../common.h"
 
@@ -16,7 +16,7 @@ struct range {
 	uint64_t *from, *to;
 };
 
-/* All that is shared and may be written: without a trace there is nothing. */
+/* All shared writable mappings: without a trace there are none. */
 static int shared_ranges(struct range *ranges, int room)
 {
 	FILE *maps = fopen("/proc/self/maps", "r");
@@ -42,7 +42,7 @@ static uint64_t next_random(void)
 	return state;
 }
 
-/* The counts and the first page more often than the rest: that is where it hurts. */
+/* The counts and the first page more often than the rest, where the damage is greatest. */
 static void scribble(void)
 {
 	struct range ranges[8];
@@ -61,7 +61,7 @@ static void scribble(void)
 	}
 }
 
-/* From another place each time: its stack is not known yet. */
+/* From a different depth each time, so that the stack is not known yet. */
 static __attribute__((noinline)) int shake_hands(int depth)
 {
 	struct pair pair;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Handshakes of all kinds, with all that has to stay secret of them in the file ARGV[1], a
- * line of hexadecimal digits each: what SSLKEYLOGFILE gets, keys, sessions, tickets, payload.
- * With a second argument 8 bytes of it are planted in the trace, where no word begins.
+ * Handshakes of all kinds. Everything that must stay secret is written to the file argv[1], one
+ * line of hexadecimal digits each: what SSLKEYLOGFILE gets, keys, sessions, tickets, payload. With
+ * a second argument, 8 bytes of it are planted in the trace, at an unaligned position.
  */
 #include "../common.h"
 
@@ -138,7 +138,7 @@ static void once_more(struct pair *pair, SSL_SESSION *session)
 	SSL_set_tlsext_host_name(client, "name.example");
 	tcp_sockets(fds, true);
 	NEED(SSL_set_fd(client, fds[0]) == 1 && SSL_set_fd(server, fds[1]) == 1);
-	/* else their session is taken for a bad one */
+	/* otherwise the session counts as bad */
 	SSL_set_shutdown(pair->client, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 	SSL_set_shutdown(pair->server, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 	SSL_free(pair->client);

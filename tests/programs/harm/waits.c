@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Waits in one kind of system call, again and again, for the bytes that its standard input
- * brings. Each wait has to end as such a call ends in a program that nobody stops: any
- * error, EINTR too, ends the program with a message. With "timeout": one wait of so many
- * milliseconds; prints how long it took.
+ * Waits in one kind of system call, again and again, for bytes on standard input. Each wait must
+ * end as it does in a program that nobody stops: any error, also EINTR, ends the program with a
+ * message. With "timeout": one wait of the given milliseconds; prints how long it took.
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -74,7 +73,7 @@ static int by_epoll_timed(void)
 	return epoll_for(60000);
 }
 
-/* Its input is a socket then. */
+/* Standard input is a socket here. */
 static int by_receive(void)
 {
 	struct timeval limit = {60, 0};
@@ -126,7 +125,7 @@ static int each_byte(int (*wait)(void))
 
 int main(int argc, char **argv)
 {
-	/* it is of interest to us */
+	/* makes this a process that uses TLS */
 	SSL_CTX *ctx = SSL_CTX_new(TLS_method());
 
 	NEED(ctx && argc > 1);

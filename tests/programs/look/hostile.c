@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * hostile PORT FUNCTION DEED: a client in a handshake that has put code of its own where
- * FUNCTION of its OpenSSL was: whoever runs that for it runs DEED. Says "ready" and waits.
+ * hostile PORT FUNCTION DEED: a client in the middle of a handshake that has replaced FUNCTION of
+ * its OpenSSL with its own code: whoever calls it runs DEED. Prints "ready" and waits.
  */
 #include <arpa/inet.h>
 #include <dlfcn.h>
@@ -33,7 +33,7 @@ static long call(long number, uint64_t a, uint64_t b, uint64_t c)
 	return result;
 }
 
-/* ---- deeds: each goes on as if nothing had happened -------------------------------- */
+/* ---- deeds: each returns as if nothing had happened -------------------------------- */
 
 __attribute__((noreturn)) static long loop(void)
 {
@@ -101,7 +101,7 @@ static long map_file(void)
 	return call(SYS_mmap, 0, 4096, PROT_READ | PROT_WRITE) + 1;
 }
 
-/* The 32-bit way in: of another architecture, as the filter sees it. */
+/* The 32-bit system call entry: another architecture to the filter. */
 static long old_entry(void)
 {
 	long result = 20; /* getpid */
@@ -148,7 +148,7 @@ static long recurse(long depth)
 	return depth ? room[0] + recurse(depth + 1) : 0;
 }
 
-/* All of a large memory, which is there in the copy page by page. */
+/* Touches a large memory, all of which the copy gets page by page. */
 static long touch_much(void)
 {
 	for (size_t i = 0; i < sizeof(huge); i += 4096)
@@ -161,13 +161,16 @@ static long leave(void)
 	return call(SYS_exit_group, 0, 0, 0);
 }
 
-/* Descriptor 0 is the channel: words that nobody asked for, pages of anywhere, no words. */
+/*
+ * Descriptor 0 is the channel: sends words that nobody asked for,
+ * requests for any pages, and partial words.
+ */
 static long forge(void)
 {
 	static const uint64_t words[][2] = {{3, 1},  {3, 1},	 {2, UINT64_MAX}, {2, 0},
 					    {99, 7}, {1, 1}, {3, 1},		 {4, 5}};
 
-	/* the kernel sees only what is there */
+	/* the kernel only sees what is already there */
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		sink += words[i][0];
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
@@ -207,7 +210,7 @@ static long endless_text(void)
 	return (long)huge;
 }
 
-/* BIO_next: a chain without an end. */
+/* As BIO_next: a chain without an end. */
 static long itself(void *argument)
 {
 	return (long)argument;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* boring PORT: a handshake by the functions that OpenSSL and its descendants share; no header, which differ. */
+/*
+ * boring PORT: a handshake with only the functions that OpenSSL and its forks share. Uses no
+ * header, because the forks' headers differ.
+ */
 #include "reach.h"
 
 typedef struct ssl_st SSL;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* by_dlsym PORT LIBRARY [dlmopen]: uses a libssl that it opens itself, and never links. */
+/* by_dlsym PORT LIBRARY [dlmopen]: uses a libssl that it opens itself and does not link. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 
@@ -19,7 +19,7 @@ static void *open_library(const char *name, int apart)
 	return library;
 }
 
-/* What a program can see of dlsym itself. */
+/* What a program can notice about dlsym itself. */
 static void look_at_dlsym(void *library)
 {
 	const char *error;

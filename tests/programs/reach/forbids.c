@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * forbids mdwe|execute|low COMMAND...: runs it with a kernel that is stricter. mdwe: what is
- * written to is not run (PR_SET_MDWE). execute: mprotect() makes nothing executable, as
- * systemd's MemoryDenyWriteExecute has it. low: only where a program lies that is not
- * position independent, as SELinux has it for code that was written to.
+ * forbids mdwe|execute|low COMMAND...: runs COMMAND under stricter rules of the kernel. mdwe:
+ * pages that were writable cannot become executable (PR_SET_MDWE). execute: mprotect() makes
+ * nothing executable, like systemd's MemoryDenyWriteExecute. low: the same, but only where
+ * position-dependent programs lie, like SELinux for code that was written to.
  */
 #include <errno.h>
 #include <linux/filter.h>
@@ -23,7 +23,7 @@
 
 #define LOAD(at) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(at))
 #define NUMBER offsetof(struct seccomp_data, nr)
-#define ARGUMENT(n) offsetof(struct seccomp_data, args[n]) /* its lower half */
+#define ARGUMENT(n) offsetof(struct seccomp_data, args[n]) /* the lower half of argument n */
 #define PROGRAM_START 0x400000
 
 static int forbid(int all)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/* inside PORT: a handshake from C++, whose callback throws through libssl: what a debugger or an unwinder
-   sees of functions that begin with a jump is what it always saw. */
+/*
+ * inside PORT: a handshake from C++, whose callback throws through libssl. Debuggers and unwinders
+ * must see functions that begin with a jump as before.
+ */
 #include <arpa/inet.h>
 #include <openssl/ssl.h>
 #include <stdexcept>

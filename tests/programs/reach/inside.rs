@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! inside PORT: a handshake from Rust, with the OpenSSL that is linked into it.
+//! inside PORT: a handshake from Rust, with OpenSSL linked statically.
 use std::ffi::{c_int, c_void};
 use std::net::TcpStream;
 use std::os::fd::AsRawFd;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A library for LD_PRELOAD that wraps functions of libssl, and at the end writes how often
- * each was called into the file COUNTS. Options: HANDLE looks the real ones up by a handle
- * (its value: the soname), not by RTLD_NEXT; TAIL jumps to them; MORE wraps all of them, and
- * SSL_new; DLSYM gives its own to whoever asks dlsym().
+ * A library for LD_PRELOAD that wraps functions of libssl, and at exit writes how often each was
+ * called to the file COUNTS. Options: HANDLE looks the real functions up with a handle (its value:
+ * the soname) instead of RTLD_NEXT; TAIL jumps to them; MORE wraps all of them, and SSL_new; DLSYM
+ * returns its own functions from dlsym().
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -86,7 +86,7 @@ void *dlsym(void *handle, const char *name)
 {
 	static void *(*next)(void *handle, const char *name);
 
-	/* the version of x86-64's and of arm64's first glibc */
+	/* the versions of the first glibc for x86-64 and for arm64 */
 	if (!next)
 		next = (void *(*)(void *, const char *))dlvsym(RTLD_NEXT, "dlsym", "GLIBC_2.2.5");
 	if (!next)

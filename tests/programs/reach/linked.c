@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* linked PORT: plugin.c's handshake, in whatever way it is linked with it; with OTHER a second one's, too. */
+/*
+ * linked PORT: the handshake of plugin.c, linked in any way; with
+ * OTHER also that of a second plugin.
+ */
 #include "reach.h"
 
 int handshake(int fd);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A libssl of another make, as far as can be told from outside: VERSION is what it calls
- * itself, MARK a function that no other has. What it makes has no method in it.
+ * Looks from outside like a libssl of another make: VERSION is its version text, MARK a function
+ * that no other make has. Its objects contain no SSL_METHOD.
  */
 void MARK(void);
 const char *OpenSSL_version(int what);

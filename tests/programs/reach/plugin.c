@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A plugin that links the libssl it was built with; loaded by plugin_host. No header: any version.
+/*
+ * A plugin that links the libssl it was built with; loaded by plugin_host. Uses no header, so that
+ * it works with any version.
  */
 typedef struct ssl_st SSL;
 typedef struct ssl_ctx_st SSL_CTX;

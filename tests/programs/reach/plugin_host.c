@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* plugin_host PORT MODE PLUGIN...: MODE is of local, global, deepbind, lazy, or namespace;
- * each shakes hands twice. */
+/*
+ * plugin_host PORT MODE PLUGIN...: MODE is local, global, deepbind, lazy, or namespace; each
+ * plugin makes two handshakes.
+ */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 
@@ -13,7 +15,7 @@ static int flags_of(const char *mode)
 	       (strstr(mode, "lazy") ? RTLD_LAZY : RTLD_NOW);
 }
 
-/* One namespace: a second one with a libcrypto of its own crashes by itself. */
+/* All in one namespace: in a second one, a second libcrypto crashes even without the shim. */
 static void *load(const char *plugin, const char *mode)
 {
 	static void *inside;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* qt PORT: Qt 6 opens libssl itself, and asks dlsym for each function. */
+/* qt PORT: Qt 6 opens libssl itself, and looks each function up with dlsym. */
 #include <QCoreApplication>
 #include <QSslSocket>
 #include <cstdio>

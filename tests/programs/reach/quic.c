@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* quic CERTIFICATE KEY: a QUIC server on a thread, and its client; OpenSSL 3.5 and later. */
+/* quic CERTIFICATE KEY: a QUIC client, and its server on a thread; OpenSSL 3.5 and later. */
 #include <openssl/quic.h>
 #include <openssl/ssl.h>
 #include <pthread.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A socket to a port of this host, for the clients beside this file. */
+/* Connects to a port of this host, for the clients in this directory. */
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>

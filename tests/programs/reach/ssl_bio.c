@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ssl_bio PORT [write]: a handshake that no SSL_* call asks for, by BIO_f_ssl. */
+/* ssl_bio PORT [write]: a handshake that BIO_f_ssl drives, without any SSL_* call. */
 #include <openssl/bio.h>
 #include <openssl/ssl.h>
 

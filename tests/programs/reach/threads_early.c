@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A library that has begun a thread before the program begins. */
+/* A library that starts a thread before the program begins. */
 #include <pthread.h>
 #include <unistd.h>
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A plugin that shakes hands with itself; loaded, and unloaded each time, by unloads. PADDED: its size differs, and
- * with it what lies where the last one lay. */
+/*
+ * A plugin with both ends of a handshake, loaded and unloaded each time by unloads. PADDED changes
+ * its size, and so what lies at the place of the previous one.
+ */
 #include "../common.h"
 
 int shake_hands(void);

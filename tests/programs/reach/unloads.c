@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* unloads THREADS PLUGIN...: each thread loads one after the other, has it shake hands, and unloads it. */
+/*
+ * unloads THREADS PLUGIN...: each thread loads one plugin after the other, lets it make a
+ * handshake, and unloads it.
+ */
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdio.h>

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Accepts and shakes hands in one thread, with blocking sockets; prints its port. */
+/*
+ * Accepts connections and makes handshakes in one thread, with blocking sockets; prints its port.
+ */
 #include "stall.h"
 
 #include <arpa/inet.h>
@@ -24,7 +26,7 @@ int main(void)
 	SSL_CTX *ctx = server_context(TLS_server_method());
 	int listener = listen_anywhere();
 
-	signal(SIGPIPE, SIG_IGN); /* clients that have left */
+	signal(SIGPIPE, SIG_IGN); /* clients may have left */
 	for (;;) {
 		SSL *ssl = SSL_new(ctx);
 		int fd = accept(listener, NULL, NULL);

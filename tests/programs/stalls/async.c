@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A callback says "not yet" and is never told that it may go on: "lookup", "hello", "verify". */
+/* A callback ("lookup", "hello" or "verify") asks for a retry, and the program never continues. */
 #include "stall.h"
 
 static int no_certificate_yet(SSL *ssl, X509 **certificate, EVP_PKEY **key)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Memory BIOs; what OpenSSL writes is never sent. */
+/* Memory BIOs: what OpenSSL writes is never sent. */
 #include "stall.h"
 
 int main(int argc, char **argv)

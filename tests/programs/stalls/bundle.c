@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Writes so many CA certificates to a file: no stall by itself. */
+/* Writes the given number of CA certificates to a file; does not stall itself. */
 #include "stall.h"
 
 #include <openssl/pem.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A thread is canceled in a blocking SSL_connect; the rest of the program lives on. */
+/* A thread is canceled in a blocking SSL_connect; the rest of the program continues. */
 #include "stall.h"
 
 static void *connect_there(void *ssl)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The handshake begins before connect() has finished, to an address that never answers. */
+/* The handshake begins before connect() has finished; the address never answers. */
 #include "stall.h"
 
 #include <arpa/inet.h>

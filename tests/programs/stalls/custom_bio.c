@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A client whose BIO is a method of its own over a descriptor that OpenSSL does not know: a
- * connection to the port (`custom_bio PORT`), a datagram socket (`custom_bio PORT udp`), or without a
- * port a socket pair whose other end says nothing.
+ * A client whose custom BIO uses a descriptor that OpenSSL does not know: a connection to the port
+ * (`custom_bio PORT`), a datagram socket (`custom_bio PORT udp`), or, without a port, a socket
+ * pair whose other end stays silent.
  */
 #include "stall.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A DTLS client. `dtls_client HOW PORT`, HOW: "timer" runs the timer when it is due, "again" calls
- * SSL_connect() again then, which comes to the same; "forgetful" waits without end for an answer;
- * "blocking" has a blocking socket, where OpenSSL runs the timer. Ends when connected.
+ * A DTLS client: `dtls_client HOW PORT`. HOW is "timer": runs the timer when it is due; "again":
+ * calls SSL_connect() again instead, which has the same effect; "forgetful": waits for an answer
+ * without end; "blocking": uses a blocking socket, so OpenSSL runs the timer. Ends when connected.
  */
 #include "stall.h"
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Takes each failure for "not yet", and calls again as soon as the socket is ready, which it is. */
+/*
+ * Mistakes each failure for a retry, and calls again as soon as the socket is ready, which it is.
+ */
 #include "stall.h"
 
 int main(int argc, char **argv)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A filter BIO of the program's own that forgets to say "retry". */
+/* A filter BIO of the program's own that does not set its retry flag. */
 #include "stall.h"
 
 static int pass_write(BIO *bio, const char *data, int size)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Forks while another thread holds a lock that the child's handshake needs. */
+/* Forks while another thread holds a lock that the handshake in the child needs. */
 #include "stall.h"
 
 #include <sys/wait.h>

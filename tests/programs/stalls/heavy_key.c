@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The server signs with an RSA key of 16384 bits and no factors: it computes for long. Ends. */
-#define OPENSSL_SUPPRESS_DEPRECATED /* no other way makes a key without factors */
+/* The server signs with an RSA key of 16384 bits without its factors, which takes long. Ends. */
+#define OPENSSL_SUPPRESS_DEPRECATED /* no other API makes a key without factors */
 #include "stall.h"
 
 #include <openssl/bn.h>
 #include <openssl/rsa.h>
 
-/* A product of many small primes: made in no time, and as slow to use as any of its size. */
+/* A product of many small primes: made quickly, and as slow to use as any key of its size. */
 static EVP_PKEY *make_heavy_key(void)
 {
 	BIGNUM *n = BN_new(), *e = BN_new(), *phi = BN_new(), *prime = BN_new();

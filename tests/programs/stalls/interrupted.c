@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A signal interrupts the blocking SSL_connect; the program waits for somebody to see to it. */
+/* A signal interrupts the blocking SSL_connect; the program then waits without retrying. */
 #include "stall.h"
 
 #include <signal.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A server whose private key is elsewhere: each signature waits for an answer, which never comes.
+/*
+ * A server whose private key is elsewhere: each signature waits for an answer, which never comes.
  */
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include "stall.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * "ok": asks SSL_get_error about 1, takes the handshake for done and waits for the
- * server's greeting. "other": asks after an operation on another object failed.
+ * "ok": calls SSL_get_error with 1, assumes that the handshake is done, and waits for the server's
+ * greeting. "other": calls it after an operation on another object failed.
  */
 #include "stall.h"
 
@@ -11,7 +11,7 @@ static void use_other(const char *port)
 
 	while (step(ssl) == SSL_ERROR_WANT_READ)
 		await(SSL_get_fd(ssl), POLLIN, -1);
-	/* keeps the entry of its failure in the queue */
+	/* leaves the error of its failure in the queue */
 	SSL_do_handshake(ssl);
 }
 

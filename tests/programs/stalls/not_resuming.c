@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* After WANT_READ the thread does something else: for ever, or for so many milliseconds. */
+/* After WANT_READ the thread does something else: forever, or for the given milliseconds. */
 #include "stall.h"
 
 int main(int argc, char **argv)

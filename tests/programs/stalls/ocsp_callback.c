@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The verify callback asks an OCSP server, and that does not answer. */
+/* The verify callback asks an OCSP server that does not answer. */
 #include "stall.h"
 
 static const char *responder;

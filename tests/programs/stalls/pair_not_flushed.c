@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A BIO pair narrower than the ClientHello; its other end is read once only. */
+/* A BIO pair smaller than the ClientHello; its other end is read only once. */
 #include "stall.h"
 
 int main(int argc, char **argv)

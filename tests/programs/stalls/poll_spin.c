@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* After WANT_READ its poll() asks for writable too: it never sleeps, and calls OpenSSL once. */
+/*
+ * After WANT_READ, its poll() also asks for writability: it never
+ * sleeps, and calls OpenSSL only once.
+ */
 #include "stall.h"
 
 int main(int argc, char **argv)

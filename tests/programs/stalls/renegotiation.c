@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The server asks for a second handshake; the client begins it in SSL_read and forgets it. */
+/* The server requests a second handshake; the client begins it in SSL_read and forgets it. */
 #include "stall.h"
 
 int main(void)

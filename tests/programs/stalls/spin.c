@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Calls again at once, whatever the answer. */
+/* Repeats the call at once, whatever the result. */
 #include "stall.h"
 
 int main(int argc, char **argv)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A cache of files fails to open one between SSL_connect and SSL_get_error; the program gives up.
+/*
+ * Between SSL_connect and SSL_get_error, a file cache fails to open a file; the program gives up.
  */
 #include "stall.h"
 

@@ -35,7 +35,7 @@ SSL *unanswered(const char *port)
 {
 	SSL *ssl = client_of(port, true);
 
-	/* a quick peer is done within the call, now and then */
+	/* a fast peer sometimes finishes within the call */
 	while (step(ssl) != SSL_ERROR_WANT_READ) {
 		NEED(SSL_is_init_finished(ssl));
 		SSL_free(ssl);

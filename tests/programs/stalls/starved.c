@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A BIO pair, well served: nothing comes from the peer. */
+/* A BIO pair, correctly served: nothing comes from the peer. */
 #include "stall.h"
 
 int main(int argc, char **argv)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* TLS in TLS done wrong: the inner SSL object is given the descriptor that the outer one uses. */
+/* TLS in TLS done wrong: the inner SSL object gets the descriptor of the outer one. */
 #include "stall.h"
 
 int main(int argc, char **argv)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Takes anything but 1 for a failure, as a program written for blocking sockets does. */
+/* Treats anything but 1 as a failure, like a program written for blocking sockets. */
 #include "stall.h"
 
 int main(int argc, char **argv)

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* After WANT_READ it waits for writable, edge-triggered; with "others" it serves others meanwhile.
+/*
+ * After WANT_READ it waits for writability, edge-triggered; with "others" it
+ * serves other connections meanwhile.
  */
 #include "stall.h"
 
