@@ -104,7 +104,7 @@ static int run_serve(int argc, char **argv)
 const struct command command_serve = {
 	.name = "serve",
 	.arguments = "[OPTIONS] [DIRECTORY...]",
-	.summary = "follow all traces of this host; metrics for Prometheus",
+	.summary = "follow all traces of this host; a live page, metrics for Prometheus",
 	.help = "  -l, --listen ADDRESS:PORT|unix:PATH\n"
 		"                      where to answer HTTP; " LISTEN_DEFAULT " by default\n"
 		"  --token FILE        answer only requests with this bearer token; required\n"
@@ -116,7 +116,8 @@ const struct command command_serve = {
 		"  --keep-traces N     remove the oldest traces beyond N\n"
 		"  -h, --help          print this help\n"
 		"\n"
-		"Answers /metrics, /healthz and /api/handshakes. Without a directory: $TLSTALL_DIR,\n"
+		"Answers / (a live page), /metrics, /healthz, /api/handshakes and /events.\n"
+		"Without a directory: $TLSTALL_DIR,\n"
 		"else the default directories of this user, or, for root, of all users.\n"
 		"Traces are removed by the rules of 'tlstall clean': never those of running\n"
 		"processes. Ends on SIGTERM and SIGINT.\n",

@@ -28,7 +28,7 @@ refuse "$word(v?f?printf|v?dprintf|perror|psignal|err|errx|warn|warnx|error)[[:s
 refuse "$word(puts|fputs|fputs_unlocked)[[:space:]]*\([^\"]" "$(but tools/web/assets.c)"
 refuse "$word(putchar|putc|fputc|putc_unlocked|fputc_unlocked|putwc|fputwc)[[:space:]]*\([^']" "$others"
 refuse "$word(fwrite|fwrite_unlocked)[[:space:]]*\(" \
-	"$(but tools/formats/jsonl.c tools/formats/perfetto.c tools/report/columns.c tools/report/packer.c tools/report/page_data.c tools/serve/agent.c tools/serve/recent.c tools/web/assets.c)"
+	"$(but tools/formats/jsonl.c tools/formats/perfetto.c tools/report/columns.c tools/report/packer.c tools/report/page_data.c tools/serve/agent.c tools/serve/events.c tools/serve/recent.c tools/web/assets.c)"
 refuse "${word}print_ours[[:space:]]*\(" "$(but tools/message.c tools/run/paragraphs.c tools/view/paragraph.c)"
 why="prints with a format that is not written there"
 refuse "${word}print[[:space:]]*\([^,]*,[[:space:]]*[A-Za-z_]+[,)]" "$others"

@@ -81,13 +81,14 @@ class Peer:
         self.closing = True
         self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
-        for connection in self.connections:
-            try:
-                connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
+        self.hang_up()
         for thread in self.threads:
             thread.join(10)
+
+    def hang_up(self):
+        for connection in self.connections:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def __enter__(self):
         return self

@@ -10,9 +10,6 @@ import subprocess
 import tempfile
 
 import pytest
-from selenium import webdriver
-from selenium.webdriver.chrome.options import Options
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
@@ -20,72 +17,15 @@ import made
 import peer
 import servers
 import tracing
+from browsing import Page, open_browser
 from tracing import run
 
 COUNT = 3300
-BROWSER = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-           "--disable-background-networking", "--window-size=1400,1000"]
-
-
-class Page:
-    """A page in the browser; what the browser complained about and asked for on its way."""
-
-    def __init__(self, browser, file, dark=False, fragment=""):
-        self.browser = browser
-        browser.get_log("browser"), browser.get_log("performance")
-        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": [
-            {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]})
-        browser.execute_cdp_cmd("Storage.clearDataForOrigin", {"origin": "file://", "storageTypes": "local_storage"})
-        browser.get("about:blank")
-        browser.get(f"file://{file}{fragment}")
-        self.await_that("return document.documentElement.dataset.ready === 'yes'")
-
-    def js(self, script, *arguments):
-        return self.browser.execute_script(script, *arguments)
-
-    def await_that(self, script):
-        return servers.await_that(lambda: self.js(script), lambda: f"{script}\n{self.complaints()}", timeout=60)
-
-    def complaints(self):
-        return self.browser.get_log("browser")
-
-    def requests(self):
-        entries = [json.loads(e["message"])["message"] for e in self.browser.get_log("performance")]
-        return [e["params"]["request"]["url"] for e in entries if e["method"] == "Network.requestWillBeSent"]
-
-    def one(self, selector):
-        return self.browser.find_element(By.CSS_SELECTOR, selector)
-
-    def all(self, selector):
-        return self.browser.find_elements(By.CSS_SELECTOR, selector)
-
-    def press(self, *keys):
-        webdriver.ActionChains(self.browser).send_keys(*keys).perform()
-
-    def shown(self):
-        """How many handshakes the list has, as the page says."""
-        return int(self.one("#shown").text.split(" of ")[0].replace(",", ""))
-
-    def search(self, words):
-        field = self.one("#search")
-        field.clear()
-        field.send_keys(words, Keys.ENTER)
-        self.await_that(f"return app.query === {json.dumps(words)}")
-        return self.shown()
-
-    def open_first(self):
-        self.js("document.querySelector('#list').focus()")
-        self.press("g", Keys.ENTER)
-        return self.one("#detail").text
 
 
 @pytest.fixture(scope="module")
 def browser():
-    options = Options()
-    for argument in BROWSER:
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(service=Service("/usr/bin/chromedriver"), options=options)
+    driver = open_browser()
     yield driver
     driver.quit()
 

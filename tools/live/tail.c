@@ -470,6 +470,70 @@ void tail_in_flight(struct tail *tail, void (*each)(void *context, const struct 
 	free(subject);
 }
 
+struct unreported {
+	struct tailed *from;
+	struct watch *watch;
+	uint64_t start_ns;
+};
+
+static int by_start(const void *a, const void *b)
+{
+	uint64_t one = ((const struct unreported *)a)->start_ns;
+	uint64_t other = ((const struct unreported *)b)->start_ns;
+
+	return one < other ? -1 : one > other;
+}
+
+/* All of them by age; NULL: there are none, or no memory. */
+static struct unreported *list_unreported(const struct tail *tail, size_t *count)
+{
+	struct unreported *list;
+	size_t room = 0;
+
+	for (size_t i = 0; i < tail->count; i++)
+		room += tail->list[i]->watches.count;
+	list = room ? malloc(room * sizeof(*list)) : NULL;
+	*count = 0;
+	for (size_t i = 0; list && i < tail->count; i++) {
+		struct tailed *t = tail->list[i];
+
+		for (size_t j = 0; t->trace && j < t->watches.count; j++) {
+			struct watch *watch = &t->watches.items[j];
+
+			if (!watch_is_quiet(watch))
+				list[(*count)++] = (struct unreported){
+					t, watch, trace_start_ns(t->trace, &watch->h)};
+		}
+	}
+	if (*count)
+		qsort(list, *count, sizeof(*list), by_start);
+	return list;
+}
+
+void tail_unreported(struct tail *tail, bool (*each)(void *context, const struct subject *subject),
+		     void *context)
+{
+	struct subject *subject = malloc(sizeof(*subject));
+	size_t count;
+	struct unreported *list = list_unreported(tail, &count);
+	unsigned whole = READ_WHOLE;
+
+	for (size_t i = 0; subject && i < count; i++) {
+		struct tailed *t = list[i].from;
+		bool read = t->neighbors;
+
+		judge_now(t, list[i].watch, whole, subject);
+		whole -= !read && t->neighbors;
+		if (!each(context, subject))
+			break;
+	}
+	for (size_t i = 0; i < tail->count; i++)
+		if (tail->list[i]->trace && tail->list[i]->neighbors)
+			forget_reading(tail->list[i]);
+	free(list);
+	free(subject);
+}
+
 struct judging {
 	unsigned left, whole; /* what is left to spend: verdicts, readings of whole traces */
 	uint64_t now_ns;

@@ -75,6 +75,9 @@ void tail_flight(const struct tail *tail, struct tail_flight *out);
 /* Each of them, judged as it stands. */
 void tail_in_flight(struct tail *tail, void (*each)(void *context, const struct subject *subject),
 		    void *context);
+/* The oldest first, until `each` has enough; also those that have ended and are still to be reported. */
+void tail_unreported(struct tail *tail, bool (*each)(void *context, const struct subject *subject),
+		     void *context);
 /*
  * How many of them are in trouble, by cause, and whose fault that is. A verdict on one that hangs
  * may be as old as its handshake was then, a minute at most; one that was not judged yet counts as

@@ -23,6 +23,8 @@
 #define SAVE_NS (10 * S)
 /* What ended later than this ago may not have been counted yet: see live/watches.c. */
 #define LINGER_NS (6 * S)
+/* Records for the live page: a thousand or so. */
+#define NOW_BYTES (1u << 20)
 
 static uint64_t now_of(clockid_t id)
 {
@@ -34,6 +36,13 @@ static uint64_t now_of(clockid_t id)
 
 /* ---- handshakes ------------------------------------------------------------------ */
 
+static bool make_record(struct agent *agent, const struct subject *subject)
+{
+	record_handshake(&agent->record, subject);
+	json_line_end(&agent->record);
+	return !agent->record.failed;
+}
+
 static void on_handshake(void *context, struct tailed *from, const struct tlstall_handshake *h,
 			 const struct kernel_view *view)
 {
@@ -41,9 +50,7 @@ static void on_handshake(void *context, struct tailed *from, const struct tlstal
 
 	tail_judge(from, h, view, agent->subject);
 	counts_add(&agent->counts, agent->subject);
-	record_handshake(&agent->record, agent->subject);
-	json_line_end(&agent->record);
-	if (!agent->record.failed)
+	if (make_record(agent, agent->subject))
 		recent_add(&agent->recent, agent->record.text, agent->record.length);
 }
 
@@ -57,16 +64,15 @@ static void on_lost(void *context, uint64_t count)
 struct writing {
 	struct agent *agent;
 	FILE *out;
+	size_t written; /* by write_member() */
 };
 
-static void write_one(void *context, const struct subject *subject)
+static void write_line(void *context, const struct subject *subject)
 {
 	struct writing *writing = context;
-	struct json_line *record = &writing->agent->record;
+	const struct json_line *record = &writing->agent->record;
 
-	record_handshake(record, subject);
-	json_line_end(record);
-	if (record->failed)
+	if (!make_record(writing->agent, subject))
 		return;
 	fwrite(record->text, 1, record->length, writing->out);
 	fputc('\n', writing->out);
@@ -74,9 +80,36 @@ static void write_one(void *context, const struct subject *subject)
 
 void agent_write_in_flight(struct agent *agent, FILE *out)
 {
-	struct writing writing = {agent, out};
+	struct writing writing = {agent, out, 0};
 
-	tail_in_flight(&agent->tail, write_one, &writing);
+	tail_in_flight(&agent->tail, write_line, &writing);
+}
+
+static bool write_member(void *context, const struct subject *subject)
+{
+	struct writing *writing = context;
+	const struct json_line *record = &writing->agent->record;
+
+	if (!make_record(writing->agent, subject))
+		return true;
+	if (writing->written)
+		fputc(',', writing->out);
+	fwrite(record->text, 1, record->length, writing->out);
+	writing->written += record->length;
+	return writing->written < NOW_BYTES;
+}
+
+void agent_write_now(struct agent *agent, FILE *out)
+{
+	struct writing writing = {agent, out, 0};
+	struct tail_flight flight;
+
+	tail_flight(&agent->tail, &flight);
+	print(out, "{\"now_ns\":%" PRIu64 ",\"processes\":%u,\"in_flight\":%u,\"handshakes\":[",
+	      now_of(CLOCK_REALTIME), agent->tail.processes,
+	      flight.count[0] + flight.count[1] + flight.count[2]);
+	tail_unreported(&agent->tail, write_member, &writing);
+	fputs("]}", out);
 }
 
 void agent_status(struct agent *agent, char *buffer, size_t size)

@@ -41,6 +41,8 @@ int agent_open(struct agent *agent, const struct agent_options *options);
 int agent_tick(struct agent *agent);
 /* Handshakes in flight, judged now, as JSON Lines. */
 void agent_write_in_flight(struct agent *agent, FILE *out);
+/* What is not reported yet, as one object without a line's end: see serve/events.h. */
+void agent_write_now(struct agent *agent, FILE *out);
 /* "3 processes traced, 2 handshakes in flight, the oldest for 4.1 s, 12 ended". */
 void agent_status(struct agent *agent, char *buffer, size_t size);
 /* What ended is reported, and up to when is remembered. */

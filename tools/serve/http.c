@@ -2,42 +2,12 @@
 #include "serve/http.h"
 
 #include <errno.h>
-#include <microhttpd.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "late.h"
-#include "message.h"
+#include "serve/events.h"
 #include "serve/metrics.h"
-
-/* ---- libmicrohttpd, loaded when it is to listen -------------------------------------- */
-
-#define MHD_FUNCTIONS \
-	FUNCTION(add_response_header) FUNCTION(create_response_from_buffer) \
-	FUNCTION(destroy_response) FUNCTION(get_daemon_info) FUNCTION(get_timeout) \
-	FUNCTION(lookup_connection_value) FUNCTION(queue_response) FUNCTION(run) \
-	FUNCTION(start_daemon) FUNCTION(stop_daemon)
-
-static struct {
-#define FUNCTION(name) __typeof__(MHD_##name) *name;
-	MHD_FUNCTIONS
-#undef FUNCTION
-} mhd;
-
-static bool load_mhd(void)
-{
-	static const struct late_function functions[] = {
-#define FUNCTION(name) {"MHD_" #name, (void **)&mhd.name},
-		MHD_FUNCTIONS
-#undef FUNCTION
-	};
-	const char *why =
-		late_load("libmicrohttpd.so.12", functions, sizeof(functions) / sizeof(*functions));
-
-	if (why)
-		complain("libmicrohttpd, which answers requests, cannot be loaded: %s", why);
-	return !why;
-}
+#include "web/assets.h"
 
 #define CONNECTIONS 64u
 #define IDLE_S 30u
@@ -45,8 +15,10 @@ static bool load_mhd(void)
 struct http {
 	struct MHD_Daemon *daemon;
 	struct agent *agent;
+	struct events events;
 	const char *token;
 	bool local;
+	char policy[WEB_POLICY_SIZE]; /* Content-Security-Policy of the answer that is made */
 };
 
 /* The answer for one path. */
@@ -54,6 +26,9 @@ struct page {
 	const char *path, *type;
 	void (*write)(struct http *http, FILE *out);
 };
+
+/* Only the live page may do anything in a browser. */
+#define NO_POLICY "default-src 'none'; frame-ancestors 'none'"
 
 static void write_healthz(struct http *http, FILE *out)
 {
@@ -68,22 +43,17 @@ static void write_metrics(struct http *http, FILE *out)
 
 static void write_handshakes(struct http *http, FILE *out)
 {
-	recent_write(&http->agent->recent, 0, out);
+	recent_write(&http->agent->recent, out);
 	agent_write_in_flight(http->agent, out);
 }
 
-static void write_index(struct http *http, FILE *out)
+static void write_live(struct http *http, FILE *out)
 {
-	(void)http;
-	fputs("tlstall serve\n\n"
-	      "/metrics         for Prometheus\n"
-	      "/healthz         \"ok\" as long as this runs\n"
-	      "/api/handshakes  JSON Lines: those that ended last, then those in flight\n",
-	      out);
+	web_live_write(out, http->policy);
 }
 
 static const struct page pages[] = {
-	{"/", "text/plain; charset=utf-8", write_index},
+	{"/", "text/html; charset=utf-8", write_live},
 	{"/healthz", "text/plain; charset=utf-8", write_healthz},
 	{"/metrics", METRICS_TYPE, write_metrics},
 	{"/api/handshakes", "application/jsonl; charset=utf-8", write_handshakes},
@@ -102,13 +72,28 @@ static bool is_token(const char *given, const char *token)
 	return !differ;
 }
 
+/* A browser asks for a name and a password, and sends them with all that the page asks for. */
+static bool is_password(struct MHD_Connection *connection, const char *token)
+{
+	char *password = NULL, *name = mhd.basic_auth_get_username_password(connection, &password);
+	bool right = password && is_token(password, token);
+
+	if (password)
+		mhd.free(password);
+	if (name)
+		mhd.free(name);
+	return right;
+}
+
 static bool may_ask(const struct http *http, struct MHD_Connection *connection)
 {
 	const char *said = mhd.lookup_connection_value(connection, MHD_HEADER_KIND, "Authorization");
 
 	if (!http->token)
 		return true;
-	return said && !strncmp(said, "Bearer ", 7) && is_token(said + 7, http->token);
+	if (said && !strncmp(said, "Bearer ", 7))
+		return is_token(said + 7, http->token);
+	return is_password(connection, http->token);
 }
 
 /*
@@ -129,24 +114,35 @@ static bool is_meant(const struct http *http, struct MHD_Connection *connection)
 	       (length == 9 && !strncasecmp(host, "localhost", 9));
 }
 
+/* Pages of other sites may lead here; they may neither embed nor call anything. */
+static bool is_ours(struct MHD_Connection *connection)
+{
+	const char *site = mhd.lookup_connection_value(connection, MHD_HEADER_KIND, "Sec-Fetch-Site");
+	const char *mode = mhd.lookup_connection_value(connection, MHD_HEADER_KIND, "Sec-Fetch-Mode");
+
+	return !site || !strcmp(site, "same-origin") || !strcmp(site, "none") ||
+	       (mode && !strcmp(mode, "navigate"));
+}
+
 /* ---- answers ---------------------------------------------------------------------------- */
 
-static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status, const char *type,
-			      char *text, size_t size)
+/* Gives the response away. */
+static enum MHD_Result give(struct MHD_Connection *connection, unsigned status, const char *type,
+			    const char *policy, struct MHD_Response *response)
 {
-	struct MHD_Response *response =
-		mhd.create_response_from_buffer(size, text, MHD_RESPMEM_MUST_FREE);
 	enum MHD_Result result;
 
-	if (!response) {
-		free(text);
-		return MHD_NO;
-	}
 	mhd.add_response_header(response, "Content-Type", type);
+	mhd.add_response_header(response, "Content-Security-Policy", policy);
 	mhd.add_response_header(response, "Cache-Control", "no-store");
+	mhd.add_response_header(response, "Referrer-Policy", "no-referrer");
 	mhd.add_response_header(response, "X-Content-Type-Options", "nosniff");
-	if (status == MHD_HTTP_UNAUTHORIZED)
+	mhd.add_response_header(response, "Cross-Origin-Resource-Policy", "same-origin");
+	if (status == MHD_HTTP_UNAUTHORIZED) {
 		mhd.add_response_header(response, "WWW-Authenticate", "Bearer");
+		mhd.add_response_header(response, "WWW-Authenticate",
+					"Basic realm=\"tlstall: any name, the token as password\"");
+	}
 	if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
 		mhd.add_response_header(response, "Allow", "GET, HEAD");
 	result = mhd.queue_response(connection, status, response);
@@ -154,11 +150,24 @@ static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status
 	return result;
 }
 
+static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status, const char *type,
+			      const char *policy, char *text, size_t size)
+{
+	struct MHD_Response *response =
+		mhd.create_response_from_buffer(size, text, MHD_RESPMEM_MUST_FREE);
+
+	if (response)
+		return give(connection, status, type, policy, response);
+	free(text);
+	return MHD_NO;
+}
+
 static enum MHD_Result refuse(struct MHD_Connection *connection, unsigned status, const char *why)
 {
 	char *text = strdup(why);
 
-	return text ? answer(connection, status, "text/plain; charset=utf-8", text, strlen(text))
+	return text ? answer(connection, status, "text/plain; charset=utf-8", NO_POLICY, text,
+			     strlen(text))
 		    : MHD_NO;
 }
 
@@ -171,12 +180,28 @@ static enum MHD_Result show(struct http *http, struct MHD_Connection *connection
 
 	if (!out)
 		return MHD_NO;
+	snprintf(http->policy, sizeof(http->policy), "%s", NO_POLICY);
 	page->write(http, out);
 	if (fclose(out)) {
 		free(text);
 		return MHD_NO;
 	}
-	return answer(connection, MHD_HTTP_OK, page->type, text, size);
+	return answer(connection, MHD_HTTP_OK, page->type, http->policy, text, size);
+}
+
+/* A browser that reconnects says what it had; a page that begins anew says it in its question. */
+static enum MHD_Result stream(struct http *http, struct MHD_Connection *connection)
+{
+	const char *after =
+		mhd.lookup_connection_value(connection, MHD_HEADER_KIND, "Last-Event-ID");
+	struct MHD_Response *response;
+
+	if (!after)
+		after = mhd.lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "after");
+	response = events_answer(&http->events, connection, after);
+	if (!response)
+		return refuse(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "too many live pages\n");
+	return give(connection, MHD_HTTP_OK, "text/event-stream", NO_POLICY, response);
 }
 
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *path,
@@ -199,10 +224,14 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 	}
 	if (!is_meant(http, connection))
 		return refuse(connection, MHD_HTTP_FORBIDDEN, "ask by address or by localhost\n");
+	if (!is_ours(connection))
+		return refuse(connection, MHD_HTTP_FORBIDDEN, "not for pages of other sites\n");
 	if (!may_ask(http, connection))
 		return refuse(connection, MHD_HTTP_UNAUTHORIZED, "a token is needed\n");
 	if (strcmp(method, "GET") && strcmp(method, "HEAD"))
 		return refuse(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD\n");
+	if (!strcmp(path, "/events"))
+		return stream(http, connection);
 	for (size_t i = 0; i < sizeof(pages) / sizeof(*pages); i++)
 		if (!strcmp(path, pages[i].path))
 			return show(http, connection, &pages[i]);
@@ -223,16 +252,19 @@ struct http *http_open(struct agent *agent, const struct listening *listening, c
 {
 	struct http *http;
 
-	if (!load_mhd()) {
+	if (!mhd_load()) {
 		errno = ELIBACC;
 		return NULL;
 	}
 	http = calloc(1, sizeof(*http));
 	if (!http)
 		return NULL;
-	*http = (struct http){.agent = agent, .token = token, .local = listening->local};
+	*http = (struct http){.agent = agent,
+			      .events = {.agent = agent},
+			      .token = token,
+			      .local = listening->local};
 	http->daemon = mhd.start_daemon(
-		MHD_USE_EPOLL, 0, NULL, NULL, on_request, http, MHD_OPTION_EXTERNAL_LOGGER,
+		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, http, MHD_OPTION_EXTERNAL_LOGGER,
 		(MHD_LogCallback)on_log, NULL, MHD_OPTION_LISTEN_SOCKET, listening->fd,
 		MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, IDLE_S,
 		MHD_OPTION_END);
@@ -261,8 +293,15 @@ void http_run(struct http *http)
 	mhd.run(http->daemon);
 }
 
+void http_tell(struct http *http)
+{
+	events_tell(&http->events);
+}
+
 void http_close(struct http *http)
 {
+	events_close(&http->events);
+	mhd.run(http->daemon);
 	mhd.stop_daemon(http->daemon);
 	free(http);
 }

@@ -15,6 +15,8 @@ int http_descriptor(const struct http *http);
 int http_timeout(const struct http *http);
 /* Serves what has come. */
 void http_run(struct http *http);
+/* The agent has polled: live pages are told what is new. */
+void http_tell(struct http *http);
 void http_close(struct http *http);
 
 #endif

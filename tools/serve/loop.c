@@ -83,8 +83,10 @@ static void loop(struct serving *s)
 					  {http_descriptor(s->http), POLLIN, 0}};
 		int ms = agent_tick(&s->agent);
 
-		if (s->agent.polled_ns != told)
+		if (s->agent.polled_ns != told) {
 			tell_status(s);
+			http_tell(s->http);
+		}
 		told = s->agent.polled_ns;
 		poll(events, 2, least(http_timeout(s->http), ms));
 		read_signals(s);

@@ -31,13 +31,21 @@ void recent_add(struct recent *recent, const char *text, size_t length)
 	recent->bytes += length;
 }
 
-void recent_write(const struct recent *recent, uint64_t after, FILE *out)
+const struct recent_line *recent_next(const struct recent *recent, uint64_t after)
+{
+	uint64_t gone = recent->last - recent->count; /* numbers have no gaps */
+
+	if (after >= recent->last)
+		return NULL;
+	return &recent->lines[(recent->first + (after > gone ? after - gone : 0)) % RECENT_LINES];
+}
+
+void recent_write(const struct recent *recent, FILE *out)
 {
 	for (size_t i = 0; i < recent->count; i++) {
 		const struct recent_line *line = &recent->lines[(recent->first + i) % RECENT_LINES];
 
-		if (line->number > after)
-			fwrite(line->text, 1, line->length, out);
+		fwrite(line->text, 1, line->length, out);
 	}
 }
 

@@ -24,8 +24,10 @@ struct recent {
 
 /* Copies the text, a line without its end; the oldest make room. What memory does not suffice for is left out. */
 void recent_add(struct recent *recent, const char *text, size_t length);
-/* Those after number `after`, the oldest first. */
-void recent_write(const struct recent *recent, uint64_t after, FILE *out);
+/* The first after number `after`, NULL: there is none. */
+const struct recent_line *recent_next(const struct recent *recent, uint64_t after);
+/* All of them, the oldest first. */
+void recent_write(const struct recent *recent, FILE *out);
 void recent_free(struct recent *recent);
 
 #endif

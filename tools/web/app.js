@@ -7,7 +7,7 @@
 
 const byId = id => document.getElementById(id);
 
-const app = { table: null, rows: null, query: "", sort: "trouble", descending: true };
+const app = { table: null, rows: null, query: "", sort: "trouble", descending: true, allGroups: false };
 
 /* ---- top of the page -------------------------------------------------------- */
 
@@ -56,7 +56,7 @@ function drawTiles(table) {
 function drawHeadline(table) {
 	const worst = table.meta.groups[0], element = byId("headline");
 	if (!worst) {
-		element.replaceChildren(make("p", "good", table.count ? "All " + formatCount(table.count) + " handshakes succeeded." : "No handshakes in these traces."));
+		element.replaceChildren(make("p", "good", table.count ? "All " + formatCount(table.count) + " handshakes succeeded." : table.meta.live ? "No handshakes yet." : "No handshakes in these traces."));
 		return;
 	}
 	const cause = table.meta.causes[worst.cause], line = make("p", "");
@@ -73,22 +73,23 @@ function drawMeta(table) {
 	let last = 0;
 	for (let i = 0; i < table.count; i++)
 		last = Math.max(last, table.column.start[i]);
-	byId("meta").textContent = [meta.host, formatCount(meta.sources.length) + (meta.sources.length === 1 ? " trace" : " traces"),
+	const of = meta.live ? meta.processes : meta.sources.length, what = meta.live ? " process" : " trace";
+	byId("meta").textContent = [meta.host, formatCount(of) + what + (of === 1 ? "" : meta.live ? "es" : "s"),
 		table.count ? formatDate(table, 0) + " to " + formatTime(table, last, false) : ""].filter(Boolean).join(" · ");
 	byId("notes").replaceChildren(...meta.notes.map(note => make("p", "note", note)));
 }
 
 const SHOWN_GROUPS = 6;
 
-function drawGroups(table, all) {
-	const groups = table.meta.groups;
+function drawGroups(table) {
+	const groups = table.meta.groups, all = app.allGroups;
 	byId("groups").hidden = !groups.length;
 	const rows = groups.slice(0, all ? groups.length : SHOWN_GROUPS).map(group => groupRow(table, group));
 	if (rows.length < groups.length) {
 		const more = make("tr", "more"), cell = make("td", ""), button = make("button", "", (groups.length - rows.length) + " more");
 		cell.colSpan = 9;
 		button.type = "button";
-		button.addEventListener("click", () => drawGroups(table, true));
+		button.addEventListener("click", () => { app.allGroups = true; drawGroups(app.table); });
 		cell.append(button);
 		more.append(cell);
 		rows.push(more);
@@ -124,13 +125,17 @@ function setQuery(query) {
 	byId("handshakes").scrollIntoView({ block: "start", behavior: "instant" });
 }
 
+function drawShown() {
+	byId("shown").textContent = app.rows.length === app.table.count ? formatCount(app.rows.length) :
+		formatCount(app.rows.length) + " of " + formatCount(app.table.count);
+}
+
 function applyQuery(query) {
 	app.query = query;
 	app.rows = selectRows(app.table, query, app.sort, app.descending);
 	app.list.show(app.table, app.rows);
 	app.list.drawHead(app.sort, app.descending);
-	byId("shown").textContent = app.rows.length === app.table.count ? formatCount(app.rows.length) :
-		formatCount(app.rows.length) + " of " + formatCount(app.table.count);
+	drawShown();
 	for (const key of ["outcome", "fault", "cause"]) {
 		const match = new RegExp("(?:^|\\s)" + key + ":(\\S+)").exec(query), select = byId("filter-" + key);
 		const option = match && [...select.options].find(item => item.value.toLowerCase() === match[1].toLowerCase());
@@ -146,13 +151,18 @@ function sortBy(key) {
 }
 
 function fillSelect(key, title, values) {
-	const select = byId("filter-" + key), any = make("option", "", title);
+	const select = byId("filter-" + key), any = make("option", "", title), chosen = select.value;
+	if ([...select.options].slice(1).map(option => option.value).join() === values.map(([value]) => value).join() && select.options.length)
+		return; /* it may be open */
 	any.value = "";
 	select.replaceChildren(any, ...values.map(([value, text]) => {
 		const option = make("option", "", text);
 		option.value = value;
 		return option;
 	}));
+	select.value = chosen;
+	if (select.selectedIndex < 0)
+		select.value = "";
 }
 
 function fillSelects(table) {
@@ -243,19 +253,41 @@ function onKey(event) {
 
 /* ---- start ---------------------------------------------------------------------- */
 
-function showTable(table) {
+function drawTable(table) {
 	app.table = table;
 	drawMeta(table);
 	drawHeadline(table);
 	drawTiles(table);
-	drawGroups(table, false);
+	drawGroups(table);
 	fillSelects(table);
+}
+
+/* The first one. */
+function showTable(table) {
+	if (table.meta.live)
+		app.sort = "now";
+	drawTable(table);
 	const match = /^#q=(.*)$/.exec(location.hash);
 	let query = "";
 	try { query = match ? decodeURIComponent(match[1]) : ""; } catch (error) { /* a mangled link: no filter */ }
 	byId("search").value = query;
 	applyQuery(query);
 	requestAnimationFrame(() => { app.overview.draw(table); document.documentElement.dataset.ready = "yes"; });
+}
+
+/* One that takes another's place: what the reader looks at stays where it is. */
+function renewTable(table) {
+	const before = app.table, rowOf = i => i < 0 ? -1 : table.records.findIndex(record => isSame(record, before.records[i]));
+	const opened = rowOf(app.detail.shown), cursor = app.rows.length ? rowOf(app.rows[app.list.cursor]) : -1;
+	drawTable(table);
+	app.rows = selectRows(table, app.query, app.sort, app.descending);
+	app.list.renew(table, app.rows, app.rows.indexOf(cursor), opened);
+	drawShown();
+	if (opened >= 0)
+		app.detail.renew(table, opened);
+	else if (app.detail.shown >= 0)
+		app.detail.close();
+	app.overview.draw(table);
 }
 
 function listen() {
@@ -291,8 +323,9 @@ function main(source) {
 			document.documentElement.dataset.theme = theme;
 	} catch (error) { /* not allowed for files: use the system's choice */ }
 	listen();
-	source.start(showTable).then(found => found || say("This page holds no data."),
+	source.start(table => app.table ? renewTable(table) : showTable(table)).then(found => found || say("This page holds no data."),
 		error => say("The data of this page cannot be read: " + error.message));
 }
 
-main(embeddedSource());
+const live = byId("live");
+main(live ? new LiveSource(live.textContent) : embeddedSource());

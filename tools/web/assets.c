@@ -28,14 +28,18 @@ EMBED(list, "tools/web/list.js");
 EMBED(charts, "tools/web/charts.js");
 EMBED(waterfall, "tools/web/waterfall.js");
 EMBED(detail, "tools/web/detail.js");
+EMBED(live, "tools/web/live.js");
 EMBED(app, "tools/web/app.js");
 
 /* In the order in which they must run. */
 static const char *const scripts[] = {web_chart_library, web_data,	web_filter, web_list,
-				      web_charts,	 web_waterfall, web_detail, web_app};
+				      web_charts,	 web_waterfall, web_detail, web_live,
+				      web_app};
 
 struct page_parts {
 	char nonce[33];
+	char policy[WEB_POLICY_SIZE];
+	const char *kind; /* of page, as it names itself */
 	void (*data)(void *context, FILE *out);
 	void *context;
 };
@@ -59,13 +63,23 @@ static void write_scripts(FILE *out)
 	}
 }
 
+static void make_policy(struct page_parts *parts, const char *connect)
+{
+	snprintf(parts->policy, sizeof(parts->policy),
+		 "default-src 'none'; script-src 'nonce-%s'; style-src 'nonce-%s'; img-src data:; "
+		 "connect-src %s; base-uri 'none'; form-action 'none'",
+		 parts->nonce, parts->nonce, connect);
+}
+
 /* What stands at `place` in the template; returns how much of the template it replaces. */
 static size_t write_part(const struct page_parts *parts, const char *place, FILE *out)
 {
-	static const char *const names[] = {"@NONCE@", "@STYLE@", "@DATA@", "@SCRIPTS@"};
+	static const char *const names[] = {"@NONCE@", "@STYLE@", "@DATA@",
+					    "@SCRIPTS@", "@POLICY@", "@KIND@"};
+	const unsigned count = sizeof(names) / sizeof(*names);
 	unsigned i = 0;
 
-	while (i < 4 && strncmp(place, names[i], strlen(names[i])))
+	while (i < count && strncmp(place, names[i], strlen(names[i])))
 		i++;
 	if (i == 0)
 		fputs(parts->nonce, out);
@@ -76,20 +90,50 @@ static size_t write_part(const struct page_parts *parts, const char *place, FILE
 	else if (i == 3)
 		write_scripts(out);
 	else if (i == 4)
+		fputs(parts->policy, out);
+	else if (i == 5)
+		fputs(parts->kind, out);
+	else if (i == count)
 		fputc('@', out);
-	return i < 4 ? strlen(names[i]) : 1;
+	return i < count ? strlen(names[i]) : 1;
+}
+
+static void write_parts(const struct page_parts *parts, FILE *out)
+{
+	const char *at = web_index;
+
+	for (const char *place; (place = strchr(at, '@'));
+	     at = place + write_part(parts, place, out))
+		fwrite(at, 1, (size_t)(place - at), out);
+	fputs(at, out);
 }
 
 int web_page_write(FILE *out, void (*data)(void *context, FILE *out), void *context)
 {
-	struct page_parts parts = {.data = data, .context = context};
-	const char *at = web_index;
+	struct page_parts parts = {.kind = "report", .data = data, .context = context};
 
 	if (make_nonce(parts.nonce) < 0)
 		return -1;
-	for (const char *place; (place = strchr(at, '@'));
-	     at = place + write_part(&parts, place, out))
-		fwrite(at, 1, (size_t)(place - at), out);
-	fputs(at, out);
+	make_policy(&parts, "'none'");
+	write_parts(&parts, out);
+	return 0;
+}
+
+static void write_source(void *context, FILE *out)
+{
+	(void)context;
+	fputs("<script type=\"text/plain\" id=\"live\">events</script>", out);
+}
+
+int web_live_write(FILE *out, char policy[WEB_POLICY_SIZE])
+{
+	struct page_parts parts = {.kind = "live", .data = write_source};
+
+	if (make_nonce(parts.nonce) < 0)
+		return -1;
+	make_policy(&parts, "'self'");
+	write_parts(&parts, out);
+	/* a page cannot say of itself that it is not to be framed */
+	snprintf(policy, WEB_POLICY_SIZE, "%.400s; frame-ancestors 'none'", parts.policy);
 	return 0;
 }

@@ -5,6 +5,8 @@
 
 #include <stdio.h>
 
+#define WEB_POLICY_SIZE 512
+
 /*
  * Writes the page; `data` writes the data blocks in its midst (NULL: none).
  * A fresh nonce lets the page's own scripts run and nothing that came with
@@ -12,5 +14,7 @@
  * for write errors.
  */
 int web_page_write(FILE *out, void (*data)(void *context, FILE *out), void *context);
+/* The page that asks "events" for its data; `policy`: the Content-Security-Policy to send with it. */
+int web_live_write(FILE *out, char policy[WEB_POLICY_SIZE]);
 
 #endif

@@ -148,7 +148,7 @@ class Overview {
 
 	draw(table) {
 		this.table = table;
-		if (typeof Chart === "undefined" || !table.count)
+		if (typeof Chart === "undefined" || (!table.count && !this.charts.time))
 			return;
 		Chart.defaults.font.family = getComputedStyle(document.body).fontFamily;
 		this.drawTime();
@@ -165,8 +165,13 @@ class Overview {
 	}
 
 	chart(name, data, settings) {
-		if (this.charts[name])
-			this.charts[name].destroy();
+		const chart = this.charts[name];
+		if (chart) {
+			chart.data = data;
+			chart.options = settings;
+			chart.update("none");
+			return;
+		}
 		this.charts[name] = new Chart(document.getElementById("chart-" + name), { type: "bar", data, options: settings });
 	}
 

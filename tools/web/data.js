@@ -131,8 +131,8 @@ function tableOfBytes(buffer) {
 }
 
 /*
- * start(onTable): calls onTable with each new Table (here once). Returns false if there is nothing
- * to show.
+ * start(onTable): calls onTable with each new Table (here once; live.js: again and again). Returns
+ * false if there is nothing to show.
  */
 function embeddedSource() {
 	return { async start(onTable) {

@@ -36,7 +36,7 @@ function factRows(table, i) {
 	const add = (name, value) => { if (value) facts.push([name, value]); };
 	add("Peer", table.peer(i));
 	add("Server name", table.text("sni", i));
-	add("Process", table.text("comm", i) + ", pid " + c.pid[i] + ", thread " + c.tid[i]);
+	add("Process", table.text("comm", i) + ", pid " + c.pid[i] + (c.tid[i] ? ", thread " + c.tid[i] : ""));
 	add("Role", table.role(i));
 	add("Started", formatDate(table, c.start[i]));
 	add("Protocol", [table.version(i), table.text("cipher", i), table.text("group", i)].filter(Boolean).join(", "));
@@ -49,7 +49,7 @@ function factRows(table, i) {
 	add("Calls", formatCount(c.calls[i]) + ", retries " + formatCount(c.retries[i]) +
 		" (want read " + formatCount(c.want_read[i]) + ", want write " + formatCount(c.want_write[i]) + ")");
 	add("SSL object", "0x" + c.ssl[i].toString(16));
-	add("Trace", (table.meta.sources[c.source[i]] || "") + ", handshake " + c.id[i]);
+	add("Trace", [table.meta.sources[c.source[i]], "handshake " + c.id[i]].filter(Boolean).join(", "));
 	return facts;
 }
 
@@ -78,7 +78,8 @@ function tableOf(heads, rows) {
 function callTable(table, i) {
 	const calls = table.list("calls", i);
 	if (!calls.length)
-		return make("p", "quiet", "The trace keeps no calls of this handshake.");
+		return make("p", "quiet", table.meta.live ? "The calls are in the trace: tlstall report --html shows them." :
+			"The trace keeps no calls of this handshake.");
 	const element = tableOf([["At", "num"], ["Took", "num"], ["Call", "code"], ["State after the call", ""]],
 		calls.slice(0, SHOWN_CALLS).map(call => [formatDuration(call.at), formatDuration(call.dur),
 			callWords(table, call), table.names[call.state] || ""]));
@@ -117,6 +118,16 @@ class DetailPanel {
 		this.element.replaceChildren(this.head(), ...this.body());
 		this.element.scrollTop = 0;
 		this.drawWaterfall();
+	}
+
+	/* The same handshake in another table; one that has not changed is not drawn again. */
+	renew(table, i) {
+		const same = table.records[i] === this.table.records[this.shown], top = this.element.scrollTop;
+		if (!same)
+			this.show(table, i);
+		this.table = table;
+		this.shown = i;
+		this.element.scrollTop = top;
 	}
 
 	close() {

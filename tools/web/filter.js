@@ -133,12 +133,19 @@ const SORT_KEYS = {
 	retries: { column: "retries" }, duration: { column: "dur" },
 };
 
-/* "trouble": failures and stalls first, then the slowest. */
+/*
+ * "trouble": failures and stalls first, then the slowest. "now": those in flight first, the
+ * oldest of them on top, then the newest of the others.
+ */
 function sortRows(table, rows, key, descending) {
 	const { dur } = table.column;
 	if (key === "trouble") {
 		const { flags } = table.column;
 		return rows.sort((a, b) => (flags[b] & 2) - (flags[a] & 2) || dur[b] - dur[a] || a - b);
+	}
+	if (key === "now") {
+		const { outcome, start } = table.column, ended = i => outcome[i] > 0;
+		return rows.sort((a, b) => ended(a) - ended(b) || (ended(a) ? start[b] - start[a] : start[a] - start[b]) || a - b);
 	}
 	const { column, words } = SORT_KEYS[key];
 	const values = table.column[column], ranks = words && ranksOf(words(table));

@@ -53,6 +53,19 @@ class HandshakeList {
 		this.measure();
 	}
 
+	/* Another table of the same things: the scroll bar stays. `cursor`: -1 where its row is gone. */
+	renew(table, rows, cursor, opened) {
+		const top = this.scroller.scrollTop;
+		this.table = table;
+		this.rows = rows;
+		this.cursor = cursor >= 0 ? cursor : Math.max(0, Math.min(this.cursor, rows.length - 1));
+		this.opened = opened;
+		document.getElementById("empty").hidden = rows.length > 0;
+		this.scroller.hidden = rows.length === 0;
+		this.measure();
+		this.scroller.scrollTop = top;
+	}
+
 	measure() {
 		const probe = getComputedStyle(this.scroller).getPropertyValue("--row-height");
 		this.rowHeight = parseFloat(probe) || 34;
