@@ -79,7 +79,7 @@ $(BUILD)/shim/%.S.o: shim/%.S
 	$(CC) $(CFLAGS) -Iinclude -fPIC -MMD -MP -c $< -o $@
 
 # A clock that says less is wrong.
-$(BUILD)/tools/diagnosis/cause_certificate.c.o: ALL_CFLAGS += -DTLSTALL_BUILT=$(or $(SOURCE_DATE_EPOCH),$(shell date +%s))ull
+$(BUILD)/tools/diagnosis/cause_certificate.c.o $(BUILD)/fuzz/tools/diagnosis/cause_certificate.c.o: ALL_CFLAGS += -DTLSTALL_BUILT=$(or $(SOURCE_DATE_EPOCH),$(shell date +%s))ull
 
 $(BUILD)/tools/%.c.o: tools/%.c
 	@mkdir -p $(@D)

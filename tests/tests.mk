@@ -129,7 +129,7 @@ $(STALLS): %: %.c.o $(BUILD)/tests/programs/stalls/stall.c.o $(BUILD)/tests/prog
 # gcc has no libFuzzer: driver.c mutates the seeds itself. What is fuzzed is
 # compiled a second time, with the sanitizers, into objects of its own.
 FUZZ_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
-FUZZ_OBJECTS  := $(patsubst %,$(BUILD)/fuzz/%.o,tests/fuzz/driver.c tests/fuzz/everything.c tools/text/clean.c tools/text/json.c tools/text/print.c $(wildcard tools/trace/*.c tools/check/*.c))
+FUZZ_OBJECTS  := $(patsubst %,$(BUILD)/fuzz/%.o,tests/fuzz/driver.c tests/fuzz/everything.c tests/fuzz/harmless.c tools/text/clean.c tools/text/json.c tools/text/print.c $(wildcard tools/trace/*.c tools/check/*.c))
 $(BUILD)/fuzz/%.c.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(TEST_CFLAGS) -O1 -U_FORTIFY_SOURCE $(FUZZ_SANITIZE) -c $< -o $@
@@ -138,9 +138,17 @@ FUZZ_SHIM := $(patsubst %,$(BUILD)/fuzz/shim/%.c.o,cfi unwind expression readabl
 $(FUZZ_SHIM) $(BUILD)/fuzz/tests/fuzz/fuzz_unwind.c.o: TEST_CFLAGS := -iquote shim
 $(BUILD)/tests/fuzz/fuzz_unwind: $(FUZZ_SHIM)
 
-$(FUZZERS): $(BUILD)/%: $(BUILD)/fuzz/%.c.o $(FUZZ_OBJECTS)
+# Fuzzers of whole commands: the rooms that these use are compiled with sanitizers, the rest of the tool without.
+FUZZ_ROOMS := $(filter-out tools/look/stub.c tools/text/clean.c tools/text/json.c tools/text/print.c,$(wildcard $(patsubst %,tools/%/*.c,diagnosis kernel live look symbols text view words)))
+FUZZ_WHOLE := $(patsubst %,$(BUILD)/fuzz/%.o,$(FUZZ_ROOMS) tools/cmd_ps.c tools/cmd_stack.c tools/cmd_ctl.c)
+WHOLE := $(BUILD)/tests/fuzz/fuzz_commands $(BUILD)/tests/fuzz/fuzz_look
+$(WHOLE): $(FUZZ_WHOLE)
+$(BUILD)/tests/fuzz/fuzz_commands: FUZZ_WRAPPED := pread
+$(BUILD)/tests/fuzz/fuzz_look: FUZZ_WRAPPED := kernel_access memory_open regions_read sockets_read threads_read stub_start kill waitpid
+
+$(FUZZERS): $(BUILD)/%: $(BUILD)/fuzz/%.c.o $(FUZZ_OBJECTS) $(BUILD)/tests/libtools.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(FUZZ_SANITIZE) $^ $(TOOL_LIBS) -o $@
+	$(CC) $(ALL_CFLAGS) $(FUZZ_SANITIZE) $(FUZZ_WRAPPED:%=-Wl,--wrap=%) $(filter-out %.a,$^) $(filter %.a,$^) $(TOOL_LIBS) -o $@
 
 # The table of causes in doc/DIAGNOSIS.md; tests/checks/catalog.sh tells when it is old.
 .PHONY: catalog
@@ -158,4 +166,4 @@ confusion: all test-binaries
 		PYTEST_ARGS="$(notdir $(wildcard tests/e2e/test_causes_*.py))" tests/e2e/run || exit; done
 	@tests/e2e/confusion.py $(CONFUSION) doc/DIAGNOSIS.md
 
--include $(wildcard $(BUILD)/tests/*/*.d $(BUILD)/tests/*/*/*.d $(BUILD)/fuzz/*/*/*.d)
+-include $(wildcard $(BUILD)/tests/*/*.d $(BUILD)/tests/*/*/*.d $(BUILD)/fuzz/*/*/*.d $(BUILD)/fuzz/*/*.d)
