@@ -146,6 +146,8 @@ static uint16_t add_process(void)
 	process->first_ticks = clock_ticks();
 	if (ask_may() || index == 0)
 		describe(process);
+	else /* a fork keeps its name */
+		memcpy(process->comm, header->comm, sizeof(process->comm));
 	__atomic_store_n(&process->commit, 1, __ATOMIC_RELEASE);
 	return (uint16_t)index;
 }

@@ -90,6 +90,7 @@ def test_recipe(host, expected, block):
     if "report --format jsonl" in block:
         handshakes = tracing.Trace(result.stdout[result.stdout.index("{"):]).handshakes
         assert handshakes and all(r.outcome == "ok" or "php" in block for r in handshakes)
+        assert all(r.get("comm") for r in handshakes)
 
 
 def test_the_pod_agrees_with_itself():
