@@ -41,7 +41,7 @@ static void tell(const struct prune_wish *wish, const struct pruned *done)
 {
 	char removed[WORD_SIZE], left[WORD_SIZE];
 
-	print(stdout, "%s %u trace%s, %s; %u left, %s, %u of them of running processes\n",
+	print(stdout, "%s %u trace%s, %s; %u left, %s, including %u of running processes\n",
 	      wish->dry ? "would remove" : "removed", done->traces, done->traces == 1 ? "" : "s",
 	      word_size(done->bytes, removed), done->left, word_size(done->left_bytes, left),
 	      done->live);
@@ -60,7 +60,7 @@ static int clean(struct prune_wish *wish)
 	if (prune(wish, &sink, &done))
 		return fail("%s: %s", wish->directory, strerror(errno));
 	if (!wish->dry && trace_ledger_settle(wish->directory))
-		complain("%s: what lies there was not counted anew: %s", wish->directory,
+		complain("%s: the size of its traces was not recounted: %s", wish->directory,
 			 strerror(errno));
 	tell(wish, &done);
 	return done.failed ? EXIT_FAILURE : 0;

@@ -190,7 +190,7 @@ const struct command command_env = {
 		"  --late MS            TLSTALL_LATE: when a call is late in mode watch\n"
 		"  --sample N           TLSTALL_SAMPLE: in mode watch, record one in N in full\n"
 		"  --remote on|off      TLSTALL_REMOTE: use network and FUSE file systems\n"
-		"  --limit BYTES        TLSTALL_LIMIT: of all traces of a user, 1M to 1024G\n"
+		"  --limit BYTES        TLSTALL_LIMIT: most for all traces of a user, 1M to 1024G\n"
 		"  --privacy WHAT       TLSTALL_PRIVACY: leave out peer, sni, stacks, or none\n"
 		"  --shim FILE          path of the shim as the program will see it\n"
 		"  --help               print this help\n"

@@ -45,14 +45,14 @@ def check(pid):
 def test_filter(directory):
     with waiting(directory, before=allow_everything) as pid:
         said = check(pid)
-        assert "is under a seccomp filter: its trace lacks what is known of sockets" in said, said
+        assert "is under a seccomp filter: its trace lacks the state of sockets" in said, said
     with waiting(directory, before=allow_everything, SOCKET="on") as pid:
         assert "seccomp filter, and TLSTALL_SOCKET=on" in check(pid)
     with waiting(directory) as pid:
         assert "seccomp" not in check(pid)
 
 
-@pytest.mark.parametrize("order", ["before", "behind"])
+@pytest.mark.parametrize("order", ["before", "after"])
 def test_other_preloads(directory, other, order):
     library = str(other("next"))
     preload = f"{library}:{SHIM}" if order == "before" else f"{SHIM} {library}"
@@ -63,10 +63,10 @@ def test_other_preloads(directory, other, order):
         assert "another preloaded" not in check(pid)
 
 
-@pytest.mark.parametrize("order", ["before", "behind", "alone"])
+@pytest.mark.parametrize("order", ["before", "after", "alone"])
 def test_order_is_in_the_trace(other, order):
     settings = {} if order == "alone" else {"LD_PRELOAD": str(other("next"))}
-    command = ["env", f"LD_PRELOAD={SHIM}:{settings.get('LD_PRELOAD', '')}"] if order == "behind" else []
+    command = ["env", f"LD_PRELOAD={SHIM}:{settings.get('LD_PRELOAD', '')}"] if order == "after" else []
     if order == "before":
         command = ["env", f"LD_PRELOAD={settings['LD_PRELOAD']}:{SHIM}"]
     result = tracing.run([TLSTALL, "run", "-c", "--", *command, PROGRAMS / "bio_pair"])

@@ -56,7 +56,7 @@ def test_the_living_stay(directory, start):
     said = clean(directory, "--dry-run")
     assert all(name in said for name in dead) and alive.trace not in said, said
     assert len(listed(directory)) == 6
-    assert re.match(r"removed 3 traces, [\d.]+ [kM]B; 1 left, [\d.]+ [kM]B, 1 of them of running processes\n", clean(directory))
+    assert re.match(r"removed 3 traces, [\d.]+ [kM]B; 1 left, [\d.]+ [kM]B, including 1 of running processes\n", clean(directory))
     assert set(listed(directory)) == {alive.trace, "notes.txt"}
     alive.stop()
     clean(directory)

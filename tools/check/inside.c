@@ -99,11 +99,11 @@ static uint32_t reached(const struct object *object, int fd)
 static const char *why_not(const struct inquiry *inquiry, uint32_t functions)
 {
 	if (!(functions & OBJECT_BIT(SSL_connect)))
-		return "its functions have no names there (stripped), and cannot be reached";
+		return "it is stripped, so OpenSSL's functions cannot be found";
 	if ((functions & SHIM_NEEDS) != SHIM_NEEDS)
-		return "it lacks functions by which its handshakes are followed: the linker left them out";
+		return "the linker left out functions that are needed to trace handshakes";
 	return inquiry->shim_object.machine != EM_X86_64
-		       ? "which is not reached on this architecture"
+		       ? "the shim cannot reach it on this architecture"
 		       : NULL;
 }
 
@@ -120,7 +120,7 @@ static void judge_openssl(struct inquiry *inquiry, const struct library *library
 			   "%s is linked statically into %s: %s", version, where, no);
 	else
 		add_way(inquiry->result, CHECK_WAY_INSIDE, library->path,
-			"%s is inside %s, and its functions have names there", version, where);
+			"%s is inside %s, which names its functions", version, where);
 }
 
 /* ---- what the strings of one file say ------------------------------------------------ */

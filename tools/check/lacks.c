@@ -16,13 +16,14 @@ void note_filter(struct check_result *result, long mode, const char *socket)
 		return;
 	if (socket && !strcmp(socket, "on"))
 		add_note(result, NULL,
-			 "is under a seccomp filter, and TLSTALL_SOCKET=on: the filter has to allow what "
-			 "the shim asks, all of it in systemd's @system-service");
+			 "is under a seccomp filter, and TLSTALL_SOCKET=on: the filter must allow the "
+			 "shim's system calls, all of which are in systemd's @system-service");
 	else
 		add_note(result, NULL,
-			 "is under a seccomp filter: its trace lacks what is known of sockets, the CPU time "
-			 "of calls that may block, and parts of the stacks of threads beside the first "
-			 "(TLSTALL_SOCKET=on records them, if the filter allows systemd's @system-service)");
+			 "is under a seccomp filter: its trace lacks the state of sockets, the CPU time of "
+			 "calls that may block, and parts of the stacks of threads other than the main "
+			 "one (TLSTALL_SOCKET=on records them, if the filter allows systemd's "
+			 "@system-service)");
 }
 
 /* Whether that library defines functions that we interpose. */
@@ -45,8 +46,8 @@ static void note_order(struct check_result *result, const char *path, bool befor
 {
 	add_note(result, path, "%s",
 		 before ? "is another preloaded library with functions of libssl, before the shim: calls "
-			  "of plugins that are opened with RTLD_DEEPBIND may go past the shim"
-			: "is another preloaded library with functions of libssl, behind the shim: it is "
+			  "of plugins opened with RTLD_DEEPBIND may bypass the shim"
+			: "is another preloaded library with functions of libssl, after the shim: it is "
 			  "called as without the shim");
 }
 

@@ -137,7 +137,7 @@ void say_unanswered(const struct facts *f, struct verdict *v)
 		return;
 	say(v, "the peer never sent a byte of TLS: it did not read our ClientHello, or refused it");
 	doubt(v, CAUSE_PROXY_HEADER);
-	v->advice = "Read the peer's log of that moment. A peer that closes before it sends "
+	v->advice = "Read the peer's log from that moment. A peer that closes before it sends "
 		    "anything may have an access list, a connection limit, no TLS on that port, or "
 		    "expect a PROXY header; or a device on the path closes the connection.";
 }

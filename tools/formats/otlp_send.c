@@ -181,7 +181,7 @@ static void back_off(struct otlp_sender *s, const char *why)
 	if (seconds > 0 && seconds <= 300)
 		s->again_ns = now_ns() + (uint64_t)seconds * S;
 	if (!s->complained)
-		complain("the collector did not take spans: %s; they are sent again", why);
+		complain("the collector did not accept spans: %s; retrying", why);
 	s->complained = true;
 }
 
@@ -340,7 +340,7 @@ int otlp_sender_close(struct otlp_sender *sender, uint64_t patience_ns)
 	for (unsigned i = 0; i < sender->count; i++)
 		sender->dropped += batch_at(sender, i)->spans;
 	if (sender->dropped) {
-		complain("%llu spans were not taken by the collector",
+		complain("the collector did not accept %llu spans",
 			 (unsigned long long)sender->dropped);
 		error = result ? error : EIO;
 		result = -1;

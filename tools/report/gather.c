@@ -322,7 +322,7 @@ static void note_losses(struct gather *g)
 		report->lost.handshakes += header->handshakes - g->added;
 	if (g->overwritten)
 		report_note(report,
-			    "%s: only the end of %llu handshakes is kept, their details were "
+			    "%s: only the end of %llu handshakes was kept; their details were "
 			    "overwritten (a larger TLSTALL_SIZE keeps more)",
 			    g->label, (unsigned long long)g->overwritten);
 	if (header->lost_bad_handshakes)
@@ -331,8 +331,8 @@ static void note_losses(struct gather *g)
 	if (lost->handshakes_without_slot) {
 		report->lost.crowded += lost->handshakes_without_slot;
 		report_note(report,
-			    "%s: when %llu handshakes began there was no room: too many were in "
-			    "flight (a larger TLSTALL_SIZE has room for more)",
+			    "%s: there was no room for %llu handshakes when they began: too many were "
+			    "in flight (a larger TLSTALL_SIZE has room for more)",
 			    g->label, (unsigned long long)lost->handshakes_without_slot);
 	}
 	if (header->handshakes > g->added)

@@ -74,12 +74,12 @@ static void show_last(struct attached *a)
 {
 	if (a->adopted.ended && !a->output.records)
 		print(a->output.file,
-		      "\n%u of the handshakes that had begun before ended without a call that was seen\n",
-		      a->adopted.ended);
+		      "\n%u handshake%s that began before tlstall attached ended without a recorded call\n",
+		      a->adopted.ended, a->adopted.ended == 1 ? "" : "s");
 	if (!a->adopted.last.count)
 		return;
 	if (!a->output.records)
-		fputs("\nIn flight since before tlstall attached, without a call since:\n", a->output.file);
+		fputs("\nBegan before tlstall attached, still in flight without a recorded call:\n", a->output.file);
 	show(a, &a->adopted.last);
 }
 

@@ -331,8 +331,8 @@ static void print_notes(struct output *output, unsigned seen)
 		      "(a larger TLSTALL_SIZE keeps more)\n",
 		      output->lost);
 	if (!seen && !output->untraced && !output->options->quiet)
-		fputs("tlstall: no TLS handshake seen (tlstall check PROGRAM tells what can "
-		      "be)\n",
+		fputs("tlstall: no TLS handshake seen (tlstall check PROGRAM says what can be "
+		      "traced)\n",
 		      output->file);
 }
 

@@ -223,13 +223,13 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 		return MHD_YES;
 	}
 	if (!is_meant(http, connection))
-		return refuse(connection, MHD_HTTP_FORBIDDEN, "ask by address or by localhost\n");
+		return refuse(connection, MHD_HTTP_FORBIDDEN, "use an address or localhost in the URL\n");
 	if (!is_ours(connection))
-		return refuse(connection, MHD_HTTP_FORBIDDEN, "not for pages of other sites\n");
+		return refuse(connection, MHD_HTTP_FORBIDDEN, "pages of other sites may not ask\n");
 	if (!may_ask(http, connection))
-		return refuse(connection, MHD_HTTP_UNAUTHORIZED, "a token is needed\n");
+		return refuse(connection, MHD_HTTP_UNAUTHORIZED, "a bearer token is required\n");
 	if (strcmp(method, "GET") && strcmp(method, "HEAD"))
-		return refuse(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD\n");
+		return refuse(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD are allowed\n");
 	if (!strcmp(path, "/events"))
 		return stream(http, connection);
 	for (size_t i = 0; i < sizeof(pages) / sizeof(*pages); i++)

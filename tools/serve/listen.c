@@ -128,12 +128,12 @@ static int open_tcp(const char *text, bool any, struct listening *out)
 	int one = 1;
 
 	if (!address)
-		return fail("cannot listen on '%s' (expected ADDRESS:PORT as 127.0.0.1:9469, or unix:PATH)",
+		return fail("cannot listen on '%s' (expected ADDRESS:PORT, such as 127.0.0.1:9469, or unix:PATH)",
 			    text);
 	out->local = is_loopback(address);
 	if (!out->local && !any) {
 		freeaddrinfo(address);
-		return fail("other hosts can reach %s: give --token FILE, whose content they have to know",
+		return fail("other hosts can connect to %s: --token FILE is required",
 			    text);
 	}
 	out->fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

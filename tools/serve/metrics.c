@@ -39,11 +39,11 @@ static void write_series(FILE *out, const struct count_series *s)
 static void write_totals(const struct counts *counts, FILE *out)
 {
 	head(out, "tlstall_handshakes_total", "counter",
-	     "Handshakes that have ended, by how and why.");
+	     "Ended handshakes, by outcome and cause.");
 	for (unsigned i = 0; i < counts->series_count; i++)
 		write_series(out, &counts->series[i]);
 	head(out, "tlstall_handshake_retries_total", "counter",
-	     "Calls during handshakes that returned because they had to wait, by what for.");
+	     "Calls during handshakes that returned with a WANT error, by what they waited for.");
 	print(out, "tlstall_handshake_retries_total{want=\"read\"} %" PRIu64 "\n", counts->want_read);
 	print(out, "tlstall_handshake_retries_total{want=\"write\"} %" PRIu64 "\n",
 	      counts->want_write);
@@ -80,7 +80,7 @@ static void write_histogram(FILE *out, const char *role, const char *outcome,
 static void write_durations(const struct counts *counts, FILE *out)
 {
 	head(out, "tlstall_handshake_duration_seconds", "histogram",
-	     "How long handshakes took, from their first call to their end.");
+	     "Duration of handshakes in seconds, from the first call to the end.");
 	for (uint8_t role = 0; role < 3; role++)
 		for (uint8_t outcome = 0; outcome < 4; outcome++)
 			if (counts->durations[role][outcome].count)
@@ -98,15 +98,15 @@ static void write_in_flight(struct agent *agent, FILE *out)
 	tail_flight(&agent->tail, &flight);
 	tail_stalled(&agent->tail, &stalled);
 	head(out, "tlstall_handshakes_in_flight", "gauge",
-	     "Handshakes that have begun and not ended.");
+	     "Handshakes in flight.");
 	for (uint8_t role = 0; role < 3; role++)
 		print(out, "tlstall_handshakes_in_flight{role=\"%s\"} %u\n", role_of(role),
 		      flight.count[role]);
 	head(out, "tlstall_oldest_in_flight_seconds", "gauge",
-	     "Age of the oldest handshake in flight; 0 without any.");
+	     "Age in seconds of the oldest handshake in flight; 0 if there is none.");
 	print(out, "tlstall_oldest_in_flight_seconds %.9g\n", (double)flight.oldest_ns / 1e9);
 	head(out, "tlstall_stalled_handshakes", "gauge",
-	     "Handshakes in flight for more than a second, by the cause so far.");
+	     "Handshakes in flight for more than a second, by their cause so far.");
 	for (unsigned cause = 0; cause < CAUSE_COUNT; cause++)
 		if (stalled.causes[cause])
 			print(out, "tlstall_stalled_handshakes{cause=\"%s\",fault=\"%s\"} %u\n",
@@ -121,14 +121,14 @@ static void write_directory(const struct agent *agent, FILE *out)
 	head(out, "tlstall_traced_processes", "gauge", "Running processes with a trace.");
 	print(out, "tlstall_traced_processes %u\n", agent->tail.processes);
 	head(out, "tlstall_untraced_processes", "gauge",
-	     "Running processes whose trace could not be made, by the notes they left.");
+	     "Running processes that could not make a trace, and left a note.");
 	print(out, "tlstall_untraced_processes %u\n", agent->tail.untraced);
 	head(out, "tlstall_unreadable_traces", "gauge", "Traces that cannot be read.");
 	print(out, "tlstall_unreadable_traces %u\n", agent->tail.unreadable);
 	head(out, "tlstall_pruned_traces_total", "counter",
 	     "Traces of ended processes that were removed.");
 	print(out, "tlstall_pruned_traces_total %" PRIu64 "\n", agent->pruned_traces);
-	head(out, "tlstall_pruned_bytes_total", "counter", "What they took on the disk.");
+	head(out, "tlstall_pruned_bytes_total", "counter", "Disk space that removed traces took, in bytes.");
 	print(out, "tlstall_pruned_bytes_total %" PRIu64 "\n", agent->pruned_bytes);
 }
 
@@ -154,13 +154,13 @@ static void write_process(const struct agent *agent, FILE *out)
 	struct rusage usage;
 
 	getrusage(RUSAGE_SELF, &usage);
-	head(out, "process_cpu_seconds_total", "counter", "CPU time of tlstall serve.");
+	head(out, "process_cpu_seconds_total", "counter", "CPU time of tlstall serve, in seconds.");
 	print(out, "process_cpu_seconds_total %.9g\n",
 	      seconds_of(&usage.ru_utime) + seconds_of(&usage.ru_stime));
-	head(out, "process_resident_memory_bytes", "gauge", "Memory of tlstall serve.");
+	head(out, "process_resident_memory_bytes", "gauge", "Resident memory of tlstall serve, in bytes.");
 	print(out, "process_resident_memory_bytes %" PRIu64 "\n", resident_bytes());
 	head(out, "process_start_time_seconds", "gauge",
-	     "When tlstall serve started, since the epoch.");
+	     "When tlstall serve started, in seconds since the epoch.");
 	print(out, "process_start_time_seconds %.3f\n", (double)agent->started_ns / 1e9);
 	head(out, "tlstall_build_info", "gauge", "Always 1.");
 	print(out, "tlstall_build_info{version=\"%s\"} 1\n", TLSTALL_VERSION);
