@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""make bench: takes every figure, prints the table, writes JSON, compares with an earlier run."""
+"""make bench: measures every figure, prints the table, writes JSON, compares with an earlier run."""
 import argparse
 import json
 import os
@@ -33,7 +33,7 @@ def machine():
 
 
 def take(only, keep):
-    """All rows, and why some are missing. What has been taken is kept as we go."""
+    """All rows, and why some are missing. Results are saved after each measurement."""
     rows, missing = {}, []
     for measure in MEASURES:
         name = f"{measure.__module__}.{measure.__name__}"
@@ -42,7 +42,7 @@ def take(only, keep):
         start = time.monotonic()
         try:
             rows.update(measure())
-        except Exception as why:  # one figure less is no reason to lose the others
+        except Exception as why:  # the other figures are still wanted
             missing.append(f"{name}: {type(why).__name__}: {why}")
         keep(rows, missing)
         print(f"{name}: {time.monotonic() - start:.0f} s", file=sys.stderr)
@@ -113,7 +113,7 @@ def markdown(here, rows):
 
 
 def write_markdown(path, lines):
-    """Between the two marks of that file."""
+    """Between the two marks in that file."""
     text = path.read_text(encoding="utf-8")
     before, rest = text.split(BEGIN)
     path.write_text(before + BEGIN + "".join(f"{line}\n" for line in lines) + END + rest.split(END)[1],
@@ -123,7 +123,7 @@ def write_markdown(path, lines):
 # ---- comparison with an earlier run ----------------------------------------------------
 
 def apart(a, b):
-    """Whether two rows differ by more than their own spread; 2 % where they have none."""
+    """Whether two rows differ by more than their own spread, or by 2 % if they have none."""
     if "low" in a and "low" in b:
         return a["low"] > b["high"] or b["low"] > a["high"]
     x, y = (r.get("difference", r.get("value", 0)) for r in (a, b))

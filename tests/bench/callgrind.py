@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the shim costs in instructions, from a callgrind output file.
 
-`own` are the instructions of libtlstall.so itself: they depend on our source
-and the compiler, not on the patch level of libc or OpenSSL. `asked` are those
-of the functions it calls for its own ends (getters, memset, the unwinder). A
-wrapper's call of the real function counts for neither.
+`own` counts the instructions of libtlstall.so itself: they depend on our source and the compiler, not
+on the patch level of libc or OpenSSL. `asked` counts those of the functions that it calls for its own
+purposes (getters, memset, the unwinder). A wrapper's call of the real function counts as neither.
 """
 import collections
 import re
@@ -16,7 +15,7 @@ COST = re.compile(r"^(?:[+-]?\d+|\*)(?: \d+)?$")
 
 
 def run(directory, command, env):
-    """The output file of what happened in the second measured(), and what the program printed: how often."""
+    """The output file for the second measured(), and the repeat count that the program printed."""
     path = f"{directory}/callgrind"
     done = subprocess.run(["valgrind", "--tool=callgrind", f"--callgrind-out-file={path}",
                            "--zero-before=measured", "--dump-after=measured", *map(str, command)],
@@ -27,7 +26,7 @@ def run(directory, command, env):
 
 
 class Names:
-    """callgrind writes a name once and its number from then on."""
+    """callgrind writes a name once, and its number after that."""
 
     def __init__(self):
         self.known = {"fn": {}, "ob": {}, "fl": {}}
@@ -40,7 +39,8 @@ class Names:
 
 
 def edges(path):
-    """Yields (object, function, callee's object, callee, inclusive cost, calls); own cost has no callee."""
+    """Yields (object, function, callee's object, callee, inclusive cost, calls); the own cost has no
+    callee."""
     names, at = Names(), {"ob": "", "fn": "", "cob": None, "cfn": None}
     calls = None
     for line in open(path, encoding="utf-8", errors="replace"):
@@ -64,7 +64,7 @@ def edges(path):
 
 
 def is_forward(function, callee):
-    """A wrapper's call of the function it stands for, or the program's own callback."""
+    """A wrapper's call of the function that it wraps, or of the program's own callback."""
     return (function.startswith(("record_", "get_error_ask")) and callee.startswith("SSL_")
             or function.split("'")[0] == callee.split("'")[0].split("@")[0])
 

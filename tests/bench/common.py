@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a figure is taken: programs with and without the shim, in a directory of their own."""
+"""How figures are measured: programs with and without the shim, in a directory of their own."""
 import json
 import os
 import pathlib
@@ -16,7 +16,7 @@ EMPTY = BIN / "empty.so"
 
 
 class NotAvailable(Exception):
-    """A figure that cannot be taken here, and why."""
+    """A figure that cannot be measured here, and why."""
 
 
 def directory():
@@ -24,7 +24,7 @@ def directory():
 
 
 def environment(traces=None, **more):
-    """Without `traces`: no shim."""
+    """Without `traces`, the shim is not used."""
     env = {k: v for k, v in os.environ.items() if not k.startswith("TLSTALL_") and k != "LD_PRELOAD"}
     if traces:
         env.update(LD_PRELOAD=str(SHIM), TLSTALL_DIR=str(traces))
@@ -42,7 +42,7 @@ def output(*command, env=None):
 
 
 def figures(program, *arguments, before=(), **settings):
-    """Runs one of our programs under the shim: its figures by name."""
+    """Runs one of our programs under the shim; its figures by name."""
     with directory() as traces:
         env = environment(traces, TLSTALL_REACH="none", **settings)
         text = output(*before, BIN / program, *arguments, env=env)
@@ -56,7 +56,7 @@ def scaled(row, by, digits=3):
 
 
 def paired(plain, traced):
-    """A row from two lists taken in pairs: medians, quartiles."""
+    """A row from two lists of pairs: medians, quartiles."""
     differences = sorted(t - p for p, t in zip(plain, traced))
     count = len(differences)
     half = int(0.98 * count ** 0.5)
@@ -67,6 +67,6 @@ def paired(plain, traced):
 
 
 def paired_share(plain, traced):
-    """By how many percent `traced` is more, from pairs."""
+    """By how many percent `traced` is larger, from pairs."""
     row = paired([0.0] * len(plain), [100 * (t / p - 1) for p, t in zip(plain, traced)])
     return {"value": row["difference"], "low": row["low"], "high": row["high"], "pairs": row["pairs"]}

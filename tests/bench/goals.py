@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The figures of the bench: what each must reach, one row each.
+"""The figures of the bench and the goal of each, one per row.
 
-A goal holds for the field that `of` names: the difference that the shim makes
-(default), the value itself where nothing is plain, or a share in percent.
+A goal applies to the field that `of` names: the difference that the shim makes (default), the value
+itself if there is no plain one, or a share in percent.
 """
 import dataclasses
 
@@ -29,7 +29,7 @@ class Figure:
         return "met" if self.reached(self.must, value) else "NOT MET"
 
 
-# First what it costs to have tlstall on everywhere, then the rest.
+# First the cost of enabling tlstall everywhere, then the rest.
 FIGURES = [
     Figure("nginx steady share, watch", "nginx and one client that lives on, watch: CPU per handshake", "%", 1, None, "value"),
     Figure("nginx steady, watch", "  as a time", "us", None),

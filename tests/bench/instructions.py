@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The shim's own instructions in fixed work, held against expected figures.
+"""The shim's own instructions for fixed work, compared with expected figures.
 
-instructions.py check FILE   status 1 when a figure is exceeded by more than 2 %, 77 when none can be taken
-instructions.py write FILE   writes the file anew
+instructions.py check FILE   status 1 if a figure is exceeded by more than 2 %, 77 if none can be
+measured
+instructions.py write FILE   rewrites the file
 
-A figure is what libtlstall.so itself executes (see callgrind.py), and how often
-it calls into other libraries. Neither depends on their patch level, on the
-speed of the machine or on its clock. They do depend on the compiler, which
-the file names: with another one there is nothing to compare.
+A figure is what libtlstall.so itself executes (see callgrind.py), and how often it calls other
+libraries. Neither depends on their patch level, or on the speed or clock of the machine. Both depend
+on the compiler, which the file names: with another compiler there is nothing to compare.
 """
 import os
 import re
@@ -33,7 +33,7 @@ SKIP = 77
 
 
 def producer():
-    """Compiler with its major version, and the level of optimization."""
+    """The compiler with its major version, and the optimization level."""
     text = subprocess.run(["readelf", "--debug-dump=info", "--dwarf-depth=1", SHIM], text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True).stdout
     line = next((line for line in text.splitlines() if "DW_AT_producer" in line and "GNU AS" not in line), "")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Each function takes some figures and gives them by key; NotAvailable leaves them out by name."""
+"""Each function measures some figures and returns them by key; NotAvailable omits them by name."""
 import json
 import os
 import statistics
@@ -21,7 +21,7 @@ def calls_watch():
     return {f"{key}, watch": row for key, row in rows.items() if key.startswith("SSL_")}
 
 
-# In a mount namespace of its own the kernel's clock seems to be the TSC.
+# In its own mount namespace, the kernel's clock source appears to be the TSC.
 SEEMS_TSC = """
 c=/sys/devices/system/clocksource/clocksource0
 echo tsc >$0 && mount --bind $0 $c/available_clocksource && mount --bind $0 $c/current_clocksource &&
@@ -30,7 +30,7 @@ exec "$@"
 
 
 def calls_by_tsc():
-    """The same by the processor's counter, which the shim uses where the kernel keeps time by it."""
+    """The same with the processor's counter, which the shim uses if the kernel keeps time by it."""
     if os.getuid() != 0:
         raise NotAvailable("needs root, for a mount namespace")
     with tempfile.NamedTemporaryFile() as clock:
@@ -70,13 +70,13 @@ def handshake_tcp_watch():
 def handshake_tcp():
     rows = handshake("tcp", "all", 5000)
     one, record = rows.pop("pair bytes")["value"] / 2, rows["record bytes"]["value"]
-    # taken with two calls and one SSL_get_error a side; two more of each are asked for
+    # measured with two calls and one SSL_get_error a side; the figure is for two more of each
     rows["trace bytes"] = {"value": one + 4 * record}
     return rows
 
 
 def counted(env):
-    """Of handshakes, both sides, over a BIO pair: all instructions of one, and those that are ours."""
+    """Both sides of a handshake over a BIO pair: all instructions, and the shim's own."""
     with directory() as work:
         if env:
             env = environment(work, **env)
@@ -109,7 +109,7 @@ def startup():
 
 
 def allocations(**settings):
-    """Of the same work without the shim, and with it: the medians of seven runs."""
+    """Of the same work without and with the shim: medians of seven runs."""
     preload = f"{BIN}/count_malloc.so"
     both = environment(LD_PRELOAD=preload), environment(LD_PRELOAD=f"{preload} {SHIM}", **settings)
     taken = [[json.loads(output(BIN / "allocations", env=env)) for env in both] for _ in range(7)]
@@ -136,7 +136,7 @@ def system_calls_of(count, env):
 
 
 def system_calls():
-    """Of one side of a quick healthy handshake over TCP; to begin and to end is not in it."""
+    """One side of a quick, successful handshake over TCP, without starting and ending the program."""
     rows = {}
     with directory() as traces:
         for mode in "all", "watch":
@@ -165,10 +165,10 @@ def in_flight():
     return rows
 
 
-# ---- what one good handshake leaves behind ------------------------------------------
+# ---- what one successful handshake leaves behind ------------------------------------
 
 def one_handshake():
-    """The room that a trace takes after the exit of a process with one handshake of each side."""
+    """Size of the trace of a process that exited after one handshake of each side."""
     rows = {}
     for mode, key in ("watch", "trace size"), ("all", "trace size, all"):
         with directory() as traces:
@@ -187,7 +187,7 @@ def need_command(name):
 
 
 def usage(command, env=None):
-    """Runs to the end: seconds, CPU seconds with children, peak MB, standard output."""
+    """Runs it to the end: seconds, CPU seconds with children, peak MB, standard output."""
     start = time.monotonic()
     with tempfile.TemporaryFile("w+") as out:
         child = subprocess.Popen([str(c) for c in command], env=env or environment(), stdout=out,
@@ -202,7 +202,7 @@ def usage(command, env=None):
 
 
 def under_load(seconds, *options, env=None):
-    """What `tlstall run` takes of a CPU while its program shakes hands 5,000 times a second."""
+    """CPU share of `tlstall run` while its program makes 5,000 handshakes a second."""
     took, cpu, _, text = usage([TOOL, "run", *options, "--", BIN / "load", 5000, seconds], env)
     load = json.loads(text.splitlines()[-1])
     rate = load["handshakes"] / took
@@ -212,7 +212,7 @@ def under_load(seconds, *options, env=None):
 
 
 def count_told(path):
-    """Handshakes, and records that are said to be lost."""
+    """The number of handshakes, and of records reported lost."""
     handshakes = lost = 0
     with open(path, encoding="utf-8") as lines:
         for line in lines:

@@ -116,7 +116,7 @@ def in_turns(servers, load, environments, pairs):
     for i in range(pairs + 1):
         for which in (0, 1) if i % 2 else (1, 0):
             taken = slice_of(servers[which], load, environments[which])
-            if i:  # the first warms up
+            if i:  # the first one warms up
                 times[which].append(taken)
     return paired(*times), paired_share(*times)
 
@@ -134,10 +134,10 @@ def wrk():
     return rows("wrk", by_wrk, 30)
 
 
-# ---- steady state: the client lives on, too --------------------------------------------
+# ---- steady state: the client keeps running, too ---------------------------------------
 
 class Side:
-    """A server with a client of its own, both with the shim or both without."""
+    """A server with its own client, both with the shim or both without."""
 
     def __init__(self, work, name, env):
         self.server = Server(work, name, env)
@@ -146,7 +146,7 @@ class Side:
         os.sched_setaffinity(self.client.pid, {os.cpu_count() - 1})
 
     def shake(self, times):
-        """CPU microseconds of both for each handshake."""
+        """CPU microseconds per handshake, of both together."""
         before = self.server.cpu()
         self.client.stdin.write(f"{times}\n")
         self.client.stdin.flush()
@@ -160,7 +160,7 @@ class Side:
 
 
 def steady_pairs(work, env, rounds, pairs, times):
-    """New processes in each round: where their memory lies makes more difference than we do."""
+    """New processes in each round: where their memory lies matters more than the shim."""
     taken = [], []
     for _ in range(rounds):
         sides = []
@@ -206,7 +206,7 @@ def once(port, env):
 
 
 def first_in(where):
-    """CPU time of a client of one handshake, with the shim and with an empty library preloaded."""
+    """CPU time of a client with one handshake, with the shim and with an empty library preloaded."""
     with directory() as work, tempfile.TemporaryDirectory(prefix="tlstall-bench-", dir=where) as traces:
         make_certificate(work)
         environments = environment(LD_PRELOAD=EMPTY), environment(traces, TLSTALL_MODE="watch")
@@ -224,5 +224,5 @@ def first_in(where):
 
 
 def first():
-    """The trace on tmpfs, as in a user's runtime directory, and where temporary files are."""
+    """The trace is on tmpfs, as in a user's runtime directory, and where temporary files are."""
     return {"first handshake": first_in("/dev/shm"), "first handshake, disk": first_in(None)}

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""make bench-peers: the same program under what one would take instead of tlstall.
+"""make bench-peers: the same program under the tools that one would use instead of tlstall.
 
-Each peer is asked for the same: SSL_do_handshake and SSL_get_error, entry or
-return, with the result and the time. Peers take turns, round after round.
+Each records the same: entry or return of SSL_do_handshake and SSL_get_error, with the result and the
+time. They take turns, round after round.
 """
 import contextlib
 import os
@@ -37,7 +37,7 @@ def run(command, env=None, limit=120):
     return {name: float(found[name]) for name in FIGURES}
 
 
-# ---- peers: each yields a function that takes one round ---------------------------------
+# ---- peers: each yields a function that runs one round ----------------------------------
 
 @contextlib.contextmanager
 def plain(_work):
@@ -94,7 +94,7 @@ def lttng(work):
 
 
 def control(command, env):
-    """The session daemon takes a moment to listen."""
+    """The session daemon needs a moment before it listens."""
     for _ in range(100):
         done = subprocess.run(command, env=env, text=True, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, check=False)
@@ -105,7 +105,7 @@ def control(command, env):
 
 
 def in_tracefs(script, *arguments):
-    """Uprobes need root and a tracefs, which is mounted for this command alone."""
+    """Uprobes need root and a tracefs, which is mounted for this command only."""
     mount = "mount -t tracefs tracefs /sys/kernel/tracing && mount -t debugfs debugfs /sys/kernel/debug"
     return ["unshare", "-m", "sh", "-c", f"{mount} && {script}", "sh", *arguments]
 
@@ -156,7 +156,7 @@ PEERS = {
 
 
 def take():
-    """Median of the rounds by peer and figure; why a peer is missing."""
+    """Median of the rounds by peer and figure; why peers are missing."""
     times, missing = {}, {}
     with contextlib.ExitStack() as stack:
         rounds = {}

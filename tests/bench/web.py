@@ -6,7 +6,7 @@ from common import NotAvailable
 
 
 def opens_in(page):
-    """Seconds from the navigation until the viewer says that it is ready; the best of three."""
+    """Seconds from navigation until the viewer reports that it is ready; the best of three."""
     try:
         from selenium import webdriver
         from selenium.webdriver.chrome.service import Service

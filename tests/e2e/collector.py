@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A stand-in for a collector of OpenTelemetry, which decodes what it gets by the specification's field numbers."""
+"""A stand-in for an OpenTelemetry collector; it decodes requests by the specification's field numbers."""
 import collections
 import http.server
 import struct
 import threading
 
-# of opentelemetry/proto: {message: {number: (name, kind)}}; a kind that is a message's name is one
+# From opentelemetry/proto: {message: {number: (name, kind)}}. A kind that is a message's name is nested.
 MESSAGES = {
     "Request": {1: ("resource_spans", "ResourceSpans")},
     "ResourceSpans": {1: ("resource", "Resource"), 2: ("scope_spans", "ScopeSpans"), 3: ("schema_url", "string")},
@@ -35,7 +35,7 @@ def varint(data, at):
 
 
 def decode(message, data):
-    """{name: [values]}; what the specification does not know is an error."""
+    """{name: [values]}; a field that the specification does not know is an error."""
     found, at = collections.defaultdict(list), 0
     while at < len(data):
         tag, at = varint(data, at)
@@ -75,7 +75,7 @@ class Span:
 
 
 class Collector:
-    """`answers`: statuses of the first requests, 0 for none at all; 200 then."""
+    """`answers`: statuses of the first requests, 0 for no answer; then 200."""
 
     def __init__(self, *answers, port=0):
         collector = self

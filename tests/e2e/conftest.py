@@ -16,7 +16,7 @@ import servers
 
 
 def pytest_terminal_summary(terminalreporter):
-    """Once, where the workers' reports come together."""
+    """Once, in the process that collects the workers' reports."""
     stats = terminalreporter.stats
     counts = [sum(len(stats.get(kind, ())) for kind in kinds)
               for kinds in (("passed",), ("failed", "error"), ("skipped",))]
@@ -27,7 +27,7 @@ def pytest_terminal_summary(terminalreporter):
 
 
 def pytest_configure(config):
-    # a job in the background has them ignored, and so would every program that a test starts
+    # background jobs ignore these signals, and so would every program that a test starts
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     config.addinivalue_line("markers", "coverage(way, program, answer='seen'): "
@@ -42,7 +42,7 @@ def pytest_collection_modifyitems(items):
 
 
 def results(stats):
-    """Of every test with the mark: its way, program, answer, and how it ended."""
+    """For every test with the mark: its way, program, answer, and how it ended."""
     found = []
     for outcome in ("passed", "failed", "error", "skipped"):
         for report in stats.get(outcome, ()):
@@ -55,7 +55,7 @@ def results(stats):
 
 @pytest.fixture(scope="session")
 def shared_directory():
-    """One that servers running as other users may search."""
+    """A directory that servers running as other users may search."""
     directory = pathlib.Path(tempfile.mkdtemp(prefix="tlstall-"))
     directory.chmod(0o755)
     yield directory
@@ -64,7 +64,7 @@ def shared_directory():
 
 @pytest.fixture
 def directory():
-    """Each test's own."""
+    """Each test has its own."""
     path = pathlib.Path(tempfile.mkdtemp(prefix="tlstall-"))
     yield path
     shutil.rmtree(path)
@@ -84,7 +84,7 @@ def cluster(shared_directory):
 
 @pytest.fixture
 def start():
-    """start(server) for anything with close() or stop(); all are ended after the test."""
+    """start(server) for anything with close() or stop(); all are stopped after the test."""
     started = []
 
     def remember(server):
@@ -101,7 +101,7 @@ def start():
 
 @pytest.fixture
 def make_network(start):
-    """make_network(...): a network.Network; its end is seen to."""
+    """make_network(...): a network.Network, removed after the test."""
     if reason := network.why_not():
         pytest.skip(reason)
     made = []

@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""confusion.py RESULTS DOCUMENT: puts the confusion table into the document.
+"""confusion.py RESULTS DOCUMENT: writes the confusion table into the document.
 
-RESULTS is what the tests of causes appended to the file that TLSTALL_CONFUSION
-names: one reproduction a line, run in mode `all` and in mode `watch`. See `make confusion`.
+RESULTS is what the tests of causes appended to the file named by TLSTALL_CONFUSION: one reproduction
+a line, run in mode `all` and in mode `watch`. See `make confusion`.
 """
 import json
 import pathlib
@@ -39,7 +39,7 @@ def cells_of(row):
 
 
 def compared(row, watched):
-    """What mode watch says of it, where that is not the same."""
+    """What mode watch says about it, if that differs."""
     if not watched:
         return "(not run)"
     names = ("hanging", "at the end")
@@ -80,7 +80,7 @@ def table(rows, watched):
 
 
 def rows_of_document(text):
-    """(program, what is wrong) of each row."""
+    """(program, what is wrong) for each row."""
     block = text.split(BEGIN)[1].split(END)[0]
     rows = [re.split(r" \| ", row.strip("| ")) for row in block.splitlines() if row.startswith("| ")]
     return {(cells[0], cells[1]) for cells in rows[2:]}

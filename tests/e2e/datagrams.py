@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A path for datagrams that loses what it is told to, and DTLS servers behind it."""
+"""A path for datagrams with chosen losses, and DTLS servers behind it."""
 import select
 import socket
 import threading
@@ -8,7 +8,7 @@ import servers
 
 
 class Path:
-    """In front of a DTLS server: `loses(count, data, by_client)` tells what does not get through; count
+    """In front of a DTLS server: `loses(count, data, by_client)` says whether a datagram is lost; count
     numbers the datagrams of that side from 1."""
 
     def __init__(self, port, loses):
@@ -36,7 +36,7 @@ class Path:
         by_client = sock is self.near
         try:
             data, sender = sock.recvfrom(65535)
-        except OSError:  # nobody listens at the other end, so far
+        except OSError:  # nobody is listening at the other end yet
             return
         if by_client:
             self.client = sender
@@ -74,6 +74,6 @@ def large_ones_of_server(size):
 
 
 def s_server(certificate, *more, **options):
-    """With no tickets and the like: what it sends are its flights."""
+    """Without tickets, so that all it sends is its flights."""
     server = servers.s_server(certificate, www=False, more=["-dtls", *more], **options)
     return server

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run inside gdb (`gdb -batch -x debugger.py --args PROGRAM...`): notes every
-call of SSL_connect and SSL_get_error, in each library that exports them, with
-its second argument and what it returned. Writes JSON to $DEBUGGER_OUTPUT."""
+"""Run inside gdb (`gdb -batch -x debugger.py --args PROGRAM...`): records every call of SSL_connect and
+SSL_get_error in each library that exports them, with its second argument and its result. Writes JSON
+to $DEBUGGER_OUTPUT."""
 import json
 import os
 import subprocess
@@ -21,7 +21,7 @@ def signed(value):
 
 
 def loaded(pid):
-    """Path and base address of the libraries that we look at."""
+    """Path and base address of the libraries of interest."""
     with open(f"/proc/{pid}/maps", encoding="ascii") as maps:
         for line in maps:
             fields = line.split()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""hanging.py now|later DIRECTORY COMMAND [ARG...]: runs COMMAND while a FUSE file system that answers
-nothing is mounted on DIRECTORY: from its start, or after its first line of output, and then it is sent a line.
-To be run in a mount namespace of its own. Exit status 99: the command hangs."""
+"""hanging.py now|later DIRECTORY COMMAND [ARG...]: runs COMMAND while a FUSE file system that never
+answers is mounted on DIRECTORY: from the start, or after the command's first line of output; then a
+line is sent to it. Must run in its own mount namespace. Exit status 99: the command hangs."""
 import ctypes
 import os
 import subprocess
@@ -28,7 +28,7 @@ def main(when, directory, *command):
         try:
             sys.stdout.write(process.communicate("go on\n", timeout=TIMEOUT)[0])
         except subprocess.TimeoutExpired:
-            os.close(device)  # who waits for an answer gets an error instead
+            os.close(device)  # processes waiting for an answer now get an error
             process.kill()
             process.communicate()
             return HANGS

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """hung_files.py DIRECTORY PROGRAM [ARG...]: runs the program where a file system hangs.
 
-DIRECTORY is one then, as of a network that is gone: whoever asks for a name in it waits for
-ever. The mount is seen by the program alone, and ends with it."""
+DIRECTORY behaves like a network file system whose server is gone: every access waits forever. Only
+the program sees the mount, which ends with it.
+"""
 import ctypes
 import os
 import pathlib
@@ -13,14 +14,14 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 
 def why_not():
-    """Why that cannot be had here, or None."""
+    """Why this is not possible here, or None."""
     if os.geteuid() != 0:
         return "mounts need root"
     return None if os.path.exists("/dev/fuse") else "the kernel has no FUSE"
 
 
 class HungFiles:
-    """within: what to put before a command to run it there."""
+    """within: the prefix that runs a command there."""
 
     def __init__(self, directory):
         self.within = [sys.executable, str(pathlib.Path(__file__)), str(directory)]
@@ -34,7 +35,7 @@ def checked(result):
 def main(directory, *argv):
     checked(libc.unshare(CLONE_NEWNS))
     checked(libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None))
-    # a server that never answers: the program inherits the descriptor, and reads nothing of it
+    # a server that never answers: the program inherits the descriptor, but never reads from it
     server = os.open("/dev/fuse", os.O_RDWR)
     os.set_inheritable(server, True)
     options = f"fd={server},rootmode=40000,user_id=0,group_id=0".encode()

@@ -8,7 +8,7 @@ import tempfile
 
 import tracing
 
-# Of every 33 handshakes the one at place 7 is bad, in turns of these ways.
+# Of every 33 handshakes the one at index 7 is bad, in these ways by turns.
 WAYS = ("silent", "late", "refused", "unacked", "spinning", "waiting")
 
 
@@ -29,7 +29,7 @@ class Maker:
                         "-o", self.program, tracing.ROOT / "tests/bench/make_traces.c"], check=True)
 
     def make(self, count, *options, name="4123-8877.tlstall"):
-        """In a directory of its own, so that this can be an argument too."""
+        """In a directory of its own, so that the directory can be an argument, too."""
         path = pathlib.Path(tempfile.mkdtemp(dir=self.directory)) / name
         subprocess.run([self.program, path, str(count), *options], check=True)
         return path

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""OpenSSL and curl built with musl, as Alpine's are: from Debian's sources, once, into $TLSTALL_MUSL."""
+"""OpenSSL and curl built with musl, like Alpine's: from Debian's sources, once, into $TLSTALL_MUSL."""
 import fcntl
 import functools
 import glob
@@ -15,14 +15,14 @@ import tracing
 
 HOME = pathlib.Path(os.environ.get("TLSTALL_MUSL", "/var/tmp/tlstall-musl"))
 ROOT = HOME / "root"
-LONGEST = 600  # seconds for a step of the build
+LONGEST = 600  # seconds per build step
 
-# What no test needs takes most of the time.
+# What takes most of the build time, and no test needs.
 LEFT_OUT = ("tests engine afalgeng async legacy module comp ec2m aria bf blake2 camellia cast cms cmp ct gost idea md4 "
             "mdc2 ocb rc2 rc4 rmd160 scrypt seed siphash siv sm2 sm3 sm4 srp srtp ts whirlpool").split()
 CURL = ("--with-openssl --disable-static --disable-manual --disable-ldap --without-zlib --without-zstd "
         "--without-brotli --without-libpsl --without-nghttp2 --without-libidn2 --without-librtmp --without-libssh2").split()
-# as Alpine's compiler does, and this one does not by itself
+# Alpine's compiler does this by default, musl-gcc does not
 LINKED = ["-Wl,--eh-frame-hdr", f"-Wl,-rpath,{ROOT}/lib"]
 
 
@@ -31,7 +31,7 @@ class CannotBe(Exception):
 
 
 def step(argv, cwd, **more):
-    """Of the build; its output is of interest if it fails."""
+    """A step of the build; its output is shown if it fails."""
     result = subprocess.run(["nice", "-n", "15", *map(str, argv)], cwd=cwd, text=True, capture_output=True,
                             timeout=LONGEST, check=False, **more)
     if result.returncode:
@@ -41,7 +41,7 @@ def step(argv, cwd, **more):
 
 
 def source(package, work):
-    """Unpacks Debian's source of it, from where this system's packages come from."""
+    """Unpacks Debian's source of a package, from this system's package mirror."""
     listed = step(["apt-get", "indextargets", "--format", "$(LABEL) $(REPO_URI) $(RELEASE) $(COMPONENT)",
                    "Created-By: Packages"], work)
     lines = {"deb-src " + line.split(" ", 1)[1] for line in listed.splitlines() if line.startswith("Debian ")}
@@ -59,7 +59,7 @@ def source(package, work):
 
 
 def headers():
-    """The kernel's, which musl's compiler does not look for."""
+    """The kernel's headers, which musl's compiler does not search."""
     directory = HOME / "headers"
     directory.mkdir(exist_ok=True)
     for name, path in ("linux", "/usr/include/linux"), ("asm-generic", "/usr/include/asm-generic"), \
@@ -111,14 +111,14 @@ def made():
 
 
 def program(name):
-    """One of those, or an end of the test that says by name what cannot be had."""
+    """One of those programs; if it cannot be built, ends the test and says what is missing."""
     if reason := made():
         pytest.skip(reason)
     return str(ROOT / "bin" / name)
 
 
 def compiled(source_file, output, *options):
-    """A C program on that OpenSSL."""
+    """Compiles a C program with that OpenSSL."""
     if reason := made():
         pytest.skip(reason)
     subprocess.run(["musl-gcc", "-std=gnu11", "-D_GNU_SOURCE", "-O1", "-g", "-w", f"-I{tracing.ROOT}/include",

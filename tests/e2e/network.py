@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two network namespaces and the wire between them, bad in a chosen way.
+"""Two network namespaces connected by a wire with chosen faults.
 
-The namespaces have no names: descriptors of this process and the programs
-inside keep them alive, so nothing is left over however a test ends. A wire
-without delay is a veth pair; with delay it is a pair of TUN devices and a
-thread that forwards each packet when it is due.
+The namespaces have no names: descriptors of this process and the programs inside keep them alive, so
+nothing is left over however a test ends. A wire without delay is a veth pair; with delay it is a pair
+of TUN devices and a thread that forwards each packet when it is due.
 """
 import collections
 import contextlib
@@ -25,7 +24,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 
 def why_not():
-    """Why no namespaces can be made here, or None."""
+    """Why namespaces cannot be made here, or None."""
     if os.geteuid() != 0:
         return "network namespaces need root"
     return None
@@ -37,7 +36,7 @@ def checked(result):
 
 
 class Namespace:
-    """A network namespace; within: what to put before a command to run it there."""
+    """A network namespace; within: the prefix that runs a command there."""
 
     def __init__(self, address):
         self.address = address
@@ -50,7 +49,7 @@ class Namespace:
         return os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
 
     def call(self, function, *arguments):
-        """In this namespace; sockets that it opens stay there."""
+        """Calls a function in this namespace; sockets that it opens stay there."""
 
         def there():
             checked(libc.setns(self.fd, CLONE_NEWNET))
@@ -63,7 +62,8 @@ class Namespace:
         assert result.returncode == 0, (argv, stdin, result.stderr)
 
     def drop(self, *rules, hook="input"):
-        """Loses what comes in (hook "output": leaves) and matches one of these nftables rules, without a word."""
+        """Silently drops incoming packets (with hook "output": outgoing ones) that match one of these
+        nftables rules."""
         lines = "\n".join(f"add rule inet test {hook} {rule} drop" for rule in rules)
         self.command("nft", "-f", "-", stdin="add table inet test\n"
                      f"add chain inet test {hook} {{ type filter hook {hook} priority 0; }}\n"
@@ -74,7 +74,7 @@ class Namespace:
 
 
 def in_thread(function):
-    """Its result; only the thread changes its namespace, and then ends."""
+    """Its result; only the thread changes its namespace, then it ends."""
     results, errors = [], []
 
     def body():
@@ -98,7 +98,7 @@ def open_tun():
 
 
 class DelayingWire(threading.Thread):
-    """Forwards packets between two TUN devices, each `delay` seconds after it came."""
+    """Forwards packets between two TUN devices, each `delay` seconds after its arrival."""
 
     def __init__(self, ends, delay):
         super().__init__(daemon=True)
@@ -131,7 +131,7 @@ class DelayingWire(threading.Thread):
     def _deliver(self):
         while self.queue and self.queue[0][0] <= time.monotonic():
             _, to, packet = self.queue.popleft()
-            with contextlib.suppress(OSError):  # that end is not up yet
+            with contextlib.suppress(OSError):  # the other end is not up yet
                 os.write(to, packet)
 
     def close(self):
@@ -144,8 +144,9 @@ class DelayingWire(threading.Thread):
 class Network:
     """near and far: Namespaces; 127.0.0.1 of near leads to 127.0.0.1 of far.
 
-    delay: of one direction, in seconds. loss: share of the packets that far and
-    near lose, evenly: so that hardly ever one is lost and what is sent again in its place. rate: what tc takes, of packets towards near. mtu: of both ends.
+    delay: in each direction, in seconds. loss: share of packets that near and far each lose, at
+    regular intervals, so that a retransmission is hardly ever lost as well. rate: for tc, of packets
+    toward near. mtu: of both ends.
     """
 
     def __init__(self, delay=0, loss=0, rate=None, mtu=1500):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The official builds of Node.js, which have OpenSSL inside: from npm, once, into $TLSTALL_NODES."""
+"""The official builds of Node.js, which contain OpenSSL: from npm, once, into $TLSTALL_NODES."""
 import fcntl
 import functools
 import os
@@ -16,7 +16,7 @@ VERSIONS = ("20", "22", "24")
 
 @functools.cache
 def official(version):
-    """The program, or an end of the test that says by name what cannot be had."""
+    """The program; if it is not available, ends the test and says what is missing."""
     if os.uname().machine != "x86_64" or os.environ.get("TLSTALL_MATRIX"):
         pytest.skip("the official Node.js is tested on the machine itself, x86-64")
     NODES.mkdir(parents=True, exist_ok=True)

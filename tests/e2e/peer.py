@@ -19,8 +19,8 @@ POSTGRES_SSL_REQUEST = struct.pack(">II", 8, 80877103)
 
 
 class Peer:
-    """Listens on a free loopback port; `behave(connection)` is what it does to each client.
-    A `listener` may be in another network.
+    """Listens on a free loopback port; `behave(connection)` handles each client. `listener`: a socket in
+    another network, for example.
 
     hellos counts the ClientHellos read; wait_hellos(n) waits for them.
     """
@@ -114,7 +114,7 @@ def read_record(connection):
 
 
 def client_hello():
-    """One to be sent by hand."""
+    """A ClientHello to be sent by hand."""
     context = ssl.create_default_context()
     output = ssl.MemoryBIO()
     with contextlib.suppress(ssl.SSLWantReadError):
@@ -130,7 +130,7 @@ def wait_for_eof(connection):
 # ---- preambles -------------------------------------------------------------
 
 def postgres_preamble(connection):
-    """What a PostgreSQL server says before TLS begins."""
+    """What a PostgreSQL server sends before TLS begins."""
     if read_exactly(connection, 8) != POSTGRES_SSL_REQUEST:
         raise EOFError
     connection.sendall(b"S")
@@ -139,7 +139,7 @@ def postgres_preamble(connection):
 # ---- behaviors ------------------------------------------------------------
 
 def silent_after_accept(_peer, connection):
-    """Reads nothing: what the client sends stays in the socket."""
+    """Reads nothing: what the client sends stays in the socket buffer."""
     poll = select.poll()
     poll.register(connection, select.POLLRDHUP)
     poll.poll()
@@ -174,7 +174,7 @@ def close_after_accept(_peer, connection):
 
 
 def relay(port, forward):
-    """In front of a real server: its bytes go through `forward(connection, upstream)`."""
+    """In front of a real server: its bytes pass through `forward(connection, upstream)`."""
 
     def behave(_peer, connection):
         upstream = socket.create_connection(("127.0.0.1", port))
@@ -190,7 +190,7 @@ def relay(port, forward):
 
 
 def _copy(source, target):
-    """Until its end, be it a reset: the target learns of it in either case."""
+    """Until the end or a reset: the target is notified of either."""
     with contextlib.suppress(OSError):
         while data := source.recv(65536):
             target.sendall(data)
@@ -209,7 +209,7 @@ def stops_after(size):
 
 
 def drips(piece, interval, total):
-    """Forwards `piece` bytes every `interval` seconds; after `total` bytes, as they come."""
+    """Forwards `piece` bytes every `interval` seconds; after `total` bytes, without delay."""
 
     def forward(connection, upstream):
         sent = 0
@@ -224,7 +224,7 @@ def drips(piece, interval, total):
 
 
 def late(seconds):
-    """Forwards what the server sends, so much later: the client has to wait for it."""
+    """Delays what the server sends by so many seconds, so that the client has to wait for it."""
 
     def forward(connection, upstream):
         while data := upstream.recv(65536):

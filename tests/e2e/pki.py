@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A certificate authority and certificates of the test's own, made with the openssl command."""
+"""A certificate authority and certificates for a test, made with the openssl command."""
 import pathlib
 import subprocess
 
@@ -69,18 +69,18 @@ class Authority:
 
     def _key(self, name, algorithm):
         options = {"EC": ["ec_paramgen_curve:P-256"], "RSA": ["rsa_keygen_bits:2048"],
-                   # of four primes: two take half a minute where others want the CPU too
+                   # of four primes, because a key of two takes half a minute on a busy machine
                    "large RSA": ["rsa_keygen_bits:4096", "rsa_keygen_primes:4"],
                    "small RSA": ["rsa_keygen_bits:1024"]}[algorithm]
         self._openssl("genpkey", "-algorithm", algorithm.split()[-1],
                       *(word for option in options for word in ("-pkeyopt", option)), "-out", f"{name}.key")
 
     def large_key(self):
-        """Of RSA-4096: each signature takes some milliseconds."""
+        """RSA-4096: each signature takes some milliseconds."""
         return self._certificate("large", "large RSA")
 
     def with_long_chain(self, certificate, length):
-        """The same with so many certificates more, of about 800 B each, that nobody needs."""
+        """The same with this many unneeded certificates more, of about 800 B each."""
         long = Certificate(self.directory, "long_chain")
         chain = [pathlib.Path(certificate.cert).read_text()]
         for i in range(length):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Holds records against doc/tlstall.schema.json, and allows no member that it does not know."""
+"""Validates records against doc/tlstall.schema.json, and rejects members that it does not know."""
 import functools
 import json
 import pathlib
@@ -8,7 +8,7 @@ PATH = pathlib.Path(__file__).resolve().parents[2] / "doc" / "tlstall.schema.jso
 
 
 def strict(schema):
-    """The same, but closed: readers ignore what they do not know, tests do not."""
+    """The same, but closed: readers ignore unknown members, tests do not."""
     if isinstance(schema, list):
         return [strict(part) for part in schema]
     if not isinstance(schema, dict):
@@ -21,10 +21,8 @@ def strict(schema):
 
 @functools.lru_cache
 def validators():
-    """
-    One for each type of record: an error then names what is wrong with it, not that no type fits.
-    None on Debian 11, which has no such package: there only versions of OpenSSL are tested.
-    """
+    """One for each type of record, so that an error says what is wrong instead of "no type fits". None
+    on Debian 11, which lacks the package: there, only versions of OpenSSL are tested."""
     try:
         import fastjsonschema  # pylint: disable=import-outside-toplevel
     except ImportError:

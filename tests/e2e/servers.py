@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Real servers on free loopback ports. Each is started with its output in a
-file, awaited by its ready line or by connecting, and always stopped."""
+"""Real servers on free loopback ports. Each starts with its output in a file, is awaited by its ready
+line or by connecting, and is always stopped."""
 import contextlib
 import glob
 import os
@@ -20,8 +20,8 @@ TLS12, TLS13 = "1.2", "1.3"
 
 
 def free_port():
-    """A port for a server that cannot choose one: below the range from which the kernel gives
-    clients theirs, so that no connection takes it before the server binds."""
+    """A port for a server that cannot choose one, below the kernel's range for clients, so that no
+    connection takes it before the server binds."""
     while True:
         port = random.randrange(10000, 32768)
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
@@ -29,7 +29,7 @@ def free_port():
 
 
 def await_that(condition, what, timeout=20):
-    """Polls for what no descriptor announces (a file's growth, a listening port)."""
+    """Polls for what no descriptor signals (a file's growth, a listening port)."""
     end = time.monotonic() + timeout
     while not (result := condition()):
         if time.monotonic() > end:
@@ -39,8 +39,8 @@ def await_that(condition, what, timeout=20):
 
 
 class Server:
-    """A server process; with `trace` (True, or options), under `tlstall run`, and then .trace is
-    what was recorded. `within`: the network.Namespace that it runs in. `env`: more of it."""
+    """A server process. With `trace` (True, or options), it runs under `tlstall run`, and .trace is what
+    was recorded. `within`: the network.Namespace that it runs in. `env`: additional variables."""
 
     stop_signal = signal.SIGTERM
 
@@ -85,19 +85,19 @@ class Server:
         return self.log.read_text(errors="replace")
 
     def log_text(self):
-        """All that it logged, nginx's error log included."""
+        """Everything that it logged, including nginx's error log."""
         error_log = self.directory / "error.log"
         return self.output() + (error_log.read_text() if error_log.exists() else "")
 
     def target(self):
-        """The server's own process: under trace, the child of tlstall."""
+        """The server's own process: when traced, the child of tlstall."""
         if not self.recorder:
             return self.process.pid
         children = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         return int(children.read_text().split()[0])
 
     def end(self):
-        """Stops it in good order; returns the status, and reads the trace if there is one."""
+        """Stops it gracefully; returns the status, and reads the trace if there is one."""
         if self.process.poll() is None:
             os.kill(self.target(), self.stop_signal)
         status = self.process.wait(20)
@@ -128,7 +128,7 @@ class Server:
 
 
 def s_server(certificate, only=None, www=True, more=(), **options):
-    """www: answers HTTP; else it would send what it reads from its standard input."""
+    """www: answers HTTP; otherwise it would send what it reads from its standard input."""
     port = free_port()
     argv = ["/usr/bin/openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-cert",
             certificate.cert, "-key", certificate.key,
@@ -160,7 +160,7 @@ http {{
 
 def nginx(certificate=None, only=None, location='location / { return 200 "hello\\n"; }', more="",
           listen="", port=None, **options):
-    """certificate None: plain HTTP in front (the interesting TLS is then upstream)."""
+    """certificate None: plain HTTP in front (TLS is then only used upstream)."""
     port = port or free_port()
     directory = pathlib.Path(tempfile.mkdtemp(prefix="tlstall-"))
     protocols = {TLS12: "TLSv1.2", TLS13: "TLSv1.3", None: "TLSv1.2 TLSv1.3"}[only]
@@ -169,14 +169,14 @@ def nginx(certificate=None, only=None, location='location / { return 200 "hello\
         tls=f"ssl {listen}" if certificate else "", certificate=certificate and
         f"ssl_certificate {certificate.cert}; ssl_certificate_key {certificate.key};"
         f"ssl_protocols {protocols};" or ""))
-    # Workers of a root nginx become nobody: they need to search the directory.
+    # Workers of a root nginx become nobody: they must be able to search the directory.
     directory.chmod(0o755)
     return Server(["/usr/sbin/nginx", "-p", str(directory), *nginx_log(directory),
                    "-c", str(directory / "nginx.conf")], port, directory=directory, **options)
 
 
 def nginx_log(directory):
-    """Where it says what is wrong before it has read its configuration; since 1.19.5."""
+    """Where nginx reports errors before it has read its configuration; since 1.19.5."""
     usage = subprocess.run(["/usr/sbin/nginx", "-h"], capture_output=True, text=True, check=False)
     return ["-e", str(directory / "error.log")] if "[-e " in usage.stderr else []
 
@@ -243,7 +243,7 @@ certificate = {cert}
 
 
 def kamailio(certificate, **options):
-    """A SIP server whose processes share their SSL objects."""
+    """A SIP server whose processes share SSL objects."""
     port = free_port()
     directory = pathlib.Path(tempfile.mkdtemp(prefix="tlstall-"))
     modules = glob.glob("/usr/lib/*/kamailio/modules")[0]
@@ -256,11 +256,11 @@ def kamailio(certificate, **options):
 
 
 class Memcached(Server):
-    stop_signal = signal.SIGKILL  # else it takes all that wait to be accepted first
+    stop_signal = signal.SIGKILL  # otherwise it first accepts all waiting connections
 
 
 def memcached(certificate, **options):
-    """Its main thread accepts and shakes hands, one after the other."""
+    """Its main thread accepts connections and makes handshakes, one after the other."""
     port = free_port()
     as_root = ["-u", "root"] if os.getuid() == 0 else []
     files = f"ssl_chain_cert={certificate.cert},ssl_key={certificate.key}"
@@ -292,7 +292,7 @@ SSLCertificateKeyFile {certificate.key}
 
 
 def apache(certificate, **options):
-    """One process that stays root, one of threads that serves."""
+    """One process that stays root, and one with threads that serve."""
     port = free_port()
     directory = pathlib.Path(tempfile.mkdtemp(prefix="tlstall-"))
     (directory / "apache.conf").write_text(APACHE.format(
@@ -315,8 +315,8 @@ verb 3
 
 
 def openvpn(certificate, authority, of=None, **options):
-    """Without a tunnel device; its TLS runs through memory BIOs inside its own packets. `of`: the client of that
-    server."""
+    """Without a tunnel device; its TLS runs through memory BIOs inside its own packets. `of`: makes a
+    client of that server."""
     port = of.port if of else free_port()
     directory = pathlib.Path(tempfile.mkdtemp(prefix="tlstall-"))
     (directory / "openvpn.conf").write_text(OPENVPN.format(
@@ -332,7 +332,7 @@ PUMA = """run lambda { |env| [200, {}, ["ok"]] }
 
 
 def puma(certificate, **options):
-    """A thread of its own, the reactor, has what has not said anything yet."""
+    """The reactor, a thread of its own, handles connections that have not sent anything yet."""
     port = free_port()
     directory = pathlib.Path(tempfile.mkdtemp(prefix="tlstall-"))
     (directory / "app.ru").write_text(PUMA)
@@ -363,7 +363,7 @@ log_checkpoints = off
 
 
 class PostgresCluster:
-    """initdb once; server() copies it, as a user that is not root."""
+    """Runs initdb once; server() copies the result, as a non-root user."""
 
     def __init__(self, directory):
         self.user = "postgres" if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`tlstall serve` and Debian's Prometheus, as tests run them."""
+"""Runs `tlstall serve` and Debian's Prometheus for tests."""
 import json
 import pathlib
 import signal
@@ -19,12 +19,12 @@ DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def traced(directory, **extra):
-    """The environment of a unit file: what is started with it is traced."""
+    """The environment for a service: programs started with it are traced."""
     return tracing.environment(LD_PRELOAD=str(SHIM), TLSTALL_DIR=str(directory), **extra)
 
 
 class Agent:
-    """It listens on a free port unless told otherwise."""
+    """Listens on a free port unless told otherwise."""
 
     def __init__(self, *arguments, listen="127.0.0.1:0", env=None):
         self.process = subprocess.Popen([str(TLSTALL), "serve", "--listen", listen, *map(str, arguments)],
@@ -65,7 +65,7 @@ class Agent:
         await_that(lambda: self.sum(name, **labels) == expected, lambda: f"{name} {labels} {expected}: {self.ask('metrics')}")
 
     def stop(self):
-        """Its exit status, and what it said on standard error."""
+        """Its exit status, and its standard error."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:
@@ -80,7 +80,7 @@ class Agent:
 
 
 class Notified:
-    """Where systemd would listen."""
+    """Listens in place of systemd."""
 
     def __init__(self, directory):
         self.path = str(pathlib.Path(directory) / "notify")
@@ -98,7 +98,7 @@ class Notified:
 
 
 class Prometheus(servers.Server):
-    """Scrapes the agent once a second, with the alerts that ship."""
+    """Scrapes the agent once a second, with the alerts that tlstall ships."""
 
     def __init__(self, directory, agent):
         port = servers.free_port()
@@ -117,7 +117,7 @@ class Prometheus(servers.Server):
             with DIRECT.open(f"http://127.0.0.1:{self.port}/api/v1/{path}", timeout=20) as answer:
                 return json.load(answer)["data"]
         except (OSError, urllib.error.HTTPError):
-            return None  # it listens, and is not ready
+            return None  # it listens, but is not ready
 
     def query(self, expression):
         """[(labels, value)]"""

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reproductions of the catalog's causes: a real stall, looked at while it
-hangs and after its end, and a row of the confusion table for each.
+"""Reproductions of the catalog's causes: a real stall, looked at while it hangs and after its end, and a
+row of the confusion table for each.
 
-Whatever way a stall is Seen, while it hangs a person finds its cause in `tlstall
-top`, and at the end in the page and the text of a report."""
+However a stall is Seen, its cause appears in `tlstall top` while it hangs, and in the report's page
+and text at the end.
+"""
 import contextlib
 import dataclasses
 import functools
@@ -28,7 +29,7 @@ LONG_ENOUGH = 1.6
 
 @dataclasses.dataclass
 class Seen:
-    """One stall: its record while it hung (None: it did not), and the final one."""
+    """One stall: its record while it hung (None: it did not hang), and the final one."""
     live: tracing.Call
     final: tracing.Call
     trace: tracing.Trace
@@ -44,13 +45,13 @@ class Seen:
 @contextlib.contextmanager
 def directory_for_traces():
     path = pathlib.Path(tempfile.mkdtemp(prefix="tlstall-"))
-    path.chmod(0o1777)  # servers that run as another user write there
+    path.chmod(0o1777)  # for servers that run as another user
     yield path
     shutil.rmtree(path, ignore_errors=True)
 
 
 def with_reports(trace, directory):
-    """The checked trace, and what is reported of it: the files of the traces are in `directory`."""
+    """The checked trace, and its reports. The traces' files are in `directory`."""
     trace.check().reports = told.Reports(directory)
     return trace
 
@@ -64,7 +65,7 @@ def descendants(pid):
 
 
 def live_records(directory, process):
-    """What `tlstall ps` says of this process's children, which are traced into this directory."""
+    """What `tlstall ps` reports about this process's children that are traced into this directory."""
     result = tracing.run([tracing.TLSTALL, "ps", "--format", "jsonl"],
                          env={"TLSTALL_DIR": str(directory)})
     assert result.status == 0, result
@@ -77,7 +78,7 @@ def long_enough(records, which, seconds=LONG_ENOUGH):
 
 
 class Running:
-    """A program that is not of interest: it runs meanwhile."""
+    """An untraced program that runs in the meantime."""
 
     def __init__(self, argv, within=None):
         self.process = subprocess.Popen([*(within.within if within else []), *map(str, argv)],
@@ -93,7 +94,7 @@ class Running:
 
 
 class Traced:
-    """A program under `tlstall run`; its handshakes can be looked at meanwhile."""
+    """A program under `tlstall run`; its handshakes can be looked at while it runs."""
 
     def __init__(self, argv, env=None, within=None, stdin=None, options=()):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="tlstall-"))
@@ -113,7 +114,7 @@ class Traced:
         return int(servers.await_that(lambda: children.read_text().split(), "the program starts")[0])
 
     def hangs(self, which=lambda record: True, seconds=LONG_ENOUGH):
-        """The record of the handshake that is in flight for so long."""
+        """The record of the handshake once it has been in flight that long."""
 
         def found():
             assert self.process.poll() is None, self.text()
@@ -124,7 +125,7 @@ class Traced:
         return live
 
     def end(self, number=signal.SIGKILL):
-        """Ends the program, or waits for its own end (None); the trace."""
+        """Ends the program, or waits until it ends by itself (None); returns the trace."""
         if number:
             os.kill(self.target(), number)
         self.process.wait(20)
@@ -170,8 +171,8 @@ def ending(argv, which=lambda record: True, **options):
 
 
 def serving(make, provoke, which=lambda record: True, seconds=LONG_ENOUGH):
-    """A traced server: make(trace=options), with a handshake that hangs while provoke(server) is
-    entered; then all of it is killed."""
+    """A traced server: make(trace=options), with a handshake that hangs during provoke(server); then
+    everything is killed."""
     with directory_for_traces() as traces:
         with make(trace=["-d", traces]) as server, provoke(server):
             live = servers.await_that(lambda: long_enough(live_records(traces, server.process), which, seconds),
@@ -185,7 +186,7 @@ def serving(make, provoke, which=lambda record: True, seconds=LONG_ENOUGH):
 
 
 def served(make, client):
-    """The trace of a server: make(trace=options), that ends when client(server) is over."""
+    """The trace of a server, make(trace=options), that ends after client(server)."""
     with directory_for_traces() as traces, make(trace=["-d", traces]) as server:
         client(server)
         server.end()
@@ -207,7 +208,7 @@ class Reproduction:
     also: str = None  # a second cause
 
     def row(self, seen):
-        """For the table: one JSON object a line."""
+        """A row of the table: one JSON object a line."""
         verdicts = {when: record and [record.cause, record.fault, record.confidence,
                                       [other["cause"] for other in record.also or []]]
                     for when, record in (("live", seen.live), ("final", seen.final))}
@@ -215,7 +216,7 @@ class Reproduction:
 
 
 def note(line):
-    """Appended in one write: tests run in several processes."""
+    """Appended in one write, because tests run in several processes."""
     if path := os.environ.get("TLSTALL_CONFUSION"):
         with open(path, "a", buffering=1) as file:
             file.write(line)

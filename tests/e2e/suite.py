@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the suite at hand has. A program that is missing is an error, but in a root of the
-matrix (TLSTALL_MATRIX: "trixie", "bookworm/arm64"), where it is skipped by name."""
+"""What this Debian suite has. A missing program is an error, except in a root of the matrix
+(TLSTALL_MATRIX: "trixie", "bookworm/arm64"), where the test is skipped by name."""
 import os
 import pathlib
 
@@ -12,7 +12,7 @@ LIBRARIES = ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu")
 
 
 def lacks(what):
-    """Ends the test, for `what`, which is not there."""
+    """Ends the test because `what` is missing."""
     if MATRIX:
         pytest.skip(f"{what} is not in this suite's root")
     pytest.fail(f"{what} is not installed")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""attach, detach: the shim comes into programs that run already, and goes again; they notice nothing."""
+"""attach, detach: the shim enters running programs and leaves again, unnoticed by them."""
 import contextlib
 import json
 import os
@@ -40,7 +40,7 @@ def detach(pid):
 
 
 class Attached:
-    """An attach that is watching; its lines as they come."""
+    """A running `attach`, and its lines as they arrive."""
 
     def __init__(self, *arguments, **env):
         self.process = subprocess.Popen(
@@ -78,7 +78,7 @@ def in_the_shim(pid):
 
 
 def state(pid):
-    """What a process that was left has to have as before: but for the library and libc's memory of threads."""
+    """Everything that must be as before after detaching, except the library and libc's memory for threads."""
     maps = pathlib.Path(f"/proc/{pid}/maps").read_text().splitlines()
     status = dict(line.split(":\t", 1) for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines())
     return {"descriptors": sorted(os.listdir(f"/proc/{pid}/fd")),
@@ -89,7 +89,7 @@ def state(pid):
 
 
 def at_rest(pid):
-    """Its state, once it has closed the files and connections of before."""
+    """Its state, once earlier files and connections are closed."""
     await_that(lambda: state(pid)["descriptors"] == ["0", "1", "2"], lambda: state(pid))
     return state(pid)
 
@@ -113,7 +113,7 @@ for line in sys.stdin:
 
 
 class Loop(Plain):
-    """Shakes hands with a port when it is told to."""
+    """Makes a handshake with a port when told to."""
 
     def __init__(self, argv=("/usr/bin/python3", "-c", LOOP), **more):
         super().__init__(argv, **more)
@@ -153,7 +153,7 @@ def test_next_handshakes_are_shown(start, server):
 
 
 def test_stall_of_now_and_stall_to_come(start):
-    """One hangs before we come, in a blocking call; another one when we are there."""
+    """One handshake hangs in a blocking call before attaching, another one after."""
     silent = start(peer.Peer(peer.silent_after_hello))
     first, then = start(Loop()), start(Loop())
     first.tell(silent.port)
@@ -162,7 +162,7 @@ def test_stall_of_now_and_stall_to_come(start):
     now = attach("--for", "300ms", "--format", "jsonl", "-o", "-", first.pid)
     assert now.status == 0, now
     records = [json.loads(line) for line in now.stdout.splitlines()]
-    # at the beginning, and at the end
+    # the first record, and the final one
     h, again = [r for r in records if r["type"] == "handshake"]
     for r in h, again:
         assert (r["cause"], r["seen"], r["sni"], r["at_least"]) == ("PEER_SILENT", "outside", "loop.example", True), r
@@ -195,7 +195,7 @@ for line in sys.stdin:
 
 
 def test_handshake_that_has_begun(start, directory):
-    """It goes on by calls: they are recorded from the next one on, and how long it took is "at least"."""
+    """It continues with calls: they are recorded from the next one on, and its duration is "at least"."""
     silent = start(peer.Peer(peer.silent_after_hello))
     steps = start(Loop(["/usr/bin/python3", "-c", STEPS, str(silent.port)]))
     assert steps.shake("") == b"want read\n"
@@ -209,7 +209,7 @@ def test_handshake_that_has_begun(start, directory):
     h, = [r for line in text.splitlines() if (r := json.loads(line))["type"] == "handshake"]
     assert (h["calls"], h["at_least"], h["outcome"]) == (2, True, "in_flight"), h
     assert h["bytes_out"] > 200, h
-    # it was adopted from the look: it had begun before the first call that was seen
+    # adopted from the look: it had begun before the first recorded call
     assert stood < h["begun_before_ns"] < stood + 60e9, h
     assert (h["cause"], h["fault"]) == ("PEER_SILENT", "peer"), h
     said = [e for e in h["evidence"] if e.startswith("it began before tlstall attached, at least ")]
@@ -233,7 +233,7 @@ for line in sys.stdin:
 
 
 def test_handshake_that_ends_without_a_call(start):
-    """It hangs in one call, which returns while we are there: to the program, past us."""
+    """It hangs in one call, which returns while attached: to the program, bypassing the shim."""
     silent = start(peer.Peer(peer.silent_after_hello))
     loop = start(Loop(["/usr/bin/python3", "-c", FAILS]))
     loop.tell(silent.port)
@@ -262,7 +262,7 @@ def test_handshake_that_goes_on_hanging(start):
 
 
 def test_shim_is_not_in_sight(start, server):
-    """In a mount namespace that hides it, it comes from a file without a name."""
+    """In a mount namespace that hides the shim's file, it is loaded from an unnamed one."""
     if os.geteuid():
         pytest.skip("needs root")
     hide = 'mount -t tmpfs none "$0" && cd / && exec /usr/bin/python3 -c "$1"'
@@ -326,7 +326,7 @@ def test_trace_is_kept(start, server, directory):
         [TLSTALL, "report", "--format", "jsonl", directory]).stdout, result
 
 
-# ---- what it waits for ----------------------------------------------------------------------
+# ---- what the program waits for -------------------------------------------------------------
 
 WAYS = ["read", "poll", "poll_timed", "ppoll", "select", "epoll", "epoll_timed", "receive"]
 
@@ -385,7 +385,7 @@ def test_timeout_is_kept(way, start):
 
 @pytest.mark.parametrize("way", ["epoll", "read"])
 def test_tool_is_killed(way, start, directory):
-    """At whatever moment, its helper as well: the program goes on, and can be left."""
+    """Killed at any moment, with its helper: the program continues, and can be detached."""
     waits = start(Waits(way)).ready()
     before = state(waits.pid)
     chance = random.Random(way)
@@ -455,7 +455,7 @@ def test_filtered(start, server):
 
 
 def test_never_out_of_malloc(start):
-    """Its own allocator waits in read: a thread that is led aside there would wait for itself."""
+    """Its own allocator waits in read(): a thread diverted there would wait for itself."""
     program = start(Loop([PROGRAMS / "harm" / "in_malloc"]))
     refused(program.pid, r"no thread in a suitable place after \d+ s: the last one allocates memory")
     program.process.stdin.close()
@@ -476,7 +476,7 @@ def test_started_with_the_shim(start, directory):
 
 
 def test_musl(start, directory):
-    """Told by the loader that it asks for."""
+    """Recognized by the loader that it requests."""
     needs("/usr/bin/musl-gcc")
     program = directory / "program"
     subprocess.run(["musl-gcc", "-x", "c", "-", "-o", program], check=True, text=True,
@@ -485,7 +485,7 @@ def test_musl(start, directory):
 
 
 def test_rights_of_another(start):
-    """passwd is setuid root; started by somebody else it has rights that that one has not."""
+    """passwd is setuid root: its privileges exceed those of the user who starts it."""
     if not as_nobody() or not os.stat("/usr/bin/passwd").st_mode & 0o4000:
         pytest.skip("needs root, and a passwd that is setuid")
     program = start(Plain([*as_nobody(), "/usr/bin/passwd"]))

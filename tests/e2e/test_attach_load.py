@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""attach and detach, again and again, on servers and clients at work; and on processes that die meanwhile."""
+"""attach and detach, again and again, on busy servers and clients, and on processes that die meanwhile."""
 import os
 import pathlib
 import random
@@ -21,10 +21,10 @@ from tracing import PROGRAMS, TLSTALL, run
 
 pytestmark = pytest.mark.skipif(os.uname().machine != "x86_64", reason="attach is for x86-64 so far")
 
-# people who look for a rare loss ask for more
+# more cycles to search for a rare loss
 CYCLES = int(os.environ.get("TLSTALL_CYCLES", "4"))
 
-# ---- servers at work ---------------------------------------------------------------------------
+# ---- busy servers ------------------------------------------------------------------------------
 
 def shake(port, preamble=b""):
     context = tracing_context()
@@ -44,7 +44,7 @@ def tracing_context():
 
 
 class Load:
-    """Clients that shake hands with a server until they are told to stop."""
+    """Clients that make handshakes with a server until told to stop."""
 
     def __init__(self, port, preamble=b""):
         self.count, self.wrong, self.over = 0, [], False
@@ -96,10 +96,10 @@ POSTGRES = b"\0\0\0\x08\x04\xd2\x16\x2f"
 
 @pytest.mark.coverage("a process attached to", "postgres, backends forked later")
 def test_backends_of_a_postmaster(start, authority, request):
-    """Those that are forked later are seen; one that outlives us is dormant."""
+    """Backends forked while attached are seen; one that outlives the attach becomes dormant."""
     needs("/usr/lib/postgresql/*/bin/postgres")
     server = start(request.getfixturevalue("cluster").server(authority.ecdsa))
-    # while it starts it blocks signals
+    # it blocks signals while it starts
     await_that(lambda: int(state(server.process.pid)["masks"][0], 16) == 0, "a postmaster at rest")
     before = state(server.process.pid)
     for _ in range(CYCLES):
@@ -112,14 +112,14 @@ def test_backends_of_a_postmaster(start, authority, request):
         settles_to(server.process.pid, before)
 
 
-# ---- clients at work ------------------------------------------------------------------------
+# ---- busy clients ---------------------------------------------------------------------------
 
 def regions(pid):
     return len(pathlib.Path(f"/proc/{pid}/maps").read_text().splitlines())
 
 
 def cycle(start, pid, progress):
-    """Attaches and detaches under load: calls are seen each time, the program goes on after each."""
+    """Attaches and detaches under load: calls are recorded each time, and the program continues."""
     before, seen = state(pid)["shared"], []
     for _ in range(CYCLES):
         watching = start(Attached(pid))
@@ -135,7 +135,7 @@ def cycle(start, pid, progress):
 
 @pytest.mark.coverage("a process attached to", "curl")
 def test_curl(start, authority):
-    """One process, a handshake for each of its requests, and a wait in poll() between."""
+    """One process, a handshake for each request, and poll() in between."""
     if "--rate" not in run(["/usr/bin/curl", "--help", "all"]).stdout:
         pytest.skip("this curl knows no --rate: it would not keep still")
     server = start(servers.nginx(authority.ecdsa, location="keepalive_timeout 0; location / { return 200 'here'; }"))
@@ -154,7 +154,7 @@ def test_curl(start, authority):
 
 
 def test_threads(start):
-    """Seven threads, some in SSL_connect, SSL_accept, SSL_read at any time; one that waits in read()."""
+    """Seven threads, some of them in SSL_connect, SSL_accept or SSL_read at any time; one waits in read()."""
     program = start(Loop([PROGRAMS / "harm" / "many"]))
 
     def count():
@@ -174,7 +174,8 @@ def test_threads(start):
 
 
 def test_program_dies_in_the_middle(start, directory):
-    """At whatever moment of an attach: the tool says so, or has come and gone; it leaves nothing behind."""
+    """It dies at any moment of an attach: the tool reports that, or has finished before; nothing is left
+    behind."""
     chance = random.Random("dies")
     outcomes = set()
     for i in range(20):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""attach: programs that cannot be attached to, each refused with its reason, and unharmed."""
+"""attach: programs that cannot be attached to are refused with the reason, and not harmed."""
 import os
 import pathlib
 import shutil
@@ -40,7 +40,7 @@ def mapped(pid):
 
 
 def unharmed(client, words, options=()):
-    # in a call: it has begun, and loads nothing any more
+    # in a system call: it has started, and is not loading libraries anymore
     await_that(lambda: pathlib.Path(f"/proc/{client.pid}/syscall").read_text().split()[0].isdigit(), "it waits")
     before = mapped(client.pid)
     result = refused(client.pid, words, *options)
@@ -49,7 +49,8 @@ def unharmed(client, words, options=()):
 
 
 def test_openssl_inside(built, start, silent):
-    """Its functions would have to be changed while threads may be in them: only before it begins."""
+    """Its functions would have to be patched while threads may execute them: only possible before the
+    start."""
     program = built("linked.c", test_linked.PLUGIN, *test_linked.static_libraries())
     client = hanging(start, silent, [program, silent.port])
     stalled(client.pid)
@@ -80,7 +81,7 @@ def test_static(built, start, directory):
     unharmed(start(Plain([program])), "is statically linked")
 
 
-# pause(), in a program of 32 bits without a library
+# pause(), in a 32-bit program without libraries
 NARROW = """
 __attribute__((naked)) void _start(void) { __asm__("1: mov $29, %eax; int $0x80; jmp 1b"); }
 """
@@ -97,7 +98,7 @@ def test_32_bits(start, directory):
     unharmed(client, "is for another architecture")
 
 
-# pause(), as above, on arm64
+# pause(), as above, for arm64
 FOREIGN = """
 .globl _start
 _start: mov x8, #73
@@ -112,7 +113,7 @@ b _start
 
 
 def test_emulated(start, directory):
-    """What runs is the emulator, of our architecture; it has no loader."""
+    """What actually runs is the emulator, of our architecture; it has no loader."""
     for needed in "qemu-aarch64-static", "aarch64-linux-gnu-gcc":
         if not shutil.which(needed):
             pytest.skip(f"{needed} is not here")
@@ -134,7 +135,7 @@ YAMA = pathlib.Path("/proc/sys/kernel/yama/ptrace_scope")
 
 
 def test_yama(start, directory):
-    """Not one's own child."""
+    """The target is not a child of the tool."""
     if not YAMA.exists():
         pytest.skip("this kernel has no Yama")
     if YAMA.read_text().strip() == "0" or not as_nobody():
@@ -145,7 +146,7 @@ def test_yama(start, directory):
 
 
 def test_yama_that_forbids_all(start, directory):
-    """What it says is in a file: another one can stand for it, where a process may not be inspected anyway."""
+    """The setting is read from a file, for which another one can stand in; inspecting is forbidden anyway."""
     if not as_nobody():
         pytest.skip("needs root")
     directory.chmod(0o755)

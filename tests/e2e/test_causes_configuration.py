@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Handshakes that fail because the two sides do not fit together."""
+"""Handshakes that fail because the two sides do not match."""
 import subprocess
 
 import peer
@@ -19,7 +19,7 @@ def s_client(port, *more):
 
 
 def of_server(make, client, which=lambda record: True):
-    """What a traced server records of one client."""
+    """What a traced server records about one client."""
     trace = stalls.served(make, lambda server: subprocess.run(
         list(map(str, client(server.port))), capture_output=True, timeout=20))
     chosen = [r for r in trace.handshakes if r.bytes_in and which(r)]
@@ -116,7 +116,7 @@ def test_alpn(authority, start):
     return check_refusal(ending(s_client(port, "-alpn", "imap")), "no application protocol")
 
 
-# ---- something else than TLS ----------------------------------------------------------------
+# ---- other protocols than TLS ---------------------------------------------------------------
 
 
 @reproduction("PLAINTEXT_PEER", "configuration", "curl", "https to nginx's port for http")

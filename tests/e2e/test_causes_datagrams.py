@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""DTLS: lost datagrams, the timer that repeats them, and peers that drop in silence."""
+"""DTLS: lost datagrams, the retransmission timer, and peers that drop silently."""
 
 import socket
 
@@ -24,7 +24,7 @@ def check_dtls(seen):
 
 
 
-# ---- lost, and sent again -----------------------------------------------------------------
+# ---- lost and retransmitted ---------------------------------------------------------------
 
 
 @reproduction("DTLS_LOST", "network", "a C program", "its ClientHello is lost twice, and repeated after 1 s and 2 s")
@@ -111,7 +111,7 @@ class VanishingClient:
         self.path.close()
 
 
-# ---- a protocol of its own underneath -----------------------------------------------------------
+# ---- DTLS inside another protocol ---------------------------------------------------------------
 
 
 OPENVPN = """

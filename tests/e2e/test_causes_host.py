@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stalls inside a call, and those of servers."""
+"""Stalls inside a call, and stalls of servers."""
 import contextlib
 import socket
 import subprocess
@@ -29,7 +29,7 @@ def curl(port):
 
 
 def serving(argv, provoke, which=lambda record: True, **options):
-    """A traced program that prints its port; provoke(port) is entered while its handshake hangs."""
+    """A traced program that prints its port; provoke(port) is active while its handshake hangs."""
     with Traced(argv, **options) as traced:
         port = int(servers.await_that(lambda: traced.text().split(), "its port")[0])
         with provoke(port):
@@ -99,7 +99,7 @@ def test_mutex(authority, start):
               "its key log callback needs the GIL, which another thread keeps for 3 s")
 def test_gil_in_callback(authority, start):
     server = start(servers.nginx(authority.ecdsa))
-    # the answer comes when the other thread has surely got the lock
+    # the answer arrives when the other thread certainly has the lock
     port = start(peer.Peer(peer.relay(server.port, peer.late(0.1)))).port
     with Traced([PYTHON, stalls.CLIENTS / "gil.py", port, "blocking", "3"]) as traced:
         live = traced.hangs()
@@ -110,7 +110,7 @@ def test_gil_in_callback(authority, start):
     return seen
 
 
-# ---- the program's own business ---------------------------------------------------------
+# ---- the program's own work -------------------------------------------------------------
 
 
 def pending(what, error, role):
@@ -197,7 +197,7 @@ def test_tickets(authority):
                  "-tls1_3", "-quiet"], stdin=subprocess.PIPE) as traced:
         servers.await_that(lambda: can_connect(port), traced.text)
         with Running([PYTHON, stalls.CLIENTS / "writes_only.py", port]):
-            live = traced.hangs(seconds=3.2)  # it takes a while to fill the buffers
+            live = traced.hangs(seconds=3.2)  # filling the buffers takes a while
             trace = traced.end()
         traced.process.stdin.close()
         seen = stalls.Seen(live, trace.handshakes[-1], trace)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a thread does inside an op that is not the handshake's own: files, locks of files, other
-connections; and calls that never return."""
+"""What a thread does inside an op besides the handshake: files, file locks, other connections; and calls
+that never return."""
 import contextlib
 import fcntl
 import os
@@ -120,7 +120,7 @@ def test_long_jump(authority, start):
 
 
 def stays(_peer, connection):
-    """It does not close, whatever the client does."""
+    """Does not close, whatever the client does."""
     poll = select.poll()
     poll.register(connection, 0)  # until both sides are shut down
     poll.poll()

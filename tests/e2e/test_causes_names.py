@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Server names, clocks, old servers, pre-shared keys: what the two sides ask of each other."""
+"""Server names, clocks, old servers, pre-shared keys: what each side requires of the other."""
 import os
 import ssl
 import struct
@@ -58,7 +58,7 @@ def test_server_rejects_name(authority):
 
 
 def refuses_by_alert_40(certificate):
-    """A server that answers so to every ClientHello, as some do that serve many names."""
+    """A server that answers every ClientHello with alert 40, as some servers with many names do."""
 
     def refuse(connection, _name, _context):
         return ssl.ALERT_DESCRIPTION_HANDSHAKE_FAILURE

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stalls that the network or the peer makes."""
+"""Stalls caused by the network or the peer."""
 import os
 import re
 import signal
@@ -58,14 +58,14 @@ def test_psql_silent(start):
 
 
 class Stopped:
-    """A server whose processes stand still until the test is over; the kernel accepts for it."""
+    """A server whose processes are stopped until the test ends; the kernel accepts connections for it."""
 
     def __init__(self, server):
         self.port, self.group = server.port, server.process.pid
         os.killpg(self.group, signal.SIGSTOP)
 
     def stop(self):
-        """So that it can end in good order."""
+        """Continues it first, so that it can stop gracefully."""
         os.killpg(self.group, signal.SIGCONT)
 
 
@@ -95,7 +95,7 @@ def test_asyncio_silent(authority, start):
     return seen
 
 
-# ---- on the way -----------------------------------------------------------------
+# ---- on the path ----------------------------------------------------------------
 
 
 def check_unacknowledged(seen):
@@ -239,10 +239,10 @@ def test_python_dripping(authority, start):
     return seen
 
 
-# ---- a narrow path ------------------------------------------------------------------
+# ---- a slow path --------------------------------------------------------------------
 
 NARROW = "8kbit"  # a full segment takes a second and a half
-SEGMENTS = 5  # seconds, until enough of them have come to tell
+SEGMENTS = 5  # seconds until enough segments have arrived to decide
 
 
 @pytest.fixture(scope="module")
@@ -251,7 +251,7 @@ def long_chain(authority):
 
 
 def narrow(argv, server, net):
-    """A client to which the flight of the server comes slowly: looked at meanwhile, and when it is done."""
+    """A client that receives the server's flight slowly: looked at meanwhile, and when it has finished."""
     with Traced(argv, within=net.near) as traced:
         live = traced.hangs(seconds=SEGMENTS)
         trace = traced.end(None)
@@ -276,7 +276,7 @@ def test_narrow_python(authority, long_chain, start, make_network):
     net = make_network(rate=NARROW)
     server = start(servers.s_server(long_chain, more=["-cert_chain", long_chain.cert], within=net.far))
     seen = narrow([*BLOCKING, server.port, authority.ca], server, net)
-    # inside the call nobody saw that there were many waits, not one
+    # inside the call, nobody saw that there were many waits instead of one
     assert seen.final.confidence == "low" and "RX_PARTIAL" in seen.final.not_told_from
     return seen
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the kernel alone knows of a connection: shut windows, holes in what came, probes, firewalls."""
+"""What only the kernel knows about a connection: closed windows, gaps in received data, probes, firewalls."""
 import contextlib
 import re
 import signal
@@ -29,7 +29,7 @@ def long_chain(authority):
     return authority.with_long_chain(authority.rsa, 12)
 
 
-# ---- a peer that takes nothing ---------------------------------------------------
+# ---- a peer that does not read ---------------------------------------------------
 
 
 def check_shut(seen):
@@ -57,7 +57,7 @@ def test_client_window_shut(start):
 
 @contextlib.contextmanager
 def deaf_client(server):
-    """It says hello, and takes no more than fits its small buffer."""
+    """Sends its ClientHello, then reads no more than its small buffer holds."""
     with socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
         client.connect(("127.0.0.1", server.port))
@@ -70,7 +70,7 @@ def test_server_window_shut(long_chain):
     return check_shut(stalls.serving(lambda **more: servers.nginx(long_chain, **more), deaf_client))
 
 
-# ---- holes -----------------------------------------------------------------------
+# ---- gaps in received data -------------------------------------------------------
 
 
 def check_hole(seen):
@@ -100,11 +100,11 @@ def test_server_hole(authority, make_network):
         lambda **more: servers.stunnel(authority.ecdsa, 1, within=net.far, **more), provoke))
 
 
-# ---- what was read already -------------------------------------------------------
+# ---- already read ----------------------------------------------------------------
 
 
 def records(count):
-    """Forwards so many TLS records of the server, then stalls."""
+    """Forwards this many TLS records of the server, then stalls."""
 
     def forward(connection, upstream):
         for _ in range(count):
@@ -161,7 +161,7 @@ def test_half_a_hello_inside(start):
 
 
 def unanswered(start, net):
-    """A server that is silent, and a way to it that ends when it has read the ClientHello."""
+    """A silent server, and a path to it that breaks after it has read the ClientHello."""
     return start(peer.Peer(peer.silent_after_hello, preamble=peer.postgres_preamble, listener=net.listen()))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bytes before TLS: left over from a plain-text talk, or a PROXY header for one side alone."""
+"""Bytes before TLS: left over from plain text, or a PROXY header that only one side expects."""
 import socket
 import ssl
 
@@ -21,7 +21,7 @@ def server_context(certificate, only=None):
 
 
 def upgrades(certificate, greeting, agrees, only=None):
-    """Greets, answers one line with `agrees`, then does TLS."""
+    """Sends a greeting, answers one line with `agrees`, then begins TLS."""
     context = server_context(certificate, only)
 
     def behave(_peer, connection):
@@ -34,7 +34,7 @@ def upgrades(certificate, greeting, agrees, only=None):
     return behave
 
 
-# ---- left over ----------------------------------------------------------------------
+# ---- unread plain text --------------------------------------------------------------
 
 
 @reproduction("STARTTLS_LEFTOVER", "program", "python3, FTP", "it reads one of the two lines of the answer to AUTH TLS")
@@ -77,7 +77,8 @@ PROXY = "PROXY TCP4 192.0.2.1 192.0.2.2 56324 443"
 
 
 def tells_the_version(_peer, connection):
-    """As OpenSSL does that finds a header where a record should be; it reads all, so that the alert arrives."""
+    """As OpenSSL does when it finds a PROXY header instead of a record; reads everything, so that its
+    alert arrives."""
     connection.recv(len(PROXY) + 2, socket.MSG_WAITALL)
     peer.read_record(connection)
     connection.sendall(b"\x15\x03\x01\0\x02\x02\x46")
@@ -120,7 +121,8 @@ def test_header_missing(authority, start):
 
 
 def leaves_unread(_peer, connection):
-    """As one does whose access list has not this client; await the ClientHello, so that it is reset."""
+    """Like a server whose access list lacks this client. Awaits the ClientHello without reading it,
+    which causes a reset."""
     connection.recv(1, socket.MSG_PEEK)
 
 
@@ -132,7 +134,7 @@ def test_access_list(start):
     return seen
 
 
-# ---- no socket at all ----------------------------------------------------------------------
+# ---- without a socket ----------------------------------------------------------------------
 
 
 @reproduction("BAD_DESCRIPTOR", "program", "python3", "its descriptor was closed before the handshake")

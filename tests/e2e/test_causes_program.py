@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stalls that the program makes: its event loop, its BIOs, its use of SSL_get_error."""
+"""Stalls caused by the program: its event loop, its BIOs, its use of SSL_get_error."""
 import re
 import signal
 import time
@@ -29,7 +29,7 @@ def good(authority, start):
 
 
 def unhurried(authority, start):
-    """A good server behind a relay: nothing of its answer is there before the client has asked for it."""
+    """A good server behind a relay, so that no part of its answer is there before the client asks for it."""
     return start(peer.Peer(peer.relay(good(authority, start), peer.late(0.1)))).port
 
 
@@ -44,7 +44,7 @@ def check_ready(seen, at_least):
 
 
 def hanging_ready(argv, which=lambda record: True):
-    """... until data has lain ready for longer than is asked, however late the server was."""
+    """Hangs until data has been waiting longer than required, however late the server was."""
     return check_ready(hanging(argv, lambda r: which(r) and r.time["gap_ready_ns"] > 1.3e9), 1e9)
 
 
@@ -90,7 +90,7 @@ def test_wrong_interest_among_others(authority, start):
 
 
 def gil(authority, start, *arguments):
-    # the answer comes when the other thread has surely got the lock
+    # the answer arrives when the other thread certainly has the lock
     return [PYTHON, client("gil.py"), unhurried(authority, start), *arguments]
 
 
@@ -109,7 +109,7 @@ def test_gil_call(authority, start):
 
 
 SPIN_SECONDS = 0.7  # enough for a verdict: each call is a record to read
-ROOM = {"TLSTALL_SIZE": "64M"}  # for all of them, should the reader get no CPU for a while
+ROOM = {"TLSTALL_SIZE": "64M"}  # for all events, in case the reader gets no CPU time for a while
 
 
 def check_spin(seen):
@@ -175,13 +175,13 @@ def test_starved(start):
               "another thread keeps the GIL in a regular expression")
 def test_gil_memory(authority, start):
     seen = hanging(gil(authority, start, "memory", "pattern"))
-    # only the program knows its socket, but that it does not wait for one is seen
+    # only the program knows its socket, but it visibly does not wait for one
     assert "does not wait for a socket" in seen.evidence()
     assert {"PEER_SILENT", "APP_NOT_RESUMING"} <= set(seen.final.not_told_from), seen.final
     return seen
 
 
-# ---- SSL_get_error and what it says ----------------------------------------------------
+# ---- misuse of SSL_get_error -----------------------------------------------------------
 
 
 @reproduction("STALE_ERROR_QUEUE", "program", "a C program", "a missing file leaves an entry in the error queue")
@@ -242,7 +242,7 @@ def test_perl_timeout(start):
 
 
 def late_answer(authority, start, seconds):
-    """A server behind a relay that begins to forward so late."""
+    """A server behind a relay that starts forwarding this late."""
 
     def forward(connection, upstream):
         data = upstream.recv(65536)
@@ -271,7 +271,7 @@ def test_program_later(authority, start):
     return seen
 
 
-# ---- begin and end ------------------------------------------------------------------------
+# ---- beginning and end --------------------------------------------------------------------
 
 
 @reproduction("LATE_START", "program", "python3", "2 s pass between the connection and the handshake")

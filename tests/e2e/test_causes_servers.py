@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Servers and clients of the field, as they are: too many clients, silent ones, nobody there."""
+"""Unmodified servers and clients: too many clients, silent ones, no listener."""
 import collections
 import contextlib
 import socket
@@ -22,7 +22,7 @@ def client_hello():
 
 
 def hurried_clients(port, seconds, a_second, patience):
-    """They say hello, wait no longer than `patience`, and leave."""
+    """They send a ClientHello, wait no longer than `patience`, and close."""
     hello, waiting, begin = client_hello(), collections.deque(), time.monotonic()
     for i in range(int(seconds * a_second)):
         while (now := time.monotonic() - begin) < i / a_second:
@@ -45,10 +45,10 @@ def test_memcached(authority):
                           lambda server: hurried_clients(server.port, 2, 1500, 0.1))
     failed = [r for r in trace.handshakes if r.outcome == "failed"]
     causes = collections.Counter(r.cause for r in failed)
-    # the first ones were not late yet, or nothing told why
+    # the first were not late yet, or left no evidence
     assert len(failed) > 20 and causes["OVERLOAD"] > len(failed) / 2, causes
     assert causes["OVERLOAD"] + causes["LATE_START"] > 0.8 * len(failed), causes
-    # all of them were gone, and some had reset the connection: each is named
+    # all had closed, some with a reset: each one's address is still known
     assert all(r.peer for r in failed), failed
     return stalls.Seen(None, max((r for r in failed if r.cause == "OVERLOAD"), key=lambda r: len(r.also)), trace)
 
@@ -58,7 +58,7 @@ def test_memcached(authority):
 
 @contextlib.contextmanager
 def silent_client(server):
-    """Puma asks OpenSSL for the first time when it has left."""
+    """Puma calls OpenSSL for the first time after the client has closed."""
     socket.create_connection(("127.0.0.1", server.port)).close()
     yield
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Several causes at once, and what follows from what: who was late, who left, and who burns a core."""
+"""Several causes at once, and which one leads to which: who was late, who left, and what uses a CPU."""
 import collections
 import contextlib
 import os
@@ -29,7 +29,7 @@ def curl(port):
     return ["/usr/bin/curl", "-sSk", "-m", "20", f"https://localhost:{port}/"]
 
 
-# ---- late, and the peer leaves --------------------------------------------------------------
+# ---- late, so the peer leaves ---------------------------------------------------------------
 
 
 @reproduction("ACCEPT_LOOP_BLOCKED", "program", "a C program, a server",
@@ -56,18 +56,18 @@ def test_late_server_and_the_client_leaves(authority):
             traced.hangs(lambda r: not r.bytes_in)
             hurried = subprocess.run(["/usr/bin/curl", "-sSk", "-m", "0.5", f"https://localhost:{port}/"],
                                      capture_output=True)
-            assert hurried.returncode == 28  # its own time was over
+            assert hurried.returncode == 28  # its own timeout
         subprocess.run(curl(port), capture_output=True, timeout=20)
         trace = traced.end()
     late = [r for r in trace.handshakes if r.bytes_in and r.outcome == "failed"]
     return stalls.Seen(None, late[0], trace)
 
 
-# ---- more than it can do -----------------------------------------------------------------------
+# ---- overload ----------------------------------------------------------------------------------
 
 
 class Shaking:
-    """A client that says hello at once, and goes on when its socket can be read."""
+    """A client that sends its ClientHello at once, and continues when its socket is readable."""
 
     def __init__(self, port, context):
         self.socket = socket.create_connection(("127.0.0.1", port))
@@ -91,7 +91,7 @@ class Shaking:
 
 
 def crowd(port, count, patience):
-    """So many clients begin at once; when `patience` of them are done, the others leave."""
+    """This many clients begin at once; when `patience` of them have finished, the others close."""
     context = peer.ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, peer.ssl.CERT_NONE
     waiting = [Shaking(port, context) for _ in range(count)]
@@ -123,7 +123,7 @@ def test_overload(authority):
     return stalls.Seen(None, last, trace)
 
 
-# ---- event loops that are busy ------------------------------------------------------------------
+# ---- busy event loops ---------------------------------------------------------------------------
 
 
 BUSY = ("local until_ = redis.call('time')[1] + 4 "
@@ -132,7 +132,7 @@ BUSY = ("local until_ = redis.call('time')[1] + 4 "
 
 @contextlib.contextmanager
 def late_clients(port, count):
-    """They connect; what comes out of the block is called to make them shake hands."""
+    """They connect; calling what the block yields starts their handshakes."""
     plain = [socket.create_connection(("127.0.0.1", port)) for _ in range(count)]
     context = peer.ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, peer.ssl.CERT_NONE
@@ -153,11 +153,11 @@ def test_redis_script(authority):
     with stalls.directory_for_traces() as traces:
         with servers.redis(authority.ecdsa, authority, trace=["-d", traces]) as server:
             with late_clients(server.port, 5) as threads:
-                # the server has begun their handshakes when it has answered another
+                # once the server has answered another client, their handshakes have begun
                 cli = ["/usr/bin/redis-cli", "-p", str(server.port), "--tls", "--insecure"]
                 subprocess.run([*cli, "ping"], capture_output=True, timeout=20)
                 with subprocess.Popen([*cli, "eval", BUSY, "0"], stdout=subprocess.PIPE) as script:
-                    time.sleep(0.5)  # the script runs; nothing tells
+                    time.sleep(0.5)  # nothing signals that the script is running
                     for thread in threads:
                         thread.start()
                     script.communicate(timeout=20)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Commands on the trace of a living process into which somebody writes nonsense meanwhile."""
+"""Commands on the trace of a live process, while somebody overwrites it with garbage."""
 import os
 import random
 import re
@@ -16,7 +16,7 @@ UNSAFE = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 class Scribbler:
-    """Writes into a file until it is stopped: single fields, whole pages, numbers that index something."""
+    """Writes to a file until it is stopped: single fields, whole pages, numbers used as indexes."""
 
     def __init__(self, path, seed):
         self.path, self.random, self.over = path, random.Random(seed), threading.Event()
@@ -27,7 +27,7 @@ class Scribbler:
     def scribble(self):
         with open(self.path, "r+b", buffering=0) as file:
             while not self.over.is_set():
-                # the mark and the layout at the front mostly stay: else nothing is read at all
+                # mostly spares the magic and the layout at the front, without which nothing would be read
                 at = self.random.randrange(64 if self.random.random() < 0.1 else 640, len(self.whole))
                 size = self.random.choice((1, 4, 8, 64, 4096))
                 odd = self.random.choice((b"\xff", b"\0", b"\x1b", b"\x9b", self.random.randbytes(1)))
@@ -61,7 +61,7 @@ def test_nothing_but_an_answer_or_a_complaint(start, directory, seed):
                 said = (done.stdout + done.stderr).decode()
                 assert not UNSAFE.search(said), (arguments, said)
                 answers += done.returncode == 0
-        assert answers > ROUNDS  # it was not refused each time
+        assert answers > ROUNDS  # it was not refused every time
         assert process.poll() is None
     finally:
         if scribbler:

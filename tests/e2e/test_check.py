@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`tlstall check`: what it says of real programs, of made ones, of files that are none, and of processes."""
+"""`tlstall check`: what it reports about real programs, synthetic ones, files that are not programs, and
+processes."""
 import json
 import os
 import pathlib
@@ -135,7 +136,7 @@ def test_chromium_has_boringssl():
 
 
 def test_what_is_seen_is_what_is_recorded(start):
-    """The answer against the facts: the same program under trace."""
+    """The answer compared with what is recorded when the same program is traced."""
     server = start(peer.Peer(peer.plain_text))
     for argv in (["curl", "-k", f"https://127.0.0.1:{server.port}/"],
                  ["wget", "-qO-", "--no-check-certificate", f"https://127.0.0.1:{server.port}/"]):
@@ -143,7 +144,7 @@ def test_what_is_seen_is_what_is_recorded(start):
         assert bool(trace.handshakes) == Answer(argv[0]).seen, argv
 
 
-# ---- made ones ---------------------------------------------------------------
+# ---- synthetic programs ------------------------------------------------------
 
 def test_script(directory):
     script = directory / "script"
@@ -168,7 +169,7 @@ def test_static_openssl(directory):
 
 
 def test_static_openssl_that_is_exported(directory):
-    """As the official Node.js has it: plugins would find the program's own."""
+    """Like the official Node.js: plugins find the program's own OpenSSL."""
     program = compile_c(directory, CALLS_LIBSSL, "-rdynamic", "-Wl,--whole-archive", "-l:libssl.a",
                         "-Wl,--no-whole-archive", "-l:libcrypto.a", "-ldl", "-lpthread")
     subprocess.run(["strip", program], check=True)
@@ -176,7 +177,7 @@ def test_static_openssl_that_is_exported(directory):
 
 
 def test_words_of_another_make(directory):
-    """It exports OpenSSL, and says the name of another one in passing, as the official Node.js does."""
+    """It exports OpenSSL and merely mentions another make, like the official Node.js."""
     program = compile_c(directory, CALLS_LIBSSL + 'const char *text = "openSSLIsBoringSSL";', "-rdynamic",
                         "-Wl,--whole-archive", "-l:libssl.a", "-Wl,--no-whole-archive", "-l:libcrypto.a")
     answer = Answer(program)
@@ -210,7 +211,7 @@ def test_dlsym(directory):
 
 
 def test_dlsym_is_what_the_shim_would_be_asked_for(directory):
-    """Without dlsym the same string is nothing but a string."""
+    """Without dlsym, the same string is just a string."""
     program = compile_c(directory, 'const char *text = "SSL_connect";' + NOTHING)
     assert Answer(program).reasons == ["no-tls"]
 
@@ -257,7 +258,7 @@ def test_other_machine(directory):
 
 
 def test_32_bits(directory):
-    """A header of 32 bits, no library of which is here."""
+    """A 32-bit ELF header; none of its libraries is here."""
     phdr = struct.pack("<8I", 3, 52 + 32, 0, 0, 19, 19, 4, 1)
     header = b"\x7fELF\1\1\1".ljust(16, b"\0") + struct.pack(
         "<2H5I6H", 2, 3, 1, 0, 52, 0, 0, 52, 32, 1, 0, 0, 0)
@@ -291,7 +292,7 @@ def test_setuid(directory, mode, owner, secure):
 
 @as_root
 def test_file_capabilities(directory):
-    """They count for whoever is not root."""
+    """They apply to everybody but root."""
     program = directory / "curl"
     shutil.copy("/usr/bin/curl", program)
     program.chmod(0o755)
@@ -361,7 +362,7 @@ def test_bad_programs(directory):
 
 
 def test_truncated(directory):
-    """Of any length: an answer or an error, never a crash, and an error where the header is cut."""
+    """At any length: an answer or an error, never a crash, and an error if the header is cut."""
     whole = pathlib.Path("/usr/bin/openssl").read_bytes()
     program = directory / "program"
     for size in [4, 10, 63, 64, 100, 500, 1000, 4096, 20000, len(whole) // 2, len(whole) - 1]:
@@ -390,7 +391,7 @@ def test_full_disk():
 # ---- processes ---------------------------------------------------------------
 
 class Running:
-    """A process that says a line when it is there, and ends when its input does."""
+    """A process that prints a line when it is ready, and ends when its input does."""
 
     def __init__(self, argv, **env):
         self.process = subprocess.Popen([str(a) for a in argv], stdin=subprocess.PIPE,
@@ -478,7 +479,7 @@ def test_secure_process(directory, start):
 
 @as_root
 def test_process_in_a_chroot(directory, start):
-    """Its libraries are those of its root, and the shim is not there."""
+    """Its libraries are those in its root, and the shim is not there."""
     program = compile_c(directory, CALLS_LIBSSL.replace("int main(void)\n{", """
         #include <stdio.h>
         int main(void)
@@ -521,10 +522,10 @@ def test_another_users_process(directory, start):
     assert result.status == ERROR and "no permission to inspect process" in result.stderr, result
 
 
-# ---- how long ----------------------------------------------------------------
+# ---- duration ----------------------------------------------------------------
 
 def test_is_quick():
-    """Far above what is usual (5 to 70 ms), far below what would be noticed."""
+    """The limit is far above the usual (5 to 70 ms), and far below what anybody would notice."""
     for program in ("curl", "/usr/lib/chromium/chromium"):
         best = min(timed(program) for _ in range(3))
         assert best < 0.5, (program, best)

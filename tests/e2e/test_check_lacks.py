@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""tlstall check PID says what the trace of a process lacks: by a seccomp filter, by other preloads."""
+"""tlstall check PID reports what a process's trace lacks because of a seccomp filter or other preloads."""
 import contextlib
 import ctypes
 import struct
@@ -17,7 +17,7 @@ PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2
 
 
 def allow_everything():
-    """The filter that forbids nothing is one all the same."""
+    """A filter that forbids nothing is still a filter."""
     libc = ctypes.CDLL(None, use_errno=True)
     code = ctypes.create_string_buffer(struct.pack("<HBBI", 0x06, 0, 0, 0x7FFF0000))
     program = ctypes.create_string_buffer(struct.pack("@HP", 1, ctypes.addressof(code)))
@@ -27,7 +27,7 @@ def allow_everything():
 
 @contextlib.contextmanager
 def waiting(directory, preload=str(SHIM), before=None, **settings):
-    """A process that has shaken hands, and waits."""
+    """A process that has made a handshake, and waits."""
     with subprocess.Popen([PROGRAMS / "harm" / "exec_later"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                           preexec_fn=before, text=True,
                           env=tracing.environment(**{**environment(directory, **settings), "LD_PRELOAD": preload})) as process:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""tlstall clean removes what has ended, and never what lives."""
+"""tlstall clean removes traces of processes that have ended, never of live ones."""
 import os
 import re
 import subprocess
@@ -84,7 +84,8 @@ CHILD = "import os, ssl, sys\n" \
 
 @pytest.mark.parametrize("in_child", ["", "second = begin('y')\n"], ids=["idle", "begun"])
 def test_children_stay(in_child, directory):
-    """The process that made the trace has ended; its forked child goes on, in the trace or not in it yet."""
+    """The process that made the trace has ended, but its forked child continues, already listed in the
+    trace or not yet."""
     process = subprocess.Popen(["/usr/bin/python3", "-c", CHILD.format(in_child)], env=environment(directory),
                                stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdout.readline() == b"done\n"
@@ -136,7 +137,7 @@ def test_what_is_no_trace_stays(directory):
 
 
 def test_while_processes_start(directory, start):
-    """No trace of a process that lives goes, however clean and it come together."""
+    """No trace of a live process is removed, however a process's start and clean coincide."""
     over, removed = threading.Event(), []
 
     def clean_on():

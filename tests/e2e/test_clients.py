@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Real client programs, unmodified: a good handshake and each way it can break.
+"""Real client programs, unmodified: a good handshake and each way in which it can fail.
 
-Every case runs the program twice, without and with the shim, against fresh
-peers: a user must not be able to tell the runs apart, and what was recorded
-must be what happened.
+Every case runs the program twice, without and with the shim, against fresh peers: a user must not be
+able to tell the runs apart, and the records must match what happened.
 """
 import dataclasses
 import pathlib
@@ -39,9 +38,9 @@ class Client:
     varies: list = dataclasses.field(default_factory=list)
     verifies: bool = True
     several: bool = False  # makes more than one connection
-    limit: str = "2"  # seconds after which it is killed when its peer is silent
+    limit: str = "2"  # seconds until it is killed if its peer is silent
     preamble: object = None
-    # Limits it to TLS 1.2, where it does not heed the system's configuration.
+    # Limits it to TLS 1.2 if it ignores the system's configuration.
     at_most_12: list = None
 
     def command(self, port, authority, at_most_12=False):
@@ -77,13 +76,13 @@ CLIENTS = {c.name: c for c in (
            "SSL_connect", bio=("socket",), at_most_12=["1.2"]),
     Client("perl", ["/usr/bin/perl", CLIENTS_DIRECTORY / "http.pl", "{port}", "{ca}"],
            "SSL_connect", bio=("socket",)),
-    # by its address: of a name that has two, ab begins its handshake on the one that refuses
+    # by address: for a name with two addresses, ab begins its handshake on the one that refuses
     Client("ab", ["/usr/bin/ab", "-q", "-S", "-n", "3", "-c", "1", "{at_most_12}",
                   "https://127.0.0.1:{port}/"], "SSL_do_handshake", bio=("socket",), sni=None,
            at_most_12=["-fTLS1.2"], varies=AB_VARIES, verifies=False, several=True),
     Client("wrk", ["/usr/bin/wrk", "-t1", "-c2", "-d1s", "https://localhost:{port}/"],
            "SSL_connect", bio=("socket",), varies=WRK_VARIES, verifies=False, several=True,
-           limit="1", env={"TLSTALL_SIZE": "64M"}),  # it spins: room should the reader get no CPU
+           limit="1", env={"TLSTALL_SIZE": "64M"}),  # it spins: enough space in case the reader gets no CPU time
 )}
 
 
@@ -93,7 +92,7 @@ def client(request):
 
 
 def server_of(client, authority, request, start, certificate=None, only=None):
-    """For the protocol that the client speaks."""
+    """A server for the protocol that the client speaks."""
     certificate = certificate or authority.ecdsa
     if client.server == "postgres":
         return start(request.getfixturevalue("cluster").server(certificate, only=only))
@@ -136,10 +135,10 @@ def check_basics(client, trace):
     for handshake in trace.handshakes:
         assert handshake.role == "client"
         assert handshake.sni == client.sni
-        # Behind a BIO of the program's own nobody knows the descriptor.
+        # Behind a custom BIO, the descriptor is unknown.
         if client.bio == ("socket",) or handshake.peer:
             assert handshake.peer.startswith("127.0.0.1:"), handshake
-        # The only call may hang until the program is killed: then just the handshake tells.
+        # The only call may hang until the program is killed: then only the handshake shows it.
         for first in trace.ops(handshake)[:1]:
             assert (first.fn, first.role) == (client.fn, "client")
             assert (first.bio_read, first.bio_write) == client.bio * 2
@@ -154,11 +153,11 @@ def test_good(client, authority, real_server):
     assert len(trace.handshakes) == 1 or client.several
     for handshake in trace.handshakes:
         if client.name == "wrk" and handshake.outcome == "abandoned":
-            continue  # cut off by the end of its second
+            continue  # cut off at the end of its second
         assert handshake.outcome == "ok", handshake
         assert handshake.version == "TLSv1.3" and handshake.cipher.startswith("TLS_")
         assert handshake.cause == "NONE" and handshake.fault == "none"
-        # A resumed one needs no certificate.
+        # A resumed handshake needs no certificate.
         assert handshake.resumed or handshake.bytes_in > 500, handshake
         names = [state["state"] for state in handshake.states]
         assert any("server hello" in name for name in names), names
@@ -206,7 +205,7 @@ def test_plain_text(client, authority, start):
 def broken_off(client, trace):
     """The handshakes that OpenSSL was told have failed."""
     if client.name == "asyncio":
-        # It reads the socket itself, and drops the SSL object when the peer is gone.
+        # It reads the socket itself, and frees the SSL object when the peer is gone.
         assert [h.outcome for h in trace.handshakes] in (["abandoned"], ["in_flight"])
         return []
     failed = [h for h in trace.handshakes if h.outcome == "failed"]
@@ -222,7 +221,7 @@ def test_reset(client, authority, start):
         assert handshake.cause == "PEER_CLOSED" and handshake.fault == "peer"
         assert handshake.error == "SSL_ERROR_SYSCALL", handshake
         if client.bio == ("socket",):
-            # What comes after (SSL_shutdown) is refused for another reason.
+            # What follows (SSL_shutdown) fails for another reason.
             assert trace.ops(handshake)[handshake.calls - 1].errno == 104  # ECONNRESET
 
 
@@ -232,7 +231,7 @@ def test_close(client, authority, start):
     check_basics(client, trace)
     for handshake in broken_off(client, trace):
         assert handshake.cause == "PEER_CLOSED" and handshake.fault == "peer", handshake
-        # Python and PHP tell OpenSSL to take an unexpected end for a proper one.
+        # Python and PHP tell OpenSSL to accept an unexpected end of stream.
         assert handshake.error in ("SSL_ERROR_SSL", "SSL_ERROR_SYSCALL",
                                    "SSL_ERROR_ZERO_RETURN"), handshake
         if handshake.error == "SSL_ERROR_SSL":
@@ -256,7 +255,7 @@ def test_expired(client, authority, real_server):
 
 
 def test_protocol_mismatch(client, authority, real_server, tmp_path):
-    """The client may speak at most TLS 1.2, the server TLS 1.3 only."""
+    """The client may use at most TLS 1.2, the server only TLS 1.3."""
     config = tmp_path / "openssl.cnf"
     config.write_text("openssl_conf = all\n[all]\nssl_conf = ssl\n[ssl]\nsystem_default = limits\n"
                       "[limits]\nMaxProtocol = TLSv1.2\n")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Completion: bash, zsh and fish offer what --help says. Options: tests/checks/help.sh."""
+"""Completion: bash, zsh and fish offer what --help lists. Options: tests/checks/help.sh."""
 import os
 import pty
 import re
@@ -61,7 +61,7 @@ def test_words_with_slashes(tmp_path):
 
 
 class Zsh:
-    """One at a terminal, with the completions."""
+    """A shell on a terminal, with the completions."""
 
     def __init__(self, tmp_path):
         path = shell("zsh")
@@ -75,7 +75,7 @@ class Zsh:
         self.wait_for(r"is-42.*ready> ")
 
     def wait_for(self, pattern):
-        """In what it wrote, without the moves of its cursor."""
+        """In its output, without cursor movements."""
         deadline = time.monotonic() + tracing.TIMEOUT
         while not re.search(pattern, re.sub(r"[^ -~]", "", self.seen)):
             left = deadline - time.monotonic()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Programs in containers: each is process 1 of its own, and some have another clock."""
+"""Programs in containers: each is process 1 of its own, and some have a different clock."""
 import json
 import os
 import re
@@ -27,7 +27,7 @@ class Containers:
                           for _ in range(COUNT)]
 
     def inner(self):
-        """The ids here of those in the containers."""
+        """The host's ids of the processes in the containers."""
         return {int(pid) for process in self.processes for pid in
                 open(f"/proc/{process.pid}/task/{process.pid}/children").read().split()}
 
@@ -63,7 +63,7 @@ def test_each_is_seen_with_both_ids(containers, directory, tlstall):
                        all(r["cause"] == "PEER_SILENT" for r in h) and h, lambda: tlstall("ps"))
     assert {r["host_pid"] for r in found} == inner and {r["pid"] for r in found} == {1}
     assert len({r["pid_namespace"] for r in found}) == COUNT
-    # what hangs for seconds does not hang for days: their clocks are theirs
+    # a handshake that hangs for seconds is not reported as hanging for days: each has its own clock
     assert all(r["duration_ns"] < 60e9 for r in found), found
     text = tlstall("ps").stdout
     assert set(map(int, re.findall(r"^ *(\d+)\(1\) curl ", text, re.MULTILINE))) == inner, text

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What tlstall records, against what a debugger sees in the same run."""
+"""What tlstall records, compared with what a debugger sees in the same run."""
 import json
 import pathlib
 
@@ -33,7 +33,7 @@ def check(calls, trace, least):
                 for c in trace.calls if c.fn in ("SSL_connect", "SSL_get_error")]
     assert recorded == seen
     assert len(seen) >= least, "nothing to compare"
-    # And the shim hands on what libssl said.
+    # And the shim returns what libssl returned.
     assert ([c["ret"] for c in calls if (c["library"], c["fn"]) == ("libssl", "SSL_connect")]
             == [ret for fn, _, ret in seen if fn == "SSL_connect"])
 

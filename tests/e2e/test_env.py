@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`tlstall env`: what it prints makes a program traced that something else starts."""
+"""`tlstall env`: its output makes a program traced that something else starts."""
 import pytest
 
 import servers

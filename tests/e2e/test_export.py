@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`tlstall export`: each format is read back by a program that knows it, and says what the JSON Lines say."""
+"""`tlstall export`: each format is read back by a program that knows it, and matches the JSON Lines."""
 import collections
 import csv
 import json
@@ -15,7 +15,7 @@ import tracing
 from tracing import TLSTALL, run
 
 CURL = "/usr/bin/curl"
-CALLS_MADE = 3  # events of each handshake that make_traces writes
+CALLS_MADE = 3  # events per handshake that make_traces writes
 
 
 def export(name, source, *arguments):
@@ -42,7 +42,7 @@ def many():
 
 @pytest.fixture(name="real")
 def real_trace(directory, start):
-    """curl, whose peer closes after the hello; the name that it sends would be a formula."""
+    """curl, whose peer closes after the ClientHello; the server name that it sends would be a formula."""
     server = start(peer.Peer(peer.close_after_hello))
     run([TLSTALL, "run", "-q", "-d", directory, "--", CURL, "-sk", "--connect-to",
          f"=cmd.example:443:127.0.0.1:{server.port}", "https://=cmd.example/"])
@@ -85,7 +85,7 @@ def test_csv_of_a_real_program(real):
 
 
 def balance(events):
-    """Each that begins on a track ends there, in the order of brackets."""
+    """Everything that begins on a track ends there, properly nested."""
     open_spans = collections.defaultdict(list)
     for event in events:
         track = (event.get("cat"), event.get("id"))
@@ -177,7 +177,7 @@ def test_sqlite_replaces_a_file_when_it_is_whole(many, directory):
     assert path.read_bytes().startswith(b"SQLite format 3")
 
 
-# ---- what goes wrong ------------------------------------------------------------------------------
+# ---- errors ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["csv", "perfetto", "sqlite"])
@@ -199,7 +199,7 @@ def test_wrong_use(many):
 
 
 def test_names_that_are_formulas(many, directory):
-    """The name of a program comes from whoever runs it."""
+    """Whoever runs a program chooses its name."""
     program = pathlib.Path(directory) / "=cmd|x"
     program.symlink_to(tracing.PROGRAMS / "blocking")
     run([TLSTALL, "run", "-q", "-d", directory, "--", program])

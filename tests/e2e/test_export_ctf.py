@@ -82,7 +82,7 @@ def test_a_real_program(directory, start):
     (directory / "traces").mkdir()
     server = start(peer.Peer(peer.close_after_hello))
     curl(directory / "traces", server.port)
-    # how long a tick is, is measured anew with each reading: the better, the older the trace
+    # the length of a tick is measured anew at each reading, and more exactly the older the trace is
     made = time.monotonic()
     await_that(lambda: time.monotonic() - made > 1, "the trace is old enough")
     assert export(directory / "traces", directory / "ctf").status == 0

@@ -44,10 +44,10 @@ def one_server(authority, start):
 
 
 def test_jsonl(directory, server, start):
-    curl(directory, server.port)  # it ended before
+    curl(directory, server.port)  # ended before
     follow = start(Follow("--format", "jsonl", directory))
     refusing = start(peer.Peer(peer.close_after_hello))
-    # a traced program that is seen is proof that it follows
+    # following has begun once a traced program's handshake appears
     while not select.select([follow.process.stdout], [], [], 2)[0]:
         curl(directory, refusing.port)
     seen = [json.loads(follow.line())]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""tlstall export --format otlp: what a collector of OpenTelemetry gets."""
+"""tlstall export --format otlp: what an OpenTelemetry collector receives."""
 import json
 import re
 import subprocess
@@ -16,7 +16,7 @@ from serving import traced
 from test_export_follow import Follow, curl
 from tracing import TLSTALL, run
 
-# on a descriptor that OpenSSL knows
+# uses a descriptor that OpenSSL knows
 CLIENT = """import socket, ssl, sys
 plain = socket.create_connection(("127.0.0.1", int(sys.argv[1])), 20)
 ssl._create_unverified_context().wrap_socket(plain, server_hostname="localhost").close()
@@ -67,7 +67,7 @@ def test_a_span_for_each(many, start):
 def test_a_real_program(directory, authority, start):
     server = start(servers.s_server(authority.ecdsa))
     subprocess.run([sys.executable, "-c", CLIENT, str(server.port)], env=traced(directory), check=True)
-    silent = start(peer.Peer(peer.silent_after_hello))  # a peer that closes may be done before curl reads: no retry
+    silent = start(peer.Peer(peer.silent_after_hello))  # a peer that closes may finish before curl reads: no retry
     curl(directory, silent.port, "-m", "1")
     collector = start(Collector())
     assert export(directory, collector.url, OTEL_EXPORTER_OTLP_HEADERS="Authorization=Bearer x,X-Scope=a b").status == 0
@@ -109,7 +109,7 @@ def test_follow_while_the_collector_is_away(directory, authority, start):
     port = servers.free_port()
     follow = start(Follow("--format", "otlp", "-o", f"http://127.0.0.1:{port}/v1/traces", directory))
     curl(directory, server.port)
-    assert "; retrying" in follow.process.stderr.readline()  # nobody listens
+    assert "; retrying" in follow.process.stderr.readline()  # nobody is listening
     curl(directory, server.port)
     collector = start(Collector(port=port))
     collector.wait(2)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The fixtures themselves: servers serve, broken peers are broken as they say, comparing compares."""
+"""The fixtures themselves: servers serve, broken peers fail as described, comparisons compare."""
 import socket
 import ssl
 import time

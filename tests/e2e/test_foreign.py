@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names that peers, programs and files chose: shown as what they are, and never able to drive a terminal or a page."""
+"""Names chosen by peers, programs and files: shown as what they are, and never able to drive a terminal
+or a page."""
 import json
 import os
 import pty
@@ -19,7 +20,7 @@ import tracing
 from servers import await_that
 from tracing import PROGRAMS, SHIM, TLSTALL
 
-# What is asked for, and how it has to be shown.
+# Names, and how they must be shown.
 NAMES = {
     b"\x1b]0;title\x07\x1b[2Jc0": r"\x1b]0;title\a\x1b[2Jc0",
     b"del\x7f\x08bs": r"del\x7f\bbs",
@@ -43,16 +44,16 @@ COMM_SHOWN = r"\u202e\x1b[7m\u009b\xff"
 FILE = b"found-\x1b[7m\xe2\x80\xae\xff"
 FILE_SHOWN = r"found-\x1b[7m\u202e\xff"
 WORD = b"forged\n12:00:00 line " + FILE
-# all of C0 but the newline, DEL, C1, separators, what turns or hides text, no characters
+# all of C0 except newline, DEL, C1, separators, what changes direction or hides text, noncharacters
 BAD = re.compile("[\0-\x09\x0b-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff"
                  "\ufdd0-\ufdef\ufffe\uffff\U000e0000-\U000e0fff]")
 
 
 def said(*arguments, directory=None, **more):
-    """All that a command prints, which must be clean."""
+    """Everything that a command prints, which must be clean."""
     env = tracing.environment(**({"TLSTALL_DIR": str(directory)} if directory else {}), **more)
     result = subprocess.run([TLSTALL, *arguments], capture_output=True, env=env, stdin=subprocess.DEVNULL, timeout=60)
-    text = (result.stdout + result.stderr).decode()  # it is UTF-8
+    text = (result.stdout + result.stderr).decode()  # must be UTF-8
     bad = BAD.search(text)
     assert not bad, f"{arguments}: U+{ord(bad[0]):04X} in {text[max(0, bad.start() - 200):bad.end() + 50]!r}"
     assert not re.search("^12:00:00 line", text, re.MULTILINE), text

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Descriptors are the program's: none is opened that stays, and none of the program's is touched,
-whatever it closed before."""
+"""Descriptors belong to the program: the shim keeps none open, and never touches the program's, whatever
+it closed before."""
 import pytest
 
 import tracing
@@ -10,7 +10,7 @@ PROGRAMS = [("close_all", "loop"), ("close_all", "from-the-top"), ("close_all", 
 
 
 def same(argv, **more):
-    """What it prints without the shim it prints with it, and each handshake has a stack."""
+    """The output is the same with and without the shim, and each handshake has a stack."""
     plain = tracing.run(argv, **more)
     assert plain.status == 0, plain
     beside = tracing.traced(argv, options=["-k"], **more)
@@ -38,7 +38,7 @@ def test_nothing_but_its_own_comes_through_its_channels():
 
 @pytest.mark.parametrize("argv", [("daemon",), ("daemon", "threaded")], ids=" ".join)
 def test_a_daemons_stacks(argv):
-    """A child of a program with threads too: no lock that another thread held is waited for."""
+    """Also in a child of a program with threads: never waits for a lock that another thread held."""
     _, trace = same([tracing.PROGRAMS / argv[0], *argv[1:]])
     children = [h for h in trace.handshakes if any(f.startswith("run_daemon") for f in h.stack)]
     assert len(children) == 4

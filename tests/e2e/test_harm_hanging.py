@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A directory for traces on a file system that hangs: the program does not hang with it."""
+"""A trace directory on a file system that hangs: the program does not hang."""
 import os
 
 import pytest
@@ -14,7 +14,7 @@ KILLED = 128 + 9
 
 @pytest.fixture
 def place(directory):
-    """Where the file system is mounted, in the namespace of the program alone."""
+    """Where the file system is mounted, in the program's own namespace."""
     if not os.path.exists("/dev/fuse"):
         pytest.skip("/dev/fuse is not there")
     if os.getuid() != 0 or tracing.run(["unshare", "-m", "true"]).status:
@@ -38,7 +38,7 @@ def notes(directory):
 
 
 def test_file_system_does_hang(place):
-    """Else the other tests show nothing."""
+    """Without this, the other tests prove nothing."""
     assert run("now", place, ["timeout", "-s", "KILL", "1", "ls", place]).status == KILLED
 
 
@@ -53,14 +53,14 @@ def test_directory_hangs(place, directory, way):
 
 
 def test_default_directory_hangs(place):
-    """Nowhere is left to say so: the program runs all the same."""
+    """There is no place left for a note: the program runs anyway."""
     result = run("now", place, [PROGRAMS / "bio_pair"], XDG_RUNTIME_DIR=place)
     tracing.compare(tracing.run([PROGRAMS / "bio_pair"]), result)
 
 
 @pytest.mark.parametrize("keep", ["all", "none"])
 def test_directory_hangs_later(place, directory, keep):
-    """At the exit, and when the program that follows by exec makes its own trace."""
+    """At exit, and when the next program after an exec makes its own trace."""
     settings = {"TLSTALL_DIR": place, "TLSTALL_KEEP": keep, "XDG_RUNTIME_DIR": directory}
     result = run("later", place, [HARM / "exec_later"], **settings)
     assert (result.status, result.stdout) == (0, "first\nsecond\n"), result
@@ -75,7 +75,7 @@ def test_removing_at_the_exit(place, directory):
 
 
 def test_told_otherwise(place, directory):
-    """Then it is used, and whoever said so waits."""
+    """Then the directory is used, and the program waits."""
     command = ["timeout", "-s", "KILL", "2", PROGRAMS / "bio_pair"]
     result = run("now", place, command, TLSTALL_DIR=place, TLSTALL_REMOTE="on", XDG_RUNTIME_DIR=directory)
     assert result.status in (137, -9), result

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Processes, threads and clocks that do what nobody expects, faults of the file system, and kills: the
-program does what it does without us, and its handshakes are recorded, or it is said what was lost.
+"""Unusual processes, threads and clocks, faulty file systems, and kills: the program behaves as without
+the shim, and its handshakes are recorded, or the trace says what was lost.
 
-TLSTALL_TEST_MANY multiplies how often that is tried what depends on chance."""
+TLSTALL_TEST_MANY multiplies the repetitions of tests that depend on chance.
+"""
 import concurrent.futures
 import contextlib
 import os
@@ -32,7 +33,7 @@ def needs(program):
         pytest.skip(f"{program} is not there")
 
 
-# ---- where nobody expects one ---------------------------------------------------------
+# ---- handshakes in unexpected places --------------------------------------------------
 
 @pytest.mark.parametrize("where,good,bad", [
     ("_Fork", 6, 0), ("clone", 6, 0), ("clone_vm", 6, 0), ("exec_chain", 14, 0), ("exit_in_callback", 4, 1),
@@ -46,8 +47,8 @@ def test_handshakes_in_odd_places(directory, where, good, bad, mode):
     assert (found.count("ok"), len(found) - found.count("ok")) == (good, bad), found
 
 
-# What it does to itself, and how many handshakes are recorded where it does so between two, and before the first;
-# None: it may have no trace then. A program that lets itself be killed is killed without us.
+# What it does to itself, and how many handshakes are recorded if it does so between two, and before the
+# first. None: it may have no trace then. A program that gets itself killed is also killed without the shim.
 @pytest.mark.parametrize("deed,between,before", [
     ("no_descriptors", 4, None), ("no_memory_locked", 4, 2), ("no_processes", 4, 2), ("no_file_size", 4, None),
     ("not_dumpable", 4, 2), ("no_environment", 4, 2), ("other_user", 4, None), ("everything_closed", 4, 2),
@@ -68,7 +69,7 @@ def test_hostile_to_itself(directory, deed, between, before, mode):
 
 @pytest.fixture(scope="module")
 def unloads(tmp_path_factory):
-    """A host and three plugins that come to lie where others of another size lay."""
+    """A host and three plugins that are loaded where plugins of another size were."""
     place, source = tmp_path_factory.mktemp("unloads"), tracing.ROOT / "tests/programs"
     compiler = [os.environ.get("CC", "cc"), "-std=gnu11", "-D_GNU_SOURCE", "-O2", "-g"]
     subprocess.run([*compiler, source / "reach/unloads.c", "-o", place / "host", "-ldl", "-lpthread"], check=True)
@@ -98,20 +99,20 @@ def depths(directory, name, **settings):
 
 @pytest.mark.parametrize("mode", ["all", "watch"])
 def test_stack_of_a_thread(directory, mode):
-    """A call of ours takes little stack itself, and next to none below the depth that OpenSSL goes to."""
+    """A call of ours uses little stack itself, and almost none beyond the depth that OpenSSL uses."""
     place = directory / "traces"
     plain, beside = depths(directory, "plain"), depths(directory, "beside", **environment(place, MODE=mode))
     added = {key: beside[key] - plain[key] for key in plain}
     assert len(outcomes(place)) > 4 and len(added) == 7
     assert max(added.values()) <= 4096, added
     assert max(added["handshake"], added["failed"]) <= 1024, added
-    assert added["least"] <= 4096, (plain, beside)  # of whole pages
+    assert added["least"] <= 4096, (plain, beside)  # whole pages
 
 
 # ---- ids and clocks -------------------------------------------------------------------
 
 def test_id_comes_again(directory):
-    """Two processes of one id in one namespace: each has a trace of its own."""
+    """Two processes with the same id in one namespace: each has its own trace."""
     again = "echo 100 >/proc/sys/kernel/ns_last_pid && $0; "
     inside = ["unshare", "--pid", "--fork", "--mount-proc", "sh", "-c", again * 3, HARM / "loop"]
     if os.getuid() != 0 or tracing.run([*inside[:4], "true"]).status:
@@ -124,7 +125,7 @@ def test_id_comes_again(directory):
 
 @pytest.mark.parametrize("clock", ["@2030-01-01 00:00:00 x1000", "-3d", "+1d x0.1"])
 def test_clock_that_lies(directory, clock):
-    """As an administrator sets it, and faster or slower than time."""
+    """Set by an administrator, and running faster or slower than real time."""
     needs("faketime")
     library = tracing.run(["faketime", "-f", "+0", "printenv", "LD_PRELOAD"]).stdout.strip().split(":")[-1]
     settings = {"FAKETIME": clock, "DONT_FAKE_MONOTONIC": "0", "FAKETIME_NO_CACHE": "1"}
@@ -175,7 +176,7 @@ def test_ext4_fills_up(directory):
     ("fallocate", "EDQUOT", "EDQUOT"), ("ftruncate", "EDQUOT", "EDQUOT"), ("ftruncate", "EIO", "EIO"),
     ("linkat", "EDQUOT", "EDQUOT"), ("linkat", "ENOSPC", "ENOSPC"), ("statfs", "EIO", None)])
 def test_file_system_refuses(directory, call, error, note):
-    """Quotas, and disks that fail: the kernel's answer is made up."""
+    """Quotas and disk errors: the kernel's answer is simulated."""
     needs("strace")
     place = directory / "traces"
     place.mkdir(mode=0o700)
@@ -188,10 +189,10 @@ def test_file_system_refuses(directory, call, error, note):
     assert notes(place) == ([note] if note else []) and bool(traces(place)) != bool(note)
 
 
-# ---- many ---------------------------------------------------------------------------------
+# ---- many processes -----------------------------------------------------------------------
 
 def test_many_short_ones(directory):
-    """One after the other, and in a directory that may take no more."""
+    """One after the other, and in a directory with a limit."""
     count = 100 * MANY
     for _ in range(count):
         result = preloaded([PROGRAMS / "bio_pair"], directory, LIMIT="2M")
@@ -201,7 +202,7 @@ def test_many_short_ones(directory):
 
 
 def test_many_together(directory):
-    """Each holds its trace until all have one."""
+    """Each keeps its trace open until all have one."""
     count = 100 * MANY
     processes = [subprocess.Popen([HARM / "exec_later"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
                                   env=tracing.environment(**environment(directory, SIZE="256K")))
@@ -233,7 +234,7 @@ def kill_at_random(argv, directory, chance, begun):
 
 @pytest.mark.parametrize("kind", ["single", "threads", "forks", "creating"])
 def test_killed(directory, kind):
-    """Whatever it was doing, what it leaves is a trace that can be read, or nothing."""
+    """Whatever it was doing, it leaves a readable trace, or nothing."""
     count, chance = 15 * MANY, random.Random(kind)
     argv = [HARM / "endless", "single" if kind == "creating" else kind]
     with concurrent.futures.ThreadPoolExecutor(2) as pool:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The shim under gcc's sanitizers, in the C programs of tests/programs: they find nothing. The programs
-are not built with them: what they watch is the shim."""
+"""The shim under gcc's sanitizers, in the C programs of tests/programs: they report nothing. The
+programs themselves are built without: only the shim is checked."""
 import os
 import pathlib
 import subprocess
@@ -12,9 +12,9 @@ from test_programs import ALL
 
 RUNTIMES = {"address-undefined": ["libasan.so", "libubsan.so"], "thread": ["libtsan.so"]}
 OPTIONS = {"ASAN_OPTIONS": "detect_leaks=0", "UBSAN_OPTIONS": "print_stacktrace=1",
-           # of OpenSSL's own locks and threads it knows nothing
+           # it does not know OpenSSL's own locks and threads
            "TSAN_OPTIONS": "ignore_noninstrumented_modules=1"}
-# What the address sanitizer says of every program that changes its stack.
+# What the address sanitizer prints about every program that switches stacks.
 NOTICES = ("ASan doesn't fully support makecontext", "ASan is ignoring requested __asan_handle_no_return",
            "False positive error reports may follow", "For details see ")
 
@@ -35,7 +35,7 @@ def findings(text):
 
 
 def without_memory(output):
-    """A runtime keeps a shadow of all memory that is touched, ours too."""
+    """Sanitizers need a shadow of all memory that is touched, also the shim's."""
     return [line for line in output.splitlines() if not line.startswith("memory after")]
 
 
@@ -46,7 +46,7 @@ def test_nothing_is_found(name, kind, directory):
     shim = tracing.PROGRAMS.parents[1] / "sanitized" / kind / "libtlstall.so"
     assert shim.exists(), "make test-binaries"
     program = tracing.PROGRAMS / name
-    # what this one prints is what a runtime itself changes: handlers of signals, memory
+    # this one prints what a sanitizer itself changes: signal handlers, memory
     env = {"LD_PRELOAD": ":".join(libraries), **OPTIONS} if name == "surroundings" else {}
     plain = tracing.run([program], env=env)
     assert plain.status == 0, plain

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a program sees of itself, and what the kernel says of a server's processes while it serves, is the
-same without the shim and with it."""
+"""What a program sees of itself, and what the kernel reports about a server's processes while it serves,
+are the same with and without the shim."""
 import os
 import pathlib
 import re
@@ -18,8 +18,9 @@ MODES = ("all", "handshake", "watch")
 
 @pytest.mark.parametrize("mode", MODES)
 def test_what_a_program_sees(mode, directory):
-    """Signals, environment, locale, streams, descriptors, threads, limits, errno, the loader's error, the
-    floating-point flags, the error queue, callbacks, ex_data, memory: before, between and at the exit."""
+    """Signals, environment, locale, streams, descriptors, threads, limits, errno, the loader's error,
+    the floating-point flags, the error queue, callbacks, ex_data, memory: before, between and at
+    exit."""
     program = tracing.PROGRAMS / "surroundings"
     plain = tracing.run([program])
     assert plain.status == 0, plain
@@ -34,13 +35,13 @@ def test_what_a_program_sees(mode, directory):
 
 # ---- servers -------------------------------------------------------------------------
 
-CAUGHT_BUS = 1 << 6  # for the file that is mapped; hidden from the program itself
+CAUGHT_BUS = 1 << 6  # for the mapped file; hidden from the program itself
 FIELDS = ("Umask", "Threads", "Groups", "SigPnd", "ShdPnd", "SigBlk", "SigIgn", "SigCgt", "CapEff", "NoNewPrivs",
           "Seccomp")
 
 
 def processes(pid):
-    """That one and all below it, in their order."""
+    """The process and all its descendants, in order."""
     found = [pid]
     for task in sorted(pathlib.Path(f"/proc/{pid}/task").iterdir()):
         for child in (task / "children").read_text().split():
@@ -64,7 +65,7 @@ def state_of(pid):
     fields["SigCgt"] = f"{int(fields['SigCgt'], 16) & ~CAUGHT_BUS:016x}"
     open_ones = descriptors(pid)
     if status["Name"].strip() == "kamailio":
-        # which number a connection has depends on when an earlier one was closed
+        # a connection's descriptor depends on when an earlier one was closed
         open_ones = sorted(open_ones.values())
     return {"name": status["Name"], **fields, "descriptors": open_ones,
             "limits": pathlib.Path(f"/proc/{pid}/limits").read_text()}
@@ -104,7 +105,7 @@ SERVERS = {
 
 
 def serve_one(server, name, authority):
-    """A handshake, and the connection that it left open."""
+    """Makes a handshake; returns the connection, still open."""
     if name == "openvpn":
         return servers.openvpn(authority.client, authority, of=server)
     connection = socket.create_connection(("127.0.0.1", server.port), 20)
@@ -124,7 +125,7 @@ def states_of(server):
 
 
 def differences(servers_):
-    """Of both, as both are now; empty: none."""
+    """Differences between the two as they are now; empty: none."""
     plain, beside = (states_of(server) for server in servers_)
     if not plain or not beside or len(plain) != len(beside):
         return [f"{plain}\n{beside}"]
@@ -134,7 +135,7 @@ def differences(servers_):
 
 @pytest.mark.parametrize("name", SERVERS)
 def test_what_the_kernel_says_of_a_server(name, request, authority, start):
-    """Two of them, each with a client, once they have come to rest."""
+    """Two servers, each with a client, once they are idle."""
     both = [start(SERVERS[name](request, start, authority.ecdsa, authority, trace)) for trace in (False, True)]
     with serve_one(both[0], name, authority), serve_one(both[1], name, authority):
         servers.await_that(lambda: not differences(both), lambda: "\n".join(differences(both)), 30)

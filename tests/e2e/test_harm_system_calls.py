@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The system calls that the shim adds are those of the table in doc/RELIABILITY.md, all within systemd's
-@system-service; under a seccomp filter a handshake adds none."""
+"""The shim adds only the system calls in the table of doc/RELIABILITY.md, all within systemd's
+@system-service; under a seccomp filter, a handshake adds none."""
 import pathlib
 import re
 import shutil
@@ -81,7 +81,7 @@ def records(traces):
 
 @pytest.mark.parametrize("way", ["late", "thread", "early"])
 def test_a_filter_that_kills(way, directory):
-    """For all that the program does not make itself, from before or after its start."""
+    """It kills for every call that the program does not make itself; set before or after the start."""
     argv = [tracing.PROGRAMS / "filtered", way]
     traces, _ = with_shim(directory)
     plain = tracing.run(argv)
@@ -94,7 +94,7 @@ def test_a_filter_that_kills(way, directory):
 
 
 def handshakes_calls(argv, directory, **settings):
-    """Those made between the two lines that the program prints before and after its handshake."""
+    """Calls made between the lines that the program prints before and after its handshake."""
     _, options = with_shim(directory, **settings)
     calls(argv, directory, *options)
     text = (pathlib.Path(directory) / "strace").read_text()
@@ -117,7 +117,7 @@ def test_run_says_so():
 
 
 def test_a_service_of_systemd(directory):
-    """As systemd itself confines it: SystemCallFilter=@system-service, and what kills is the default."""
+    """Confined by systemd itself: SystemCallFilter=@system-service, whose default is to kill."""
     needs("systemd-run")
     traces, _ = with_shim(directory)
     done = subprocess.run(

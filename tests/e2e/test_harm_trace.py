@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whatever becomes of a trace, its directory and its disk, and whoever writes to it: the program does
-what it does without us, and what can be recorded is."""
+"""Whatever happens to a trace, its directory and its disk, and whoever writes to them: the program
+behaves as without the shim, and whatever can be recorded is recorded."""
 import concurrent.futures
 import contextlib
 import fcntl
@@ -34,7 +34,7 @@ def preloaded(argv, directory, **settings):
 
 
 def same(argv, directory, **settings):
-    """What it does without the shim it does with it."""
+    """It behaves with the shim as without."""
     plain, beside = tracing.run(argv), preloaded(argv, directory, **settings)
     tracing.compare(plain, beside)
     return beside
@@ -65,16 +65,16 @@ def mounted(directory, *arguments):
         subprocess.run(["umount", directory], check=True)
 
 
-# ---- cut off, and full ------------------------------------------------------------
+# ---- truncated, and full ----------------------------------------------------------
 
 @pytest.mark.parametrize("what", BUS)
 def test_sigbus_is_the_programs(directory, what):
-    """The program cuts its own trace off; its dispositions, masks and pending signals are as ever."""
+    """The program truncates its own trace; its dispositions, masks and pending signals stay correct."""
     same([HARM / "bus", what], directory)
 
 
 def test_what_comes_after_is_recorded(directory):
-    """Handshakes go into another file, which says how many were lost before it."""
+    """Handshakes go to another file, which says how many were lost before it."""
     same([HARM / "bus", "plain"], directory)
     files = traces(directory)
     assert len(files) > 1 and files[0].stat().st_size == 0
@@ -91,7 +91,7 @@ DEEDS = {"truncate": lambda path: os.truncate(path, 0),
 
 @contextlib.contextmanager
 def looping(directory, seconds, **settings):
-    """A program that shakes hands again and again, and has begun to."""
+    """A program that makes handshakes in a loop, and has begun."""
     process = subprocess.Popen([HARM / "loop", str(seconds)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                text=True, env=tracing.environment(**environment(directory, **settings)))
     assert process.stdout.readline() == "begun\n"
@@ -111,7 +111,7 @@ def test_done_to_the_file(directory, deed):
 
 
 def test_directory_goes_away(directory):
-    """Another one of its name is not ours, but may be written to."""
+    """Another directory of that name is not ours, although it is writable."""
     place = directory / "traces"
     place.mkdir()
     with looping(place, 1) as process:
@@ -151,21 +151,21 @@ def test_copy_on_write_disk_fills_up(directory):
             assert process.communicate()[0] == "ok\n" and process.returncode == 0
 
 
-# ---- written to by others -----------------------------------------------------------
+# ---- overwritten by others ----------------------------------------------------------
 
 @pytest.mark.parametrize("seed", range(12))
 def test_scribbled_upon(directory, seed):
-    """A child that was taken over writes random bytes everywhere while its parent shakes hands."""
+    """A child taken over by an attacker writes random bytes everywhere while its parent makes handshakes."""
     same([HARM / "scribble", str(seed)], directory, SIZE=("256K", "2M")[seed % 2])
 
 
 def test_misled(directory):
-    """What the file says of descriptors and BIOs is not what is asked."""
+    """What the file says about descriptors and BIOs is not what the shim accesses."""
     same([HARM / "misled"], directory)
     assert [record["outcome"] for record in report(directory)].count("ok") == 4
 
 
-# ---- no trace, and said -----------------------------------------------------------
+# ---- no trace, with a note --------------------------------------------------------
 
 def test_no_descriptor_is_told(directory):
     same([HARM / "no_descriptor"], directory)
@@ -224,7 +224,7 @@ def needs_chroot():
 
 
 def test_root_of_its_own(directory):
-    """The trace that was made before goes on; where its name means something else nothing is made."""
+    """The existing trace continues; where its path leads elsewhere, nothing is made."""
     needs_chroot()
     (directory / "traces").mkdir()
     same([HARM / "jail", directory, "late"], directory / "traces")
@@ -241,7 +241,7 @@ def test_no_proc(directory):
     assert len(report(directory / "inside")) == 2
 
 
-# ---- what stays ---------------------------------------------------------------------
+# ---- what is kept -------------------------------------------------------------------
 
 def test_small(directory):
     for _ in range(20):
@@ -271,7 +271,7 @@ def units(directory):
 
 
 def test_limit_of_a_directory(directory):
-    """Is kept without a look at what lies there; what is removed makes room again."""
+    """It is kept without reading the directory; removing traces makes room again."""
     for _ in range(16 + 1):
         same([PROGRAMS / "bio_pair"], directory, LIMIT="1M")
     assert len(traces(directory)) == 16 and notes(directory) == ["LIMIT"]
@@ -295,7 +295,7 @@ def test_limit_counts_what_is_removed(directory):
 
 
 def test_limit_of_notes(directory):
-    """They take room, too: when there are too many of them nothing more is left."""
+    """Notes take space too: when there are too many, no more are left."""
     with open(directory / f".taken-{os.geteuid()}", "wb") as file:
         file.truncate(16 + 1024 - 2)
     for _ in range(4):
@@ -317,7 +317,7 @@ def test_name_of_the_count_is_taken(directory, take):
 
 
 def test_killed_while_it_is_made(directory):
-    """What stays is a trace that can be read, or nothing."""
+    """What remains is a readable trace, or nothing."""
     for number in range(60):
         process = subprocess.Popen([PROGRAMS / "bio_pair"], stdout=subprocess.DEVNULL,
                                    env=tracing.environment(**environment(directory)))
@@ -332,7 +332,7 @@ def test_killed_while_it_is_made(directory):
 # ---- names -----------------------------------------------------------------------------
 
 def test_namespaces(directory):
-    """Each is process 1 of its own, and all begin at once."""
+    """Each is process 1 of its own, and all start at once."""
     inside = ["unshare", "--pid", "--fork", "--mount-proc", HARM / "loop", "0.5"]
     if os.getuid() != 0 or tracing.run(inside[:4] + ["true"]).status:
         pytest.skip("namespaces need more rights")
@@ -344,7 +344,7 @@ def test_namespaces(directory):
 
 
 def test_taken_names(directory):
-    """Somebody made files of all names that can be foretold: they are left alone."""
+    """Somebody has taken all predictable names: those files are left alone."""
     preloaded([PROGRAMS / "exec_middle"], directory)
     first, second = traces(directory)
     assert re.fullmatch(r"\d+-\d+-[0-9a-f]{16}(-1)?\.tlstall", first.name)
@@ -364,7 +364,7 @@ PID, PID_NAMESPACE = 32, 1120  # offsets in the header
 
 
 def strangers_trace(offset):
-    """Takes the name with the trace of a process that is not the same."""
+    """Occupies the name with the trace of another process."""
     def take(path, trace):
         path.write_bytes(trace[:offset] + bytes([trace[offset] ^ 1]) + trace[offset + 1:])
     return take
@@ -376,7 +376,7 @@ def strangers_trace(offset):
                                   strangers_trace(PID_NAMESPACE)],
                          ids=["lease", "fifo", "directory", "link", "file", "other pid", "other namespace"])
 def test_name_that_can_be_foretold(directory, take):
-    """That of the next image: whoever has it keeps it, and the program does not wait for him."""
+    """The name of the next image: its owner keeps it, and the program does not wait."""
     before = signal.signal(signal.SIGIO, signal.SIG_IGN)
     process = subprocess.Popen([HARM / "exec_later"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
                                env=tracing.environment(**environment(directory)))
@@ -401,7 +401,7 @@ def test_name_that_can_be_foretold(directory, take):
 
 
 def test_fifo_of_our_name(directory):
-    """Names that are no traces are never opened to wait for somebody."""
+    """Files with our names that are not traces are never opened in a way that waits."""
     place = directory / "traces"
     os.mkfifo(place)
     result = tracing.run([PROGRAMS / "bio_pair"], env={**environment(place), "XDG_RUNTIME_DIR": str(directory)},
@@ -409,7 +409,7 @@ def test_fifo_of_our_name(directory):
     assert result.status == 0 and notes(directory / "tlstall") == ["ENOTDIR"]
 
 
-# ---- many -----------------------------------------------------------------------------
+# ---- many processes -------------------------------------------------------------------
 
 def test_many_at_once(directory):
     with concurrent.futures.ThreadPoolExecutor(100) as pool:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Under valgrind's memcheck: no error, no memory and no descriptor that is not there without the shim."""
+"""Under valgrind's memcheck: no errors, memory or descriptors that are not there without the shim."""
 import pathlib
 import re
 import shutil
@@ -11,7 +11,7 @@ import tracing
 
 
 def memcheck(argv, directory, env=None):
-    """Errors, what is still in use, and the open descriptors at the end, as it says them."""
+    """Errors, memory in use, and open descriptors at the end, as valgrind reports them."""
     if not shutil.which("valgrind"):
         pytest.skip("valgrind is not there")
     log = pathlib.Path(directory) / "memcheck"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Good handshakes of all programs give no alarm; nor do those over a long and lossy wire.
-And the confusion table of the document tells of all reproductions that there are."""
+"""Good handshakes of all programs raise no alarm, nor do those over a long and lossy path. And the
+document's confusion table covers all reproductions."""
 import importlib
 import pathlib
 import re
@@ -18,7 +18,7 @@ AB = ["/usr/bin/ab", "-q", "-S"]
 
 
 def several(argv, times):
-    """So many at once."""
+    """Several at once."""
     command = " ".join(f"'{argument}'" for argument in map(str, argv))
     return ["/bin/sh", "-c", f"for i in $(seq {times}); do {command} </dev/null & done; wait"]
 
@@ -47,7 +47,7 @@ def test_clients_are_calm(name, authority, request, start):
 
 
 def test_load_is_calm(authority, start):
-    """ab and wrk, and nginx as their server."""
+    """ab and wrk, with nginx as their server."""
     server = start(servers.nginx(authority.ecdsa, trace=True))
     url = f"https://127.0.0.1:{server.port}/"
     ab = tracing.traced([*AB, "-n", "300", "-c", "4", url])
@@ -60,7 +60,7 @@ def test_load_is_calm(authority, start):
 
 @pytest.mark.parametrize("name", ["curl", "python", "s_client", "asyncio", "ruby", "php", "perl"])
 def test_far_clients_are_calm(name, authority, make_network, start):
-    """100 ms each way, and 1 % of the packets are lost each way."""
+    """100 ms in each direction, and 1 % packet loss each way."""
     net = make_network(delay=0.1, loss=0.01)
     client = test_clients.CLIENTS[name]
     server = start(getattr(servers, client.server)(authority.ecdsa, within=net.far))
@@ -79,7 +79,7 @@ def test_far_load_is_calm(authority, make_network, start):
 
 
 def check_steps(trace):
-    """Each client was asked to prove its address, and then it was made: no failure, nothing given up."""
+    """Each client had to prove its address, then succeeded: no failure, nothing abandoned."""
     good = check_calm(trace, 1)
     steps = [h for h in trace.handshakes if h.outcome != "ok"]
     assert all(map(is_calm, steps)), steps
@@ -105,7 +105,7 @@ def test_hello_verify_requests_are_steps(authority, start):
 
 
 def check_far(trace, at_least):
-    """A packet that was really lost, and cost a second, is no false alarm if the network is blamed."""
+    """If a packet was really lost, at a cost of a second, blaming the network is not a false alarm."""
     good = [h for h in trace.handshakes if h.outcome == "ok"]
     alarms = [h for h in good if not is_calm(h) and h.fault not in ("network", "none")]
     assert not alarms, (len(alarms), alarms[0].cause, alarms[0].evidence)

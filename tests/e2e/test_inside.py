@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""OpenSSL inside a program or a library: its functions are reached at their entries, where they have
-names; where that cannot be, the program runs as without us, and it is said."""
+"""OpenSSL inside a program or a library: its functions are reached at their entries if they have names.
+If that is impossible, the program runs as without the shim, and a note says why."""
 import os
 import pathlib
 import re
@@ -25,7 +25,7 @@ here = pytest.mark.skipif(not HERE, reason="entries are patched on x86-64 alone"
 
 
 def linked(built, *options):
-    """A C program with libssl.a in it."""
+    """A C program linked with libssl.a."""
     return built("linked.c", PLUGIN, *options, *test_linked.static_libraries())
 
 
@@ -61,7 +61,7 @@ def test_exported(built, port):
 @here
 @coverage("OpenSSL inside, .symtab", "a C++ program")
 def test_exceptions(built, port):
-    """One is thrown through libssl, from a callback: the stack is walked through what was patched."""
+    """An exception is thrown from a callback through libssl: the stack is unwound through patched code."""
     suite.needs("/usr/bin/c++")
     program = built("inside.cpp", *test_linked.static_libraries())
     plain = tracing.run([program, port])
@@ -77,7 +77,7 @@ def test_exceptions(built, port):
 @here
 @coverage("OpenSSL inside, .symtab", "a Rust program")
 def test_rust(port, tmp_path):
-    """Its linker leaves out what nothing calls."""
+    """Its linker omits functions that nothing calls."""
     if not shutil.which("rustc"):
         pytest.skip("rustc is not here")
     program = tmp_path / "inside"
@@ -91,7 +91,7 @@ def test_rust(port, tmp_path):
 @here
 @pytest.mark.parametrize("mode", ["local", "global", "deepbind"])
 def test_beside_a_shared_one(mode, built, port):
-    """The program has one inside, which it exports, and opens a plugin that is linked with libssl."""
+    """The program contains and exports OpenSSL, and opens a plugin that links the shared one."""
     host = built("plugin_host.c", "-rdynamic", "-Wl,--whole-archive", "-l:libssl.a", "-Wl,--no-whole-archive",
                  *test_linked.static_libraries())
     plugin = built("plugin.c", "-shared", "-fPIC", "-lssl")
@@ -100,7 +100,7 @@ def test_beside_a_shared_one(mode, built, port):
 
 @here
 def test_two_inside(built, port):
-    """One in the program, one in a library of its: each object's calls go to the one that made it."""
+    """One in the program, one in its library: calls on an object go to the copy that made it."""
     library = built("plugin.c", "-shared", "-fPIC", "-Wl,-Bsymbolic", "-Wl,--exclude-libs,ALL", "-Dhandshake=other",
                     *test_linked.static_libraries())
     program = built("linked.c", PLUGIN, "-DOTHER", str(library), *test_linked.static_libraries())
@@ -110,7 +110,7 @@ def test_two_inside(built, port):
 @here
 @coverage("OpenSSL inside a library, .symtab", "a C program")
 def test_in_a_library(built, port, tmp_path):
-    """One that exports none of it, as extensions of scripting languages do."""
+    """A library that exports none of it, like extensions of scripting languages."""
     library = built("plugin.c", "-shared", "-fPIC", "-Wl,-Bsymbolic", "-Wl,--exclude-libs,ALL",
                     *test_linked.static_libraries())
     program = built("linked.c", str(library))
@@ -121,14 +121,14 @@ def test_in_a_library(built, port, tmp_path):
 @here
 @coverage("OpenSSL inside a library, .dynsym", "a C program")
 def test_exported_by_a_library(built, port):
-    """Its own calls do not come by symbol order."""
+    """Its own calls do not use symbol order."""
     library = built("plugin.c", "-shared", "-fPIC", "-Wl,-Bsymbolic", *test_linked.static_libraries())
     test_reach.seen([built("linked.c", str(library)), port], function="SSL_connect")
 
 
 @here
 def test_stalls_are_judged(built, start):
-    """What is inside is diagnosed as any other."""
+    """Stalls inside are diagnosed like any other."""
     silent = start(peer.Peer(peer.silent_after_hello))
     result = tracing.traced(["/usr/bin/timeout", "1", linked(built, "-pie"), str(silent.port)])
     handshake, = [h for h in result.trace.handshakes if h.comm != "timeout"]
@@ -136,10 +136,10 @@ def test_stalls_are_judged(built, start):
     assert [re.match(r"\w+", frame)[0] for frame in handshake.stack][:3] == ["handshake", "shake_hands", "main"]
 
 
-# ---- left as it is ------------------------------------------------------------
+# ---- left alone ---------------------------------------------------------------
 
 def untouched(argv, note, env=None):
-    """Nothing is recorded, its user sees the same, and a note says why."""
+    """Nothing is recorded, the user sees no difference, and a note says why."""
     plain = tracing.run(argv, env=env)
     result = tracing.traced(argv, env=env)
     assert plain.stdout == result.stdout and plain.status == result.status == 0, (plain, result)
@@ -149,7 +149,7 @@ def untouched(argv, note, env=None):
 
 @here
 def test_left_out(built, port):
-    """TLSTALL_REACH without it."""
+    """TLSTALL_REACH without `inside`."""
     untouched([linked(built, "-pie"), port], "", env={"TLSTALL_REACH": "dlsym,got"})
 
 
@@ -172,7 +172,7 @@ def test_no_loader(option, built, port):
 @here
 @pytest.mark.parametrize("how", ["mdwe", "execute"])
 def test_code_that_may_not_be_changed(how, built, port):
-    """The kernel refuses: untouched, and said."""
+    """The kernel refuses: the code stays untouched, with a note."""
     forbids = built("forbids.c")
     if tracing.run([forbids, how, "/bin/true"]).status == 77:
         pytest.skip(f"this kernel has no {how}")
@@ -181,7 +181,7 @@ def test_code_that_may_not_be_changed(how, built, port):
 
 @here
 def test_code_that_was_written_to_may_not_run(built, port):
-    """As SELinux has it: a copy takes the place of the page, and all works."""
+    """As under SELinux: a copy replaces the page, and everything works."""
     forbids = built("forbids.c")
     plain, _ = test_reach.seen([forbids, "low", linked(built, "-no-pie"), port], function="SSL_connect",
                                env={"TLSTALL_SOCKET": "on"})
@@ -197,7 +197,7 @@ def test_threads_that_are_there_before(built, port):
 
 @here
 def test_code_that_is_not_understood(built, port, tmp_path):
-    """Of one function that is never called: the whole copy is left alone."""
+    """In a function that is never called: the whole copy is left alone."""
     program = tmp_path / "changed"
     shutil.copy(linked(built, "-no-pie"), program)
     change(program, "SSL_stateless", b"\xe2\xfe")  # loop, which has no long form
@@ -224,7 +224,7 @@ def test_process_that_is_left_alone(built, start, directory):
 
 
 def change(program, function, code):
-    """Writes other code where a function of a program begins that lies where it is linked for."""
+    """Overwrites the beginning of a function in a position-dependent program."""
     symbols = subprocess.run(["nm", program], capture_output=True, text=True, check=True).stdout
     address = int(re.search(rf"^(\w+) \w {function}$", symbols, re.MULTILINE)[1], 16)
     headers = subprocess.run(["readelf", "-lW", program], capture_output=True, text=True, check=True).stdout
@@ -251,7 +251,7 @@ def test_node_client(version, port):
 @coverage("OpenSSL inside, .dynsym", "the official Node.js, server")
 @pytest.mark.parametrize("version", nodes.VERSIONS)
 def test_node_server(version, authority):
-    """It serves itself: both ends are seen."""
+    """The server runs in the same process: both ends are recorded."""
     command = [nodes.official(version), CLIENTS / "node_server.js", authority.ecdsa.key, authority.ecdsa.cert]
     plain = tracing.run(command)
     result = tracing.traced(command)
@@ -291,14 +291,14 @@ BORING = pathlib.Path("/usr/lib/x86_64-linux-gnu/android")
 
 @coverage("another make of libssl", "a C program with BoringSSL", "said: only its calls")
 def test_boringssl(built, port):
-    """Known for what it is, and in one voice: check, run, and what is recorded."""
+    """Recognized as what it is, consistently: by check, run, and the records."""
     if not (BORING / "libssl.so.0").exists():
         pytest.skip("libssl.so.0 of android-libboringssl is not there")
     program = built("boring.c", str(BORING / "libssl.so.0"), str(BORING / "libcrypto.so.0"), f"-Wl,-rpath,{BORING}")
     only_its_calls(program, port, "BoringSSL (libssl.so.0)")
 
 
-# What tells each make, beside the functions that all have.
+# What identifies each make, besides the functions that all have.
 MAKES = {
     "LibreSSL": ("libssl.so.53", "LibreSSL 3.8.2", "SSL_CTX_load_verify_mem"),
     "LibreSSL by another name": ("libssl-0af3.so", "LibreSSL 3.8.2", "SSL_CTX_load_verify_mem"),

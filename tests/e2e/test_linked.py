@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How programs are linked, where that decides: those that are seen, and those of which
+"""Ways of linking that decide whether a program is seen: those that are seen, and those for which
 nothing is recorded and `tlstall check` says why."""
 import os
 import shutil
@@ -18,7 +18,7 @@ PLUGIN = str(test_reach.SOURCES / "plugin.c")
 
 
 def static_libraries():
-    """Of libssl; what libcrypto.a itself may need differs between versions."""
+    """For libssl; what libcrypto.a itself needs differs between versions."""
     needed = [f"-l:{name}" for name in ("libz.so.1", "libzstd.so.1") if suite.has_library(name)]
     return ["-Wl,-Bstatic", "-lssl", "-lcrypto", "-Wl,-Bdynamic", *needed, "-ldl", "-lpthread"]
 
@@ -35,7 +35,7 @@ def test_transitive(built, port):
 
 
 def test_plugin_opened_in_a_constructor(built, port):
-    """It binds to its own libssl, and is found before our constructor has run."""
+    """It binds to its own libssl, and is noticed before our constructor has run."""
     plugin = built("plugin.c", "-shared", "-fPIC", "-lssl")
     library = built("early.c", "-shared", "-fPIC", "-ldl")
     test_reach.seen([built("linked.c", str(library)), port], env={"PLUGIN": str(plugin)},
@@ -45,13 +45,13 @@ def test_plugin_opened_in_a_constructor(built, port):
 @pytest.mark.parametrize("options", [("-fsanitize=address", "-static-libasan"), ("-fsanitize=thread",)],
                          ids=lambda options: options[0].split("=")[1])
 def test_sanitizers(options, built, port):
-    """Their runtime looks for functions, and has taken over libc's, before it can be called."""
+    """Their runtime looks up functions, and has replaced libc's, before any of these can be called."""
     program = built("linked.c", PLUGIN, "-lssl", *options)
     test_reach.seen([program, port], env={"ASAN_OPTIONS": "detect_leaks=0"}, function="SSL_connect")
 
 
 def unseen(argv, reason):
-    """Nothing is recorded, its user sees the same, and `check` says why."""
+    """Nothing is recorded, the user sees no difference, and `check` says why."""
     plain = tracing.run(argv)
     result = tracing.traced(argv)
     assert plain.stdout and result.stdout == plain.stdout and result.status == plain.status == 0

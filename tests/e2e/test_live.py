@@ -23,7 +23,7 @@ ROW = re.compile(r"^ *(?P<pid>\d+) (?P<comm>\S+) +(?P<peer>\S+) +(?P<sni>\S+) +(
 
 
 class Traced:
-    """A program with the shim, as a unit file would start it; its traces go to `directory`."""
+    """A program with the shim, as a service would start it; its traces go to `directory`."""
 
     def __init__(self, argv, directory, **more):
         self.process = subprocess.Popen(
@@ -55,7 +55,7 @@ def tlstall(directory):
 
 @pytest.fixture
 def stuck(start, silent, directory):
-    """stuck("curl"...): clients whose ClientHello has come and gets no answer."""
+    """stuck("curl"...): clients whose ClientHello has arrived and is not answered."""
     commands = {
         "curl": ["/usr/bin/curl", "-sSk", f"https://127.0.0.1:{silent.port}/"],
         "openssl": ["/usr/bin/openssl", "s_client", "-connect", f"127.0.0.1:{silent.port}"],
@@ -80,7 +80,7 @@ def rows_in(text):
 
 
 def settled(tlstall, *arguments, cause="PEER_SILENT", count=1):
-    """The rows of ps, once the cause can be told of that many."""
+    """The rows of ps, once that many have a known cause."""
 
     def look():
         rows = rows_in(tlstall("ps", *arguments).stdout)
@@ -90,7 +90,7 @@ def settled(tlstall, *arguments, cause="PEER_SILENT", count=1):
 
 
 def stack_with(tlstall, pid, text, *options):
-    """The stack of that process, once it is where it is going."""
+    """The stack of that process, once it is where it should be."""
     return await_that(lambda: (r := tlstall("stack", *options, pid)) and text in r.stdout and r,
                       lambda: f"{text}: {tlstall('stack', *options, pid)}")
 
@@ -136,7 +136,7 @@ def test_ps_counts_what_ended(tlstall, start, directory, authority):
 
 @pytest.mark.parametrize("mode", ["watch", "all"])
 def test_ps_of_a_busy_server(tlstall, start, directory, authority, mode):
-    """Slots are given from one handshake to the next all the time: none is told of in between."""
+    """Slots pass from one handshake to the next all the time: no mixture of two is reported."""
     env = {"LD_PRELOAD": str(tracing.SHIM), "TLSTALL_DIR": str(directory), "TLSTALL_MODE": mode}
     directory.chmod(0o1777)
     server = start(servers.nginx(authority.ecdsa, env=env))
@@ -187,7 +187,7 @@ def test_ps_of_a_killed_process(tlstall, stuck):
 def test_stack_inside_a_call(tlstall, stuck, silent):
     openssl = stuck("openssl")
     result = stack_with(tlstall, openssl.pid, "waits in")
-    # openssl s_client shakes hands inside SSL_write()
+    # openssl s_client makes its handshake inside SSL_write()
     assert re.search(rf"^openssl\[{openssl.pid}\], handshake 1 with 127\.0\.0\.1:{silent.port}: "
                      r"inside SSL_write for [\d.]+ \w+ \[.*write client hello\]$", result.stdout,
                      re.MULTILINE), result
@@ -228,7 +228,7 @@ def states_of(pid):
 
 
 def test_stack_does_not_stop_the_process(tlstall, start, silent, directory):
-    """epoll_wait() returns EINTR in a thread that was stopped, and only there."""
+    """epoll_wait() would return EINTR in a stopped thread, and only there."""
     program = [sys.executable, CLIENTS / "in_epoll.py", silent.port]
     client = start(Traced(program, directory))
     silent.wait_hellos(1)
@@ -301,7 +301,7 @@ def test_ctl_off_and_on(tlstall, start, directory, authority):
 
 
 def in_flight(tlstall, count):
-    """The records of ps, once so many have begun."""
+    """The records of ps, once that many handshakes have begun."""
     return await_that(
         lambda: (found := tracing.Trace(tlstall("ps", "--format", "jsonl").stdout).handshakes)
         and len([h for h in found if h.states]) == count and found, f"{count} in flight")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""look: programs that run without the shim and hang, and those that would rather not be looked at."""
+"""look: programs that run without the shim and hang, and programs that try to prevent it."""
 import contextlib
 import functools
 import glob
@@ -68,7 +68,7 @@ def records(*arguments):
 
 
 def stalled(*arguments, cause="PEER_SILENT", count=1):
-    """Its handshakes, once that is said of so many of them."""
+    """Its handshakes, once that is reported for so many of them."""
     def settled():
         found = records(*arguments)[1]
         return found if [h["cause"] for h in found] == [cause] * count else None
@@ -94,7 +94,8 @@ def descendants(pid):
 
 @functools.lru_cache
 def unwinds():
-    """One tool for all suites, built with the oldest libunwind, cannot use the structures of the newest."""
+    """Whether libunwind can unwind here: the tool, built with the oldest, cannot use the newest's
+    structures."""
     sleeper = Plain(["/bin/sleep", "1000"])
     try:
         stack = await_that(lambda: (s := run([TLSTALL, "stack", "--all", str(sleeper.pid)]).stdout)
@@ -107,7 +108,7 @@ def unwinds():
 # ---- programs that wait for a silent peer ------------------------------------------
 
 PROGRAMS = {
-    # argv, what the ClientHello names, a function on the stack
+    # argv, the server name in the ClientHello, a function on the stack
     "python3": (["/usr/bin/python3", "-c", """
 import socket, ssl, sys
 context = ssl._create_unverified_context()
@@ -163,7 +164,7 @@ def test_program_with_a_silent_peer(name, start, silent, authority):
 
 @pytest.mark.parametrize("version", nodes.VERSIONS)
 def test_official_node(version, start, silent):
-    """It has its own OpenSSL inside, and exports it."""
+    """It contains and exports its own OpenSSL."""
     node, waits = nodes.official(version), PROGRAMS["node"][0][1:]
     client = start(Plain([node, *(a.format(port=silent.port) for a in waits)]))
     silent.wait_hellos(1)
@@ -176,7 +177,7 @@ def test_official_node(version, start, silent):
 
 @pytest.mark.parametrize("options", [("-pie", "-fPIE"), ("-no-pie",)], ids=" ".join)
 def test_openssl_inside_that_only_the_file_names(options, built, start, silent):
-    """By .symtab, and without SSL_state_string_long, which such a program is linked without."""
+    """Found in .symtab, and without SSL_state_string_long, which the linker omitted."""
     program = built("linked.c", test_linked.PLUGIN, *options, *test_linked.static_libraries())
     client = start(Plain([program, str(silent.port)]))
     silent.wait_hellos(1)
@@ -199,19 +200,19 @@ def test_psql(start, silent):
     psql = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin/psql"))[-1]
     client = start(Plain([psql, f"host=127.0.0.1 port={silent.port} user=test sslmode=require"]))
     silent.wait_hellos(1)
-    # the 8 bytes and one before TLS went through the same socket
+    # the 8 bytes before TLS and the one-byte answer went through the same socket
     check_silent(stalled(client.pid)[0], silent.port, None, client.pid)
     assert "pqsecure_open_client" in look(client.pid).stdout or \
         re.search(r"#\d+ +libpq\.so", look(client.pid).stdout)
 
 
 def workers(server):
-    """The process that serves, of one that forks."""
+    """The process that serves, for servers that fork."""
     return await_that(lambda: [p for p in descendants(server.process.pid)], "workers")
 
 
 def test_nginx_as_a_client(start, silent):
-    """One worker, one connection of many that hangs; it has several workers in the cache."""
+    """One worker, and one of many connections hangs; several workers are in the cache."""
     server = start(servers.nginx(location=f"location / {{ proxy_pass https://127.0.0.1:{silent.port}; "
                                           "proxy_ssl_server_name on; proxy_ssl_name up.example; }"))
     worker = workers(server)[0]
@@ -224,7 +225,7 @@ def test_nginx_as_a_client(start, silent):
 
 
 def test_redis_as_a_client(start, silent, authority, directory):
-    """A replica, whose master says nothing."""
+    """A replica with a silent master."""
     needs("/usr/bin/redis-server")
     server = start(Plain(["/usr/bin/redis-server", "--port", "0", "--tls-port", servers.free_port(), "--tls-replication", "yes",
                           "--tls-cert-file", authority.ecdsa.cert, "--tls-key-file", authority.ecdsa.key,
@@ -245,7 +246,7 @@ def connected(port, *data):
 
 
 def test_nginx_with_a_mute_client(start, authority):
-    """It makes its SSL object when the first byte has come: until then there is a socket alone."""
+    """nginx makes its SSL object when the first byte arrives: until then there is only a socket."""
     server = start(servers.nginx(authority.ecdsa))
     worker = workers(server)[0]
     with connected(server.port) as connection:
@@ -281,7 +282,7 @@ def test_postgres_backend(start, authority, request):
 
 
 def test_blocking_accept_loop(start):
-    """s_server has one connection at a time: the silent one keeps the next from being accepted."""
+    """s_server handles one connection at a time: a silent client keeps the next from being accepted."""
     server = start(Plain(["/usr/bin/python3", "-c", """
 import socket, ssl, sys
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -336,7 +337,7 @@ def test_healthy(start, authority):
 
 
 def test_two_looks_tell_what_moves(start, authority):
-    """A server that drips: each look finds other bytes."""
+    """A server that trickles: each look finds new bytes."""
     server = start(servers.s_server(authority.ecdsa))
     slow = start(peer.Peer(peer.relay(server.port, peer.drips(1, 0.05, 400))))
     client = start(Plain(["/usr/bin/openssl", "s_client", "-connect", f"127.0.0.1:{slow.port}"]))
@@ -362,7 +363,7 @@ def test_stopped(start, silent):
 
 
 def test_library_that_was_replaced_in_a_namespace_of_its_own(start, silent, directory):
-    """The file is gone from the disk, the processes have ids of their own."""
+    """The file is deleted, and the processes have their own ids."""
     library, = {line.split()[-1] for line in
                 pathlib.Path("/proc/self/maps").read_text().splitlines() if "/libssl.so" in line} or \
         {"/usr/lib/x86_64-linux-gnu/libssl.so.3"}
@@ -436,7 +437,7 @@ def test_by_name(start, silent, directory):
     assert stalled("tlsclient")[0]["pid"] == client.pid
 
 
-# ---- what cannot be -------------------------------------------------------------------------
+# ---- impossible looks -----------------------------------------------------------------------
 
 def test_errors(start):
     sleeper = start(Plain(["/bin/sleep", "1000"]))
@@ -460,7 +461,7 @@ def test_without_permission(directory):
     assert result.status == 1 and "CAP_SYS_PTRACE" in result.stderr, result
 
 
-# ---- those that would rather not -----------------------------------------------------------
+# ---- programs that resist ------------------------------------------------------------------
 
 @pytest.fixture(scope="module")
 def hostile_program(shared_directory):
@@ -473,7 +474,7 @@ def hostile_program(shared_directory):
 
 @pytest.fixture
 def hostile(start, silent, hostile_program, directory):
-    # what it would do if it could, it would do as a user who may do little
+    # if it could do anything, it would do so as an unprivileged user
     nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--groups=65533"]
 
     def begin(function, deed):
@@ -490,7 +491,7 @@ def hostile(start, silent, hostile_program, directory):
 
 
 def look_in(directory, *arguments):
-    """Where files that appear are seen."""
+    """Where files that appear would be seen."""
     began = time.monotonic()
     result = run([TLSTALL, "look", *map(str, arguments)], cwd=directory)
     assert time.monotonic() - began < 30, result
@@ -533,7 +534,7 @@ def test_hostile_deed(deed, hostile, directory):
 
 @pytest.mark.parametrize("deed", ["trap", "illegal", "divide", "nowhere", "recurse"])
 def test_hostile_signal(deed, hostile, directory):
-    """Whatever raises a signal is taken for no object; nothing else happens."""
+    """Whatever raises a signal does not count as an object; nothing else happens."""
     result = look_in(directory, hostile("SSL_in_init", deed).pid)
     assert result.status == 0 and "0 TLS objects" in result.stdout, result
 
@@ -558,7 +559,7 @@ def test_hostile_answer(function, deed, hostile, directory):
 
 
 def test_the_child_is_locked_in(hostile, directory):
-    """While the code of another user runs in it: who it is, and what it has."""
+    """While another user's code runs in it: its user, and what it has access to."""
     client = hostile("SSL_in_init", "loop")
     process = subprocess.Popen([TLSTALL, "look", str(client.pid)], stdout=subprocess.DEVNULL,
                                env=tracing.environment())

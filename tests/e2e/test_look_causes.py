@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""look: what it says of programs that hang for other reasons than a silent peer, started without the shim."""
+"""look: what it reports about programs, started without the shim, that hang for other reasons than a
+silent peer."""
 import os
 import re
 import subprocess
@@ -19,10 +20,10 @@ pytestmark = pytest.mark.skipif(os.uname().machine != "x86_64", reason="look is 
 
 @pytest.fixture
 def hang(start):
-    """Starts a program without the shim; its handshake, once a look names that cause, and the look's text."""
+    """Starts a program without the shim; its handshake once a look names that cause, and the look's text."""
     def begin(argv, cause, fault, within=None):
         target = start(Plain([*(within.within if within else []), *argv]))
-        # before, it loads its libraries
+        # before that, it loads its libraries
         await_that(lambda: look(target.pid).status == 0, lambda: look(target.pid))
         h, = stalled(target.pid, cause=cause)
         assert (h["fault"], h["seen"], h["at_least"], h["pid"]) == (fault, "outside", True, target.pid), h

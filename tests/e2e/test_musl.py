@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Programs of Alpine's libc: the same shim, look, stack and check; attach refuses."""
+"""Programs using Alpine's libc: the same shim, look, stack and check; attach refuses."""
 import json
 import os
 import pathlib
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(os.uname().machine != "x86_64", reason="musl is 
 
 SOURCES = tracing.ROOT / "tests/programs"
 STALL = SOURCES / "stalls/stall.c"
-# musl has no makecontext(), nor glibc's hooks for printf(); nothing of the last one comes to a handshake there
+# musl has neither makecontext() nor glibc's printf() hooks; async makes no handshake there
 WITHOUT = {"coroutines", "surroundings", "async"}
 
 
@@ -79,7 +79,7 @@ def test_curl(authority, start):
 
 
 def test_where_there_is_no_glibc(start, authority, directory):
-    """A root as of a container: nothing in it but musl, the program, its libraries, and the shim."""
+    """A root like a container's: only musl, the program, its libraries, and the shim."""
     if os.geteuid():
         pytest.skip("chroot needs root")
     curl, root = musl.program("curl"), directory / "root"
@@ -110,7 +110,7 @@ def test_curl_with_a_silent_peer(start):
 
 
 def test_stall_in_a_program(compiled, start, directory):
-    """Not only whose fault: that it is the program's is known from its calls and its socket."""
+    """The cause is found from the program's calls and its socket."""
     silent = start(peer.Peer(peer.silent_after_accept))
     program = compiled("stalls/bio_not_flushed", STALL, SOURCES / "common.c")
     client = start(Plain([TLSTALL, "run", "-q", "-d", directory, program, silent.port]))

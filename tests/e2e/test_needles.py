@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A busy server, at the default size: what went well is overwritten, what failed is still there."""
+"""A busy server with the default trace size: successes are overwritten, failures are still there."""
 import json
 import socket
 import ssl
@@ -12,7 +12,7 @@ GOOD, PROBES, BAD, STORM = 2000, 250, 16, 800
 
 
 def client(port, authority=None):
-    """One handshake; with an authority, the certificate is checked against that."""
+    """One handshake; with an authority, the certificate is verified."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_REQUIRED if authority else ssl.CERT_NONE
@@ -39,7 +39,7 @@ def reported(traces):
 
 
 def serve(authority, start, directory):
-    """nginx with the shim as it comes, and where its trace will be."""
+    """nginx with the shim's default settings, and the path of its trace."""
     traces = directory / "traces"
     traces.mkdir()
     env = {"LD_PRELOAD": str(tracing.SHIM), "TLSTALL_DIR": str(traces)}
@@ -47,7 +47,7 @@ def serve(authority, start, directory):
 
 
 def test_failures_outlive_successes(authority, start, directory):
-    """Of 16 among 2,300, spread over all of the time, none is lost."""
+    """Of 16 failures among 2,300 handshakes, spread over the whole time, none is lost."""
     server, traces = serve(authority, start, directory)
     for i in range(GOOD):
         client(server.port)
@@ -63,7 +63,7 @@ def test_failures_outlive_successes(authority, start, directory):
 
 
 def test_a_storm_of_failures(authority, start, directory):
-    """More than there is room for: the latest are there, and the good ones in between, too."""
+    """More than there is room for: the latest are there, and some successes in between."""
     server, traces = serve(authority, start, directory)
     for i in range(STORM):
         client(server.port, authority.ecdsa.cert)

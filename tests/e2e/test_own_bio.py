@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Programs whose socket they alone know, as curl with its own BIO: what can be said without it, and when it
-is found from outside."""
+"""Programs with a custom BIO, like curl's, so that only they know their socket: what can be said without
+it, and when it is found from outside."""
 import contextlib
 import pathlib
 
@@ -13,11 +13,11 @@ import stalls
 import tracing
 
 CURL = ["/usr/bin/curl", "-sSk"]
-HELLO = "tcp dport != 0 meta length > 100"  # and what else is not a mere acknowledgment
+HELLO = "tcp dport != 0 meta length > 100"  # everything except plain acknowledgments
 
 
 def preloaded(argv, mode, within=None):
-    """With the shim alone: nobody looks from outside."""
+    """With the shim only: nobody looks from outside."""
     with stalls.directory_for_traces() as traces:
         tracing.run(argv, env={"LD_PRELOAD": str(tracing.SHIM), "TLSTALL_DIR": str(traces), "TLSTALL_MODE": mode},
                     within=within)
@@ -46,7 +46,7 @@ def situation(name, authority):
 @pytest.mark.parametrize("mode", ["all", "watch", "handshake"])
 @pytest.mark.parametrize("name", ["a silent server", "a late server", "all is lost", "the first packets are lost"])
 def test_network_is_a_doubt(name, mode, authority):
-    """Peer or network: of a socket that nobody saw that cannot be told, and is not."""
+    """Without a known socket, peer and network cannot be distinguished, and no verdict claims otherwise."""
     if "lost" in name and (reason := network.why_not()):
         pytest.skip(reason)
     with situation(name, authority) as (port, within, patience):
@@ -56,7 +56,7 @@ def test_network_is_a_doubt(name, mode, authority):
 
 
 def looked_at(argv, ports):
-    """Its handshakes while they all hang, and what stays of that."""
+    """Its handshakes while they all hang, and afterwards."""
     with stalls.Traced(argv) as traced:
         traced.hangs()
         live = servers.await_that(
@@ -69,7 +69,7 @@ TWO = ["-Z", "--parallel-immediate"]
 
 
 def test_which_of_two_is_said_not_to_be_known(start):
-    """Both have carried the same: their peers are not named, and it says why."""
+    """Both have carried the same bytes: their peers are not named, and the output says why."""
     ports = [start(peer.Peer(peer.silent_after_hello)).port for _ in range(2)]
     for records in looked_at([*CURL, *TWO, *(f"https://localhost:{port}/" for port in ports)], 2):
         assert [r.peer for r in records] == [None, None], records
@@ -78,7 +78,7 @@ def test_which_of_two_is_said_not_to_be_known(start):
 
 
 def test_one_among_others_is_found(start):
-    """A connection of plain HTTP carried other bytes: it is not taken for the handshake's."""
+    """A plain HTTP connection carried other bytes: it does not count as the handshake's."""
     secret, plain = (start(peer.Peer(behave)).port for behave in (peer.silent_after_hello, peer.silent_after_accept))
     for records in looked_at([*CURL, *TWO, f"http://localhost:{plain}/{'x' * 900}", f"https://localhost:{secret}/"], 1):
         assert [(r.peer, r.confidence) for r in records] == [(f"127.0.0.1:{secret}", "high")], records

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page of `tlstall report --html`, in a real browser, from a file as a person opens it."""
+"""The page of `tlstall report --html` in a real browser, opened from a file as a person would."""
 import json
 import os
 import pathlib
@@ -98,7 +98,7 @@ def test_groups_are_those_of_the_text(page, maker):
 
 
 def test_no_trouble(browser, maker, files):
-    small = Page(browser, files(7))  # the first bad one is the eighth
+    small = Page(browser, files(7))  # the eighth would be the first bad one
     assert "All 7 handshakes succeeded" in small.one("#headline").text
     assert not small.one("#groups").is_displayed()
     assert small.complaints() == []
@@ -188,7 +188,7 @@ def test_late_program_is_shown_as_such(page):
 
 
 def test_call_that_has_not_returned(browser, start, authority):
-    """A process that hangs in its first call: no call was recorded yet, and it is shown."""
+    """A process that hangs in its first call: no call is recorded yet, but it is shown."""
     browser.set_window_size(1400, 1000)
     silent = start(peer.Peer(peer.silent_after_hello))
     directory = pathlib.Path(tempfile.mkdtemp(prefix="tlstall-"))
@@ -313,7 +313,7 @@ def test_hundred_thousand(browser, files):
     file = files(100000)
     assert file.stat().st_size < 8e6
     page = Page(browser, file)
-    # far above what it takes: machines that run tests are busy
+    # far above the usual time, because machines that run tests are busy
     assert page.js("return performance.now()") < 30000
     assert page.search("outcome:failed") == made.bad_of(100000, "refused")
     assert len(page.all("#rows .row")) < 60 and page.complaints() == []

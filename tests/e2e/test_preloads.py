@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Other libraries for LD_PRELOAD that wrap functions of libssl: before the shim and behind it each
-of their wrappers is called as often as without it, and every handshake is recorded all the same."""
+"""Other libraries in LD_PRELOAD that wrap functions of libssl, before the shim and after it: each
+wrapper is called as often as without the shim, and every handshake is still recorded."""
 import json
 import os
 import pathlib
@@ -54,7 +54,7 @@ def outcomes(traces):
 
 
 def both_orders(argv, library, tmp_path, handshakes, stable=True, **extra):
-    """`stable`: it makes the same number of calls each time; else each kind is called or not."""
+    """`stable`: the number of calls is the same in each run; otherwise only which functions are called."""
     def comparable(counts):
         return counts if stable else [line.split()[0] for line in counts if not line.endswith(" 0")]
 
@@ -78,7 +78,7 @@ def test_linked_program(kind, mode, built, other, port, tmp_path):
 
 @pytest.mark.parametrize("kind", ["next", "more"])
 def test_info_callbacks(kind, other, tmp_path):
-    """The getters and setters of info callbacks, BIO pairs, more than one object."""
+    """The getters and setters of info callbacks, BIO pairs, several objects."""
     both_orders([tracing.PROGRAMS / "info_callback"], other(kind), tmp_path, 12)
 
 
@@ -89,7 +89,7 @@ def test_curl(kind, other, port, tmp_path):
 
 
 def test_python(other, port, tmp_path):
-    """Its libssl comes with a plugin: RTLD_NEXT finds nothing there."""
+    """Its libssl is loaded by a plugin: RTLD_NEXT finds nothing there."""
     argv = ["/usr/bin/python3", "-c", "import socket, ssl; c = ssl._create_unverified_context(); "
             f"print(c.wrap_socket(socket.create_connection(('127.0.0.1', {port}))).version())"]
     both_orders(argv, other("more-handle"), tmp_path, 1)
@@ -97,7 +97,7 @@ def test_python(other, port, tmp_path):
 
 @pytest.mark.parametrize("kind", ["next", "dlsym"])
 def test_by_dlsym(kind, built, other, port, tmp_path):
-    """A call that goes past the other library without the shim goes past it with it."""
+    """A call that bypasses the other library without the shim also bypasses it with the shim."""
     argv = [built("by_dlsym.c", "-ldl"), port, test_reach.soname()]
     calls = both_orders(argv, other(kind), tmp_path, 1)
     assert calls == ["SSL_connect 0" if kind == "next" else "SSL_connect 1"]
@@ -106,12 +106,12 @@ def test_by_dlsym(kind, built, other, port, tmp_path):
 @pytest.mark.parametrize("mode", ["local", "global", "deepbind"])
 def test_plugin(mode, built, other, port, tmp_path):
     plugin = built("plugin.c", "-shared", "-fPIC", "-lssl")
-    handle = "handle" if mode == "local" else "next"  # RTLD_NEXT finds nothing behind local ones
+    handle = "handle" if mode == "local" else "next"  # RTLD_NEXT finds nothing after local ones
     both_orders([built("plugin_host.c", "-ldl"), port, mode, plugin], other(handle), tmp_path, 2)
 
 
 def test_two_others(built, other, port, tmp_path):
-    """One before, one behind: each has its turn."""
+    """One before the shim, one after it: each is called."""
     first, second = other("next"), built("interposer.c", "-shared", "-fPIC", "-ldl", "-w")
     copy = tmp_path / "second.so"
     copy.write_bytes(pathlib.Path(second).read_bytes())

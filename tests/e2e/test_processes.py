@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Processes that share SSL objects: one makes them, another shakes hands, a third frees them."""
+"""Processes that share SSL objects: one makes them, another drives the handshake, a third frees them."""
 import socket
 import ssl
 import time
@@ -25,7 +25,7 @@ def test_objects_in_shared_memory_are_the_program_s(mode, tmp_path):
 
 
 def test_objects_in_shared_memory_are_recorded():
-    # One that another process goes on with is the first one's, in flight, for ever.
+    # A handshake that another process continues stays in flight forever in the first one.
     trace = tracing.traced([tracing.PROGRAMS / "shared_objects"], check=False).trace
     by_outcome = {}
     for handshake in trace.handshakes:
@@ -35,7 +35,7 @@ def test_objects_in_shared_memory_are_recorded():
     # freed by a process that had never seen it
     (abandoned,) = by_outcome["abandoned"]
     assert abandoned.calls == 1 and abandoned.role == "client"
-    # the memory was used again, and each was known as a new one
+    # memory was reused, and each object recognized as new
     assert len({h.ssl for h in trace.handshakes}) < len(trace.handshakes)
 
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The C programs of tests/programs: what real programs rarely do. Each prints
-plain results, the same with and without the shim, and is recorded as it says."""
+"""The C programs of tests/programs: rare situations. Each one's output is the same with and without the
+shim, and what is recorded matches it."""
 import re
 
 import pytest
@@ -10,15 +10,15 @@ import tracing
 coverage = pytest.mark.coverage
 
 ALL = sorted(path.stem for path in (tracing.ROOT / "tests/programs").glob("*.c")
-             if path.stem not in ("common", "foreign", "full", "filtered"))  # those have tests of their own
+             if path.stem not in ("common", "foreign", "full", "filtered"))  # those have their own tests
 
 
 def both(name):
-    """The program's output, checked to be the same, and what was recorded."""
+    """The program's output, which must be the same, and what was recorded."""
     program = tracing.PROGRAMS / name
     plain = tracing.run([program])
     assert plain.status == 0, plain
-    # In a forked child a handshake goes on that another process began.
+    # A forked child continues a handshake that its parent began.
     with_shim = tracing.traced([program], check=name != "fork_middle")
     tracing.compare(plain, with_shim)
     return plain.stdout.splitlines(), with_shim.trace
@@ -92,7 +92,7 @@ def test_stale_error_queue():
     ops = trace.ops(client)
     assert ops[0].error == ops[1].error == "SSL_ERROR_WANT_READ"
     asked = [c for c in trace.of(client) if c.fn == "SSL_get_error"]
-    # 4.0 no longer lets an old entry decide.
+    # 4.0 ignores old entries.
     answer = "WANT_READ" if tracing.openssl_version() >= (4,) else "SSL"
     assert lines[2] == f"-1 {answer}"
     assert [c.error for c in asked[:2]] == ["SSL_ERROR_WANT_READ", f"SSL_ERROR_{answer}"]
@@ -193,7 +193,7 @@ def test_errno_and_queue_are_preserved():
     for function, ret, number in printed:
         assert (function, int(ret), int(number)) in calls, (printed, calls)
     failed = [h for h in trace.handshakes if h.outcome == "failed"]
-    # 1.1.1 says that a missing BIO is an internal error, later ones say nothing.
+    # 1.1.1 reports a missing BIO as an internal error, later versions do not report it.
     assert {h.reason for h in failed if h.reason} - {"internal error"} == {"wrong version number"}
     assert ("internal error" in lines[-1]) == (tracing.openssl_version() < (3,))
 
@@ -258,7 +258,7 @@ def test_async_job():
     first = errors(trace, clients[0])[:clients[0].calls]
     assert [line.split()[1] for line in lines if line.startswith("client")] == first
     assert clients[0].want_other == first.count("WANT_ASYNC") == 2
-    # The other's steps inside the job are its own.
+    # The other handshake's calls inside the job are not mixed in.
     assert errors(trace, clients[1])[:2] == ["WANT_READ", "WANT_READ"]
 
 
@@ -281,7 +281,7 @@ def test_ktls():
 
 
 def test_stacks_of_coroutines():
-    """Each on the stack that it was on: the program's own, or one of its coroutines'."""
+    """Each on its own stack: the program's, or that of one of its coroutines."""
     trace = tracing.traced([tracing.PROGRAMS / "coroutines"], options=["-k"]).trace
     assert len(trace.handshakes) == 212
     of_main = 0
@@ -289,7 +289,7 @@ def test_stacks_of_coroutines():
         names = {frame.split()[0] for frame in handshake.stack}
         assert "main" not in names or not names & {"near_the_top", "far_below", "deeper"}, handshake.stack
         of_main += "main" in names
-    # every fifth round, one on the program's own stack
+    # every fifth round has one on the program's own stack
     assert of_main == 20
 
 
@@ -322,7 +322,7 @@ def test_the_dtls_timer_is_seen():
 
 
 def test_a_call_that_is_left_by_longjmp_is_over():
-    # The process ends by _exit: nothing else tells of it.
+    # The process ends with _exit, so only the exit shows that it left.
     trace = tracing.traced([tracing.PROGRAMS / "left"]).trace
     left = [h for h in trace.handshakes if h.left]
     assert [(h.outcome, h.cause) for h in left] == [("in_flight", "ABANDONED")]
@@ -343,6 +343,6 @@ def test_how_old_the_connection_was():
     _, trace = both("late_first")
     late, after_text = by_role(trace)[0]
     assert 100 <= late.connected_ms < 1000
-    # once something was sent nobody knows
+    # unknown once something was sent
     assert after_text.connected_ms is None
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every way in which a program comes to libssl: each handshake is seen, and the
-program's own output is the same. What a system does not have is skipped by name."""
+"""Every way in which a program gets to libssl: each handshake is recorded, and the program's output is
+unchanged. What a system lacks is skipped by name."""
 import os
 import pathlib
 import re
@@ -49,8 +49,8 @@ def port(authority, start):
 
 
 def seen(argv, handshakes=1, env=None, varies=(), function=None):
-    """Runs it without and with the shim: the same to its user, every handshake seen to succeed
-    with nothing to blame."""
+    """Runs it without and with the shim: same output, and every handshake is recorded as a success
+    without a cause."""
     plain = tracing.run(argv, env=env)
     result = tracing.traced(argv, env=env)
     tracing.compare(plain, result, varies)
@@ -78,7 +78,7 @@ def test_dlsym(built, port):
 
 
 def test_dlsym_left_alone(built, port):
-    """Told not to, it leaves dlsym alone; the handshake still shows by its info callback."""
+    """When told so, the shim leaves dlsym alone; the handshake is still recorded by its info callback."""
     command = [built("by_dlsym.c", "-ldl"), port, soname()]
     trace = tracing.traced(command, env={"TLSTALL_REACH": "none"}).trace
     assert "SSL_connect" not in trace.functions()
@@ -103,7 +103,7 @@ def test_plugin(mode, built, port):
 @pytest.mark.coverage("plugin, dlmopen", "a C plugin")
 @pytest.mark.parametrize("mode", ["namespace", "namespace-lazy"])
 def test_plugin_in_another_namespace(mode, built, port):
-    """It binds there, where no preloaded library is."""
+    """It binds to a libssl in that namespace, where there is no preloaded library."""
     plugin = built("plugin.c", "-shared", "-fPIC", "-lssl")
     plain, _ = seen([built("plugin_host.c", "-ldl"), port, mode, plugin], handshakes=2,
                     function="SSL_connect")
@@ -113,7 +113,7 @@ def test_plugin_in_another_namespace(mode, built, port):
 @pytest.mark.coverage("two copies in a process", "C plugins")
 @pytest.mark.parametrize("mode", ["local", "global", "deepbind"])
 def test_two_copies_in_one_process(mode, built, port, tmp_path):
-    """A second libssl, under another soname."""
+    """A second libssl, with another soname."""
     path = subprocess.run([CC, "-print-file-name=libssl.so"], capture_output=True, text=True,
                           check=True).stdout.strip()
     name = soname()
@@ -148,7 +148,7 @@ def test_two_versions_in_one_process(mode, built, port):
 
 
 def libraries_of(libssl, beside):
-    """A directory with that libssl and its libcrypto, and nothing else of their system."""
+    """A directory with that libssl and its libcrypto only."""
     directory = beside.with_suffix(".libraries")
     directory.mkdir(exist_ok=True)
     for name in (libssl.name, libssl.name.replace("ssl", "crypto")):
@@ -177,7 +177,7 @@ int SSL_connect(void *ssl) {
 
 @pytest.mark.coverage("behind another preload", "a C program")
 def test_another_interposer(built, port, tmp_path):
-    """It goes on working, and is seen through."""
+    """It keeps working, and the handshakes behind it are recorded."""
     source, library = tmp_path / "interposer.c", tmp_path / "interposer.so"
     source.write_text(INTERPOSER)
     subprocess.run([CC, "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
@@ -203,7 +203,7 @@ def test_s_server_www(authority, start):
 
 
 def fetch(port):
-    """The page that s_server makes, without what it says of this very connection."""
+    """The page that s_server makes, without the lines about this connection."""
     client = tracing.run(["/usr/bin/openssl", "s_client", "-quiet", "-connect", f"127.0.0.1:{port}"],
                          stdin="GET / HTTP/1.0\r\n\r\n")
     assert client.status == 0, client
@@ -251,7 +251,7 @@ def test_node(port):
 
 @pytest.mark.coverage("direct link", "dig +tls")
 def test_dig(port):
-    """Over TLS, to a server that never answers: the handshake is all there is."""
+    """Over TLS, to a server that never answers: there is nothing but the handshake."""
     suite.needs("/usr/bin/dig")
     if "+[no]tls" not in tracing.run(["/usr/bin/dig", "-h"]).stdout:
         pytest.skip("this dig knows no TLS")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""report, ps and check write no file, run no program, and send no signal."""
+"""report, ps and check write no files, run no programs, and send no signals."""
 import re
 import shutil
 import subprocess
@@ -33,7 +33,7 @@ def test_nothing_is_changed(directory, command):
         pytest.skip("strace may not trace here")
     assert result.status == 0 and result.stdout, result
     made = [line for line in log.read_text().splitlines() if re.search(r"^\d+ +\w+\(", line)]
-    assert sum("execve(" in line for line in made) == 1, made  # strace's own
+    assert sum("execve(" in line for line in made) == 1, made  # strace's own, which starts the tool
     opened = [line for line in made if re.search(r"^\d+ +open(at)?\(", line)]
     assert len(opened) > 3 and not [line for line in opened if re.search("O_WRONLY|O_RDWR|O_CREAT|O_TRUNC", line)]
     others = [line for line in made if line not in opened and "execve(" not in line]

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""doc/PRODUCTION.md: each block marked as tested is run as it is written, on a host of its own: /etc,
-/usr and /var are this machine's with a layer over them, the network is loopback alone."""
+"""doc/PRODUCTION.md: each block marked as tested runs as written, on a host of its own: /etc, /usr and
+/var are overlays over this machine's, and there is only a loopback network."""
 import os
 import re
 import shutil
@@ -62,7 +62,7 @@ eval "$2"
 
 @pytest.fixture(scope="module")
 def host():
-    """Runs a script there; what it leaves ends with it."""
+    """Runs a script there; everything that it leaves is discarded."""
     if os.geteuid() != 0:
         pytest.skip("layers over /etc, /usr and /var need root")
     command = ["unshare", "-m", "-n", "-p", "-f", "--kill-child", "--mount-proc", "sh", "-c", HOST, "sh",

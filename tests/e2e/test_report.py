@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`tlstall report`: what it says of real traces, of large made ones, and of files that are damaged or none."""
+"""`tlstall report`: what it says about real traces, large synthetic ones, and files that are damaged or
+not traces."""
 import json
 import os
 import pathlib
@@ -23,7 +24,7 @@ CURL = "/usr/bin/curl"
 PYTHON = "/usr/bin/python3"
 CLIENTS = pathlib.Path(__file__).parent / "clients"
 
-# Of a trace: offsets of the major version and of the sections' table, which has the handshakes at place 6.
+# In a trace: offset of the major version and of the section table, and the index of the handshakes there.
 MAJOR_AT, SECTIONS_AT, HANDSHAKES = 8, 160, 6
 
 
@@ -48,7 +49,7 @@ def records(result):
 
 
 def table(text, title):
-    """The rows of the table under a title, as lists of cells; columns are parted by two blanks or more."""
+    """The rows of the table under a title, as lists of cells; columns are separated by two or more blanks."""
     lines = text.split(f"\n{title}\n", 1)[1].split("\n\n", 1)[0].splitlines()
     return lines[0], lines[1:]
 
@@ -94,7 +95,7 @@ def test_good_and_bad_curls(directory, server, silent, start):
 
 
 def test_groups_have_peer_and_code(directory, authority, start):
-    """A client whose BIO is OpenSSL's own: the address is known."""
+    """A client with OpenSSL's own BIO: the address is known."""
     closing, plain = start(peer.Peer(peer.close_after_hello)), start(peer.Peer(peer.plain_text))
     for port in (closing.port, closing.port, plain.port):
         record(directory, PYTHON, CLIENTS / "blocking.py", str(port), authority.ca, status=1)
@@ -170,14 +171,14 @@ def test_killed_process(directory, silent):
 
 
 def test_more_handshakes_than_slots(directory, server):
-    """All that ever began are accounted for."""
+    """Every handshake that began is accounted for."""
     count = 4000
     record(directory, "/usr/bin/ab", "-q", "-n", str(count), "-c", "4", f"https://127.0.0.1:{server.port}/",
            status=0, env={"TLSTALL_SIZE": "256K"})
     result = report(directory)
     [read] = re.findall(r"^(\d+) handshakes in 1 trace", result.stdout, re.M)
     [(gone, all_of_them)] = re.findall(r"^note: .* (\d+) of (\d+) handshakes left nothing", result.stdout, re.M)
-    # ab ends at the last answer, whatever it has begun beyond it
+    # ab ends with the last answer, whatever else it has begun
     [(ok, given_up)] = re.findall(r"^(\d+) ok, 0 failed, (\d+) abandoned, 0 in flight",
                                   result.stdout, re.M)
     assert int(read) == int(ok) + int(given_up) > 4 > int(given_up), result
@@ -185,14 +186,14 @@ def test_more_handshakes_than_slots(directory, server):
 
 
 def test_overwritten_details(maker, directory):
-    """Slots that went to others: their first owners are counted by the END events alone."""
+    """Reused slots: their earlier owners are counted only through END events."""
     count, reused = 330, 40
     path = maker.make(count)
     data = bytearray(path.read_bytes())
     offset, slots, size = struct.unpack_from("<QII", data, SECTIONS_AT + 16 * HANDSHAKES)
     assert slots == count
     for slot in range(reused):
-        data[offset + slot * size:offset + slot * size + 8] = bytes(8)  # never used, as it were
+        data[offset + slot * size:offset + slot * size + 8] = bytes(8)  # as if never used
     path.write_bytes(data)
     result = report(path)
     assert f"{count} handshakes in 1 trace" in result.stdout, result
@@ -215,7 +216,7 @@ def test_process_that_ran_untraced(directory, server):
     assert result.status == 0 and re.search(r"^note: .*999-123.*untraced \(ENOSPC\)", result.stdout, re.M), result
 
 
-# ---- made traces -----------------------------------------------------------------------
+# ---- synthetic traces ------------------------------------------------------------------
 
 def test_made_trace(maker):
     count = 3300
@@ -254,7 +255,7 @@ def test_groups_add_up(maker):
 
 
 def test_percentiles_of_the_good_ones(maker):
-    """As the records have it."""
+    """The same as computed from the records."""
     path = maker.make(1000)
     times = sorted(r["duration_ns"] for r in records(report("--format", "jsonl", path)) if r["outcome"] == "ok")
     [line] = re.findall(r"^Duration of the (\d+) successful ones: p50 (.+), p90 (.+), p99 (.+), max (.+)$",
@@ -274,7 +275,7 @@ def test_many_traces(maker, directory):
 
 
 def opened(traces, output):
-    """How often a report of these opens files of a program's."""
+    """How often a report of these opens files of the program."""
     result = tracing.run(["/usr/bin/strace", "-f", "-qq", "-e", "trace=open,openat", "-o", output,
                           TLSTALL, "report", "--format", "jsonl", traces])
     assert result.status == 0, result
@@ -305,7 +306,7 @@ def test_nothing_is_cut_off_a_terminal(maker):
 
 
 def on_terminal(columns, *arguments):
-    """Output on a pseudo-terminal of that width, and what came on stderr."""
+    """Output on a pseudo-terminal of that width, and standard error."""
     main, terminal = pty.openpty()
     process = subprocess.Popen(["/bin/sh", "-c", f'stty cols {columns} rows 24; exec "$@"', "sh", TLSTALL, "report",
                                 *arguments], stdout=terminal, stdin=terminal, stderr=subprocess.PIPE,
@@ -329,7 +330,7 @@ def test_tables_fit_the_terminal(maker):
     assert rows and all(len(row) <= 100 for row in rows), rows
 
 
-# ---- what cannot be read -----------------------------------------------------------------
+# ---- unreadable files --------------------------------------------------------------------
 
 def test_cut_off(maker, directory):
     whole = maker.make(1000)
@@ -353,7 +354,7 @@ def test_cut_anywhere(maker, directory, size):
 
 
 def test_scrambled(maker, directory):
-    """Zeros and noise in the midst: it ends in good order, and says that something is wrong or reads on."""
+    """Zeros and noise in the middle: it ends normally, and either reports the damage or reads on."""
     data = bytearray(maker.make(300).read_bytes())
     for place in range(4000, len(data), 1000):
         data[place:place + 64] = bytes((place * 7 + k * 31) % 256 for k in range(64))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The manners of `tlstall run`: what it passes through, what it prints, what it refuses."""
+"""The behavior of `tlstall run`: what it passes through, what it prints, what it refuses."""
 import os
 import pathlib
 import pty
@@ -44,7 +44,7 @@ def server(authority, start):
 
 @pytest.fixture
 def far(start, server):
-    """The same server, so late that the first call of a client must be repeated."""
+    """The same server, so far away that a client's first call must be repeated."""
     return start(peer.Peer(peer.relay(server.port, peer.late(0.2))))
 
 
@@ -53,7 +53,7 @@ def silent(start):
     return start(peer.Peer(peer.silent_after_hello))
 
 
-# ---- what passes through ---------------------------------------------------
+# ---- what is passed through ------------------------------------------------
 
 @pytest.mark.parametrize("script, status", [("exit 0", 0), ("exit 7", 7), ("kill -TERM $$", 143),
                                             ("kill -SEGV $$", 139), ("kill -KILL $$", 137)])
@@ -112,7 +112,7 @@ def test_existing_preload_is_kept(directory):
 
 
 def test_nothing_is_left(directory, server):
-    """Where it may write: no trace, no directory of its own."""
+    """Where it may write: no trace, no directory."""
     result = tlstall("run", "--", *curl_to(server.port), env={"TMPDIR": str(directory)})
     assert calls_in(result.stderr)
     assert os.listdir(directory) == []
@@ -208,7 +208,7 @@ def test_a_spin_is_folded(silent):
 
 
 def test_children_that_outlive_the_program(silent):
-    """Their handshakes are waited for a while, and told of."""
+    """Their handshakes are awaited for a while, then reported."""
     command = " ".join(curl_to(silent.port, "--max-time", "2"))
     result = tlstall("run", "-q", "--", "/bin/sh", "-c", f"{command} & exit 3")
     assert result.status == 3
@@ -247,7 +247,7 @@ except ssl.SSLWantReadError:
 
 
 def too_early(server):
-    """A handshake that succeeds, and then a read of which the server knows nothing."""
+    """A handshake that succeeds, then a read that the server does not expect."""
     return ["/usr/bin/python3", "-c", READS_TOO_EARLY, str(server.port)]
 
 
@@ -281,7 +281,7 @@ def test_help_and_version():
 # ---- while it runs ---------------------------------------------------------
 
 def read_until(stream, pattern, timeout=20):
-    """Reads the descriptor until what came matches; the bytes and when that was."""
+    """Reads the descriptor until the output matches; returns it and the time."""
     text = b""
     end = time.monotonic() + timeout
     while not re.search(pattern, text):
@@ -294,7 +294,7 @@ def read_until(stream, pattern, timeout=20):
 
 
 def until_line(silent, count):
-    """How long after the ClientHello had come the line of SSL_connect was there."""
+    """How long after the ClientHello the line of SSL_connect appeared."""
     process = subprocess.Popen([TLSTALL, "run", "--", *curl_to(silent.port)],
                                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                                env=tracing.environment())
@@ -311,7 +311,7 @@ def until_line(silent, count):
 
 
 def test_lines_appear_while_it_hangs(silent):
-    """Within 100 ms; a busy machine may spoil one attempt, not five."""
+    """Within 100 ms; a busy machine may spoil one attempt, but not five."""
     assert min(until_line(silent, count) for count in range(1, 6)) < 0.1
 
 
@@ -323,11 +323,11 @@ def spawn_in_terminal(argv):
 
 
 def interrupt_in_terminal(argv, silent, count):
-    """Ctrl-C once it hangs: the exit status, and what was printed."""
+    """Ctrl-C once it hangs: the exit status, and the output."""
     pid, terminal = spawn_in_terminal([str(a) for a in argv])
     try:
         silent.wait_hellos(count)
-        # The line discipline sends SIGINT to the terminal's foreground group.
+        # The line discipline sends SIGINT to the terminal's foreground process group.
         os.write(terminal, termios.tcgetattr(terminal)[6][termios.VINTR])
         text = b""
         while True:
@@ -352,7 +352,7 @@ def test_interrupt_goes_to_the_program(silent):
 
 
 def test_interrupt_that_the_program_handles(directory):
-    """It goes on after Ctrl-C; so do we."""
+    """The program continues after Ctrl-C, and so does tlstall."""
     script = "trap 'echo caught; exit 5' INT; echo ready; while :; do sleep 0.05; done"
     pid, terminal = spawn_in_terminal([str(TLSTALL), "run", "--", "/bin/sh", "-c", script])
     try:
@@ -374,7 +374,7 @@ def test_kill_reaches_the_program(silent, number):
     _, stderr = process.communicate(timeout=20)
     assert process.returncode in (128 + number, -number)
     assert "PEER_SILENT" in stderr or "SSL_connect" in stderr
-    # The connection's end tells that curl is gone too.
+    # The end of the connection shows that curl is gone, too.
     for thread in silent.threads[1:]:
         thread.join(10)
         assert not thread.is_alive()
@@ -407,7 +407,7 @@ def test_bad_settings(name, value, server, directory):
     result = tlstall("run", "--", "/bin/echo", "ran", env=env)
     assert result.status == 2 and f"TLSTALL_{name}" in result.stderr and value in result.stderr
     assert result.stdout == ""
-    # The shim alone takes the default and does not disturb the program.
+    # The shim itself uses the default and does not disturb the program.
     alone = run(curl_to(server.port),
                 env={**env, "LD_PRELOAD": str(SHIM), "TLSTALL_DIR": str(directory)})
     assert (alone.status, alone.stdout, alone.stderr) == (0, "hello\n", "")
@@ -507,7 +507,7 @@ def test_no_library_but_libc():
 
 
 def test_own_directory_of_the_user(directory, server):
-    """Without TLSTALL_DIR: $XDG_RUNTIME_DIR/tlstall, made for the user alone."""
+    """Without TLSTALL_DIR: $XDG_RUNTIME_DIR/tlstall, created for this user only."""
     env = {"LD_PRELOAD": str(SHIM), "XDG_RUNTIME_DIR": str(directory)}
     assert run(curl_to(server.port), env=env).stdout == "hello\n"
     made = directory / "tlstall"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""No secret is in a trace: no key, ticket or byte of payload, whatever is recorded; and what
-TLSTALL_PRIVACY names is not there either."""
+"""No secret is in a trace: no key, ticket or byte of payload, whatever is recorded. Nor is anything that
+TLSTALL_PRIVACY names."""
 import json
 
 import pytest
@@ -17,7 +17,7 @@ def windows(data):
 
 
 def found(directory, secrets):
-    """Windows of secrets that are anywhere in a trace."""
+    """Parts of secrets that occur anywhere in a trace."""
     wanted = set().union(*map(windows, secrets))
     assert wanted, "nothing is secret"
     return {window for trace in directory.glob("*.tlstall") for window in windows(trace.read_bytes()) & wanted}
@@ -47,12 +47,12 @@ def test_no_secret_is_recorded(directory, mode):
 
 
 def test_one_that_is_planted_is_found(directory):
-    """Else the test above shows nothing."""
+    """Without this, the test above proves nothing."""
     traces, secrets = run(directory, "plant")
     assert found(traces, secrets) == {secrets[0][13:13 + WINDOW]}
 
 
-# ---- what is left out ------------------------------------------------------------------
+# ---- what is omitted -------------------------------------------------------------------
 
 NAME = b"name.example"
 

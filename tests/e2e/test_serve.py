@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""tlstall serve: what it tells of real programs, to Prometheus and by HTTP."""
+"""tlstall serve: what it reports about real programs, to Prometheus and over HTTP."""
 import os
 import pathlib
 import signal
@@ -54,7 +54,7 @@ def promtool(*arguments, **more):
 
 @pytest.mark.parametrize("mode", ["all", "watch"])
 def test_what_ends_is_counted(directory, authority, start, mode):
-    directory.chmod(0o1777)  # nginx's workers are another user
+    directory.chmod(0o1777)  # nginx's workers run as another user
     agent = start(Agent(directory))
     nginx = start(servers.nginx(authority.ecdsa, env={"LD_PRELOAD": str(tracing.SHIM), "TLSTALL_DIR": str(directory),
                                                       "TLSTALL_MODE": mode}))
@@ -65,7 +65,7 @@ def test_what_ends_is_counted(directory, authority, start, mode):
     metrics = agent.metrics()
     buckets = [value for name, value in metrics.items() if "_bucket" in name and 'role="client"' in name]
     assert buckets == sorted(buckets) and len(buckets) == 16 and buckets[-1] == 3, buckets
-    # as in this test's sums, Prometheus' own rules
+    # Prometheus' own rules agree
     assert promtool("check", "metrics", input=agent.ask("metrics")) == (0, "")
     assert agent.sum("tlstall_traced_processes") == 2, "nginx's two processes, and no curl"
     assert agent.sum("tlstall_lost_events_total") == 0
@@ -95,7 +95,7 @@ def test_as_many_as_the_report_tells(directory, authority, start):
     keys = ["pid", "ts_ns", "role", "outcome", "cause", "calls", "version", "cipher", "sni"]
     served, told = (sorted(each, key=lambda r: r.ts_ns) for each in (agent.handshakes(), of_report))
     assert [[r.get(k) for k in keys] for r in served] == [[r.get(k) for k in keys] for r in told]
-    for one, other in zip(served, told):  # the clock is measured ever more exactly
+    for one, other in zip(served, told):  # the clock is measured more and more exactly
         assert one.duration_ns == pytest.approx(other.duration_ns, rel=1e-3)
 
 
@@ -148,7 +148,7 @@ def test_a_restart_loses_nothing(directory, authority, start):
     traces, state = directory / "traces", directory / "counted"
     traces.mkdir()
     server = start(servers.s_server(authority.ecdsa))
-    curl(traces, server.port)  # before anybody counts
+    curl(traces, server.port)  # before anything counts
     agent = start(Agent("--state", state, traces))
     curl(traces, server.port)
     agent.await_sum(1, TOTAL)
@@ -194,7 +194,7 @@ def test_without_retention_nothing_goes(directory, authority, start):
     assert listed(directory) == before and len(before) == 1
 
 
-# ---- who may ask ------------------------------------------------------------------------------
+# ---- access -----------------------------------------------------------------------------------
 
 
 def test_pages(directory, start):
@@ -237,7 +237,7 @@ def test_a_unix_socket(directory, start):
     assert path.stat().st_mode & 0o777 == 0o600
     asked = [CURL, "-s", "--unix-socket", path, "http://localhost/healthz"]
     assert run(asked).stdout == "ok\n"
-    agent.process.kill()  # leaves it behind
+    agent.process.kill()  # leaves its socket behind
     agent.process.wait()
     agent = start(Agent(directory, listen=f"unix:{path}"))
     assert run(asked).stdout == "ok\n"
@@ -273,7 +273,7 @@ def test_systemd_is_told(directory, start, sent):
     assert agent.stop() == (0, "")
 
 
-# ---- what others wrote -----------------------------------------------------------------------------
+# ---- traces written by others ----------------------------------------------------------------------
 
 
 def test_damaged_traces_do_no_harm(directory, start):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Real servers under trace: good handshakes and clients that misbehave. Each
-case runs the server without and with the shim; logs and status must agree."""
+"""Real servers under trace: good handshakes and misbehaving clients. Each case runs the server without
+and with the shim; logs and status must match."""
 import dataclasses
 import re
 import socket
@@ -21,7 +21,7 @@ class Kind:
     fn: str
     status: tuple = (0, 0)  # of the stopped server, without and with tlstall
     starttls: bool = False
-    # After this the server answers and hangs up; None: after a close_notify.
+    # After this the server answers and closes; None: after a close_notify.
     goodbye: bytes = b"GET / HTTP/1.0\r\n\r\n"
     peeks: bool = False  # looks at the first byte itself: plain text never reaches OpenSSL
     logs: str = ""  # when it is done with a connection
@@ -67,7 +67,7 @@ def serve(kind, authority, request, start):
         if kind.name == "stunnel":
             return start(servers.stunnel(authority.ecdsa, start(servers.nginx()).port, only=only,
                                          trace=trace))
-        if kind.name == "s_server":  # with -www no SSL_* call begins its handshakes
+        if kind.name == "s_server":  # with -www, no SSL_* call begins its handshakes
             return start(servers.s_server(authority.ecdsa, only=only, trace=trace, www=False))
         return start(servers.nginx(authority.ecdsa, only=only, trace=trace))
 
@@ -90,7 +90,7 @@ def client_context(authority, trusting=True, maximum=None):
 
 
 def both(kind, serve, client, only=None):
-    """Runs `client(server)` against it without and with tlstall; the trace of the latter."""
+    """Runs `client(server)` against it without and with tlstall; returns the latter's trace."""
     seen = []
     for trace in (False, True):
         server = serve(trace, only)
@@ -106,28 +106,28 @@ def both(kind, serve, client, only=None):
                     kind.varies)
     trace.check()
     assert all(h.role == "server" for h in trace.handshakes)
-    # A call that hangs has not returned: it is not among the calls.
+    # A call that hangs has not returned, so it is not among the calls.
     return [h for h in trace.handshakes if h.calls or h.outcome == "in_flight"], trace
 
 
 def await_end(connection):
-    """Hangs up, and waits until the server has done what it does with such a client."""
+    """Closes, and waits until the server has finished with this client."""
     try:
         connection.shutdown(socket.SHUT_WR)
         peer.wait_for_eof(connection)
     except OSError:
-        pass  # it was quicker
+        pass  # the server was faster
 
 
 def fail(context, connection):
-    """A client whose handshake fails, and which stays until the server hangs up."""
+    """A client whose handshake fails, and which stays until the server closes."""
     with pytest.raises(ssl.SSLError):
         context.wrap_socket(connection.dup(), server_hostname="localhost")
     await_end(connection)
 
 
 def await_read(server):
-    """The server has read all that was sent to it, says the kernel."""
+    """The kernel shows that the server has read everything sent to it."""
     wanted = f"0100007F:{server.port:04X}"
 
     def drained():
@@ -159,7 +159,7 @@ def test_good(kind, serve, authority):
     assert handshake.version == "TLSv1.3" and handshake.cipher
     assert handshake.sni == "localhost"
     assert trace.ops(handshake)[0].fn == kind.fn
-    # s_server counts its reads in a BIO callback, which a question for the descriptor would reach.
+    # s_server counts its reads in a BIO callback, which asking for the descriptor would invoke.
     assert kind.name == "s_server" or handshake.peer.startswith("127.0.0.1:"), handshake
     assert any("client hello" in state["state"] for state in handshake.states)
     assert handshake.cause == "NONE", handshake
@@ -170,12 +170,12 @@ def test_client_stops_in_its_hello(kind, serve):
         connection = connect(kind, server)
         connection.sendall(HALF_A_HELLO)
         await_read(server)
-        server.client = connection  # open until the server is gone
+        server.client = connection  # stays open until the server is gone
 
     handshakes, _ = both(kind, serve, client)
     assert len(handshakes) == 1
     assert handshakes[0].outcome in ("in_flight", "abandoned")
-    # Killed before anyone looked: for how long it hung, nobody knows.
+    # Killed before anybody looked: how long it hung is unknown.
     causes = ["UNKNOWN"] if "was killed" in " ".join(handshakes[0].evidence) else [
         "RX_PARTIAL", "PEER_SILENT", "NONE", "ABANDONED"]
     assert handshakes[0].cause in causes, handshakes[0].evidence
@@ -235,7 +235,7 @@ def test_protocol_mismatch(kind, serve, authority):
 
 
 def test_nginx_upstream(authority, start):
-    """nginx as a TLS client: good, then an upstream that speaks no TLS."""
+    """nginx as a TLS client: a good upstream, then one that does not speak TLS."""
     good = start(servers.s_server(authority.ecdsa))
     bad = start(peer.Peer(peer.plain_text))
     location = (f"location /good {{ proxy_pass https://127.0.0.1:{good.port}/; }}"

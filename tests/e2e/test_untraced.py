@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where no trace can be made the program runs all the same, and every command can say why."""
+"""If no trace can be made, the program runs anyway, and every command can say why."""
 import json
 import os
 import re
@@ -40,7 +40,7 @@ def test_no_directory(directory):
 
 
 def test_no_watching(directory):
-    """Of inotify, of which each user has only so many."""
+    """Each user has a limited number of inotify watches."""
     limit = "echo 0 >/proc/sys/user/max_inotify_instances"
     if subprocess.run(["unshare", "-U", "-r", "sh", "-c", limit], capture_output=True).returncode:
         pytest.skip("no user namespaces here")
@@ -66,7 +66,7 @@ def full(start, directory):
 
 
 def test_no_free_descriptor(full, directory):
-    """If it is not traced, then ps, check and run tell why."""
+    """If it is not traced, ps, check and run say why."""
     assert full.said == ["errno 24\n", "finished 1\n"]
     if list(directory.glob("*.tlstall")):
         pytest.skip("its trace was made before")
@@ -79,7 +79,7 @@ def test_no_free_descriptor(full, directory):
 
 
 def test_run_tells_of_a_note_elsewhere(directory):
-    """The directory cannot be used by the one whom the program becomes before it is linked with the shim."""
+    """The program becomes a user who cannot use the directory, before the shim is loaded."""
     if os.getuid() != 0:
         pytest.skip("needs root")
     runtime = directory / "runtime"
@@ -129,7 +129,7 @@ def test_dead_traces_need_no_descriptors(directory):
 
 
 def test_what_died_while_it_was_made(directory):
-    """Files without content in a directory are told of, and are no failure."""
+    """Empty files in a directory are reported, but are not an error."""
     env = tracing.environment(LD_PRELOAD=str(SHIM), TLSTALL_DIR=str(directory))
     subprocess.run([PROGRAMS / "info_callback"], env=env, stdout=subprocess.DEVNULL, check=True)
     (directory / "999999-1-00000000000000aa.tlstall").touch()
@@ -157,7 +157,7 @@ def test_ctl_of_another_user(full, directory):
 
 
 def test_one_start_in_every_output(directory):
-    """Whoever reads a handshake whenever: scripts join on it."""
+    """The start is the same whenever a handshake is read: scripts join on it."""
     told = run([TLSTALL, "run", "--format", "jsonl", "-o", "-", "-d", directory, "--", PROGRAMS / "info_callback"])
     records = [json.loads(line) for line in told.stdout.splitlines() if line.startswith("{")]
     starts = {r["handshake"]: r["ts_ns"] for r in records if r["type"] == "handshake"}

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Real clients and servers of whatever suite this runs in, each as test_clients.py and
-test_servers.py have them, without what differs between versions: the number of
-handshakes, their outcome and cause, and the same output with and without the shim."""
+"""Real clients and servers of the Debian suite that this runs in, as in test_clients.py and
+test_servers.py but without what differs between versions: the number of handshakes, their outcome and
+cause, and the same output with and without the shim."""
 import pytest
 
 import peer
@@ -12,7 +12,7 @@ import tracing
 
 coverage = pytest.mark.coverage
 
-# How they come by libssl.
+# How they get to libssl.
 WAYS = {
     "curl": ("transitive", "curl"),
     "python": ("plugin, RTLD_LOCAL", "python3, blocking"),
@@ -67,7 +67,7 @@ def test_silent_peer(client, authority, start):
     pytest.param("nginx", marks=coverage("direct link", "nginx")),
     pytest.param("stunnel", marks=coverage("direct link", "stunnel4"))])
 def test_server(name, authority, start):
-    """Its client is s_client, which says what it saw."""
+    """Its client is s_client, which prints what it saw."""
     suite.needs({"nginx": "/usr/sbin/nginx", "stunnel": "/usr/bin/stunnel4"}.get(
         name, "/usr/bin/openssl"))
     answers = []
@@ -85,7 +85,7 @@ def test_server(name, authority, start):
 
 def make_server(name, authority, start, trace):
     if name == "stunnel":
-        # Silent: what ends the connection is the client's standard input, in every run.
+        # Silent: in every run, the end of the client's standard input ends the connection.
         target = start(peer.Peer(peer.silent_after_accept)).port
         return servers.stunnel(authority.ecdsa, target, trace=trace)
     if name == "nginx":

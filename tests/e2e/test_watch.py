@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Mode watch: healthy handshakes leave a summary with their calls, the others everything.
+"""Mode watch: healthy handshakes leave a summary with their calls, others leave everything.
 
-That its verdicts are those of mode all is for the tests of the causes, which run in it with
+Whether its verdicts equal those of mode all is tested with the causes, which run in this mode with
 TLSTALL_TEST_MODE=watch.
 """
 import collections
@@ -17,7 +17,7 @@ import servers
 import tracing
 
 WATCH = {"TLSTALL_MODE": "watch"}
-# a busy machine alone makes a call late
+# a busy machine alone can make a call late
 PATIENT = {**WATCH, "TLSTALL_LATE": "10000", "TLSTALL_SAMPLE": "0"}
 CURL = ["/usr/bin/curl", "-sS", "--max-time", "20"]
 # 200 handshakes one after the other, in one process
@@ -120,7 +120,7 @@ def system_calls(argv, env):
 
 
 def test_one_system_call(nginx, authority, directory):
-    """Per handshake: TCP_INFO at its start. 10 against 60, so that what a process costs is left out."""
+    """Per handshake: TCP_INFO at its start. 60 compared with 10, to exclude what a process costs."""
     def extra(count):
         argv = ["/usr/bin/python3", "-c", MANY, str(nginx.port), str(authority.ca), str(count)]
         out = {"OUT": str(directory / "calls")}
@@ -134,7 +134,7 @@ def test_one_system_call(nginx, authority, directory):
 
 
 def test_killed_in_the_first_call(start, directory):
-    """What hangs in its very first, blocking call is in the trace, and stays there."""
+    """A handshake that hangs in its first, blocking call is in the trace, and stays there."""
     server = start(peer.Peer(peer.silent_after_hello))
     argv = ["/usr/bin/openssl", "s_client", "-connect", f"127.0.0.1:{server.port}", "-brief"]
     env = tracing.environment(**WATCH, TLSTALL_DIR=str(directory), LD_PRELOAD=str(tracing.SHIM))
@@ -159,7 +159,7 @@ def test_killed_in_the_first_call(start, directory):
 @pytest.mark.parametrize("name", ["renegotiation", "dup", "clear", "fork_middle", "swap_fd", "longjmp_out",
                                   "two_threads", "dtls", "refused_certificate", "info_callback", "preserved"])
 def test_same_output(name):
-    """Programs that do odd things say the same in this mode as without the shim."""
+    """Unusual programs print the same in this mode as without the shim."""
     argv = [tracing.PROGRAMS / name]
     result = tracing.traced(argv, env=WATCH, check=False)
     assert not tracing.differences(tracing.run(argv), result), result
@@ -169,7 +169,7 @@ def test_same_output(name):
 
 
 def test_refused_after_the_end():
-    """With TLS 1.3 the refusal comes with the first read, when all seemed well."""
+    """In TLS 1.3 the refusal arrives with the first read, when all seemed well."""
     trace = tracing.traced([tracing.PROGRAMS / "refused_certificate"], env=WATCH, check=False).trace
     client = next(h for h in trace.handshakes if h.role == "client")
     assert client.outcome == "ok" and client.cause == "CERTIFICATE", client
@@ -177,7 +177,7 @@ def test_refused_after_the_end():
 
 
 def test_threads(directory):
-    """Eight of them, each with a slot of its own at hand: none is lost, none told twice."""
+    """Eight threads, each with a spare slot of its own: no handshake is lost, none reported twice."""
     program = tracing.PROGRAMS / "threads"
     env = {**WATCH, "TLSTALL_DIR": str(directory), "LD_PRELOAD": str(tracing.SHIM)}
     assert tracing.run([program], env=env).status == 0

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Mode watch knows of a stall what mode all knows: some of the reproductions once more, at least one
-of each way in which a handshake comes to be late or to fail. `make confusion` runs all of them."""
+"""Mode watch knows as much about a stall as mode all: some of the reproductions again, at least one for
+each way in which a handshake becomes late or fails. `make confusion` runs all of them."""
 import pytest
 
 import tracing

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What mode all promises, in mode watch: the same handshakes of programs that do odd things, two
-versions of OpenSSL, QUIC, very many in flight, and a program that is killed at any moment."""
+"""What mode all promises also holds in mode watch: the same handshakes of unusual programs, two versions
+of OpenSSL, QUIC, very many in flight, and a program killed at any moment."""
 import json
 import random
 import re
@@ -20,7 +20,7 @@ ALL = {"TLSTALL_MODE": "all"}
 
 
 def handshakes(argv, env):
-    """Who did what with which end, in the order in which they began."""
+    """The handshakes in the order they began: role, end and so on."""
     trace = tracing.traced(argv, env=env, check=False).trace
     ordered = sorted(trace.handshakes, key=lambda h: h.handshake)
     keys = [(h.pid, h.handshake) for h in ordered]
@@ -53,7 +53,7 @@ def test_quic(authority, built, monkeypatch):  # noqa: F811
 
 
 def in_watch(argv, handshakes=1, env=None, **_):
-    """Stands for test_reach.seen(): the output is the same, and all handshakes are told."""
+    """Replaces test_reach.seen(): the output is the same, and all handshakes are reported."""
     plain = tracing.run(argv, env=env)
     result = tracing.traced(argv, env={**(env or {}), **WATCH}, check=False)
     assert not tracing.differences(plain, result), result
@@ -61,7 +61,7 @@ def in_watch(argv, handshakes=1, env=None, **_):
     return plain, result.trace
 
 
-# Each has made its first call, and waits; the first line says so.
+# The first line says that each has made its first call, and waits.
 IN_FLIGHT = """
 import ssl, sys
 context = ssl._create_unverified_context()
@@ -80,7 +80,7 @@ MANY = 2000
 
 @pytest.mark.parametrize("mode", ["watch", "all"])
 def test_very_many_in_flight(mode, directory):
-    """There is a record of each as long as there is room, and whoever got none is counted."""
+    """Each has a record as long as there is room, and those without are counted."""
     env = tracing.environment(TLSTALL_MODE=mode, TLSTALL_SIZE="256K", TLSTALL_DIR=str(directory), LD_PRELOAD=str(tracing.SHIM))
     process = subprocess.Popen(["/usr/bin/python3", "-c", IN_FLIGHT, str(MANY)], env=env, text=True,
                                stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -101,7 +101,7 @@ def test_very_many_in_flight(mode, directory):
 
 
 def test_killed_at_any_moment(authority, start, directory):
-    """No handshake is told twice, and no more than the last is unfinished."""
+    """No handshake is reported twice, and at most the last is unfinished."""
     from test_watch import MANY as LOOP
     server = start(servers.nginx(authority.ecdsa))
     for number in range(10):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a person sees of traces: `tlstall top` in a terminal, the page and the text of a report."""
+"""What a person sees of traces: `tlstall top` in a terminal, and the page and text of a report."""
 import array
 import base64
 import gzip
@@ -16,7 +16,7 @@ import tracing
 
 
 class Screen:
-    """`tlstall top` in a terminal of tmux."""
+    """`tlstall top` in a tmux terminal."""
 
     def __init__(self, directory, columns=80, lines=24, arguments=""):
         self.name = f"tlstall-{os.getpid()}-{directory.parent.name}-{directory.name}"
@@ -48,7 +48,7 @@ class Screen:
 
 
 def check_top(directory, record):
-    """Among the rows of top there is one of that process which ends with cause and fault."""
+    """Checks that top has a row of that process that ends with the cause and fault."""
     screen = Screen(directory)
     try:
         text = screen.until(rf"^ *{record.pid} .* {record.cause} +{record.fault}$")

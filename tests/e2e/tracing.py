@@ -18,7 +18,7 @@ TLSTALL = pathlib.Path(os.environ.get("TLSTALL_PROGRAM", ROOT / "tlstall"))
 SHIM = pathlib.Path(os.environ.get("TLSTALL_SHIM", ROOT / "libtlstall.so"))
 PROGRAMS = ROOT / os.environ.get("TLSTALL_BUILD", "build") / "tests" / "programs"
 TIMEOUT = 60
-# TLSTALL_TEST_MODE=watch: all that is traced, in that mode
+# TLSTALL_TEST_MODE=watch: everything is traced in that mode
 MODE = {"TLSTALL_MODE": "watch"} if os.environ.get("TLSTALL_TEST_MODE") == "watch" else {}
 
 
@@ -27,21 +27,21 @@ def mode():
 
 
 def environment(**extra):
-    """One that does not depend on whose machine it is."""
+    """An environment that does not depend on the user of this machine."""
     return {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/nonexistent", "LANG": "C.UTF-8",
             "TZ": "UTC", "LD_BIND_NOW": "", **MODE, **extra}
 
 
 @functools.lru_cache
 def openssl_version():
-    """Of the libssl that the tests' programs use: (3, 0, 17)."""
+    """The version of the libssl that the tests' programs use: (3, 0, 17)."""
     words = subprocess.run(["/usr/bin/openssl", "version"], capture_output=True, text=True,
                            check=True).stdout.split()
     return tuple(int(n) for n in re.findall(r"\d+", words[1]))
 
 
 class Call(dict):
-    """A call record; its keys are attributes, None where the key is absent."""
+    """A call record; its keys are attributes, None if the key is absent."""
 
     def __getattr__(self, name):
         return self.get(name)
@@ -75,7 +75,7 @@ class Trace:
         return self.handshakes[0]
 
     def check(self):
-        """What must hold of any trace."""
+        """Checks what must hold for any trace."""
         assert self.lost == 0
         for record in self.records:
             assert record.schema == "tlstall/1", record
@@ -119,7 +119,7 @@ class Trace:
             return
         assert h.calls - len(returned) in (0, 1), (h, ops)
         assert [c.retry for c in returned] == list(range(len(returned))), returned
-        # A kill may come between the count of a call and its record.
+        # A kill may happen between counting a call and writing its record.
         missing = h.calls - len(returned)
         wants = [c.error for c in returned]
         assert 0 <= h.want_read - wants.count("SSL_ERROR_WANT_READ") <= missing, (h, wants)
@@ -131,8 +131,8 @@ class Trace:
 
 
     def _check_packed(self, h, returned):
-        """Mode watch: calls that were made before it was late are told up to the eighth."""
-        # calls after the last one of the handshake keep its number; times that close together do not part them
+        """Mode watch: calls made before the handshake was late are recorded up to the eighth."""
+        # calls after the handshake's last one have the same number; times this close do not separate them
         last = next((i for i, c in enumerate(returned) if c.retry == h.calls - 1), len(returned))
         retries = [c["retry"] for c in h.call_log or []] + [c.retry for c in returned[:last + 1]]
         assert retries == sorted(set(retries)) and len(retries) >= min(h.calls - 1, 8), (h, retries)
@@ -144,7 +144,7 @@ class Recorder:
 
     def __init__(self, directory, options=()):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="trace-", dir=directory))
-        self.directory.chmod(0o1777)  # servers that run as another user write there
+        self.directory.chmod(0o1777)  # for servers that run as another user
         self.file = self.directory / "records.jsonl"
         self.options = list(options)
 
@@ -165,14 +165,14 @@ class Result:
 
 
 def check_lines(text):
-    """Of `--format jsonl`; what a program printed beside them does not begin like one."""
+    """Of `--format jsonl`; the program's own lines do not begin like a record."""
     for line in text.splitlines():
         if line.startswith('{"type":'):
             schema.check(json.loads(line))
 
 
 def run(argv, env=None, stdin="", timeout=TIMEOUT, cwd="/", within=None):
-    """Runs a program and all that it leaves behind; its output as text. `within`: a
+    """Runs a program and everything that it leaves behind; its output as text. `within`: a
     network.Namespace."""
     if within:
         argv = [*within.within, *argv]
@@ -192,7 +192,7 @@ def run(argv, env=None, stdin="", timeout=TIMEOUT, cwd="/", within=None):
 
 
 def traced(argv, env=None, options=(), check=True, **more):
-    """The same under `tlstall run`, with .trace; records checked for what always holds."""
+    """The same under `tlstall run`, with .trace; the records are checked."""
     directory = tempfile.mkdtemp(prefix="tlstall-")
     try:
         recorder = Recorder(directory, options)
@@ -205,12 +205,12 @@ def traced(argv, env=None, options=(), check=True, **more):
 
 
 def listed(directory):
-    """What ls shows of a directory: not what the shims count by."""
+    """A directory's listing, without the counters of the shims."""
     return [name for name in os.listdir(directory) if not name.startswith(".")]
 
 
 def copy_products(directory):
-    """The tool and its shim where another user can read them; the tool's path."""
+    """Copies the tool and the shim where another user can read them; returns the tool's path."""
     for product in (TLSTALL, SHIM):
         shutil.copy(product, directory)
     return pathlib.Path(directory) / TLSTALL.name
@@ -250,7 +250,7 @@ def differences(plain, other, varies=()):
 
 
 def compare(plain, other, varies=()):
-    """Both the same, and not because there is nothing to compare."""
+    """Both are the same, and there is something to compare."""
     assert plain.stdout or plain.stderr or plain.status, "compares nothing"
     found = differences(plain, other, varies)
     assert not found, "\n".join(found)

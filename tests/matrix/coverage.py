@@ -1,11 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the table of doc/COVERAGE.md from what the tests said.
+"""Writes the table of doc/COVERAGE.md from the tests' results.
 
     tests/matrix/coverage.py RESULTS... [< old] [> new]   with --write in doc/COVERAGE.md
 
-Each RESULTS is a file that tests/e2e/conftest.py wrote to $TLSTALL_RESULTS. Exits 1 if
-a cell were empty or a test failed.
+Each RESULTS is a file that tests/e2e/conftest.py wrote to $TLSTALL_RESULTS. Exits 1 if a cell is
+empty or a test failed.
 """
 import argparse
 import json
@@ -30,7 +30,7 @@ def read(files):
 
 
 def cell(results):
-    """One word for all tests of a cell: a failure outweighs all, a pass a skip."""
+    """One word for all tests of a cell: a failure takes precedence, then a pass over a skip."""
     outcomes = {r["outcome"] for r in results}
     if not results:
         return ""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""merge.py TEXTS: one line a library and text, with the versions that have it."""
+"""merge.py TEXTS: one line per library and text, with the versions that have it."""
 import sys
 
 versions, found = [], {}

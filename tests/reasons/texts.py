@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""texts.py LIBSSL INCLUDE: the text of each reason that the headers name, as this libssl words it.
+"""texts.py LIBSSL INCLUDE: this libssl's text for each reason that the headers name.
 
-A line each: version, library, text. Reasons that this libssl has no text for are left out: nobody
-is shown one. Needs no more than the C library that it runs under.
+Each line: version, library, text. Reasons for which this libssl has no text are omitted: nobody ever
+sees them. Needs only the C library.
 """
 import ctypes
 import pathlib
 import re
 import sys
 
-# Macros' prefixes, of the libraries whose error can be the first of a failed handshake.
+# Prefixes of the macros of libraries whose error can be the first of a failed handshake.
 LIBRARIES = ("SSL", "X509", "X509V3", "EVP", "PEM", "RSA", "DSA", "DH", "EC", "PROV", "CRYPTO", "OSSL_STORE",
              "CONF", "BIO", "ASN1", "BN", "RAND", "OCSP", "CT", "ENGINE", "ERR")
 REASON = re.compile(r"^#\s*define\s+(" + "|".join(LIBRARIES) + r")_R_(?!FATAL)[A-Z0-9_]+\s+(.*)$", re.M)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""asyncio_busy.py PORT compute|sleep: asyncio, whose event loop another coroutine keeps for three seconds
-while a handshake is under way."""
+"""asyncio_busy.py PORT compute|sleep: asyncio; another coroutine blocks the event loop for three seconds
+during a handshake."""
 import asyncio
 import contextlib
 import ssl
@@ -17,7 +17,7 @@ def keep(seconds):
 
 
 async def busy():
-    await asyncio.sleep(0.2)  # the ClientHello is out
+    await asyncio.sleep(0.2)  # the ClientHello has been sent
     keep(3)
 
 

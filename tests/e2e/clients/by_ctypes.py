@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""by_ctypes.py PORT LIBRARY: calls libssl through libffi."""
+"""by_ctypes.py PORT LIBRARY: calls libssl with ctypes, through libffi."""
 import ctypes
 import socket
 import sys

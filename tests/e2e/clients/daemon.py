@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A daemon as python3-daemon makes it: a context, two forks, all descriptors closed but those that
-are to stay, then TLS. What it opens later is its own: prints what came through it."""
+"""A daemon like python3-daemon's: a context, two forks, all descriptors closed except those to be kept,
+then TLS. Descriptors opened later are its own: prints what arrived through them."""
 import os
 import resource
 import socket

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""gil.py PORT HOW HOLD: while one thread shakes hands another one holds the interpreter's lock.
+"""gil.py PORT HOW HOLD: while one thread makes a handshake, another one holds the interpreter lock.
 
-blocking: on a blocking socket; OpenSSL calls back for the key log, and that needs the lock.
-timeout: on a socket with a timeout; between two calls to OpenSSL the lock is needed.
-memory: over memory BIOs; nothing is fed in without the lock.
-HOLD: "pattern", a regular expression that goes back and forth for ever, or for how many seconds a
-call to C keeps the lock.
+blocking: on a blocking socket; OpenSSL's key log callback needs the lock.
+timeout: on a socket with a timeout; the lock is needed between two calls of OpenSSL.
+memory: over memory BIOs; feeding them needs the lock.
+HOLD: "pattern", a regular expression that backtracks forever, or for how many seconds a call into C
+holds the lock.
 """
 import ctypes
 import re
@@ -44,7 +44,7 @@ def over_memory(connection):
 
 holder = threading.Thread(target=hold_lock, daemon=True)
 holder.start()
-sys.setswitchinterval(1000)  # the other one gets the lock when it is given up, not before
+sys.setswitchinterval(1000)  # the other thread gets the lock only when it is released
 if how == "blocking":
     context.keylog_filename = "/dev/null"
 connection = socket.create_connection(("127.0.0.1", port), timeout=20 if how == "timeout" else None)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""in_epoll.py PORT: a thread shakes hands; the first one waits in epoll_wait() for standard input
-and prints what that returned. Called without Python's own retry after EINTR."""
+"""in_epoll.py PORT: one thread makes a handshake, while the main thread waits in epoll_wait() for
+standard input and prints the result. Called without Python's own retry after EINTR."""
 import ctypes
 import errno
 import select

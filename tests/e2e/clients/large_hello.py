@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""large_hello.py PORT [PROTOCOLS]: a blocking ssl socket whose ClientHello needs two packets, or more."""
+"""large_hello.py PORT [PROTOCOLS]: a blocking ssl socket whose ClientHello needs two or more packets."""
 import socket
 import ssl
 import sys

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""mosquitto_loop.py PORT CA: an MQTT client that calls mosquitto_loop() on, whatever that says."""
+"""mosquitto_loop.py PORT CA: an MQTT client that keeps calling mosquitto_loop(), whatever it returns."""
 import ctypes
 import sys
 

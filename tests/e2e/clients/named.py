@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""named.py PORT NAME|- [CA]: a blocking ssl socket that asks for a server's name, or for none."""
+"""named.py PORT NAME|- [CA]: a blocking ssl socket that sends a server name, or none."""
 import socket
 import ssl
 import sys

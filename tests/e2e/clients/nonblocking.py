@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """nonblocking.py PORT HOW: a non-blocking ssl socket, used in a way that stalls.
 
-busy, busier: after WANT_READ it does something else for 0.8 s, 1.6 s, then goes on.
-fatal: takes WANT_READ for a failure, as code does that was written for blocking sockets.
-late: begins the handshake long after the connection.
-read: waits with select() on a blocking socket and then reads, in the belief that data is there.
+busy, busier: after WANT_READ it does something else for 0.8 s or 1.6 s, then continues.
+fatal: treats WANT_READ as a failure, like code written for blocking sockets.
+late: begins the handshake long after connecting.
+read: select()s on a blocking socket, then reads, assuming that application data has arrived.
 """
 import select
 import socket

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""not_sent.py PORT: ssl.MemoryBIO; what it holds to be sent is forgotten."""
+"""not_sent.py PORT: ssl.MemoryBIO; its outgoing data is never sent."""
 import select
 import socket
 import ssl

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""on_demand.py: for each line, a port, a handshake with 127.0.0.1; answers with the version.
-With & before the port it goes on in the background, and is not answered."""
+"""on_demand.py: reads a port per line, makes a handshake with 127.0.0.1, and prints the version. With &
+before the port, the handshake runs in the background, and nothing is printed."""
 import socket
 import ssl
 import sys

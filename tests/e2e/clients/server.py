@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """server.py HOW CERT KEY [MORE...]: a TLS server on one thread; prints its port.
 
-loop: accepts and shakes hands in the accepting thread, as `wrap_socket(listener)` does.
-client: takes the role of the client on accepted sockets.
-names: looks a name up at a server (PORT [ADDRESS]) that does not answer, in the SNI callback.
-child: runs a program that does not end, and waits for it, there.
-locked: waits for the lock of a file (FILE) there.
+loop: makes handshakes in the accepting thread, as `wrap_socket(listener)` does.
+client: takes the client's role on accepted sockets.
+names: in the SNI callback, looks a name up with a server (PORT [ADDRESS]) that does not answer.
+child: in the SNI callback, runs a program that does not end, and waits for it.
+locked: in the SNI callback, waits for a file lock (FILE).
 """
 import fcntl
 import socket

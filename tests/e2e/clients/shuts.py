@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""shuts.py PORT: a blocking ssl socket whose connection another thread shuts down, when the ClientHello is out."""
+"""shuts.py PORT: a blocking ssl socket; another thread shuts its connection down after the ClientHello."""
 import socket
 import ssl
 import sys

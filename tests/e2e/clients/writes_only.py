@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""writes_only.py PORT: a client with a small receive buffer, which after the handshake reads nothing."""
+"""writes_only.py PORT: a client with a small receive buffer that does not read after the handshake."""
 import signal
 import socket
 import ssl

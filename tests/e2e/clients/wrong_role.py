@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""wrong_role.py CERT PORT: connects, and then takes the server's role."""
+"""wrong_role.py CERT PORT: connects, then takes the server's role."""
 import socket
 import ssl
 import sys
