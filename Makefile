@@ -26,21 +26,21 @@ ALL_CFLAGS := -std=gnu11 $(WARN) $(CFLAGS) $(HARDEN) -MMD -MP -Iinclude \
               $(if $(findstring -O0,$(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 ALL_LDFLAGS := $(LDFLAGS) -Wl,-z,relro,-z,now,-z,noexecstack $(if $(SANITIZE),-fsanitize=$(SANITIZE))
 
-# Two products that share include/ and nothing else.
-# The settings first: what every process touches is then on one page.
+# Two products that share only include/. settings.c comes first, so that what every process touches is on
+# one page.
 SHIM_SOURCES := shim/settings.c $(filter-out shim/settings.c,$(sort $(wildcard shim/*.c shim/*.S)))
 TOOL_SOURCES := $(sort $(wildcard tools/*.c tools/*/*.c))
 SHIM_OBJECTS := $(SHIM_SOURCES:%=$(BUILD)/%.o)
 OTLP := $(BUILD)/tools/formats/otlp.pb-c
 TOOL_OBJECTS := $(TOOL_SOURCES:%=$(BUILD)/%.o) $(OTLP).c.o
 
-# The shim is built for the oldest glibc it meets, and for musl; it needs libc alone, and of that what
-# both have: so it has none of the functions that _FORTIFY_SOURCE calls.
+# The shim is built for the oldest supported glibc, and for musl. It needs only libc, and only what both
+# have: none of the functions that _FORTIFY_SOURCE calls.
 SHIM_CFLAGS := -U_FORTIFY_SOURCE -fPIC -fvisibility=hidden -ftls-model=initial-exec -fno-plt -fasynchronous-unwind-tables
-# Sorted by name, .bss.large comes behind .bss: see shim/large.h.
+# Sorted by name, .bss.large comes after .bss: see shim/large.h.
 SHIM_LDFLAGS := -shared -Wl,--sort-section=name -Wl,-soname,libtlstall.so -Wl,-z,defs -Wl,-z,nodelete -Wl,-Bsymbolic-functions \
                 -Wl,--version-script,$(BUILD)/shim/exports.map -Wl,--as-needed
-# Parts of libc of their own before glibc 2.34, nothing since.
+# Separate parts of libc before glibc 2.34, empty since.
 LIBC_LIBS := -lpthread -ldl
 
 TOOL_PACKAGES := jansson libdw libelf libunwind-generic libunwind ncursesw smartcols sqlite3 zlib libprotobuf-c babeltrace2
@@ -50,7 +50,7 @@ TOOL_CFLAGS  = $(shell pkg-config --cflags $(TOOL_PACKAGES) $(LATE_PACKAGES)) -I
 TOOL_LIBS    = $(shell pkg-config --libs $(TOOL_PACKAGES))
 
 .PHONY: all deps demo check install uninstall deb dist clean help
-# Those at the top are the usual build's.
+# The copies at the top are made only by the usual build.
 all: $(if $(filter build,$(BUILD)),libtlstall.so tlstall,$(BUILD)/libtlstall.so $(BUILD)/tlstall)
 
 libtlstall.so tlstall: %: $(BUILD)/%
@@ -62,12 +62,12 @@ $(BUILD)/libtlstall.so: $(SHIM_OBJECTS) $(BUILD)/shim/exports.map
 $(BUILD)/tlstall: $(TOOL_OBJECTS)
 	$(CC) $(ALL_CFLAGS) -pie $(ALL_LDFLAGS) $(TOOL_OBJECTS) $(TOOL_LIBS) $(LIBC_LIBS) -o $@
 
-# The exported symbols are the table, and nothing else.
+# Exports exactly what is in the table.
 $(BUILD)/shim/exports.map: shim/functions.def shim/exports.awk
 	@mkdir -p $(@D)
 	awk -f shim/exports.awk shim/functions.def > $@.new && mv $@.new $@
 
-# Sanitizers look for functions, and call them, before their runtime can be called: these run then.
+# Sanitizers look up functions, and call them, before their runtime is ready. These files run then.
 EARLY := elf reach_dlsym signals signals_real guard ask
 $(EARLY:%=$(BUILD)/shim/%.c.o): ALL_CFLAGS := $(filter-out -fsanitize=%,$(ALL_CFLAGS))
 $(BUILD)/shim/%.c.o: shim/%.c
@@ -78,20 +78,20 @@ $(BUILD)/shim/%.S.o: shim/%.S
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -Iinclude -fPIC -MMD -MP -c $< -o $@
 
-# A clock that says less is wrong.
+# The build time: a clock that shows an earlier time is wrong.
 $(BUILD)/tools/diagnosis/cause_certificate.c.o $(BUILD)/fuzz/tools/diagnosis/cause_certificate.c.o: ALL_CFLAGS += -DTLSTALL_BUILT=$(or $(SOURCE_DATE_EPOCH),$(shell date +%s))ull
 
 $(BUILD)/tools/%.c.o: tools/%.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(TOOL_CFLAGS) -c $< -o $@
 
-# Where the shim is, seen from the tool's prefix.
+# Where the shim is, relative to the tool's prefix.
 $(BUILD)/tools/check/check.c.o $(BUILD)/fuzz/tools/check/check.c.o: ALL_CFLAGS += -DTLSTALL_LIBDIR='"$(patsubst $(PREFIX)/%,%,$(LIBDIR))"'
 
-# Runs where there is no libc, no stack of ours and no sanitizer: see tools/look/stub.h.
+# Runs without libc, without a stack of ours, and without sanitizers: see tools/look/stub.h.
 $(BUILD)/tools/look/stub.c.o $(BUILD)/tools/attach/stub.c.o: TOOL_CFLAGS += -O2 -fno-builtin -fno-jump-tables -fno-stack-protector -fno-sanitize=all
 
-# The messages of OpenTelemetry's protocol.
+# The messages of the OpenTelemetry protocol.
 $(OTLP).c: tools/formats/otlp.proto
 	@mkdir -p $(@D)
 	protoc-c --proto_path=$(<D) --c_out=$(@D) $(<F)
@@ -101,7 +101,7 @@ $(OTLP).c.o: $(OTLP).c
 $(BUILD)/tools/formats/otlp.c.o: $(OTLP).h
 $(BUILD)/tools/formats/otlp.c.o: TOOL_CFLAGS += -I$(BUILD)/tools/formats
 
-# The viewer's files are embedded by the assembler, which tells make nothing of them.
+# The assembler embeds the viewer's files, and does not report them as dependencies.
 CHART_JS ?= /usr/share/javascript/chart.js/chart.min.js
 $(BUILD)/tools/web/assets.c.o: ALL_CFLAGS += -DCHART_JS='"$(CHART_JS)"'
 $(BUILD)/tools/web/assets.c.o: $(wildcard tools/web/*.html tools/web/*.css tools/web/*.js) $(CHART_JS)

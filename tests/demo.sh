@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Shows a real, unmodified curl stuck in its TLS handshake, and why. Succeeds
-# only if the diagnosis says that it is the peer that keeps silent.
+# Shows a real, unmodified curl stuck in its TLS handshake, and why. Succeeds only if the diagnosis names
+# the silent peer.
 set -eu
 cd "$(dirname "$0")/.."
 

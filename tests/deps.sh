@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Installs the Debian packages of the given sections of packages.txt that are
-# missing; says nothing when none is. Starts no daemon.
+# Installs missing Debian packages of the given sections of packages.txt; prints nothing if none is
+# missing. Starts no daemons.
 #
 #   tests/deps.sh SECTION...
 set -eu
@@ -38,8 +38,8 @@ fi
 
 echo "deps: installing$missing" >&2
 
-# A server package starts its daemon when it is installed, unless a policy says
-# no. RUNLEVEL=1 is that policy for init scripts, policy-rc.d for the rest.
+# Server packages start their daemon on installation unless a policy forbids it: RUNLEVEL=1 for init
+# scripts, policy-rc.d for the rest.
 policy=/usr/sbin/policy-rc.d
 if [ ! -e $policy ]; then
 	printf '#!/bin/sh\nexit 101\n' | $as_root tee $policy >/dev/null
@@ -54,7 +54,7 @@ install()
 		apt-get install -y -q --no-install-recommends -o DPkg::Lock::Timeout=300 $missing
 }
 
-# Fresh images have no package lists, old ones have stale ones.
+# Fresh images have no package lists, and old images have outdated ones.
 log=$(mktemp)
 if ! install >"$log" 2>&1; then
 	$as_root apt-get update -q -o DPkg::Lock::Timeout=300 >"$log" 2>&1 &&

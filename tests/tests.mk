@@ -2,15 +2,15 @@
 # Tests; included by the top Makefile.
 #
 #   make check     everything
-#   make checks    what must hold of the tree and of what was built
-#   make unit      tests/unit/test_*.c against the tool's objects, tests/unit/shim/test_*.c against the shim's
+#   make checks    properties of the tree and of the built files
+#   make unit      tests/unit/test_*.c with the tool's objects, tests/unit/shim/test_*.c with the shim's
 #   make fuzz      tests/fuzz/fuzz_*.c, FUZZ_SECONDS each
 #   make bench     what tlstall costs, see tests/bench/bench.mk
-#   make confusion what the diagnosis says of each reproduction, into doc/DIAGNOSIS.md
+#   make confusion the verdict on each reproduction, into doc/DIAGNOSIS.md
 #   make catalog   the table of causes in doc/DIAGNOSIS.md, from causes.def
 #   make soak      SOAK_MINUTES (10) of load: nothing may grow
 #   make check-suites  public test suites, test by test, into doc/TRANSPARENCY.md
-#   make check-harm  that the program notices nothing: a part of make check
+#   make check-harm  the program notices nothing: a part of make check
 #   make e2e       real programs against real servers; PYTEST_ARGS are passed on
 #   make check KINDS=matrix   only some of: checks unit fuzz e2e, and matrix
 #   make check-deb     the Debian packages: built twice, lintian, installed in a clean root
@@ -32,8 +32,8 @@ FUZZERS         := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
 PROGRAMS        := $(patsubst %.c,$(BUILD)/%,$(filter-out tests/programs/common.c,$(wildcard tests/programs/*.c)))
 STALLS          := $(patsubst %.c,$(BUILD)/%,$(filter-out tests/programs/stalls/stall.c,$(wildcard tests/programs/stalls/*.c)))
 
-# Each is one command from a fresh clone. The second make runs when the
-# packages are there: what pkg-config says is computed once.
+# Each is one command from a fresh clone. The second make starts after the packages are installed,
+# because make calls pkg-config only once.
 deps:
 	@tests/deps.sh build demo test
 
@@ -54,7 +54,7 @@ check-matrix:
 	@tests/deps.sh build demo test
 	@tests/matrix/run $(SUITES)
 
-# The tests in which a program, with us and without, must not tell a difference.
+# Tests that programs behave the same with and without the shim.
 HARM_TESTS := $(notdir $(wildcard tests/e2e/test_harm_*.py)) test_programs.py test_clients.py test_servers.py test_processes.py test_preloads.py
 check-harm: all test-binaries
 	@TLSTALL_COUNTS=/dev/null PYTEST_ARGS="$(HARM_TESTS) $(PYTEST_ARGS)" tests/e2e/run
@@ -77,7 +77,7 @@ soak: all $(BUILD)/tests/soak/soak $(BUILD)/tests/programs/bio_pair
 programs: $(PROGRAMS)
 test-binaries: sanitized $(UNIT_TESTS) $(SHIM_UNIT_TESTS) $(FUZZERS) $(PROGRAMS) $(STALLS) $(HARMS) $(BUILD)/tests/bench/counted
 
-# The shim as gcc's sanitizers watch it, where their runtime is there.
+# The shim with gcc's sanitizers, if their runtime is installed.
 SANITIZED := address-undefined thread
 SANITIZER_CC := $(if $(findstring ccache,$(CC)),ccache )gcc
 sanitized: $(SANITIZED:%=$(BUILD)/sanitized/%)
@@ -87,18 +87,18 @@ $(BUILD)/sanitized/%: FORCE
 	esac
 FORCE:
 
-# Each source is compiled by itself, with what it includes noted (-MMD): a test is
-# built anew when something that it reads has changed, and ccache can know it.
+# Each source is compiled separately, recording its includes (-MMD): a test is rebuilt when something
+# that it includes has changed, and ccache can help.
 TEST_CFLAGS = $(shell pkg-config --cflags $(TOOL_PACKAGES)) -Itools -Itests -fPIE
 $(BUILD)/tests/unit/shim/%.c.o: TEST_CFLAGS := -iquote shim -Itests
 $(BUILD)/tests/%.c.o: tests/%.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(TEST_CFLAGS) -c $< -o $@
 
-# All of the tool but its main(): a test links what it needs of it.
+# The tool without its main(): tests link what they need of it.
 $(BUILD)/tests/libtools.a: $(filter-out $(BUILD)/tools/main.c.o,$(TOOL_OBJECTS))
 $(BUILD)/tests/libshim.a: $(filter %.c.o,$(SHIM_OBJECTS))
-# What several of the unit tests build upon.
+# Shared by several unit tests.
 $(BUILD)/tests/libfixtures.a: $(UNIT_FIXTURES:%=$(BUILD)/%.o)
 $(BUILD)/tests/%.a:
 	@mkdir -p $(@D)
@@ -111,7 +111,7 @@ $(UNIT_TESTS): %: %.c.o $(BUILD)/tests/libfixtures.a $(BUILD)/tests/libtools.a
 $(SHIM_UNIT_TESTS): %: %.c.o $(BUILD)/tests/libshim.a
 	$(CC) $(ALL_CFLAGS) $^ -lcmocka -lpthread -ldl -lm -o $@
 
-# What is walked up in test_unwind, as different compilations leave it.
+# The stacks that test_unwind walks, as compiled with different options.
 CHAINS := O0 O1 O2 O3 Os O0_without O2_with O3_with O2_array
 CHAIN_OBJECTS := $(CHAINS:%=$(BUILD)/tests/unit/shim/chains_%.o)
 chain_flags = -$(firstword $(subst _, ,$(1))) $(if $(findstring _with,$(1)),-f$(if $(findstring _without,$(1)),,no-)omit-frame-pointer) $(if $(findstring _array,$(1)),-fstack-protector-all)
@@ -126,8 +126,8 @@ $(BUILD)/tests/soak/soak $(PROGRAMS) $(HARMS): %: %.c.o $(BUILD)/tests/programs/
 $(STALLS): %: %.c.o $(BUILD)/tests/programs/stalls/stall.c.o $(BUILD)/tests/programs/common.c.o
 	$(CC) $(ALL_CFLAGS) $^ -lssl -lcrypto -lpthread -o $@
 
-# gcc has no libFuzzer: driver.c mutates the seeds itself. What is fuzzed is
-# compiled a second time, with the sanitizers, into objects of its own.
+# gcc has no libFuzzer: driver.c mutates the seeds itself. Fuzzed code is compiled a second time, with
+# sanitizers, into separate objects.
 FUZZ_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 FUZZ_OBJECTS  := $(patsubst %,$(BUILD)/fuzz/%.o,tests/fuzz/driver.c tests/fuzz/everything.c tests/fuzz/harmless.c tools/text/clean.c tools/text/json.c tools/text/print.c $(wildcard tools/trace/*.c tools/check/*.c))
 $(BUILD)/fuzz/%.c.o: %.c
@@ -138,7 +138,8 @@ FUZZ_SHIM := $(patsubst %,$(BUILD)/fuzz/shim/%.c.o,cfi unwind expression readabl
 $(FUZZ_SHIM) $(BUILD)/fuzz/tests/fuzz/fuzz_unwind.c.o: TEST_CFLAGS := -iquote shim
 $(BUILD)/tests/fuzz/fuzz_unwind: $(FUZZ_SHIM)
 
-# Fuzzers of whole commands: the rooms that these use are compiled with sanitizers, the rest of the tool without.
+# Fuzzers of whole commands: the rooms that they use are compiled with sanitizers, the rest of the tool
+# without.
 FUZZ_ROOMS := $(filter-out tools/look/stub.c tools/text/clean.c tools/text/json.c tools/text/print.c,$(wildcard $(patsubst %,tools/%/*.c,diagnosis kernel live look symbols text view words)))
 FUZZ_WHOLE := $(patsubst %,$(BUILD)/fuzz/%.o,$(FUZZ_ROOMS) tools/cmd_ps.c tools/cmd_stack.c tools/cmd_ctl.c)
 WHOLE := $(BUILD)/tests/fuzz/fuzz_commands $(BUILD)/tests/fuzz/fuzz_look
@@ -150,14 +151,14 @@ $(FUZZERS): $(BUILD)/%: $(BUILD)/fuzz/%.c.o $(FUZZ_OBJECTS) $(BUILD)/tests/libto
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(FUZZ_SANITIZE) $(FUZZ_WRAPPED:%=-Wl,--wrap=%) $(filter-out %.a,$^) $(filter %.a,$^) $(TOOL_LIBS) -o $@
 
-# The table of causes in doc/DIAGNOSIS.md; tests/checks/catalog.sh tells when it is old.
+# The table of causes in doc/DIAGNOSIS.md; tests/checks/catalog.sh reports when it is outdated.
 .PHONY: catalog
 catalog:
 	@tests/checks/catalog.py write
 
 include tests/bench/bench.mk
 
-# The table in doc/DIAGNOSIS.md of what is said of each reproduction.
+# The table in doc/DIAGNOSIS.md with the verdict on each reproduction.
 .PHONY: confusion
 CONFUSION := $(abspath $(BUILD))/confusion.jsonl
 confusion: all test-binaries

@@ -2,9 +2,9 @@
 # Benchmarks; included by tests/tests.mk.
 #
 #   make bench           every figure, in less than eight minutes; BASE=FILE compares with an earlier
-#                        run, DOCUMENT=doc/PERFORMANCE.md writes the table of that page anew
-#   make bench-peers     the same program under what one would take instead
-#   make bench-expected  writes tests/checks/instructions.txt anew
+#                        run, DOCUMENT=doc/PERFORMANCE.md rewrites the table of that page
+#   make bench-peers     the same program under the tools that one would use instead
+#   make bench-expected  rewrites tests/checks/instructions.txt
 
 .PHONY: bench bench-peers bench-expected bench-binaries
 
@@ -40,7 +40,7 @@ bench:
 	@$(MAKE) --no-print-directory all bench-binaries
 	@tests/bench/run $(if $(BASE),--base $(BASE)) $(if $(DOCUMENT),--document $(DOCUMENT))
 
-# As its users would: LTTng's needs its own library, and is left out without it.
+# Built as users would; LTTng's needs its own library, and is left out without it.
 PEERS := $(BUILD)/tests/bench/peers
 $(PEERS)/workload: tests/bench/peers/workload.c tests/programs/common.c tests/programs/common.h
 	@mkdir -p $(@D)

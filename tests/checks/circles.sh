@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# No source of the tool, and none of the shim, needs one that, directly or by others, needs it: by the symbols of
-# what was built.
+# No source file of the tool, and none of the shim, depends on itself through others, judging by the
+# symbols of the built objects.
 set -u
 build=${TLSTALL_BUILD:-build}
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# Text that comes from a trace, a process, a peer or a file reaches a terminal, JSON or a page through tools/text alone,
-# where it is cleaned. So nothing else may print, fill a table or a screen, or make JSON of a string.
+# Text from a trace, process, peer or file reaches a terminal, JSON or a page only through tools/text,
+# which cleans it. Nothing else may print, fill a table or screen, or make JSON strings.
 set -u
 status=0
 others=$(find tools -name '*.c' ! -path 'tools/text/*')
@@ -24,7 +24,7 @@ word='(^|[^A-Za-z0-9_])'
 
 why="prints past tools/text/print.h"
 refuse "$word(v?f?printf|v?dprintf|perror|psignal|err|errx|warn|warnx|error)[[:space:]]*\(" "$others"
-# what the tool itself says, word by word, or what it embeds
+# constant texts of the tool, or embedded ones
 refuse "$word(puts|fputs|fputs_unlocked)[[:space:]]*\([^\"]" "$(but tools/web/assets.c)"
 refuse "$word(putchar|putc|fputc|putc_unlocked|fputc_unlocked|putwc|fputwc)[[:space:]]*\([^']" "$others"
 refuse "$word(fwrite|fwrite_unlocked)[[:space:]]*\(" \

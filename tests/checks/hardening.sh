@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# No text relocations, no executable stack, all bound at start, nothing writable and executable.
+# No text relocations, no executable stack, everything bound at start, nothing both writable and
+# executable.
 set -eu
 for product in libtlstall.so tlstall; do
 	dynamic=$(readelf -dW $product)

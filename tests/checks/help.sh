@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Each subcommand of commands.def explains itself, and the README knows it.
+# Each subcommand of commands.def has --help, a manual page, and a place in the README.
 set -u
 status=0
 complain()
@@ -8,7 +8,7 @@ complain()
 	status=1
 }
 
-# What bash offers for the last of the words, one a line.
+# What bash completes for the last word, one completion a line.
 offered()
 {
 	PATH=.:$PATH bash -c '. tools/completions/tlstall.bash
@@ -27,7 +27,7 @@ for command in $commands; do
 	[ "$(echo "$help" | wc -l)" -ge 3 ] || complain "tlstall $command --help says nothing"
 	echo "$overview" | grep -q "\b$command\b" || complain "tlstall --help does not list $command"
 	grep -q "tlstall $command" README.md || complain "README.md does not mention tlstall $command"
-	# Each format that it takes is told: an unknown one is answered by the list of them.
+	# --help names every format that is accepted: the error for an unknown format lists them.
 	if echo "$help" | grep -q -- '--format'; then
 		formats=$(./tlstall "$command" --format nosuch 2>&1 | sed -n "s/.*'nosuch' (expected \(.*\))$/\1/p" | sed 's/, / /g; s/ or / /g')
 		[ -n "$formats" ] || complain "tlstall $command --format nosuch does not list the formats"
@@ -36,9 +36,9 @@ for command in $commands; do
 			grep -A 3 -e 'format' "doc/tlstall-$command.1" | grep -qw "$format" || complain "doc/tlstall-$command.1 does not know the format $format"
 		done
 	fi
-	# --help knows every option that is accepted, and the manual page every one that --help knows.
+	# --help lists every accepted option, and the manual page every option in --help.
 	sources="tools/cmd_$command.c $(ls tools/"$command"/options.def 2>/dev/null)"
-	# the options of run are those of attach, too
+	# attach also takes the options of run
 	! grep -q run_options_parse "tools/cmd_$command.c" || sources="$sources tools/run/options.def"
 	# shellcheck disable=SC2086
 	accepted=$(sed -nE 's/.*getopt_long\(argc, argv, "[+:]*([a-zA-Z:]*)".*/\1/p' $sources | tr -d ':' | sed 's/./-&\n/g'
@@ -55,7 +55,7 @@ for command in $commands; do
 	for option in $known; do
 		sed 's/\\-/-/g' "$page" | grep -qwe "$option" || complain "$page does not know $option"
 	done
-	# What a shell completes is the same.
+	# Shells complete the same options.
 	completed=$(offered tlstall "$command" -)
 	for option in $known $accepted; do
 		echo "$completed" | grep -qxe "$option" || complain "completion of tlstall $command does not know $option"
@@ -66,7 +66,7 @@ for command in $commands; do
 	grep -q "^\.BR.*tlstall-$command[ \"]" doc/tlstall.1 || complain "doc/tlstall.1 has no row of tlstall-$command"
 done
 
-# What a text names as a command is one: "tlstall-NAME(1)", and in bold or as code "tlstall NAME".
+# Every command mentioned in a text exists: "tlstall-NAME(1)", and in bold or as code "tlstall NAME".
 for page in doc/*.[1-9] doc/*.md README.md; do
 	named=$(sed 's/\\-/-/g; s/\\f[BIRP]//g' "$page" | sed -nE '
 		s/.*[^a-z/-]tlstall-([a-z]+) *"?\(1\).*/\1/p
@@ -79,7 +79,7 @@ for page in doc/*.[1-9] doc/*.md README.md; do
 	done
 done
 
-# Each page is listed in tlstall(1), and each that a page refers to exists.
+# Each page is listed in tlstall(1), and each page referred to exists.
 for page in doc/*.[1-9]; do
 	name=$(basename "$page")
 	[ "$name" = tlstall.1 ] || sed 's/\\-/-/g' doc/tlstall.1 | grep -q "${name%.?} *\"*(${name##*.})" ||

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# No figure of instructions.txt grows by more than 2 %: instructions that the
-# shim executes in fixed work, and calls that it makes into other libraries.
+# No figure in instructions.txt grows by more than 2 %: instructions that the shim executes for fixed
+# work, and calls that it makes to other libraries.
 set -eu
 command -v valgrind >/dev/null || exit 77
 [ "$(uname -m)" = x86_64 ] || exit 77

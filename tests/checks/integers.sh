@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# The shim computes with integers alone: of anything else the processor keeps flags that a program
-# can read, and raises the exceptions that it asked for.
+# The shim computes only with integers: floating-point code would set processor flags that a program can
+# read, and raise exceptions that it may have enabled.
 set -eu
 command -v objdump >/dev/null || exit 77
 case $(uname -m) in

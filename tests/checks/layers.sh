@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-# shim/ and tools/ share include/ and nothing else. The rooms of the tool are those of the block
-# ```layers in doc/ARCHITECTURE.md: each may include of those on lower lines alone, and one that
-# is not marked "!" never prints on its own account and never ends the program.
+# shim/ and tools/ share only include/. The rooms of the tool are those in the ```layers block of
+# doc/ARCHITECTURE.md: each may include only rooms on lower lines, and a room without "!" never prints by
+# itself and never ends the program.
 set -u
 status=0
 refuse()
@@ -21,14 +21,14 @@ refuse -r --include='*.h' '#[[:space:]]*include[[:space:]]+("(\.\./)?(shim|tools
 why="the shim prints or ends the program it lives in"
 refuse '(^|[^A-Za-z0-9_])(v?d?printf|v?fprintf|puts|perror|exit|_exit|abort|assert)[[:space:]]*\(' shim/*.c
 
-# "LEVEL ROOM", the highest first; ROOM ends in "!" where it may print
+# "LEVEL ROOM", the highest first; a room that may print ends in "!"
 rooms=$(sed -n '/^```layers$/,/^```$/p' doc/ARCHITECTURE.md | grep -v '^```' | sed 's/ -- .*//' |
 	awk '{ for (i = 1; i <= NF; i++) print NR, $i }')
 [ "$(echo "$rooms" | wc -l)" -gt 10 ] || { echo "doc/ARCHITECTURE.md has no layers"; status=1; }
 
 # shellcheck disable=SC2046
 echo "$rooms" | awk '
-	# a file in tools/: its folder, or itself, or one of the commands
+	# the room of a file in tools/: its folder, the file itself, or the commands
 	function room_of(path,    part) {
 		if (path ~ /^(cmd_.*|main)\.[ch]$/)
 			return "commands"
@@ -55,7 +55,7 @@ echo "$rooms" | awk '
 	/^#include "/ {
 		split($0, quoted, "\"")
 		there = room_of(quoted[2])
-		# of the room itself, of include/, or a table of the room
+		# in the room itself, in include/, or a table of the room
 		if (there == here || there == "tlstall" || (quoted[2] !~ /\// && !(there in level)))
 			next
 		if (!(there in level) || level[there] <= level[here]) {

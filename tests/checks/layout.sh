@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# What lies at the top of the tree; that no source grows too long, and each tells its license.
+# Checks the top of the tree, the length of sources, and their license lines.
 set -u
 status=0
 complain()
@@ -10,7 +10,7 @@ complain()
 
 expected="Makefile README.md LICENSE shim include tools tests doc debian"
 tracked=$(git ls-files 2>/dev/null)
-[ -n "$tracked" ] || exit 77 # an archive without its history
+[ -n "$tracked" ] || exit 77 # an archive without history
 for name in $(echo "$tracked" | sed 's,/.*,,' | sort -u); do
 	case " $expected " in
 	*" $name "*) ;;
@@ -21,7 +21,7 @@ for name in $expected .clang-format .ci/run doc/ARCHITECTURE.md doc/CONTRIBUTING
 	[ -e "$name" ] || complain "$name: missing"
 done
 
-# Sources are known by their endings, scripts without one by their mode.
+# Sources are recognized by their suffix, scripts without one by their mode.
 sources=$({
 	echo "$tracked" | grep -E '\.(c|cpp|h|S|def|py|sh|pl|rb|php|awk|mk|js|css|html)$|^Makefile$'
 	git ls-files --stage | sed -n 's/^100755 .*	//p'

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# The shim needs libc alone.
+# The shim needs only libc.
 set -eu
 needed=$(readelf -dW libtlstall.so | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p')
 for library in $needed; do
@@ -13,7 +13,7 @@ for library in $needed; do
 done
 echo "$needed" | grep -qx libc.so.6
 
-# Of libc what glibc and musl both have: it is one object for both.
+# Of libc, it needs only what both glibc and musl have, because one object serves both.
 musl=/usr/lib/$(uname -m)-linux-musl/libc.so
 [ -e "$musl" ] || exit 0
 work=$(mktemp -d)

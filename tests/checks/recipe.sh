@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# "Add an interposed function" of CONTRIBUTING.md, to the letter, in a copy of the shim: it
-# builds, exports the function, and of its calls, those that fail too, no handshake is made.
+# Follows "Add an interposed function" in CONTRIBUTING.md to the letter, in a copy of the shim: it
+# builds, exports the function, and records its calls, including failing ones, without a handshake.
 set -eu
 [ -z "${SANITIZE:-}" ] || exit 77
 here=$PWD
@@ -22,10 +22,10 @@ sh tests/checks/exports.sh
 nm -D --defined-only libtlstall.so | grep -q ' SSL_key_update$' || { echo "not exported"; exit 1; }
 
 "$here/build/tests/programs/key_update" >plain
-cp "$here/tlstall" . # runs programs with the shim beside it
+cp "$here/tlstall" . # runs programs with the shim in its own directory
 ./tlstall run --format jsonl -o records -- "$here/build/tests/programs/key_update" >traced
 diff -u plain traced
-# each call is told, with what it returned, and the handshakes of two connections alone
+# each call is recorded with its result, and only the handshakes of two connections
 expect()
 {
 	found=$(grep -c "$2" records) || :

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# The code that runs where nothing else of the tool is (tools/look/stub.h, tools/attach/stub.h) refers
-# to itself alone, and all of that object's code is in it.
+# Code that runs without the rest of the tool (tools/look/stub.h, tools/attach/stub.h) refers only to
+# itself, and is all in its own section.
 set -u
 status=0
 seen=

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Nothing in the tree or in the products names the machine it was made on.
+# Nothing in the tree or in the products names the machine that it was made on.
 set -u
 status=0
 tracked=$(git ls-files 2>/dev/null)
@@ -11,7 +11,7 @@ if git grep -nIE '/(wor[k]|hom[e]|roo[t]|build[s])/[a-z]|\.\./share[d]|TOD[O]|FI
 fi
 for product in libtlstall.so tlstall; do
 	if strings -a $product | grep -F "$PWD/" | grep -v '^/proc' | head -n 3 | grep .; then
-		# Debug information carries the build directory: only without it does this count.
+		# Debug information contains the build directory, so only products without it count.
 		readelf -SW $product | grep -q '\.debug_info' || { echo "^ in $product"; status=1; }
 	fi
 done

@@ -23,7 +23,7 @@ def open_browser():
 
 
 class Page:
-    """A page in the browser; what the browser complained about and asked for on its way."""
+    """A page in the browser, with the browser's complaints and requests."""
 
     def __init__(self, browser, address, dark=False, fragment=""):
         """`address`: a URL, or a file's path."""
@@ -60,7 +60,7 @@ class Page:
         webdriver.ActionChains(self.browser).send_keys(*keys).perform()
 
     def shown(self):
-        """How many handshakes the list has, as the page says."""
+        """How many handshakes the page says the list has."""
         return int(self.one("#shown").text.split(" of ")[0].replace(",", ""))
 
     def search(self, words):

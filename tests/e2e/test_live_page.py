@@ -25,7 +25,7 @@ CLIENTS = 16
 
 
 class Client:
-    """openssl s_client that asks for `name`; it ends when the server closes the connection."""
+    """openssl s_client that requests `name`; it ends when the server closes the connection."""
 
     def __init__(self, directory, port, name="localhost"):
         self.process = subprocess.Popen(
@@ -72,10 +72,10 @@ def silent(start):
 
 @pytest.fixture
 def many(directory, start):
-    """An agent that knows of some 3,000 handshakes: .known is what it says of them."""
+    """An agent that knows some 3,000 handshakes: .known is what it reports about them."""
     maker = start(made.Maker())
     state = directory / "counted"
-    state.write_text("1\n")  # count all that has ended since
+    state.write_text("1\n")  # count everything that has ended since
     agent = start(Agent("--state", state, maker.make(3000).parent))
     agent.known = agent.handshakes()
     assert len(agent.known) > 2900
@@ -216,7 +216,7 @@ def refused(agent):
 
 
 def test_clients_have_bounds(many):
-    """Sixteen that take nothing: they cost little, hinder nobody, and are dropped."""
+    """Sixteen clients that do not read: they cost little, hinder nobody, and are dropped."""
     before = many.sum("process_resident_memory_bytes")
     port = int(many.url.rstrip("/").rpartition(":")[2])
     held = []

@@ -39,7 +39,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static int memory = -1;
 static uint64_t random_state;
-static size_t sum; /* what was read is used: the compiler may not drop it */
+static size_t sum; /* uses what was read, so that the compiler cannot drop it */
 
 static uint64_t next(uint64_t limit)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// node.js PORT: a Node.js that is linked with the system's OpenSSL.
+// node.js PORT: for a Node.js that links the system's OpenSSL.
 const tls = require('tls');
 const socket = tls.connect({port: process.argv[2], host: '127.0.0.1', rejectUnauthorized: false}, () => {
     console.log('connected', socket.getProtocol());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// node_server.js KEY CERTIFICATE: a server, and one client of its own.
+// node_server.js KEY CERTIFICATE: a server, and a client of it.
 const fs = require('fs'), tls = require('tls');
 const [key, cert] = process.argv.slice(2, 4).map((name) => fs.readFileSync(name));
 const server = tls.createServer({key, cert}, (socket) => {

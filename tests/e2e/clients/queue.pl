@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# queue.pl PORT: something else fails in OpenSSL between the call and Net::SSLeay::get_error.
+# queue.pl PORT: between the call and Net::SSLeay::get_error, another OpenSSL function fails.
 use strict;
 use warnings;
 use IO::Socket::INET;

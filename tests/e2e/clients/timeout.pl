@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# timeout.pl PORT: IO::Socket::SSL over a blocking socket with a timeout of its own (SO_RCVTIMEO).
+# timeout.pl PORT: IO::Socket::SSL over a blocking socket that has a timeout (SO_RCVTIMEO).
 use strict;
 use warnings;
 use IO::Socket::INET;

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# unsafe_signal.pl PORT GOOD: a timeout that leaves SSL_connect by longjmp(), as die does in a handler that runs
-# at once (PERL_SIGNALS=unsafe); then another connection, to port GOOD, and it waits for ever.
+# unsafe_signal.pl PORT GOOD: a timeout leaves SSL_connect by longjmp(), because handlers run at once
+# (PERL_SIGNALS=unsafe) and die; then it connects to port GOOD, and waits forever.
 use strict;
 use warnings;
 use IO::Socket::INET;
