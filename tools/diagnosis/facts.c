@@ -106,7 +106,7 @@ static void add_signature(struct trace *trace, const struct tlstall_handshake *h
 		uint64_t from = TLSTALL_STATE_TICKS(h->states[i - 1]);
 		uint64_t to = TLSTALL_STATE_TICKS(h->states[i]);
 
-		if (name && strstr(name, "write certificate") && to > from)
+		if (to > from && name && strstr(name, "write certificate"))
 			out->sign_ns = trace_span_ns(trace, to - from);
 	}
 }

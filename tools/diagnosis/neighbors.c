@@ -28,12 +28,16 @@ struct wait {
 	uint16_t process;
 };
 
+/* Waits whose latest end is known without looking at each of them. */
+#define BLOCK 64u
+
 struct neighbors {
 	struct peer *peers; /* hashed by address */
 	size_t peer_count, peer_room;
 	struct ops ops;
 	struct wait *waits; /* sorted by process, thread, start */
 	size_t wait_count;
+	uint64_t *latest_ends; /* of each block of waits */
 	struct owner *owners; /* sorted by key and end */
 	size_t owner_count;
 	double ticks_per_ms;
@@ -203,19 +207,26 @@ static int compare_wait(const void *a, const void *b)
 	return x->from < y->from ? -1 : x->from > y->from;
 }
 
-static void sort_waits(struct neighbors *n)
+static bool sort_waits(struct neighbors *n)
 {
+	n->latest_ends = calloc(n->wait_count / BLOCK + 1, sizeof(*n->latest_ends));
+	if (!n->latest_ends)
+		return false;
 	if (n->wait_count)
 		qsort(n->waits, n->wait_count, sizeof(*n->waits), compare_wait);
 	for (size_t i = 0; i < n->wait_count; i++) {
 		struct wait *wait = &n->waits[i];
 		const struct wait *before = i ? wait - 1 : wait;
+		uint64_t *latest_end = &n->latest_ends[i / BLOCK];
 
+		if (*latest_end < wait->to)
+			*latest_end = wait->to;
 		wait->latest = wait->to;
 		if (before->process == wait->process && before->tid == wait->tid &&
 		    before->latest > wait->latest)
 			wait->latest = before->latest;
 	}
+	return true;
 }
 
 static int read_slots(struct trace *trace, struct neighbors *n)
@@ -231,8 +242,7 @@ static int read_slots(struct trace *trace, struct neighbors *n)
 	}
 	if (n->owner_count)
 		qsort(n->owners, n->owner_count, sizeof(*n->owners), compare_owner);
-	sort_waits(n);
-	return 0;
+	return sort_waits(n) ? 0 : TRACE_ERROR_MEMORY;
 }
 
 int neighbors_read(struct trace *trace, struct neighbors **out)
@@ -257,6 +267,7 @@ void neighbors_free(struct neighbors *n)
 	free(n->peers);
 	ops_free(&n->ops);
 	free(n->waits);
+	free(n->latest_ends);
 	free(n->owners);
 	free(n);
 }
@@ -285,11 +296,11 @@ static uint32_t count_ops(const struct neighbors *n, const struct tlstall_handsh
 
 	find_gap(h, facts, &from, &to);
 	first = ops_find(&n->ops, h, from);
-	inner = ops_find(&n->ops, h, from + EDGE_TICKS);
-	outer = ops_find(&n->ops, h, to > EDGE_TICKS ? to - EDGE_TICKS : 0);
-	last = ops_find(&n->ops, h, to < UINT64_MAX ? to + 1 : to);
+	last = ops_find_after(&n->ops, first, h, to < UINT64_MAX ? to + 1 : to);
 	if (first >= last)
 		return 0;
+	inner = ops_find_after(&n->ops, first, h, from + EDGE_TICKS);
+	outer = ops_find(&n->ops, h, to > EDGE_TICKS ? to - EDGE_TICKS : 0);
 	if (inner >= outer)
 		return (uint32_t)(last - first - ops_on(&n->ops, first, last, h->ssl));
 	return (uint32_t)(last - first - ops_on(&n->ops, first, inner, h->ssl) -
@@ -317,15 +328,17 @@ static size_t find_wait(const struct neighbors *n, const struct wait *key)
 
 static uint32_t count_waiters(const struct neighbors *n, const struct wait *hole)
 {
+	const struct wait before = {.tid = hole->tid, .process = hole->process};
+	size_t first = find_wait(n, &before), i = find_wait(n, hole);
 	uint32_t count = 0;
 
-	for (size_t i = find_wait(n, hole); i && count < WAITERS_MOST; i--) {
-		const struct wait *wait = &n->waits[i - 1];
-
-		if (wait->tid != hole->tid || wait->process != hole->process ||
-		    wait->latest < hole->to)
-			break;
-		count += wait->to >= hole->to;
+	while (i > first && count < WAITERS_MOST && n->waits[i - 1].latest >= hole->to) {
+		if (i % BLOCK == 0 && i - first >= BLOCK && n->latest_ends[i / BLOCK - 1] < hole->to) {
+			i -= BLOCK;
+			continue;
+		}
+		i--;
+		count += n->waits[i].to >= hole->to;
 	}
 	return count;
 }
@@ -358,7 +371,7 @@ static void add_hole(const struct neighbors *n, const struct tlstall_handshake *
 	if (ready && gap.to - gap.from > ready)
 		gap.from = gap.to - ready;
 	first = ops_find(&n->ops, h, gap.from);
-	last = ops_find(&n->ops, h, gap.to);
+	last = gap.to > gap.from ? ops_find_after(&n->ops, first, h, gap.to) : first;
 	facts->others.polls = ops_polls(&n->ops, first, last, gap.from, POLLS_MOST);
 	gap = ops_hole(&n->ops, first, last, gap);
 	ms = (uint64_t)((double)(gap.to - gap.from) / n->ticks_per_ms);
@@ -392,7 +405,7 @@ static void add_window(const struct neighbors *n, const struct tlstall_handshake
 		return;
 	facts->others.window_ns = to_ns(n, to - from);
 	first = ops_find(&n->ops, h, from);
-	last = ops_find(&n->ops, h, to);
+	last = ops_find_after(&n->ops, first, h, to);
 	if (last <= first + 1)
 		return;
 	facts->others.busy_ns = to_ns(n, op[last - 1].busy - op[first].busy);

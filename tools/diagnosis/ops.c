@@ -132,13 +132,15 @@ static uint64_t rest_after(const struct ops *ops, size_t i)
 }
 
 /* The op with the longest rest, from `first` up to but not including `last`. */
-static size_t widest_of(const struct ops *ops, size_t first, size_t last)
+static struct widest widest_of(const struct ops *ops, size_t first, size_t last)
 {
-	size_t widest = first;
+	struct widest widest = {first, rest_after(ops, first)};
 
 	for (size_t i = first + 1; i < last; i++) {
-		if (rest_after(ops, i) > rest_after(ops, widest))
-			widest = i;
+		uint64_t rest = rest_after(ops, i);
+
+		if (rest > widest.rest)
+			widest = (struct widest){i, rest};
 	}
 	return widest;
 }
@@ -202,11 +204,9 @@ void ops_free(struct ops *ops)
 	free(ops->widest);
 }
 
-size_t ops_find(const struct ops *ops, const struct tlstall_handshake *thread_of, uint64_t end)
+static size_t find_between(const struct ops *ops, const struct op *wanted, size_t low, size_t high)
 {
-	const struct op key = {
-		.end = end, .tid = thread_of->tid, .process = (uint16_t)thread_of->process};
-	size_t low = 0, high = ops->count;
+	const struct op key = *wanted;
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
@@ -217,6 +217,28 @@ size_t ops_find(const struct ops *ops, const struct tlstall_handshake *thread_of
 			high = middle;
 	}
 	return low;
+}
+
+size_t ops_find(const struct ops *ops, const struct tlstall_handshake *thread_of, uint64_t end)
+{
+	const struct op key = {
+		.end = end, .tid = thread_of->tid, .process = (uint16_t)thread_of->process};
+
+	return find_between(ops, &key, 0, ops->count);
+}
+
+size_t ops_find_after(const struct ops *ops, size_t first,
+		      const struct tlstall_handshake *thread_of, uint64_t end)
+{
+	const struct op key = {
+		.end = end, .tid = thread_of->tid, .process = (uint16_t)thread_of->process};
+	size_t low = first, step = 1;
+
+	while (low + step < ops->count && compare_op(&ops->list[low + step], &key) < 0) {
+		low += step;
+		step *= 2;
+	}
+	return find_between(ops, &key, low, low + step < ops->count ? low + step : ops->count);
 }
 
 size_t ops_on(const struct ops *ops, size_t first, size_t last, uint64_t ssl)
@@ -246,17 +268,19 @@ unsigned ops_polls(const struct ops *ops, size_t first, size_t last, uint64_t fr
 /* Like widest_of(), but skips whole blocks. */
 static size_t widest(const struct ops *ops, size_t first, size_t last)
 {
-	size_t best = first, at = first;
+	struct widest best = {first, 0};
+	size_t at = first;
 
 	while (at < last) {
 		bool whole = at % BLOCK == 0 && at + BLOCK <= last;
-		size_t candidate = whole ? ops->widest[at / BLOCK] : at;
+		struct widest candidate =
+			whole ? ops->widest[at / BLOCK] : (struct widest){at, rest_after(ops, at)};
 
-		if (rest_after(ops, candidate) > rest_after(ops, best))
+		if (candidate.rest > best.rest)
 			best = candidate;
 		at += whole ? BLOCK : 1;
 	}
-	return best;
+	return best.at;
 }
 
 static void widen(struct span *hole, uint64_t from, uint64_t to)

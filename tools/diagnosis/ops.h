@@ -21,10 +21,16 @@ struct op {
 	bool waits; /* it asked to wait */
 };
 
+/* The op of a block after which the thread rested longest, and how long. */
+struct widest {
+	size_t at;
+	uint64_t rest;
+};
+
 struct ops {
 	struct op *list; /* by process, thread, end */
 	size_t count;
-	size_t *widest; /* for each block of ops, the one after which the thread rested longest */
+	struct widest *widest; /* for each block of ops */
 };
 
 struct span {
@@ -36,6 +42,9 @@ void ops_free(struct ops *ops);
 
 /* The first op of a thread that did not end before `end`. */
 size_t ops_find(const struct ops *ops, const struct tlstall_handshake *thread_of, uint64_t end);
+/* The same from `first` on, which is one of its: quick if the answer lies near to that. */
+size_t ops_find_after(const struct ops *ops, size_t first,
+		      const struct tlstall_handshake *thread_of, uint64_t end);
 
 /* How many of the ops from `first` up to before `last` are on `ssl`. */
 size_t ops_on(const struct ops *ops, size_t first, size_t last, uint64_t ssl);

@@ -99,10 +99,11 @@ bool has_failed_later(const struct facts *f)
 struct refusal refusal_of(const struct facts *f)
 {
 	struct refusal r = {unknown, NULL, false};
-	int told = alert_in_reason(f->reason);
+	int told;
 
 	if (!f->failed && !has_failed_later(f))
 		return r;
+	told = alert_in_reason(f->reason);
 	r.alert = fatal_alert(f);
 	r.by_peer = told >= 0 || (r.alert && r.alert->by_peer);
 	if (r.alert && r.alert->by_peer)

@@ -24,6 +24,7 @@ struct window {
 	uint32_t streak; /* how many were asked for that lie near to each other */
 	uint64_t read_ns;
 	uint64_t learned; /* of the trace, before it was read */
+	bool final;	  /* nobody writes there any more */
 };
 
 /* What is known of one process's life. */

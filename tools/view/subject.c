@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "view/subject.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -62,7 +63,9 @@ static void add_then(struct subject *out)
 void subject_look(struct trace *trace, const struct tlstall_handshake *h,
 		  const struct kernel_view *live, struct subject *out)
 {
-	memset(out, 0, sizeof(*out));
+	/* not the verdicts, which are most of it: subject_judge() writes those that count */
+	memset(out, 0, offsetof(struct subject, verdicts));
+	out->verdict_count = 0;
 	out->trace = trace;
 	out->h = *h;
 	if (trace_process(trace, h->process, &out->process))
