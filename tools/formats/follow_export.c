@@ -46,7 +46,7 @@ static void on_handshake(void *context, struct tailed *from, const struct tlstal
 
 	if (f->error)
 		return;
-	tail_judge(from, h, view, f->subject);
+	tail_judge(from, h, view, true, f->subject);
 	if (f->format->kind == FORMAT_RECORDS) {
 		record_handshake(&f->record, f->subject);
 		put_record(f);

@@ -62,31 +62,13 @@ void tail_poll(struct tail *tail);
 void tail_settle(struct tail *tail);
 void tail_close(struct tail *tail);
 
-/* Judged as it ended. Do not copy the subject. */
-void tail_judge(struct tailed *from, const struct tlstall_handshake *h,
-		const struct kernel_view *view, struct subject *out);
-
-/* Those that living processes have not finished. */
-struct tail_flight {
-	unsigned count[3];  /* by enum tlstall_role */
-	uint64_t oldest_ns; /* its age, 0: there is none */
-};
-void tail_flight(const struct tail *tail, struct tail_flight *out);
-/* Each of them, judged as it stands. */
-void tail_in_flight(struct tail *tail, void (*each)(void *context, const struct subject *subject),
-		    void *context);
-/* The oldest first, until `each` has enough; also those that have ended and are still to be reported. */
-void tail_unreported(struct tail *tail, bool (*each)(void *context, const struct subject *subject),
-		     void *context);
 /*
- * How many of them are in trouble, by cause, and whose fault that is. A verdict on one that hangs
- * may be as old as its handshake was then, a minute at most; one that was not judged yet counts as
- * UNKNOWN.
+ * Judged as it is in `h`; `whole`: all of the trace may be read, for the neighbors. Do not copy the
+ * subject.
  */
-struct tail_stalled {
-	unsigned causes[CAUSE_COUNT];
-	enum fault faults[CAUSE_COUNT];
-};
-void tail_stalled(struct tail *tail, struct tail_stalled *out);
+void tail_judge(struct tailed *from, const struct tlstall_handshake *h,
+		const struct kernel_view *view, bool whole, struct subject *out);
+/* Frees what was read of a trace in order to judge. */
+void tail_forget_reading(struct tailed *from);
 
 #endif

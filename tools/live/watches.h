@@ -19,7 +19,7 @@ struct watch {
 	uint64_t ended_ns;  /* CLOCK_MONOTONIC when its end was noticed, 0: in flight */
 	uint64_t looked_ns; /* when the kernel was asked last, 0: never */
 	struct kernel_view view, first; /* the last look, and the first at the same stall */
-	/* of live/tail.c: what it was judged to be while it hung, and when; 0: it was not */
+	/* of live/flight.c: what it was judged to be while it hung, and when; 0: it was not */
 	uint64_t judged_ns;
 	uint8_t cause, fault;
 };

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "live/flight.h"
 #include "message.h"
 #include "text/print.h"
 #include "trace/directory.h"
@@ -48,7 +49,7 @@ static void on_handshake(void *context, struct tailed *from, const struct tlstal
 {
 	struct agent *agent = context;
 
-	tail_judge(from, h, view, agent->subject);
+	tail_judge(from, h, view, true, agent->subject);
 	counts_add(&agent->counts, agent->subject);
 	if (make_record(agent, agent->subject))
 		recent_add(&agent->recent, agent->record.text, agent->record.length);

@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "live/flight.h"
 #include "text/print.h"
 #include "words/words.h"
 
