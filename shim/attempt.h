@@ -12,7 +12,7 @@ struct tlstall_handshake *attempt_slot(struct track *track);
 void attempt_linger(struct track *track);
 
 /*
- * The role as far as the caller knows it: an SSL object has its own only from its first op on.
+ * `role` as far as the caller knows it: an SSL object has its own only after its first op.
  * `compact`: the kernel is not asked, see watch.h.
  */
 struct tlstall_handshake *attempt_begin(struct track *track, const SSL *ssl, uint64_t ticks,
@@ -20,8 +20,8 @@ struct tlstall_handshake *attempt_begin(struct track *track, const SSL *ssl, uin
 /* A handshake that began before the shim was attached. */
 void attempt_middle(struct track *track, struct tlstall_handshake *slot);
 /*
- * Records a COMPACT handshake in full from now on: asks what was not asked, and writes the calls so
- * far. `in` and `out` are the bytes that went through its BIOs so far.
+ * Records a COMPACT handshake in full from now on: observes what was skipped, and writes the calls
+ * so far. `in` and `out` are the bytes that went through its BIOs so far.
  */
 void attempt_promote(struct track *track, struct tlstall_handshake *slot, uint64_t in,
 		     uint64_t out);
@@ -41,7 +41,9 @@ void attempt_give_up(struct track *track, uint32_t flag, uint64_t ticks);
 void attempt_timer(struct track *track, bool sent);
 /* The SSL object is gone. */
 void attempt_freed(struct track *track);
-/* So is one that another process had a track of: `hint` is what that left on it. */
+/*
+ * An object that another process has a track of was freed: `hint` is what that process left on it.
+ */
 void attempt_freed_elsewhere(const SSL *ssl, const void *hint);
 
 #endif

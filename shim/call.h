@@ -37,7 +37,7 @@ struct call {
 bool call_enter(struct call *call);
 int call_leave(struct call *call, int ret);
 
-/* A call that waits for the peer, as far as we know. */
+/* As far as we know, such a call waits for the peer. */
 static inline bool call_may_block(const struct tlstall_handshake *slot)
 {
 	return slot->read.blocking && !tlstall_is_in_memory(&slot->read);
@@ -60,7 +60,7 @@ static inline bool call_is_over(struct track *track, uint8_t function)
 }
 
 /*
- * Where to forward a call that is not recorded, if that is quickly known: while dormant, and for
+ * Where to forward a call that is not recorded, if that is quickly decided: while dormant, and for
  * reads and writes after the handshake. Otherwise NULL.
  */
 static inline const struct libssl *call_forward(const SSL *ssl, enum function_id function)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Records what OpenSSL tells our info callback. */
+/* Records what OpenSSL reports to our info callback. */
 #ifndef SHIM_CALLBACK_H
 #define SHIM_CALLBACK_H
 
@@ -13,10 +13,10 @@ static inline bool callback_is_usual(const struct track *track, int where)
 	return track->phase == PHASE_RUNNING && track_is_inside(track) && !(where & SSL_CB_ALERT) &&
 	       track->slot && mapping_is_process(track->process) && guard_mask == GUARD_OPEN;
 }
-/* One of them that reports a state. */
+/* An ordinary state. */
 void callback_state(const struct track *track, const SSL *ssl);
 
-/* All the rest. */
+/* Everything else. */
 void callback_info(const struct libssl *lib, const SSL *ssl, int where, int ret);
 
 #endif

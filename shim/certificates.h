@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What certificates add to a finished handshake: dates, the kind of key. */
+/* What certificates add to a finished handshake: dates, type of key. */
 #ifndef SHIM_CERTIFICATES_H
 #define SHIM_CERTIFICATES_H
 

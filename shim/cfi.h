@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How a frame's caller is found: DWARF call frame information, from .eh_frame through the search
- * table of .eh_frame_hdr. Bytes in, rules out. Whatever the bytes say, nothing outside the given
- * range is read; invalid bytes give no rules.
+ * Finds a frame's caller: DWARF call frame information, from .eh_frame through the search table of
+ * .eh_frame_hdr. Bytes in, rules out. Whatever the bytes contain, nothing outside the given range
+ * is read; invalid bytes give no rules.
  */
 #ifndef SHIM_CFI_H
 #define SHIM_CFI_H
@@ -18,13 +18,13 @@ enum { CFI_FP = 29, CFI_LR = 30, CFI_RETURN = 30, CFI_SP = 31, CFI_REGISTERS = 3
 #endif
 
 struct cfi_table {
-	uintptr_t low, high; /* may be read: the segment that the tables lie in */
+	uintptr_t low, high; /* may be read: the segment with the tables */
 	uintptr_t header;    /* .eh_frame_hdr */
 };
 
 enum cfi_where {
 	CFI_SAME,	/* as in the frame below */
-	CFI_UNDEFINED,	/* lost; of the return address: there is no caller */
+	CFI_UNDEFINED,	/* lost; for the return address: there is no caller */
 	CFI_AT,		/* in memory at CFA + value */
 	CFI_IS,		/* CFA + value */
 	CFI_IN,		/* in the register `value` */
@@ -45,7 +45,7 @@ struct cfi_row {
 
 struct cfi_frame {
 	struct cfi_row row;
-	bool signal; /* of the kernel's making: what it leads to was interrupted, and made no call */
+	bool signal; /* made by the kernel for a signal: its caller was interrupted, and made no call */
 };
 
 bool cfi_find(const struct cfi_table *table, uintptr_t pc, struct cfi_frame *out);

@@ -23,11 +23,11 @@ extern struct functions chain_next __attribute__((visibility("hidden")));
 void chain_find(void);
 
 /*
- * Whether that call goes on to them. Not if it was marked to bypass them, nor if it goes round in a
- * circle, which shows as ever deeper frames with the same function and object.
+ * Whether that call goes on to them. It does not if it was marked to bypass them, or if the calls
+ * are recursive, which shows as ever deeper frames with the same function and object.
  */
 bool chain_takes(enum function_id function, const void *object);
-/* The next call of this thread goes past them. */
+/* This thread's next call bypasses them. */
 void chain_pass(enum function_id function);
 
 #endif

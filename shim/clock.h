@@ -27,7 +27,7 @@ struct tlstall_clock_pair clock_pair(void);
 /* Nanoseconds of CPU time of the calling thread. */
 uint64_t clock_cpu_ns(void);
 
-/* Not inline, so that callers that use the CPU's counter need no room on the stack. */
+/* Not inline, so that callers using the CPU's counter need no stack for it. */
 uint64_t clock_monotonic_ns(void);
 /* Since the epoch. */
 uint64_t clock_realtime_ns(void);

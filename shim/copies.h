@@ -10,17 +10,17 @@
 
 /* Does nothing if it is already in the table, or the table is full. */
 void copies_add(const struct libssl *made);
-/* Whether the table has one that was loaded at that address. */
+/* Whether the table contains a copy loaded at that address. */
 bool copies_know(uintptr_t start);
 /* The copy that made an object, by its method; NULL: none. */
 const struct libssl *copies_match(const void *object);
 /*
- * Fallback if nothing matched. Only the structures of libgnutls-openssl contain no method; an
+ * Fallback if nothing matched. Only the structures of libgnutls-openssl contain no method, and an
  * object may be NULL. NULL: there is no copy.
  */
 const struct libssl *copies_instead(const void *object);
 
-/* For an object, or a SSL_METHOD, of a copy that is in the table. */
+/* For objects and methods of a copy in the table. */
 static inline const struct libssl *copies_of(const void *object)
 {
 	const struct libssl *lib = libssl_first(object);

@@ -15,8 +15,8 @@ void cpu_enter(uint64_t ticks, bool may_block);
 uint64_t cpu_used(uint64_t enter, uint64_t leave, bool may_block);
 
 /*
- * CPU time of this thread since the end of one of its calls, a lower bound; reads the clock. False:
- * the value of that time is no longer known.
+ * CPU time of this thread since the end of one of its calls, a lower bound; reads the clock.
+ * False: the clock's value at that time is no longer known.
  */
 bool cpu_since(uint64_t leave, uint64_t now, uint64_t *ns);
 /* The last value read from the clock: costs nothing. */
@@ -31,7 +31,7 @@ void cpu_watch(void);
 bool cpu_is_watched(void);
 /* CPU time of a call that has just returned; false: the last reading is too old. */
 bool cpu_between(uint64_t enter, uint64_t leave, uint64_t *ns);
-/* A length in ticks, ended now, in nanoseconds. */
+/* A length in ticks that ended just now, in nanoseconds. */
 uint64_t cpu_nanoseconds(uint64_t ticks, uint64_t now);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The directory for traces: whether it can be used, and the notes that are left there. */
+/* The directory for traces: whether it can be used, and notes left in it. */
 #ifndef SHIM_DIRECTORY_H
 #define SHIM_DIRECTORY_H
 
@@ -14,7 +14,7 @@ enum {
 	REASON_FULL,
 	REASON_REMOTE,
 	REASON_LIMIT,
-	/* of OpenSSL that is inside the program */
+	/* the reasons from here on are about OpenSSL inside the program */
 	REASON_ARCHITECTURE,
 	REASON_CODE,
 	REASON_PROTECTED,
@@ -27,9 +27,9 @@ bool directory_is_at_its_place(void);
 void directory_forget(void);
 /* Creates it if only its last part is missing. Returns why it cannot be used, or REASON_NONE. */
 int directory_prepare(bool *shared);
-/* An empty file whose name says why there is no trace. Needs no descriptor. */
+/* Leaves an empty file whose name says why there is no trace. Needs no descriptor. */
 void directory_note(const struct self *self, int reason);
-/* There is one after all. */
+/* Removes the note, because there is a trace after all. */
 void directory_take_note_back(void);
 
 #endif

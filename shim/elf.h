@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Symbols of objects that are loaded in this process, straight from their
- * dynamic section. Not dlsym(): that takes the loader's locks, changes what
- * dlerror() will say to the program, and may be interposed by ourselves.
+ * Symbols of loaded objects, straight from their dynamic sections. Not dlsym():
+ * it takes the loader's locks, changes what dlerror() tells the program, and
+ * may be interposed by the shim itself.
  */
 #ifndef SHIM_ELF_H
 #define SHIM_ELF_H
@@ -23,19 +23,19 @@ struct elf_object {
 	const uint32_t *gnu_hash; /* NULL: none */
 	const uint32_t *hash;	  /* the older table */
 	const ElfW(Dyn) * dynamic;
-	const struct link_map *map; /* NULL: of our namespace */
+	const struct link_map *map; /* NULL: in our own namespace */
 };
 
 /* False for an object without dynamic section or hash table. */
 bool elf_object(const struct dl_phdr_info *info, struct elf_object *out);
-/* Its parts: the mapped range by the program headers, tables by the dynamic section. */
+/* Fills in the mapped range from the program headers, and the tables from the dynamic section. */
 void elf_measure(struct elf_object *object);
 bool elf_tables(struct elf_object *object);
 /* The address of a defined function or object, or NULL. */
 void *elf_symbol(const struct elf_object *object, const char *name);
-/* Its entry in the table, with the size. */
+/* The same as its symbol table entry, which has the size. */
 const ElfW(Sym) * elf_entry(const struct elf_object *object, const char *name);
-/* Whether it needs that symbol from other objects. Slow: not for frequent use. */
+/* Whether it imports that symbol. Slow: not for frequent use. */
 bool elf_imports(const struct elf_object *object, const char *name);
 /* DT_SONAME, or "". */
 const char *elf_soname(const struct elf_object *object);
@@ -43,13 +43,13 @@ const char *elf_soname(const struct elf_object *object);
 uint64_t elf_value(const struct elf_object *object, int64_t tag);
 const void *elf_pointer(const struct elf_object *object, int64_t tag);
 bool elf_needs(const struct elf_object *object, const char *soname);
-/* Whether an address lies in this very library. */
+/* Whether an address is in this library. */
 bool elf_is_own(uintptr_t address);
 
 /*
  * Walks over the loaded objects hold a lock of the loader. A fork during a walk would leave it
- * locked in the child forever: fork therefore waits for walks in progress, which takes
- * microseconds, and the child forgets those that began since.
+ * locked in the child forever. So fork waits for walks in progress, which takes microseconds, and
+ * the child forgets walks begun since.
  */
 void elf_await_walks(void);
 void elf_forget_walks(void);
@@ -57,24 +57,25 @@ void elf_forget_walks(void);
 /* Calls visit for each loaded object until it returns true; returns that. */
 bool elf_each(bool (*visit)(const struct elf_object *object, void *context), void *context);
 /*
- * The first definition of all, and the first one after this library, otherwise in other objects.
- * NULL: none.
+ * The first definition in symbol order, and the first one after this library (if none, that of any
+ * other object). NULL: none.
  */
 void *elf_first(const char *name);
 void *elf_find(const char *name);
 /* The same for many names in one walk. */
 #define ELF_NAME 20
 void elf_find_all(const char names[][ELF_NAME], size_t count, void **found);
-/* The shim comes before libc: the program started with it. */
+/* The shim comes before libc: it was preloaded. */
 bool elf_came_first(void);
 /*
  * The same before the program starts: from the loader's list, without its lock, and without
- * functions of libc, which may be a sanitizer's that cannot be called yet.
+ * functions of libc, which may be a sanitizer's that is not ready.
  */
 void *elf_find_early(const char *name);
 /*
- * Count objects ever loaded, and one, and those unloaded; equal numbers: nothing happened in
- * between. musl counts neither those that it begins with nor, as there are none, the latter.
+ * The number of objects ever loaded, plus one, and of those unloaded; equal
+ * numbers mean that nothing happened in between. musl does not count the objects
+ * loaded at the start, and never unloads any.
  */
 uint64_t elf_loads(void);
 uint64_t elf_unloads(void);
@@ -87,11 +88,14 @@ bool elf_hold(bool (*call)(void *context), void *context);
 /* Waits until objects that are being loaded are relocated, as dlsym itself does. */
 bool elf_settle(void);
 
-/* Whether there are other namespaces, made by dlmopen: what is loaded there is counted too. */
+/* Whether there are other namespaces, made by dlmopen: the counts above include their objects. */
 bool elf_others(void);
 /* The object of another namespace, which the walks do not visit, that holds an address. */
 bool elf_elsewhere(const void *address, struct elf_object *out);
-/* Calls visit for each object of its namespace, held, until it returns true; returns that. */
+/*
+ * Calls visit for each object of that object's namespace, with the loader held,
+ * until it returns true; returns that.
+ */
 bool elf_each_beside(const struct elf_object *object,
 		     bool (*visit)(const struct elf_object *object, void *context), void *context);
 

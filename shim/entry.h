@@ -18,17 +18,17 @@ struct entry {
 	uint8_t *function;
 	size_t size;
 	const void *wrapper;
-	uint8_t *room; /* ENTRY_ROOM bytes, where a jump from the function gets to */
-	/* made of them: */
-	uint8_t *at;	     /* where the jump goes: behind what marks the entry for the processor */
+	uint8_t *room; /* ENTRY_ROOM bytes within reach of a jump from the function */
+	/* results: */
+	uint8_t *at;	     /* where the jump is: after the mark for indirect branches */
 	uint8_t jump[ENTRY_JUMP];
 	size_t jump_size;
-	const void *trampoline; /* calls the function as it was */
+	const void *trampoline; /* calls the original function */
 };
 
-/* Whether the architecture is one of those. */
+/* Whether this architecture is supported. */
 bool entry_can(void);
-/* False: something there is not understood, or cannot be moved. */
+/* False: the code there is not understood, or cannot be moved. */
 bool entry_make(struct entry *entry);
 
 #endif

@@ -12,7 +12,7 @@
 /* A file that is being made: it has no name until it is complete. */
 struct file {
 	int fd;
-	bool named; /* it has another name meanwhile */
+	bool named; /* it has a temporary name until then */
 	bool shared_directory;
 };
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The shim writes to its file by plain stores. If the file is truncated or its disk is full, the
+ * The shim writes to its file with plain stores. If the file is truncated or its disk is full, the
  * kernel sends SIGBUS. The shim's handler then replaces the missing part with memory, unnoticed by
- * the program: the program still sees its own disposition of SIGBUS, and a SIGBUS that is not about
- * this file is delivered as without the shim.
+ * the program, which still sees its own disposition of SIGBUS. A SIGBUS for another reason is
+ * delivered as without the shim.
  */
 #ifndef SHIM_GUARD_H
 #define SHIM_GUARD_H
@@ -17,12 +17,12 @@ struct guard {
 	uintptr_t start, end; /* the mapping; 0: none, and no handler of ours is installed */
 	size_t page;
 	pid_t *pid;	     /* on a page that is zeroed in forked children */
-	void (*lost)(void);  /* all of the file has been replaced by memory; called in the handler */
-	void (*part)(void);  /* a part has; likewise */
+	void (*lost)(void);  /* the whole file was replaced by memory; called in the handler */
+	void (*part)(void);  /* a part of it was; likewise */
 	void (*blocked)(void); /* some thread blocks SIGBUS */
 };
 
-/* From now on SIGBUS in that range is ours. */
+/* From now on the shim handles SIGBUS in that range. */
 void guard_install(const struct guard *guard);
 
 /*
@@ -33,7 +33,7 @@ bool guard_remove(void);
 
 /*
  * A SIGBUS would kill a thread that blocks it. Between these two calls the thread does not block
- * it; no code of the program runs there. They cost a system call in such threads, and one in the
+ * it, and no code of the program runs. They cost a system call in such threads, and one in the
  * life of every other thread.
  */
 enum guard_mask { GUARD_UNKNOWN, GUARD_OPEN, GUARD_BLOCKED };
@@ -53,14 +53,14 @@ static inline void guard_leave(void)
 		guard_close();
 }
 
-/* ---- for the functions with which the program asks or sets ------------------------ */
+/* ---- for the functions with which the program sets or reads them ------------------ */
 
 bool guard_is_on(void);
 /* What the program would see without us. */
 int guard_sigaction(const struct sigaction *act, struct sigaction *old);
-/* Masks of other handlers contain SIGBUS again, as the program set them. */
+/* Puts SIGBUS back into the masks of other handlers, as the program set them. */
 void signals_give_back(void);
-/* The mask may be another one now. */
+/* The thread's mask may have changed. */
 void guard_mask_changed(bool blocks);
 
 #endif

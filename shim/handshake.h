@@ -26,7 +26,7 @@ struct handshake_enter {
 struct handshake_leave {
 	uint64_t ticks;
 	uint64_t cpu_ns;
-	uint64_t fatal_cpu_ns; /* of the thread since the handshake failed */
+	uint64_t fatal_cpu_ns; /* CPU time of the thread since the handshake failed */
 	uint64_t bytes_in, bytes_out; /* since the handshake's start */
 	int32_t ret;
 	uint32_t ossl_error;
@@ -37,13 +37,13 @@ struct handshake_leave {
 
 void handshake_enter(struct tlstall_handshake *h, const struct handshake_enter *in);
 
-/* Whether the kernel can say if what the last op wanted is there. */
+/* Whether the kernel knows the transport that the last op waits for. */
 static inline bool handshake_kernel_knows(const struct tlstall_handshake *h)
 {
 	return tlstall_has_descriptor(h->last_error == TLSTALL_ERROR_WANT_WRITE ? &h->write : &h->read);
 }
 
-/* The same without asking the kernel or the error queue. */
+/* handshake_enter() without the kernel and the error queue. */
 static inline void handshake_enter_quick(struct tlstall_handshake *h, uint64_t ticks, uint32_t tid,
 					 uint8_t function)
 {
@@ -65,14 +65,14 @@ static inline void handshake_enter_quick(struct tlstall_handshake *h, uint64_t t
 	__atomic_store_n(&h->enter, ticks, __ATOMIC_RELEASE);
 }
 
-/* Returns the outcome; TLSTALL_OUTCOME_IN_FLIGHT: the program has to call again. */
+/* Returns the outcome; TLSTALL_OUTCOME_IN_FLIGHT: the program must call again. */
 enum tlstall_outcome handshake_leave(struct tlstall_handshake *h, const struct handshake_leave *in);
 /* The op in flight never returns: longjmp, or the end of its thread. */
 void handshake_left(struct tlstall_handshake *h, uint64_t ticks);
 /* SSL_free, SSL_clear or a new handshake. Returns true if that ended it. */
 bool handshake_give_up(struct tlstall_handshake *h, uint64_t ticks);
 
-/* How many there are. Other processes may write there: read once, and bounded. */
+/* The number of them. Other processes may overwrite the count: it is read once, and bounded. */
 static inline uint8_t handshake_states(const struct tlstall_handshake *h)
 {
 	uint8_t count = __atomic_load_n(&h->state_count, __ATOMIC_RELAXED);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * For tables and paths of which mostly only the beginning is used: they are placed after all other
- * data, so that small variables share few pages. A process pays for a page when it touches it.
+ * For tables and paths of which usually only the beginning is used: they are
+ * placed after all other data, so that small variables share few pages. A process
+ * pays for a page only when it touches it.
  */
 #ifndef SHIM_LARGE_H
 #define SHIM_LARGE_H
@@ -10,9 +11,7 @@
 
 #define LARGE __attribute__((section(".bss.large")))
 
-/*
- * Belongs to the thread that is making a trace, until the next call of a function that may use it.
- */
+/* Belongs to the thread that is making a trace, until it calls another function that may use it. */
 extern char large_path[PATH_MAX + 96];
 
 #endif

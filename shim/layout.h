@@ -17,10 +17,10 @@ struct layout {
 
 struct layout layout_plan(uint64_t size);
 void *layout_section(const struct layout *layout, char *base, enum tlstall_section_id id);
-/* The sizes of all sections, and the one table that is known from the start. */
+/* The sizes of all sections, and the one table with known contents. */
 void layout_write(const struct layout *layout, struct tlstall_header *header);
 
-/* Bytes of a file that are written while it is made: header and functions. */
+/* Bytes of a file written when it is made: header and functions. */
 #define LAYOUT_FIRST 8192
 
 #endif

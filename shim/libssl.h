@@ -47,7 +47,7 @@ static inline bool libssl_drives(uint8_t function)
 	return drives[function];
 }
 
-/* One of each function that we export. */
+/* One of each exported function. */
 struct functions {
 #define INTERPOSED(name, ...) __typeof__(&name) name;
 #include "functions.def"
@@ -56,14 +56,14 @@ struct functions {
 struct libssl {
 	uintptr_t start, size;	  /* mapped range */
 	uint8_t id;		  /* position among the copies */
-	bool foreign;		  /* an unknown OpenSSL: forward calls, look at nothing */
+	bool foreign;		  /* an unknown OpenSSL: calls are forwarded, nothing is observed */
 	/* These change while other threads read them. */
 	_Atomic bool registering;
 	_Atomic int ssl_index, ctx_index; /* ex_data, -1: not registered yet */
 	_Atomic int callback_index, hint_index;
 	_Atomic bool has_callbacks;	/* the program has set an info callback */
-	_Atomic bool program_memory;	/* it allocates with functions of the program's */
-	uint8_t state_ids[64];		/* of the text for an OSSL_HANDSHAKE_STATE; 0: not known yet */
+	_Atomic bool program_memory;	/* the program replaced OpenSSL's allocator */
+	uint8_t state_ids[64];		/* of the texts for an OSSL_HANDSHAKE_STATE; 0: not known */
 	struct functions real;
 	/* what a wrapper forwards to: the real function, or one of chained.h */
 #define INTERPOSED(name, ...) __typeof__(&name) name;
@@ -75,7 +75,7 @@ struct libssl {
 #define LIBSSL_MAX 16
 extern struct libssl *libssl_copies[LIBSSL_MAX] __attribute__((visibility("hidden")));
 
-/* The slow path: looks at all loaded objects again. Never NULL. */
+/* The slow path: searches all loaded objects again. Never NULL. */
 const struct libssl *libssl_find(const void *object);
 
 /*
@@ -111,24 +111,24 @@ static inline const struct libssl *libssl_of(const void *object)
 const struct libssl *libssl_holding(const void *address);
 const struct libssl *libssl_at(const void *address);
 /*
- * Decides by what the object defines: file names and sonames vary, and other libraries wrap
- * functions.
+ * Decides by the functions that the object defines: file names and sonames vary, and other
+ * libraries wrap functions.
  */
 bool libssl_is_copy(const struct elf_object *object);
-/* Whether there is one at all in the process. */
+/* Whether the process contains any copy. */
 bool libssl_any(void);
-/* Looks at all objects of the dlmopen namespace that contains this one. */
+/* Searches all objects of the dlmopen namespace that contains this one. */
 void libssl_learn_beside(const struct elf_object *object);
 
 /*
- * Registers a part of a program as a copy: its functions in the order of functions.def. False: an
- * unknown OpenSSL, or no room. The second function replaces patched functions with what calls the
- * originals, before anything has been called.
+ * Registers part of a program as a copy, with its functions in the order of functions.def. False:
+ * an unknown OpenSSL, or out of memory. The second function, called before any handshake, replaces
+ * patched functions with what calls the originals.
  */
 bool libssl_learn_inside(const struct elf_object *object, void *const addresses[]);
 void libssl_go_through(const struct elf_object *object, void *const addresses[]);
 
-/* The copy that a SSL_METHOD belongs to. Never NULL. */
+/* The copy that an SSL_METHOD belongs to. Never NULL. */
 const struct libssl *libssl_of_method(const void *method);
 
 #endif

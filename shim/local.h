@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Whether a path can be resolved without waiting. A network or FUSE file system may hang, and so
- * would any access to it: the kernel's list of mounts says which kind is mounted where, without
- * accessing any of them.
+ * Whether a path can be resolved without waiting. A network or FUSE file system
+ * may hang, and so would any access to it. The kernel's list of mounts says what
+ * is mounted where, without an access.
  */
 #ifndef SHIM_LOCAL_H
 #define SHIM_LOCAL_H
@@ -14,7 +14,7 @@
  * system counts as good: the program itself is there. Called by one thread at a time.
  */
 bool local_is(const char *path);
-/* The same with another list, and without following links. */
+/* The same with another list, and without following symbolic links. */
 bool local_is_by(const char *list, const char *path);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The mapped trace file, which making.c makes; which process we are (mapping.c); how long
- * a tick is (mapping_time.c).
+ * The mapped trace file, made by making.c; which process this is (mapping.c);
+ * the length of a tick (mapping_time.c).
  */
 #ifndef SHIM_MAPPING_H
 #define SHIM_MAPPING_H
@@ -29,10 +29,10 @@ struct mapping {
 	uint32_t slot_count, opening_mask, rest_mask, history_mask;
 	uint32_t string_room, process_room, module_room, stack_room;
 	bool forked;
-	bool attached; /* we came into a program that ran already */
+	bool attached; /* the shim was attached to a running program */
 	uint64_t size;
-	bool usable; /* false: another file must be made, at the next call */
-	/* counts the files that replaced a lost one: the contents of the last one are gone */
+	bool usable; /* false: the next call must make another file */
+	/* number of files that replaced a lost one; the contents of lost files are gone */
 	uint32_t generation;
 	uint64_t last_number; /* of a handshake of this process */
 	struct tlstall_clock_pair first;
@@ -51,8 +51,8 @@ typedef struct tlstall_control *control_pointer;
 extern control_pointer control __attribute__((visibility("hidden")));
 
 /*
- * Makes the file on the first call, which must come before a chroot or a change of user, and a new
- * one when it was lost. False: the program runs untraced.
+ * Makes the file at the first call, which must come before a chroot or a change of user, and a new
+ * one if it was lost. False: the program runs untraced.
  */
 bool mapping_make(void);
 /* The same in a program that was running before the shim was attached. */
@@ -60,8 +60,7 @@ bool mapping_attach(uint32_t mode);
 /* Dormant from now on: the trace is closed, and the shim no longer depends on its file. */
 void mapping_let_go(void);
 /*
- * Writes the counts of what was lost to the header, and takes over settings from there. Called now
- * and then.
+ * Writes the counts of lost things to the header, and reads settings from it. Called now and then.
  */
 void mapping_renew(struct tlstall_header *header);
 
@@ -129,7 +128,7 @@ void mapping_ahead(void *from, size_t size);
 void mapping_keep_time(uint64_t ticks);
 /* Measured since the file was made; `now` in ticks. */
 uint64_t mapping_ticks_per_ms(uint64_t now);
-/* The same the other way round, times 2^32. */
+/* The inverse, times 2^32. */
 uint64_t mapping_ns_per_tick(uint64_t now);
 
 #endif

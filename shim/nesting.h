@@ -10,7 +10,7 @@
 /*
  * Up to OpenSSL 3.5, SSL_connect calls SSL_do_handshake through its PLT: this is one op. Such a
  * call returns into libssl, or, by a tail call, into the shim. A call from a callback of the
- * program is deeper on the same stack; after a longjmp out of a callback the mark remains, and the
+ * program is deeper on the same stack. After a longjmp out of a callback the mark remains, but the
  * next op is not deeper. Addresses are only compared, never followed.
  */
 static inline bool nesting_is_from_libssl(const struct call *call)
@@ -36,11 +36,12 @@ static inline bool nesting_is_nested(const struct call *call)
 	       (uintptr_t)call < track->in_frame;
 }
 
-/* ---- calls that never return: longjmp ---------------------------------------------
- * The thread's innermost op lay at its frame, and now a call of the same thread lies no
- * deeper: that op was left. Coroutines may have stacks that lie next to each other, so that
- * this was another one: then the op does return in the end, and what was said of it is taken
- * back.
+/* ---- calls that never return: longjmp --------------------------------------------- */
+
+/*
+ * If a call of a thread is no deeper on the stack than the thread's innermost op, that op was left.
+ * Stacks of coroutines may be next to each other, so the call may be on another one: then the op does
+ * return in the end, and the mark is taken back.
  */
 #define NESTING_NEAR (256u << 10)
 
@@ -78,7 +79,7 @@ static inline void nesting_leave(const struct call *call)
 		call->track->in_frame = 0;
 }
 
-/* It returned: if it was marked as one that never does, that is corrected. */
+/* It returned: if it was marked as left, that is corrected. */
 static inline void nesting_return(const struct call *call)
 {
 	if (call->slot && __builtin_expect(call->slot->flags & TLSTALL_HS_LEFT, 0))

@@ -26,9 +26,9 @@ static inline uint8_t observe_state(const struct libssl *lib, const SSL *ssl)
 
 /* Role, server name, BIOs, descriptor: known at the start. */
 void observe_start(struct track *track, const SSL *ssl, struct tlstall_handshake *h);
-/* What the kernel knows of the descriptor: asked at the start, unless it is COMPACT. */
+/* What the kernel knows about the descriptor: asked at the start, except for COMPACT handshakes. */
 void observe_descriptor(struct track *track, struct tlstall_handshake *h);
-/* For a formerly COMPACT handshake: sets at_start to the socket's counters before those bytes. */
+/* For a handshake that was COMPACT: sets at_start to the socket's counters before those bytes. */
 void observe_backwards(const struct track *track, struct tlstall_handshake *h, uint64_t in,
 		       uint64_t out);
 /* Version, cipher, ...: known at the end. */

@@ -7,7 +7,7 @@
 
 /* Adds a call that began at `enter`; must be called before the call is counted. */
 void packed_add(struct tlstall_handshake *slot, uint64_t enter, const struct handshake_leave *in);
-/* Writes all of them as the events that they would have been. */
+/* Writes them all as events, as if recorded in full. */
 void packed_write(struct tlstall_handshake *slot);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Redirects functions to wrappers, whoever calls them and however, by a jump at each entry. All of
- * a list, or none.
+ * Redirects functions to wrappers for all callers, by a jump at each
+ * entry: all functions of a list, or none.
  */
 #ifndef SHIM_PATCH_H
 #define SHIM_PATCH_H
@@ -13,7 +13,7 @@ struct patch {
 	uint8_t *function;
 	size_t size;
 	const void *wrapper;
-	const void *trampoline; /* made: calls the function as it was */
+	const void *trampoline; /* result: calls the original function */
 };
 
 #define PATCH_MAX 40
@@ -22,8 +22,8 @@ enum patch_result {
 	PATCH_DONE,
 	PATCH_NOT_HERE,	 /* not on this architecture */
 	PATCH_CODE,	 /* code that is not understood */
-	PATCH_PROTECTED, /* the kernel does not let us */
-	PATCH_THREADS,	 /* another thread might be in the middle of one */
+	PATCH_PROTECTED, /* the kernel refuses */
+	PATCH_THREADS,	 /* another thread may be executing one */
 };
 
 /* Functions of one object, which is mapped from start to end and not writable. */

@@ -5,22 +5,22 @@
 #include <stdbool.h>
 
 /*
- * Looks at objects that were loaded since the last time: of our namespace, and of the one
- * that what dlsym found lies in. Cheap when there are none.
+ * Redirects objects loaded since the last call, in our namespace and in the one that `found`, a
+ * result of dlsym, is in. Cheap if there are none.
  */
 void reach_got(const void *found);
 
 /*
- * In a program that ran before we came: takes over the slots of all that is loaded, for our
- * functions and for these others of ours. Ends with an empty name; stays in use. False: what
- * is loaded does not come to rest.
+ * In a program that was already running: redirects the slots of all loaded objects, for our
+ * OpenSSL functions and these others. The table ends with an empty name, and stays in use. False:
+ * the program keeps loading objects.
  */
 struct reach_other {
 	const char *name;
 	void *real, *ours;
 };
 bool reach_attach(const struct reach_other *table);
-/* They lead again where they led before. */
+/* Restores the slots. */
 void reach_detach(void);
 
 #endif

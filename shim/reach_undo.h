@@ -10,7 +10,7 @@
 bool undo_note(uintptr_t *slot, uintptr_t value);
 bool undo_find(const uintptr_t *slot, uintptr_t *value);
 void undo_forget(void);
-/* How many there are. */
+/* The number of noted slots. */
 uint32_t undo_count(void);
 
 #endif

@@ -14,17 +14,17 @@
 
 struct readable {
 	uintptr_t low, high; /* may be read, without a gap */
-	bool ask;	     /* the kernel, about more */
-	bool moved;	     /* the range does not begin where the walk began */
+	bool ask;	     /* the kernel may be asked about more */
+	bool moved;	     /* the range no longer begins where the walk began */
 };
 
 /* Once, early: checks that the kernel's answers are genuine. */
 void readable_prepare(void);
 /* `sp`: an address on the current page of the stack. */
 void readable_begin(struct readable *range, uintptr_t sp, bool ask);
-/* A word of the stack; false: not aligned, or not readable. */
+/* Reads a word of the stack; false: not aligned, or not readable. */
 bool readable_word(struct readable *range, uintptr_t at, uint64_t *word);
-/* Words anywhere, such as code; does not change the range. */
+/* Whether words anywhere, such as code, are readable; does not change the range. */
 bool readable_elsewhere(const struct readable *range, uintptr_t at);
 
 /*

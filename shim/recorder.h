@@ -11,10 +11,11 @@
 
 #include "tlstall/trace.h"
 
-/* Claims a slot of the file, or of a small private store when all are in flight; NULL: neither. */
+/* Claims a slot of the file, or of a small private table if all are in flight; NULL: neither. */
 struct tlstall_handshake *recorder_claim(uint64_t ticks);
 /*
- * Its contents are no longer needed: this thread's next claim reuses it while it is in the cache.
+ * The slot's contents are no longer needed: this thread's next claim
+ * reuses it while it is in the cache.
  */
 void recorder_give_back(struct tlstall_handshake *slot);
 /*
@@ -34,9 +35,8 @@ static inline bool recorder_holds(const struct tlstall_handshake *slot, uint64_t
 bool recorder_retake(struct tlstall_handshake *slot, uint64_t number);
 
 /*
- * The next place in a ring, in the opening one if asked for or while the handshake is
- * young. Slot, handshake, tid and process are filled in; the caller fills in all the rest,
- * and then commits.
+ * The next place in a ring: in the opening ring if requested or while the handshake is young.
+ * Slot, handshake, tid and process are filled in; the caller fills in the rest, and commits.
  */
 struct recorder_place {
 	struct tlstall_event *event;
@@ -49,7 +49,7 @@ static inline void recorder_commit(struct recorder_place place)
 	__atomic_store_n(&place.event->commit, place.commit, __ATOMIC_RELEASE);
 }
 
-/* Ids of texts, equal for equal texts; 0 when there is no room or text is NULL. */
+/* Ids of texts, equal for equal texts; 0: no room, or text is NULL. */
 uint8_t recorder_state(const char *text);
 uint16_t recorder_string(const char *text);
 /* Calls `before` before it stores a new stack. */

@@ -12,10 +12,10 @@
 
 /* Remaining units of TLSTALL_LIMIT; negative: more were taken. */
 int64_t room_left(void);
-/* What a trace takes at first, and a note. */
+/* Units of a new trace, or of a note. */
 void room_take(uint64_t units);
 void room_give_back(uint64_t units);
-/* Of so many bytes. */
+/* Units for that many bytes. */
 uint64_t room_units(uint64_t bytes);
 
 #endif

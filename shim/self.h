@@ -17,18 +17,18 @@ struct self {
 
 /* Reads /proc; what cannot be read stays 0. */
 void self_read(struct self *self);
-/* Also the name of the process: opening one more file in /proc costs as much as reading it. */
+/* Also returns the process's name: opening another file in /proc costs as much as reading one. */
 uint64_t self_start_time(char comm[16]);
 uint64_t self_pid_namespace(void);
 /*
- * The same for all programs that this process executes, and different for every other process.
+ * The same for all programs that this process executes, but different for every other process.
  * `another`: that tag is taken; returns an unpredictable one. Never 0.
  */
 uint64_t self_tag(const struct self *self, bool another);
 
 /*
- * Reads a link in /proc/self; returns bytes read or -1. Where the first thread has ended, that directory has
- * neither links nor descriptors: then it is this thread's own.
+ * Reads a link in /proc/self; returns bytes read or -1. If the first thread has ended, that
+ * directory has no links or descriptors: then reads this thread's.
  */
 ssize_t self_read_link(const char *name, char *buffer, size_t size);
 /* Reads a small file as text; returns bytes read or -1. The text is always terminated. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The settings of environment.h, read once before main, in every process; most processes never make
- * a handshake. Touching a page costs more than the reading, so this calls as little of libc as
- * possible.
+ * The settings of environment.h, read once before main, in every process, although most processes
+ * never make a handshake. Touching a page costs more than reading the environment, so this calls
+ * as little of libc as possible.
  */
 #ifndef SHIM_SETTINGS_H
 #define SHIM_SETTINGS_H
@@ -31,7 +31,7 @@ struct settings {
 	bool remote;
 	uint32_t privacy; /* enum tlstall_privacy, bits */
 	uint64_t limit; /* bytes, 0: none */
-	bool private_directory; /* of one attachment, removed with it: TLSTALL_LIMIT does not apply */
+	bool private_directory; /* a temporary directory for one attach, without TLSTALL_LIMIT */
 	uint32_t bad_settings; /* TLSTALL_BAD_SETTING() bits */
 	char directory[PATH_MAX]; /* "" : no trace can be made */
 };
@@ -40,7 +40,7 @@ extern struct settings settings;
 
 /* Reads the environment; later calls do nothing. */
 void settings_read(void);
-/* The default directory, from the environment as it is now: some programs clear it. */
+/* The default directory for the current environment, which some programs clear. */
 void settings_default_directory(char *to, size_t size);
 
 #endif

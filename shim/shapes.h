@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The signatures of the exported functions of OpenSSL; functions.def names one for each. */
+/* The signatures of the exported OpenSSL functions, for functions.def. */
 #ifndef SHIM_SHAPES_H
 #define SHIM_SHAPES_H
 
-/* All of them: parameters, and the same as arguments. */
+/* Each with its parameters, and the same as arguments. */
 #define SHAPE_SSL(wrapper, name) wrapper(name, (SSL *ssl), (ssl))
 #define SHAPE_READ(wrapper, name) wrapper(name, (SSL *ssl, void *buf, int num), (ssl, buf, num))
 #define SHAPE_WRITE(wrapper, name)                                                                 \
@@ -17,7 +17,7 @@
 #define SHAPE_LISTEN(wrapper, name) wrapper(name, (SSL *ssl, BIO_ADDR *client), (ssl, client))
 #define SHAPE_OWN(wrapper, name)
 
-/* The result, which object or method tells the copy, and the rest likewise. */
+/* Result, the object or method that identifies the copy, then the same. */
 #define SHAPES_OWN(wrapper)                                                                        \
 	wrapper(int, SSL_get_error, OBJECT, ssl, (const SSL *ssl, int ret), (ssl, ret))            \
 	wrapper(long, SSL_ctrl, OBJECT, ssl, (SSL *ssl, int cmd, long larg, void *parg),           \

@@ -4,7 +4,7 @@
 
 #include <signal.h>
 
-/* The functions of libc, or of the next library that has them. */
+/* libc's functions, or those of the next library that interposes them. */
 struct signal_functions {
 #define SIGNAL_FUNCTION(name, result, arguments) result(*name) arguments;
 #include "signals.def"

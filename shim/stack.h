@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-/* Finds the loaded objects; early, while no second thread can hold the loader's lock. */
+/* Finds the loaded objects; early, while no other thread can hold the loader's lock. */
 void stack_prepare(void);
 /* Id of the stack in the trace, 0: none. Also keeps the module map up to date. */
 uint32_t stack_take(void);

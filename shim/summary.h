@@ -7,7 +7,7 @@
 
 #include "tlstall/trace.h"
 
-/* It ended well, and its slot holds no more than a summary can. */
+/* The handshake succeeded, and its slot contains nothing that a summary cannot. */
 static inline bool summary_is_enough(const struct tlstall_handshake *slot)
 {
 	return slot->flags & TLSTALL_HS_COMPACT && slot->outcome == TLSTALL_OUTCOME_OK;

@@ -15,13 +15,13 @@
 #define SYMTAB_NAMES 128 /* at most */
 
 struct symtab_function {
-	uintptr_t address; /* 0: it has none of that name */
+	uintptr_t address; /* 0: no function of that name */
 	size_t size;
 };
 
 /*
- * False: there is no such table, the file is not this object's, or it names a function twice. The
- * first is by far the most frequent, and costs four system calls.
+ * False: no such table, the file is not this object's, or it contains a name twice. The first case
+ * is by far the most frequent, and costs four system calls.
  */
 bool symtab_find(const struct elf_object *object, const char *path,
 		 const char *(*name)(size_t i), size_t count, struct symtab_function *found);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * System calls for which some libc has no function, or one with another name: the shim is one
+ * System calls for which some libc has no function, or has it under another name: the shim is one
  * object for every glibc and for musl. They set errno like functions of libc.
  */
 #ifndef SHIM_SYSTEM_H

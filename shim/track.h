@@ -32,7 +32,7 @@ struct track {
 	const struct libssl *lib;
 	struct track *next_free;
 	bool used;			/* by more than SSL_new */
-	struct tlstall_handshake *slot; /* NULL: none, or no room for it */
+	struct tlstall_handshake *slot; /* NULL: none, or no slot was free */
 	uint64_t number;		/* of that handshake */
 	uint64_t finished_number;	/* of the one finished before it */
 	uint64_t created;		/* SSL_new, in ticks */
@@ -40,13 +40,13 @@ struct track {
 	uint16_t process;		/* that began the handshake */
 	uint8_t in_function;		/* of the op that is being executed */
 	uint32_t in_tid;
-	uintptr_t in_frame; /* 0: none is */
+	uintptr_t in_frame; /* 0: none */
 	uint32_t op_tid;    /* thread of the last op */
 	int32_t op_ret;
 	bool op_known;
 	uint32_t op_error_head;	    /* error queue after the last op */
 	uint32_t fatal_tid;	    /* thread of the op that failed */
-	uint64_t fatal_cpu;	    /* what its CPU clock said */
+	uint64_t fatal_cpu;	    /* its CPU clock at that moment */
 	uint64_t base_in, base_out; /* BIO counters at the handshake's start */
 	void *rbio, *wbio;	    /* as last looked at */
 	void *read_end, *write_end; /* their transports */
@@ -77,7 +77,7 @@ static inline struct track *track_near(const SSL *ssl)
 	return track && track->ssl == ssl ? track : NULL;
 }
 
-/* The one that hangs on the object by ex_data. */
+/* Looks the track up in the object's ex_data. */
 struct track *track_far(const struct libssl *lib, const SSL *ssl);
 
 /* NULL: the object is not known yet. Never allocates. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From a frame to its caller's, in the running thread: without a lock, allocation or descriptor,
- * and, whatever the stack contains, without reading unreadable memory.
+ * Steps from a frame to its caller's, in the running thread: without locks, allocations or
+ * descriptors, and, whatever the stack contains, without reading unreadable memory.
  */
 #ifndef SHIM_UNWIND_H
 #define SHIM_UNWIND_H
@@ -14,11 +14,11 @@ struct unwind {
 	uint64_t reg[CFI_REGISTERS];
 	uint64_t known;	 /* a bit for each register whose value we have */
 	uintptr_t place; /* where the ip was read; 0: it was in a register */
-	bool exact;	 /* the ip is where the frame was interrupted, not after a call */
+	bool exact;	 /* the ip is where the frame was interrupted, not a return address */
 	bool fixed;	 /* the previous frame always has the same size: no alloca, no guess */
 };
 
-/* The frame of the caller: inlined there. */
+/* Begins at the frame of the caller, into which this is inlined. */
 static inline __attribute__((always_inline)) void unwind_begin(struct unwind *u)
 {
 	uint64_t *reg = u->reg;

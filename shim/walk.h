@@ -12,7 +12,7 @@
 #include "readable.h"
 #include "tlstall/trace.h"
 
-#define WALK_FRAMES (TLSTALL_STACK_FRAMES + 8) /* with those of the shim itself */
+#define WALK_FRAMES (TLSTALL_STACK_FRAMES + 8) /* including the shim's own */
 
 struct walk {
 	int count;

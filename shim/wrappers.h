@@ -9,7 +9,7 @@
  * bypasses other libraries' wrappers unless `found` is one of them. `found` NULL: not known.
  */
 void *wrapper_of(const char *name, const void *found);
-/* Whether that is the function of another library that the shim calls. */
+/* Whether it is the function of another library to which the shim forwards. */
 bool wrapper_follows(const char *name, const void *found);
 
 #endif

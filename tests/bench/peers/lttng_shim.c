@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The least that LTTng-UST needs to record these calls: see lttng_provider.h. */
+/* The minimum that LTTng-UST needs to record these calls: see lttng_provider.h. */
 #define LTTNG_UST_TRACEPOINT_CREATE_PROBES
 #define LTTNG_UST_TRACEPOINT_DEFINE
 #include "bench/peers/lttng_provider.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What one writes in ten minutes: RTLD_NEXT and a line for each call. */
+/* What anybody would write in ten minutes: RTLD_NEXT and a line for each call. */
 #include <dlfcn.h>
 #include <stdint.h>
 #include <stdio.h>

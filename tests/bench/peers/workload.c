@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The program that runs under each peer: SSL_do_handshake calls that return
- * WANT_READ, SSL_get_error calls, and whole handshakes over TCP with both
- * sides here. Prints nanoseconds of each, medians.
+ * WANT_READ, SSL_get_error calls, and whole handshakes over TCP with both sides in
+ * this process. Prints medians, in nanoseconds.
  */
 #include "programs/common.h"
 
@@ -74,7 +74,7 @@ static double handshake(struct pair *pair)
 	return time;
 }
 
-/* Else what a move between CPUs costs is more than most of the peers. */
+/* Moving between CPUs costs more than most of the peers. */
 static void stay_on_one_cpu(void)
 {
 	cpu_set_t set;
