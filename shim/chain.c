@@ -12,7 +12,7 @@ bool chain_has_before;
  * A library that a plugin opens later is not in the global symbol order, or comes after everything
  * here. Only objects that were present at the program's start count.
  */
-static uint64_t objects_at_start; /* 0: the loader does not tell */
+static uint64_t objects_at_start; /* 0: not known */
 
 __attribute__((constructor)) static void count_objects(void)
 {

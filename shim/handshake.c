@@ -7,7 +7,7 @@ static uint64_t least(uint64_t a, uint64_t b)
 }
 
 /*
- * How much of a gap the socket was ready for. This is a lower bound: the kernel tells only when
+ * How much of a gap the socket was ready for. This is a lower bound: the kernel reports only when
  * data (or an acknowledgment) arrived last.
  */
 static uint64_t ready_part(const struct tlstall_handshake *h, uint64_t gap, uint64_t ticks_per_ms,

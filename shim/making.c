@@ -272,7 +272,7 @@ static void try_once(void)
 		give_up();
 }
 
-/* A thread of ours may take this long on a busy host. */
+/* Whether the maker has had more time than it needs even on a busy host. */
 static bool is_long_ago(uint64_t since)
 {
 	return since && clock_monotonic_ns() - since > PATIENCE_NS;

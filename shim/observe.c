@@ -387,7 +387,7 @@ static void observe_sni(const struct libssl *lib, const SSL *ssl, struct tlstall
 		strncpy(h->sni, sni, sizeof(h->sni) - 1);
 }
 
-/* With a custom BIO, only the version tells datagrams from a stream. */
+/* With a custom BIO, only the version distinguishes datagrams from a stream. */
 static void note_datagrams(const struct libssl *lib, const SSL *ssl, struct tlstall_handshake *h)
 {
 	uint16_t version;

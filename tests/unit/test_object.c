@@ -115,7 +115,7 @@ static void test_hostile(void **state)
 	}
 }
 
-/* A GNU hash table without exports does not tell the number of imports. */
+/* A GNU hash table without exports does not give the number of imports. */
 static void test_gnu_hash(void **state)
 {
 	struct elf_file *file = make_program(NULL);
