@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "symbols/origin.h"
 #include "view/record.h"
 #include "words/words.h"
 
