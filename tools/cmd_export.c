@@ -9,24 +9,35 @@
 #include "formats/follow_export.h"
 #include "formats/write_export.h"
 #include "message.h"
+#include "prune/prune.h"
+
+#define SPOOL_BYTES (1ull << 30)
 
 struct options {
 	const struct format *format;
-	const char *output; /* NULL: standard output */
-	bool follow;
+	struct export_target target; /* path NULL: standard output */
 };
 
 static int set_option(struct options *options, int option, char **argv)
 {
 	switch (option) {
 	case 'o':
-		options->output = optarg;
+		options->target.path = optarg;
 		return 0;
 	case 'f':
 		return format_parse(&command_export, FORMAT_RECORDS | FORMAT_EXPORT, optarg,
 				    &options->format);
 	case 'F':
-		options->follow = true;
+		options->target.follows = true;
+		return 0;
+	case 's':
+		options->target.spool = optarg;
+		return 0;
+	case 'b':
+		if (prune_parse_size(optarg, &options->target.spool_bytes))
+			return usage_error(&command_export,
+					   "invalid size '%s' (expected 500M or 2G, for example)",
+					   optarg);
 		return 0;
 	case ':':
 		return usage_error(&command_export, "%s needs a value", argv[optind - 1]);
@@ -35,22 +46,35 @@ static int set_option(struct options *options, int option, char **argv)
 	}
 }
 
+/* What the format says of where it would go. */
+static int check_target(const struct options *options)
+{
+	const struct format_export *export = options->format->export;
+	const char *path = options->target.path, *objection;
+
+	if (options->target.spool && (!export || !export->spools))
+		return usage_error(&command_export, "--format %s has no spool",
+				   options->format->name);
+	if (!export || !export->needs_path)
+		return 0;
+	if (!path || !strcmp(path, "-"))
+		return usage_error(&command_export, "--format %s needs -o %s",
+				   options->format->name, export->streams ? "URL" : "FILE");
+	objection = export->objection ? export->objection(path) : NULL;
+	return objection ? usage_error(&command_export, "%s", objection) : 0;
+}
+
 static int check_options(const struct options *options, bool any)
 {
 	if (!options->format)
 		return usage_error(&command_export,
 				   "no format given (--format " FORMAT_EXPORT_NAMES ")");
-	if (!any && !options->follow)
+	if (!any && !options->target.follows)
 		return usage_error(&command_export, "no trace given");
-	if (options->follow && !format_streams(options->format))
+	if (options->target.follows && !format_streams(options->format))
 		return usage_error(&command_export, "--format %s cannot follow",
 				   options->format->name);
-	if (options->format->export && options->format->export->needs_path &&
-	    (!options->output || !strcmp(options->output, "-")))
-		return usage_error(&command_export, "--format %s needs -o %s",
-				   options->format->name,
-				   options->format->export->streams ? "URL" : "FILE");
-	return 0;
+	return check_target(options);
 }
 
 static int export_all(const struct options *options, char **arguments, int count)
@@ -59,7 +83,7 @@ static int export_all(const struct options *options, char **arguments, int count
 	int status = 0, read_status = find_inputs(&inputs, arguments, count);
 
 	if (inputs.count)
-		status = format_export(options->format, &inputs, options->output);
+		status = format_export(options->format, &inputs, &options->target);
 	inputs_free(&inputs);
 	return read_status ? read_status : status;
 }
@@ -69,9 +93,11 @@ static int run_export(int argc, char **argv)
 	static const struct option longs[] = {{"format", required_argument, NULL, 'f'},
 					      {"output", required_argument, NULL, 'o'},
 					      {"follow", no_argument, NULL, 'F'},
+					      {"spool", required_argument, NULL, 's'},
+					      {"spool-bytes", required_argument, NULL, 'b'},
 					      {"help", no_argument, NULL, 'h'},
 					      {0}};
-	struct options options = {0};
+	struct options options = {.target.spool_bytes = SPOOL_BYTES};
 	int option, status = 0;
 
 	opterr = 0;
@@ -84,9 +110,9 @@ static int run_export(int argc, char **argv)
 			return status;
 	}
 	status = check_options(&options, optind < argc);
-	if (!status && options.follow)
+	if (!status && options.target.follows)
 		return format_follow(options.format, optind < argc ? argv + optind : NULL,
-				     options.output);
+				     &options.target);
 	return status ? status : export_all(&options, argv + optind, argc - optind);
 }
 
@@ -97,13 +123,18 @@ const struct command command_export = {
 	.help = "  --format " FORMAT_EXPORT_NAMES "  a JSON object for each\n"
 		"                     handshake, a line of values for each, a timeline for\n"
 		"                     ui.perfetto.dev, a database, spans of OpenTelemetry sent to a\n"
-		"                     collector, or a trace for babeltrace2 and Trace Compass\n"
+		"                     collector, rows sent to ClickHouse, or a trace for babeltrace2\n"
+		"                     and Trace Compass\n"
 		"  -o, --output FILE  write to FILE instead of standard output; sqlite needs it,\n"
 		"                     and ctf, for which it is a directory that is made;\n"
-		"                     for otlp, the URL of a collector:\n"
-		"                     http://localhost:4318/v1/traces\n"
+		"                     for otlp and clickhouse, a URL:\n"
+		"                     http://localhost:4318/v1/traces,\n"
+		"                     http://localhost:8123/?database=tls\n"
 		"  --follow           write handshakes of running programs as they end, until\n"
-		"                     SIGTERM or SIGINT; jsonl, csv, and otlp\n"
+		"                     SIGTERM or SIGINT; jsonl, csv, otlp, and clickhouse\n"
+		"  --spool DIR        keep what the server has not taken in DIR, and go on there the\n"
+		"                     next time; clickhouse\n"
+		"  --spool-bytes N    at most so much of it (default 1G)\n"
 		"  -h, --help         print this help\n"
 		"\n"
 		"With --follow name directories, or none for all where traces may lie. Else a\n"

@@ -42,9 +42,10 @@ static void put_value(FILE *out, enum column_type type, const struct column_valu
 		print(out, "%" PRIu64, value->number);
 }
 
-static void *begin(FILE *out, const char *path)
+static void *begin(const struct export_target *target)
 {
-	(void)path;
+	FILE *out = target->out;
+
 	for (unsigned i = 0; i < COLUMNS; i++)
 		print(out, i ? ",%s" : "%s", columns[i].name);
 	fputs("\r\n", out);

@@ -145,13 +145,12 @@ static int put(void *context, const struct gathered *gathered, const char *label
 	return add_end(ctf, subject, start_ns);
 }
 
-static void *begin(FILE *out, const char *path)
+static void *begin(const struct export_target *target)
 {
 	struct ctf *ctf = calloc(1, sizeof(*ctf));
 
-	(void)out;
 	if (ctf)
-		ctf->path = strdup(path);
+		ctf->path = strdup(target->path);
 	if (ctf && ctf->path)
 		return ctf;
 	free(ctf);

@@ -101,16 +101,20 @@ static void loop(struct following *f, FILE *out)
 		close(events[0].fd);
 }
 
-static int write_all(struct following *f, FILE *out, const char *path)
+static int write_all(struct following *f, const struct export_target *target)
 {
 	const struct format_export *export = f->format->export;
+	uint64_t since_ns;
 	int result;
 
 	errno = ENOMEM;
-	f->context = export ? export->begin(out, path) : f->format->records->begin(out);
+	f->context = export ? export->begin(target) : f->format->records->begin(target->out);
 	if (!f->context)
 		return -1;
-	loop(f, out);
+	since_ns = export && export->since_ns ? export->since_ns(f->context) : 0;
+	if (since_ns)
+		f->tail.since_ns = since_ns;
+	loop(f, target->out);
 	if (!export) {
 		f->format->records->end(f->context);
 		result = 0;
@@ -131,8 +135,10 @@ static uint64_t realtime_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-int format_follow(const struct format *format, char **directories, const char *path)
+int format_follow(const struct format *format, char **directories,
+		  const struct export_target *target)
 {
+	struct export_target stream = *target;
 	struct following f = {.format = format, .subject = malloc(sizeof(*f.subject))};
 	const struct tail_sink sink = {on_handshake, on_lost, &f};
 	struct destination to = {.what = "export"};
@@ -142,13 +148,15 @@ int format_follow(const struct format *format, char **directories, const char *p
 		return fail("out of memory");
 	f.tail = (struct tail){.sink = &sink, .only = directories, .since_ns = realtime_ns()};
 	if (format->export && format->export->needs_path) {
-		status = write_all(&f, NULL, path);
+		status = write_all(&f, &stream);
 		if (status)
-			status = fail("writing the export to %s failed: %s", path, strerror(errno));
+			status = fail("writing the export to %s failed: %s", target->path,
+				      strerror(errno));
 	} else {
-		status = destination_open(&to, path);
+		status = destination_open(&to, target->path);
+		stream.out = to.out;
 		if (!status)
-			status = destination_keep(&to, write_all(&f, to.out, path));
+			status = destination_keep(&to, write_all(&f, &stream));
 	}
 	tail_close(&f.tail);
 	json_line_free(&f.record);

@@ -9,9 +9,10 @@
 bool format_streams(const struct format *format);
 /*
  * From now until SIGTERM or SIGINT, of all traces that lie or appear in these directories; NULL:
- * in all where traces may lie. To the file `path`; NULL or "-": standard output. The exit status;
- * errors were explained.
+ * in all where traces may lie. To its path; NULL or "-": standard output. The exit status; errors
+ * were explained.
  */
-int format_follow(const struct format *format, char **directories, const char *path);
+int format_follow(const struct format *format, char **directories,
+		  const struct export_target *target);
 
 #endif

@@ -21,6 +21,15 @@ enum format_kind {
 	FORMAT_EXPORT = 8,  /* for other programs: tlstall export alone */
 };
 
+/* Where an export goes. */
+struct export_target {
+	FILE *out;
+	const char *path;     /* as in -o */
+	bool follows;	      /* programs that run */
+	const char *spool;    /* directory for what cannot be sent yet, or NULL */
+	uint64_t spool_bytes; /* so much waits there */
+};
+
 /* Options of a report that affect its appearance. */
 struct format_options {
 	unsigned details; /* of the worst handshakes, told at length */
@@ -42,7 +51,13 @@ struct format {
 		bool calls;	 /* wants them */
 		bool needs_path; /* makes its file itself: `out` is NULL, `path` a name */
 		bool streams;	 /* rows, good without an end; `gathered` may have the subject alone */
-		void *(*begin)(FILE *out, const char *path); /* NULL with errno */
+		bool spools;
+		/* Why it will not take this for a path, or NULL. Or NULL. */
+		const char *(*objection)(const char *path);
+		void *(*begin)(const struct export_target *target); /* NULL with errno */
+		/* Since when handshakes are wanted of what is followed, since the epoch; 0: from
+		   now on. Or NULL. */
+		uint64_t (*since_ns)(void *context);
 		/* `label`: of its trace. -1 with errno; it is not called again. */
 		int (*handshake)(void *context, const struct gathered *gathered,
 				 const char *label);

@@ -6,7 +6,7 @@
 #include <sys/socket.h>
 
 #include "formats/format.h"
-#include "formats/otlp_send.h"
+#include "formats/sender.h"
 #include "otlp.pb-c.h"
 #include "text/clean.h"
 #include "tlstall/vocabulary.h"
@@ -17,9 +17,10 @@
 #define TEXT 512
 #define EVENTS 64
 #define EVENT_ATTRIBUTES 2
-/* At the end, how long to go on without progress: briefly after following, longer for traces. */
-#define END_FOLLOWING_NS 5000000000ull
-#define END_NS 60000000000ull
+#define BATCH_SPANS 512
+#define BATCH_BYTES (512u << 10)
+#define BATCH_NS 1000000000ull
+#define WAITING_BYTES (16u << 20)
 
 struct attributes {
 	Otlp__KeyValue *list[ATTRIBUTES], items[ATTRIBUTES];
@@ -36,8 +37,7 @@ struct event {
 };
 
 struct otlp {
-	struct otlp_sender *sender;
-	bool following;
+	struct sender *sender;
 	struct attributes resource, span;
 	struct event events[EVENTS];
 	Otlp__Event *event_list[EVENTS];
@@ -323,7 +323,7 @@ static int send_span(struct otlp *otlp, Otlp__Span *span)
 	otlp->bytes = bytes;
 	otlp->room = size > otlp->room ? size : otlp->room;
 	otlp__export_trace_service_request__pack(&request, bytes);
-	return otlp_sender_add(otlp->sender, bytes, size, !otlp->following);
+	return sender_add(otlp->sender, bytes, size);
 }
 
 static int put(void *context, const struct gathered *gathered, const char *label)
@@ -363,16 +363,49 @@ static int put(void *context, const struct gathered *gathered, const char *label
 
 /* ---- begin and end ---------------------------------------------------------------------------------- */
 
-static void *begin(FILE *out, const char *path)
+/* "name=value,name=value", as OpenTelemetry programs take headers. */
+static void add_headers(struct sender *sender, const char *said)
 {
+	char *text = said ? strdup(said) : NULL, *rest = text, *part;
+
+	while (text && (part = strsep(&rest, ","))) {
+		char header[1024], *equals = strchr(part, '=');
+
+		if (!equals)
+			continue;
+		*equals = '\0';
+		snprintf(header, sizeof(header), "%s: %s", part + strspn(part, " "), equals + 1);
+		sender_header(sender, header);
+	}
+	free(text);
+}
+
+/* As OTLP specifies. */
+static bool refuses(long status)
+{
+	return status != 429 && status != 502 && status != 503 && status != 504;
+}
+
+static void *begin(const struct export_target *target)
+{
+	const struct sender_options options = {
+		.target = {target->path, "the collector", "spans", refuses},
+		.spool = {.bytes = WAITING_BYTES,
+			  .batch_bytes = BATCH_BYTES,
+			  .batch_items = BATCH_SPANS,
+			  .batch_ns = BATCH_NS},
+		.patient = !target->follows,
+	};
 	struct otlp *otlp = calloc(1, sizeof(*otlp));
 
-	(void)out;
 	if (!otlp)
 		return NULL;
-	otlp->sender = otlp_sender_open(path);
-	if (otlp->sender)
+	otlp->sender = sender_open(&options);
+	if (otlp->sender) {
+		sender_header(otlp->sender, "Content-Type: application/x-protobuf");
+		add_headers(otlp->sender, getenv("OTEL_EXPORTER_OTLP_HEADERS"));
 		return otlp;
+	}
 	free(otlp);
 	return NULL;
 }
@@ -381,15 +414,14 @@ static int tick(void *context)
 {
 	struct otlp *otlp = context;
 
-	otlp->following = true;
-	return otlp_sender_tick(otlp->sender);
+	sender_tick(otlp->sender);
+	return 0;
 }
 
 static int end(void *context, bool whole)
 {
 	struct otlp *otlp = context;
-	uint64_t patience = otlp->following ? END_FOLLOWING_NS : END_NS;
-	int result = otlp_sender_close(otlp->sender, whole ? patience : 0), error = errno;
+	int result = sender_close(otlp->sender, whole), error = errno;
 
 	free(otlp->bytes);
 	free(otlp);

@@ -183,15 +183,14 @@ static void put_calls(const struct one *one)
 
 /* ---- the format ------------------------------------------------------------------------ */
 
-static void *begin(FILE *out, const char *path)
+static void *begin(const struct export_target *target)
 {
 	struct timeline *to = calloc(1, sizeof(*to));
 
-	(void)path;
 	if (!to)
 		return NULL;
-	to->out = out;
-	fputs("{\"displayTimeUnit\":\"ns\",\"traceEvents\":[", out);
+	to->out = target->out;
+	fputs("{\"displayTimeUnit\":\"ns\",\"traceEvents\":[", to->out);
 	return to;
 }
 

@@ -136,12 +136,11 @@ static struct database *name_database(const char *path)
 	return to;
 }
 
-static void *begin(FILE *out, const char *path)
+static void *begin(const struct export_target *target)
 {
-	struct database *to = name_database(path);
+	struct database *to = name_database(target->path);
 	int error = ENOMEM;
 
-	(void)out;
 	if (to && to->path && to->unfinished) {
 		unlink(to->unfinished);
 		if (!sqlite3_open(to->unfinished, &to->db) && !make_tables(to) && !prepare_all(to))

@@ -38,11 +38,13 @@ static int write_all(struct exporting *e, const struct inputs *inputs)
 }
 
 /* For formats that create their file themselves. */
-static int export_to_path(struct exporting *e, const struct inputs *inputs, const char *path)
+static int export_to_path(struct exporting *e, const struct inputs *inputs,
+			  const struct export_target *target)
 {
+	const char *path = target->path;
 	int status;
 
-	e->context = e->ops->begin(NULL, path);
+	e->context = e->ops->begin(target);
 	if (!e->context)
 		return fail("writing the export to %s failed: %s", path, strerror(errno));
 	status = write_all(e, inputs);
@@ -52,15 +54,18 @@ static int export_to_path(struct exporting *e, const struct inputs *inputs, cons
 	return status;
 }
 
-static int export_to_stream(struct exporting *e, const struct inputs *inputs, const char *path)
+static int export_to_stream(struct exporting *e, const struct inputs *inputs,
+			    const struct export_target *target)
 {
+	struct export_target stream = *target;
 	struct destination to = {.what = "export"};
-	int status = destination_open(&to, path), result = -1;
+	int status = destination_open(&to, target->path), result = -1;
 
 	if (status)
 		return status;
+	stream.out = to.out;
 	errno = ENOMEM;
-	e->context = e->ops->begin(to.out, path);
+	e->context = e->ops->begin(&stream);
 	if (e->context) {
 		status = write_all(e, inputs);
 		result = e->ops->end(e->context, !e->error);
@@ -69,16 +74,17 @@ static int export_to_stream(struct exporting *e, const struct inputs *inputs, co
 	return destination_close(&to, e->error ? -1 : result) ? EXIT_FAILURE : status;
 }
 
-int format_export(const struct format *format, const struct inputs *inputs, const char *path)
+int format_export(const struct format *format, const struct inputs *inputs,
+		  const struct export_target *target)
 {
 	const struct format_options none = {0};
 	struct exporting e = {.ops = format->export};
 	int status;
 
 	if (!format->export)
-		return format_report(format, &none, inputs, path);
-	status = format->export->needs_path ? export_to_path(&e, inputs, path)
-					    : export_to_stream(&e, inputs, path);
+		return format_report(format, &none, inputs, target->path);
+	status = format->export->needs_path ? export_to_path(&e, inputs, target)
+					    : export_to_stream(&e, inputs, target);
 	report_free(&e.report);
 	return status;
 }

@@ -6,7 +6,8 @@
 #include "formats/format.h"
 #include "report/inputs.h"
 
-/* To the file `path`; NULL or "-": standard output. The exit status; errors were explained. */
-int format_export(const struct format *format, const struct inputs *inputs, const char *path);
+/* To its path; NULL or "-": standard output. The exit status; errors were explained. */
+int format_export(const struct format *format, const struct inputs *inputs,
+		  const struct export_target *target);
 
 #endif

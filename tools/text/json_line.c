@@ -84,6 +84,11 @@ void json_line_end(struct json_line *line)
 	put(line, "}", 1);
 }
 
+void json_line_break(struct json_line *line)
+{
+	put(line, "\n", 1);
+}
+
 void json_line_free(struct json_line *line)
 {
 	free(line->text);

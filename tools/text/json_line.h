@@ -31,6 +31,8 @@ struct json_line {
 void json_line_begin(struct json_line *line);
 /* Closes all that is open. */
 void json_line_end(struct json_line *line);
+/* Adds a newline, which is nowhere else in it. */
+void json_line_break(struct json_line *line);
 void json_line_free(struct json_line *line);
 
 /*

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""tlstall export --format clickhouse: nothing is lost while the server is away, answers badly, or the agent is killed."""
+import json
+import re
+import subprocess
+
+import pytest
+
+import made
+import servers
+import tracing
+from clickhouse import Answering, ClickHouse
+from servers import await_that
+from test_export_clickhouse import export
+from test_export_follow import Follow, curl
+from tracing import TLSTALL
+
+LIMITED = ["/bin/sh", "-c", 'ulimit -f 1; exec "$@"', "sh"]  # 512 or 1024 bytes: no row fits
+
+
+@pytest.fixture(scope="module")
+def many():
+    maker = made.Maker()
+    yield maker.make(2000)
+    maker.stop()
+
+
+class Agent(Follow):
+    """Follows with a spool; `prefix`: a command to run it under."""
+
+    def __init__(self, port, directory, *arguments, prefix=(), **env):
+        self.spool, self.port = directory / "spool", port
+        url = f"http://127.0.0.1:{port}/?database=tls"
+        self.process = subprocess.Popen([*prefix, str(TLSTALL), "export", "--follow", "--format", "clickhouse", "-o", url,
+                                         "--spool", str(self.spool), *arguments, str(directory / "traces")],
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                        env=tracing.environment(**env))
+        try:
+            await_that(lambda: self.process.poll() is not None or (self.spool / "followed").exists(), "it runs")
+        except BaseException:
+            self.stop()
+            raise
+
+    def spooled(self):
+        """Whole rows that lie there."""
+        lines = [line for path in sorted(self.spool.glob("*.rows")) for line in path.read_text().splitlines(keepends=True)]
+        return [json.loads(line) for line in lines if line.endswith("\n")]
+
+    def says(self, words):
+        line = self.process.stderr.readline()
+        assert words in line, line
+
+    def fails(self):
+        """Why it does not even begin."""
+        _, error = self.process.communicate(timeout=20)
+        assert self.process.returncode == 1, error
+        return error
+
+    def kill(self):
+        self.process.kill()
+        self.process.communicate(timeout=20)
+
+
+class Traced:
+    def __init__(self, directory, port):
+        (directory / "traces").mkdir()
+        self.directory, self.port = directory, port
+
+    def handshakes(self, count, seen):
+        """So many, each awaited."""
+        for _ in range(count):
+            before = seen()
+            curl(self.directory / "traces", self.port)
+            await_that(lambda: seen() > before, "a handshake is seen")  # pylint: disable=cell-var-from-loop
+
+    def unseen(self, count):
+        for _ in range(count):
+            curl(self.directory / "traces", self.port)
+
+
+@pytest.fixture(name="traced")
+def traced_programs(directory, authority, start):
+    return Traced(directory, start(servers.s_server(authority.ecdsa)).port)
+
+
+@pytest.fixture(name="agent")
+def start_agent(directory, start, traced):  # pylint: disable=unused-argument
+    return lambda port, *arguments, **options: start(Agent(port, directory, *arguments, **options))
+
+
+def test_a_server_that_is_away_and_comes_back(start, traced, agent):
+    server = start(ClickHouse(begin=False))
+    follow = agent(server.port)
+    traced.handshakes(1, lambda: len(follow.spooled()))
+    follow.says("retrying")
+    traced.handshakes(2, lambda: len(follow.spooled()))
+    server.begin()
+    server.fresh()
+    await_that(lambda: server.count() == 3, "all are there", 60)
+    await_that(lambda: not list(follow.spool.glob("*.rows")), "nothing waits", 60)
+    assert follow.stop() == (0, "", "")
+    assert int(server.ask("SELECT count() FROM handshakes")) == 3, "none was sent twice"
+
+
+def test_an_agent_that_is_killed_loses_nothing(start, traced, agent):
+    server = start(ClickHouse())
+    away = servers.free_port()
+    follow = agent(away)
+    traced.handshakes(2, lambda: len(follow.spooled()))
+    follow.kill()
+    traced.unseen(2)  # while there is none
+    with open(sorted(follow.spool.glob("*.rows"))[-1], "a", encoding="utf-8") as rows:
+        rows.write('{"ts_ns":1,"host":"half a ro')  # as a kill may leave it
+    server.fresh()
+    again = agent(server.port)
+    await_that(lambda: server.count() == 4, lambda: f"{server.count()} of 4", 60)
+    traced.handshakes(1, server.count)
+    assert again.stop() == (0, "", "")
+    assert server.count() == 5 and server.rows("SELECT DISTINCT outcome, comm FROM handshakes") == [
+        {"outcome": "ok", "comm": "curl"}]
+
+
+def test_what_is_left_at_the_end_is_sent_the_next_time(start, traced, agent):
+    follow = agent(servers.free_port())
+    traced.handshakes(2, lambda: len(follow.spooled()))
+    status, _, error = follow.stop()
+    assert status == 0 and "remain in" in error and len(follow.spooled()) == 2
+    stand = start(Answering())
+    again = agent(stand.port)
+    stand.wait(2)
+    assert again.stop() == (0, "", "")
+    assert len({row["ts_ns"] for row in stand.rows}) == 2 and not again.spooled()
+
+
+@pytest.mark.parametrize("answer", [500, 503, 429, 404, 401, 0])
+def test_what_is_not_taken_is_sent_again(many, start, answer):
+    stand = start(Answering(answer, answer))
+    result = export(many, stand.url)
+    assert result.status == 0 and result.stderr.count("\n") == 1 and "retrying" in result.stderr, result
+    assert len({row["handshake"] for row in stand.rows}) == len(stand.rows) == 2000
+
+
+def test_what_is_refused_is_set_aside(many, start, directory):
+    stand = start(Answering(400))
+    result = export(many, stand.url, "--spool", directory / "spool")
+    assert result.status == 1 and "the server refused 2000 handshakes: HTTP status 400" in result.stderr, result
+    (refused,) = (directory / "spool").glob("*.refused")
+    assert len(refused.read_text().splitlines()) == 2000 and not stand.rows
+    refused.rename(refused.with_suffix(".rows"))  # repaired
+    assert export(many, stand.url, "--spool", directory / "spool").status == 0
+    assert len(stand.rows) == 4000 and stand.sizes[0] == 2000, "what waited went first"
+
+
+def test_a_full_spool(start, traced, agent):
+    follow = agent(servers.free_port(), "--spool-bytes", "3000")
+    traced.handshakes(2, lambda: len(follow.spooled()))
+    follow.says("retrying")
+    traced.unseen(2)
+    follow.says("the spool is full")
+    status, _, error = follow.stop()
+    dropped, = re.findall(r"did not accept (\d+) handshakes", error)
+    assert status == 1 and int(dropped) + len(follow.spooled()) == 4, error
+    assert sum(path.stat().st_size for path in follow.spool.iterdir()) <= 3000
+
+
+def test_a_full_disk(start, traced, agent):
+    port = servers.free_port()
+    follow = agent(port, prefix=LIMITED)
+    traced.unseen(1)
+    follow.says("File too large; handshakes wait in memory")
+    follow.says("retrying")
+    traced.unseen(2)
+    stand = start(Answering(port=port))
+    stand.wait(3)
+    assert follow.stop() == (0, "", "") and not follow.spooled()
+
+
+def test_two_agents_and_one_spool(directory, agent):
+    agent(servers.free_port())
+    assert "another process uses it" in Agent(servers.free_port(), directory).fails()
+
+
+def test_a_spool_that_others_may_write_to(directory, traced):  # pylint: disable=unused-argument
+    (directory / "spool").mkdir()
+    (directory / "spool").chmod(0o777)
+    assert "others may write to this directory" in Agent(servers.free_port(), directory).fails()
+
+
+def test_a_link_is_not_followed(start, traced, agent, directory):
+    """Nor is what is no file of ours sent."""
+    secret = directory / "secret"
+    secret.write_text('{"host":"secret"}\n', encoding="utf-8")
+    (directory / "spool").mkdir(0o700)
+    (directory / "spool" / f"{1:016x}.rows").symlink_to(secret)
+    stand = start(Answering())
+    follow = agent(stand.port)
+    traced.handshakes(1, lambda: len(stand.rows))
+    assert follow.stop()[0] == 0 and [row["comm"] for row in stand.rows] == ["curl"]
+
+
+def test_the_password_comes_from_a_file(start, traced, agent, directory):
+    secret = directory / "secret"
+    secret.write_text("one\ntwo\n", encoding="utf-8")
+    stand = start(Answering())
+    follow = agent(stand.port, CLICKHOUSE_USER="me", CLICKHOUSE_PASSWORD_FILE=str(secret))
+    traced.handshakes(1, lambda: len(stand.rows))
+    assert follow.stop() == (0, "", "")
+    path, headers = stand.requests[0]
+    assert (headers["X-ClickHouse-User"], headers["X-ClickHouse-Key"]) == ("me", "one")
+    assert "one" not in path and "INSERT%20INTO%20handshakes%20FORMAT%20JSONEachRow" in path

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A row for each handshake, into a table of ClickHouse by HTTP: doc/clickhouse. Any column may be
+ * missing there, and the server fills in what a row leaves out.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "formats/columns_of.h"
+#include "formats/format.h"
+#include "formats/sender.h"
+#include "message.h"
+
+#define BATCH_BYTES (4u << 20)
+#define BATCH_ROWS 10000
+#define BATCH_NS 2000000000ull
+/* Without a spool. */
+#define WAITING_BYTES (16u << 20)
+/* What ended shortly before an earlier run ended may not have been told to it. */
+#define OVERLAP_NS 15000000000ull
+
+#define QUERY "query=INSERT%20INTO%20handshakes%20FORMAT%20JSONEachRow"
+#define SKIP "input_format_skip_unknown_fields=1"
+
+struct clickhouse {
+	struct sender *sender;
+	char *url;
+	struct json_line row;
+};
+
+/* ---- where it goes --------------------------------------------------------------------- */
+
+/* Other users see the arguments of a command. */
+static const char *objection(const char *url)
+{
+	const char *host = strstr(url, "://");
+	const char *at = host ? strpbrk(host + 3, "@/?") : NULL;
+
+	if ((at && *at == '@') || strcasestr(url, "password="))
+		return "no password in a URL, which other users can see (set CLICKHOUSE_PASSWORD or "
+		       "CLICKHOUSE_PASSWORD_FILE)";
+	return NULL;
+}
+
+/* The query, unless the URL has one, in a URL that may have parameters or none. */
+static char *make_url(const char *said)
+{
+	static const char *const parts[][2] = {{"query=", QUERY},
+					       {"input_format_skip_unknown_fields=", SKIP}};
+	size_t size = strlen(said) + sizeof(QUERY) + sizeof(SKIP) + 4;
+	char *url = malloc(size);
+
+	if (!url)
+		return NULL;
+	snprintf(url, size, "%s%s", said, strchr(said, '?') ? "" : "?");
+	for (unsigned i = 0; i < 2; i++) {
+		size_t length = strlen(url);
+
+		if (!strstr(said, parts[i][0]))
+			snprintf(url + length, size - length, "%s%s",
+				 strchr("?&", url[length - 1]) ? "" : "&", parts[i][1]);
+	}
+	return url;
+}
+
+/* ---- who we are ------------------------------------------------------------------------- */
+
+/* The first line of a file, such as systemd's credentials; -1 with errno. */
+static int read_secret(const char *path, char *text, size_t size)
+{
+	int file = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	ssize_t length = file < 0 ? -1 : read(file, text, size - 1);
+	int error = errno;
+
+	if (file >= 0)
+		close(file);
+	if (length < 0) {
+		complain("CLICKHOUSE_PASSWORD_FILE: %s: %s", path, strerror(error));
+		errno = error;
+		return -1;
+	}
+	text[length] = '\0';
+	text[strcspn(text, "\r\n")] = '\0';
+	return 0;
+}
+
+static int add_header(struct sender *sender, const char *name, const char *value)
+{
+	char header[1100];
+
+	for (const char *c = value; *c; c++) {
+		if (iscntrl((unsigned char)*c)) {
+			complain("control characters cannot be sent in the header %s", name);
+			errno = EINVAL;
+			return -1;
+		}
+	}
+	snprintf(header, sizeof(header), "%s: %s", name, value);
+	sender_header(sender, header);
+	return 0;
+}
+
+static int add_user(struct sender *sender)
+{
+	const char *user = getenv("CLICKHOUSE_USER"), *path = getenv("CLICKHOUSE_PASSWORD_FILE");
+	const char *password = getenv("CLICKHOUSE_PASSWORD");
+	char secret[1024];
+
+	if (path && *path && read_secret(path, secret, sizeof(secret)))
+		return -1;
+	if (path && *path)
+		password = secret;
+	if (password && add_header(sender, "X-ClickHouse-Key", password))
+		return -1;
+	if (!user && !password)
+		return 0;
+	return add_header(sender, "X-ClickHouse-User", user ? user : "default");
+}
+
+/* ---- rows ------------------------------------------------------------------------------- */
+
+static int put(void *context, const struct gathered *gathered, const char *label)
+{
+	struct clickhouse *to = context;
+	const struct column_value *values = columns_of(gathered->subject, label);
+
+	json_line_begin(&to->row);
+	for (unsigned i = 0; i < COLUMNS; i++) {
+		if (columns[i].type == COLUMN_NUMBER && values[i].known)
+			member_number(&to->row, columns[i].name, values[i].number);
+		else if (columns[i].type == COLUMN_TEXT && values[i].text && *values[i].text)
+			member_text(&to->row, columns[i].name, values[i].text);
+	}
+	json_line_end(&to->row);
+	json_line_break(&to->row);
+	if (to->row.failed) {
+		errno = ENOMEM;
+		return -1;
+	}
+	return sender_add(to->sender, to->row.text, to->row.length);
+}
+
+static int tick(void *context)
+{
+	struct clickhouse *to = context;
+
+	sender_tick(to->sender);
+	return 0;
+}
+
+static uint64_t since_ns(void *context)
+{
+	struct clickhouse *to = context;
+	uint64_t noted_ns = sender_noted_ns(to->sender);
+
+	return noted_ns > OVERLAP_NS ? noted_ns - OVERLAP_NS : 0;
+}
+
+/* ---- begin and end ------------------------------------------------------------------------ */
+
+/* What can be repaired (rights, a table that is missing) is waited for. */
+static bool refuses(long status)
+{
+	return status >= 400 && status <= 499 && status != 401 && status != 403 && status != 404 &&
+	       status != 408 && status != 429;
+}
+
+static void free_clickhouse(struct clickhouse *to)
+{
+	json_line_free(&to->row);
+	free(to->url);
+	free(to);
+}
+
+static void *begin(const struct export_target *target)
+{
+	struct clickhouse *to = calloc(1, sizeof(*to));
+	struct sender_options options = {
+		.target = {NULL, "the server", "handshakes", refuses},
+		.spool = {.directory = target->spool,
+			  .bytes = target->spool ? target->spool_bytes : WAITING_BYTES,
+			  .batch_bytes = BATCH_BYTES,
+			  .batch_items = BATCH_ROWS,
+			  .batch_ns = BATCH_NS},
+		.pack = true,
+		.patient = !target->follows,
+	};
+	int error;
+
+	if (to)
+		to->url = make_url(target->path);
+	options.target.url = to ? to->url : NULL;
+	if (to && to->url)
+		to->sender = sender_open(&options);
+	if (to && to->sender && !add_user(to->sender))
+		return to;
+	error = errno;
+	if (to && to->sender)
+		sender_close(to->sender, false);
+	if (to)
+		free_clickhouse(to);
+	errno = error;
+	return NULL;
+}
+
+static int end(void *context, bool whole)
+{
+	struct clickhouse *to = context;
+	int result = sender_close(to->sender, whole), error = errno;
+
+	free_clickhouse(to);
+	errno = error;
+	return result;
+}
+
+const struct format format_clickhouse = {
+	.name = "clickhouse",
+	.kind = FORMAT_EXPORT,
+	.export = &(const struct format_export){.needs_path = true,
+						.streams = true,
+						.spools = true,
+						.objection = objection,
+						.begin = begin,
+						.since_ns = since_ns,
+						.handshake = put,
+						.tick = tick,
+						.end = end},
+};
