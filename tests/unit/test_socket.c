@@ -20,6 +20,7 @@
 
 #include <cmocka.h>
 
+#include "kernel/dump.h"
 #include "kernel/kernel.h"
 #include "unit/children.h"
 
@@ -297,6 +298,60 @@ static void datagrams(void **state)
 	close_pair(&pair);
 }
 
+/* ---- many looks, one dump ---------------------------------------------------- */
+
+static void a_dump_says_the_same(void **state)
+{
+	static const int families[] = {AF_INET, AF_INET6};
+	struct kernel_view alone, of_dump;
+	struct pair pair;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		tcp_pair(&pair, families[i]);
+		send_bytes(pair.other, 1234);
+		look(&pair, &alone);
+		dumps_begin();
+		look(&pair, &of_dump);
+		assert_non_null(dump_of(getpid(), (uint8_t)families[i]));
+		dumps_end();
+		assert_int_equal(of_dump.socket.inq, 1234);
+		assert_int_equal(of_dump.socket.tcp_state, alone.socket.tcp_state);
+		assert_int_equal(of_dump.socket.bytes_received, alone.socket.bytes_received);
+		assert_memory_equal(&of_dump.peer, &alone.peer, sizeof(alone.peer));
+		assert_memory_equal(&of_dump.local, &alone.local, sizeof(alone.local));
+		pair.h.peer.port ^= 1; /* another connection's */
+		look(&pair, &alone);
+		dumps_begin();
+		look(&pair, &of_dump);
+		dumps_end();
+		assert_int_equal(alone.socket.ticks, 0);
+		assert_int_equal(of_dump.socket.ticks, 0);
+		close_pair(&pair);
+	}
+}
+
+/* What is too old for what is seen of a process now is asked for again. */
+static void a_dump_ages(void **state)
+{
+	struct kernel_view view = {0};
+	struct pair before, after;
+
+	(void)state;
+	tcp_pair(&before, AF_INET);
+	dumps_begin();
+	look(&before, &view);
+	assert_int_equal(view.socket.ticks, 1);
+	tcp_pair(&after, AF_INET);
+	do
+		look(&after, &view);
+	while (!view.socket.ticks);
+	dumps_end();
+	assert_null(dump_of(getpid(), AF_INET)); /* nothing is kept */
+	close_pair(&before);
+	close_pair(&after);
+}
+
 /* ---- unknown descriptor ------------------------------------------------------ */
 
 static void keep_pipes_and(int one, int other)
@@ -464,6 +519,8 @@ int main(void)
 		cmocka_unit_test(descriptor_used_again),
 		cmocka_unit_test(unix_sockets),
 		cmocka_unit_test(datagrams),
+		cmocka_unit_test(a_dump_says_the_same),
+		cmocka_unit_test(a_dump_ages),
 		cmocka_unit_test(only_connection),
 		cmocka_unit_test(another_network),
 		cmocka_unit_test(network_that_we_may_not_enter),

@@ -82,6 +82,11 @@ static void put_address(const struct tlstall_address *address, __be32 out[4], __
 	*port = htons(address->port);
 }
 
+/* States in which no process has the socket: the kernel need not list them. */
+#define TIME_WAIT 6
+#define NEW_SYN_RECV 12
+#define NOBODYS (1u << TIME_WAIT | 1u << NEW_SYN_RECV)
+
 static int send_inet(int netlink, const struct diag_query *query, bool exact)
 {
 	struct {
@@ -94,7 +99,7 @@ static int send_inet(int netlink, const struct diag_query *query, bool exact)
 		.body = {.sdiag_family = query->family,
 			 .sdiag_protocol = query->protocol,
 			 .idiag_ext = 1 << (INET_DIAG_INFO - 1),
-			 .idiag_states = UINT32_MAX},
+			 .idiag_states = ~NOBODYS},
 	};
 	struct inet_diag_sockid *id = &request.body.id;
 

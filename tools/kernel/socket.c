@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "kernel/dump.h"
 #include "kernel/netlink.h"
 #include "tlstall/vocabulary.h"
 
@@ -18,6 +19,7 @@
 #define CANDIDATES 64
 
 struct search {
+	pid_t pid;
 	struct candidate {
 		uint64_t inode;
 		int fd;
@@ -104,12 +106,34 @@ static void consider(const struct diag_answer *answer, void *context)
 	}
 }
 
-static void ask(int netlink, struct search *search, const struct tlstall_handshake *h,
-		uint8_t family)
+/* What a question without an address of ours would answer. */
+static void search_dump(const struct dump *dump, struct search *search, const struct diag_query *query)
 {
+	for (unsigned i = 0; i < search->count; i++) {
+		const struct diag_answer *answer = dump_find(dump, search->candidates[i].inode);
+
+		if (answer && (!query->peer.family || answer->peer.port == query->peer.port))
+			consider(answer, search);
+	}
+}
+
+static void ask_kernel(struct search *search, const struct diag_query *query)
+{
+	int netlink = diag_open(search->pid);
+
+	if (netlink < 0)
+		return;
+	diag_ask(netlink, query, consider, search);
+	close(netlink);
+}
+
+static void ask(struct search *search, const struct tlstall_handshake *h, uint8_t family)
+{
+	bool tcp = h->read.bio_class != TLSTALL_BIO_DATAGRAM && family != AF_UNIX;
+	const struct dump *dump;
 	struct diag_query query = {
 		.family = family,
-		.protocol = h->read.bio_class == TLSTALL_BIO_DATAGRAM ? IPPROTO_UDP : IPPROTO_TCP,
+		.protocol = tcp ? IPPROTO_TCP : IPPROTO_UDP,
 		.inode = search->candidates[0].inode,
 	};
 
@@ -117,22 +141,28 @@ static void ask(int netlink, struct search *search, const struct tlstall_handsha
 		query.peer = h->peer;
 		query.local = h->local;
 	}
-	diag_ask(netlink, &query, consider, search);
-	if (search->found || !query.local.family)
-		return;
-	/* an address with a scope, or translated on the way: search by inode only */
-	query.local.family = 0;
-	diag_ask(netlink, &query, consider, search);
+	if (query.local.family) {
+		ask_kernel(search, &query);
+		if (search->found)
+			return;
+		/* an address with a scope, or translated on the way: search by inode only */
+		query.local.family = 0;
+	}
+	dump = tcp ? dump_of(search->pid, family) : NULL;
+	if (dump)
+		search_dump(dump, search, &query);
+	else
+		ask_kernel(search, &query);
 }
 
-static void ask_families(int netlink, struct search *search, const struct tlstall_handshake *h)
+static void ask_families(struct search *search, const struct tlstall_handshake *h)
 {
 	if (h->peer.family) {
-		ask(netlink, search, h, (uint8_t)h->peer.family);
+		ask(search, h, (uint8_t)h->peer.family);
 		return;
 	}
-	ask(netlink, search, h, AF_INET);
-	ask(netlink, search, h, AF_INET6);
+	ask(search, h, AF_INET);
+	ask(search, h, AF_INET6);
 }
 
 static bool is_known(uint16_t family)
@@ -152,13 +182,13 @@ static uint64_t taken_out(const struct tlstall_handshake *h)
 int socket_look(pid_t pid, const struct tlstall_handshake *h, struct kernel_view *out)
 {
 	struct search search = {
+		.pid = pid,
 		.fd = -1,
 		.guess = h->read.fd < 0,
 		.bytes_in = h->bytes_in,
 		.bytes_out = taken_out(h),
 		.is_counted = h->calls && !h->enter,
 	};
-	int netlink;
 
 	if (!is_known(h->peer.family))
 		return -1;
@@ -166,11 +196,9 @@ int socket_look(pid_t pid, const struct tlstall_handshake *h, struct kernel_view
 		add_candidate(&search, h->read.fd, socket_inode(pid, h->read.fd));
 	else if (!add_all_sockets(&search, pid))
 		return -1;
-	netlink = search.count ? diag_open(pid) : -1;
-	if (netlink < 0)
+	if (!search.count)
 		return -1;
-	ask_families(netlink, &search, h);
-	close(netlink);
+	ask_families(&search, h);
 	if (search.guess)
 		out->fitting = search.exact ? search.exact : search.found;
 	if (search.exact != 1 && search.found != 1)

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "kernel/dump.h"
 #include "live/collect.h"
 #include "tlstall/vocabulary.h"
 #include "trace/directory.h"
@@ -362,6 +363,7 @@ void tail_poll(struct tail *tail)
 	uint64_t now = monotonic_ns();
 
 	list_places(tail, now);
+	dumps_begin();
 	tail->processes = 0;
 	for (size_t i = 0; i < tail->count; i++) {
 		struct tailed *t = tail->list[i];
@@ -370,6 +372,7 @@ void tail_poll(struct tail *tail)
 			poll_trace(tail, t, now);
 		tail->processes += t->trace ? t->processes : 0;
 	}
+	dumps_end();
 	tail->polled = true;
 }
 
