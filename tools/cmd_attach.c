@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tlstall attach: loads the shim into a running process, shows its calls, and detaches. */
-#include <locale.h>
-
 #include "command.h"
 #include "run/attached.h"
 #include "run/options.h"
@@ -11,7 +9,6 @@ static int run_attach(int argc, char **argv)
 	struct run_options options;
 	int status = run_options_parse(&command_attach, argc, argv, true, &options);
 
-	setlocale(LC_CTYPE, "");
 	if (!status && options.pid)
 		status = attached_run(&options);
 	run_options_free(&options);

@@ -2,7 +2,6 @@
 /* tlstall look: shows the handshakes of processes that run without the shim. */
 #include <errno.h>
 #include <getopt.h>
-#include <locale.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -175,7 +174,6 @@ static int run_look(int argc, char **argv)
 	run.target = argv[optind];
 	if (!run.all && !*run.target)
 		return usage_error(&command_look, "no process given");
-	setlocale(LC_CTYPE, "");
 	return look(&run);
 }
 

@@ -2,7 +2,6 @@
 /* tlstall ps: shows this host's handshakes in flight, once. */
 #include <errno.h>
 #include <getopt.h>
-#include <locale.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -281,7 +280,6 @@ static int run_ps(int argc, char **argv)
 		return status;
 	if (help)
 		return command_help(&command_ps);
-	setlocale(LC_CTYPE, "");
 	status = show(&ps);
 	live_close(&ps.live);
 	return status;

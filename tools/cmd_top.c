@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tlstall top: shows this host's handshakes in flight, live. */
 #include <getopt.h>
-#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -96,7 +95,6 @@ static int run_top(int argc, char **argv)
 	top.live.look |= top.live.pid != 0;
 	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
 		return fail("top needs a terminal (tlstall ps prints the same once)");
-	setlocale(LC_CTYPE, "");
 	return top_run(&top);
 }
 

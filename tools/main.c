@@ -6,6 +6,7 @@
 #include "command.h"
 #include "message.h"
 #include "nearest.h"
+#include "text/locale.h"
 #include "text/print.h"
 
 static const struct command *const commands[] = {
@@ -40,6 +41,7 @@ static int unknown(const char *name)
 
 int main(int argc, char **argv)
 {
+	text_locale();
 	if (argc < 2) {
 		overview(stderr);
 		return EXIT_USAGE;

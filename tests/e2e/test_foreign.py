@@ -17,47 +17,15 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 
 import tracing
+from hostile import NAMES, said
 from servers import await_that
 from tracing import PROGRAMS, SHIM, TLSTALL
 
-# Names, and how they must be shown.
-NAMES = {
-    b"\x1b]0;title\x07\x1b[2Jc0": r"\x1b]0;title\a\x1b[2Jc0",
-    b"del\x7f\x08bs": r"del\x7f\bbs",
-    b"forged\n12:00:00 line": r"forged\n12:00:00 line",
-    b"\xc2\x9b31mc1\xc2\x90": r"\u009b31mc1\u0090",
-    b"\x9b31mc1-of-8-bits": r"\x9b31mc1-of-8-bits",
-    b"\xe2\x80\xaemoc.elpmaxe": r"\u202emoc.elpmaxe",
-    b"\xe2\x81\xa6iso\xe2\x81\xa9\xd8\x9c\xe2\x80\x8f": r"\u2066iso\u2069\u061c\u200f",
-    b"line\xe2\x80\xa8para\xe2\x80\xa9": r"line\u2028para\u2029",
-    b"zero\xe2\x80\x8bwidth\xe2\x80\x8d\xef\xbb\xbf": r"zero\u200bwidth\u200d\ufeff",
-    b"tag\xf3\xa0\x81\xa1": r"tag\U000e0061",
-    b"overlong\xc0\x9b\xe0\x82\x9b": r"overlong\xc0\x9b\xe0\x82\x9b",
-    b"surrogate\xed\xa0\x80": r"surrogate\xed\xa0\x80",
-    b"non\xef\xbf\xbe\xef\xb7\x90": r"non\ufffe\ufdd0",
-    b"half\xe2\x80": r"half\xe2\x80",
-    b"</script><img src=x onerror=alert(1)>": "</script><img src=x onerror=alert(1)>",
-    "café.example".encode(): "café.example",
-}
 COMM = b"\xe2\x80\xae\x1b[7m\xc2\x9b\xff"
 COMM_SHOWN = r"\u202e\x1b[7m\u009b\xff"
 FILE = b"found-\x1b[7m\xe2\x80\xae\xff"
 FILE_SHOWN = r"found-\x1b[7m\u202e\xff"
 WORD = b"forged\n12:00:00 line " + FILE
-# all of C0 except newline, DEL, C1, separators, what changes direction or hides text, noncharacters
-BAD = re.compile("[\0-\x09\x0b-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff"
-                 "\ufdd0-\ufdef\ufffe\uffff\U000e0000-\U000e0fff]")
-
-
-def said(*arguments, directory=None, **more):
-    """Everything that a command prints, which must be clean."""
-    env = tracing.environment(**({"TLSTALL_DIR": str(directory)} if directory else {}), **more)
-    result = subprocess.run([TLSTALL, *arguments], capture_output=True, env=env, stdin=subprocess.DEVNULL, timeout=60)
-    text = (result.stdout + result.stderr).decode()  # must be UTF-8
-    bad = BAD.search(text)
-    assert not bad, f"{arguments}: U+{ord(bad[0]):04X} in {text[max(0, bad.start() - 200):bad.end() + 50]!r}"
-    assert not re.search("^12:00:00 line", text, re.MULTILINE), text
-    return text
 
 
 @pytest.fixture(scope="module")

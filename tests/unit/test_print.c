@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "text/json.h"
+#include "text/locale.h"
 #include "text/print.h"
 #include "text/table.h"
 
@@ -78,19 +79,35 @@ static void test_json(void **state)
 	json_decref(text);
 }
 
-static void test_table(void **state)
+static void expect_cell(const char *expected, const char *content)
 {
 	struct libscols_table *table = table_new();
 	char *text;
 
-	(void)state;
 	scols_table_new_column(table, "NAME", 0, 0);
-	table_cell(scols_table_new_line(table, NULL), 0, "%s!", "\x1b[7m\xe2\x80\xae");
+	table_cell(scols_table_new_line(table, NULL), 0, "%s!", content);
 	table_cell(NULL, 0, "%s", "no line");
 	assert_int_equal(scols_print_table_to_string(table, &text), 0);
-	assert_string_equal(text, "NAME\n\\x1b[7m\\u202e!");
+	assert_string_equal(text, expected);
 	free(text);
 	scols_unref_table(table);
+}
+
+static void test_table(void **state)
+{
+	(void)state;
+	expect_cell("NAME\n\\x1b[7m\\u202e!", "\x1b[7m\xe2\x80\xae");
+	/* libsmartcols must not loop on a character that the locale lacks */
+	expect_cell("NAME\ncaf\\xc3\\xa9!", "caf\xc3\xa9");
+}
+
+static void test_table_in_utf8(void **state)
+{
+	(void)state;
+	text_locale();
+	if (!text_is_utf8())
+		skip();
+	expect_cell("NAME\ncaf\xc3\xa9!", "caf\xc3\xa9");
 }
 
 int main(void)
@@ -98,7 +115,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_numbers), cmocka_unit_test(test_strings),
 		cmocka_unit_test(test_no_string_drives_a_terminal), cmocka_unit_test(test_json),
-		cmocka_unit_test(test_table),
+		cmocka_unit_test(test_table), cmocka_unit_test(test_table_in_utf8),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
