@@ -4,7 +4,8 @@
  * the two functions while the program's threads keep running. Nothing is left behind
  * that leads to us: import tables are restored, SIGBUS is the program's again, the
  * trace file is unmapped. The library itself stays loaded, because a thread may be
- * inside it for as long as its peer is silent.
+ * inside it for as long as its peer is silent. Jumps into OpenSSL inside the program are
+ * written by the tool after the first call, and removed before the second.
  */
 #include "tlstall/attach.h"
 
@@ -21,6 +22,7 @@
 #include "libssl.h"
 #include "mapping.h"
 #include "reach_got.h"
+#include "reach_inside.h"
 #include "reach_undo.h"
 #include "settings.h"
 #include "stack.h"
@@ -67,10 +69,24 @@ static void step_back(void)
 	tlstall_attachment.slots = 0;
 }
 
-static enum tlstall_attach_result come_in(const struct tlstall_attach *wanted)
+/* First the one inside, which would be taken for a shared one if it exports its functions. */
+static enum tlstall_attach_result find_copies(void)
 {
+	enum patch_result result = reach_inside_attach(&tlstall_attachment);
+
 	if (!libssl_any())
 		return TLSTALL_ATTACH_NO_LIBSSL;
+	if (result == PATCH_DONE || __atomic_load_n(&libssl_copies[1], __ATOMIC_ACQUIRE))
+		return TLSTALL_ATTACH_DONE;
+	return result == PATCH_CODE ? TLSTALL_ATTACH_CODE : TLSTALL_ATTACH_PROTECTED;
+}
+
+static enum tlstall_attach_result come_in(const struct tlstall_attach *wanted)
+{
+	enum tlstall_attach_result result = find_copies();
+
+	if (result != TLSTALL_ATTACH_DONE)
+		return result;
 	directory_forget();
 	if (!mapping_attach(wanted->mode))
 		return TLSTALL_ATTACH_NO_TRACE;

@@ -136,35 +136,47 @@ static bool write_all(const struct entry *entries, size_t count)
 	return true;
 }
 
-static enum patch_result patch_by(struct patch *list, size_t count, uint8_t *islands)
+static enum patch_result fill_islands(struct patch *list, size_t count, uint8_t *islands,
+				      struct entry *entries)
 {
-	struct entry entries[PATCH_MAX];
-
 	if (!make_entries(list, count, islands, entries))
 		return PATCH_CODE;
-	if (mprotect(islands, ISLANDS, PROT_READ | PROT_EXEC) || !write_all(entries, count))
+	if (mprotect(islands, ISLANDS, PROT_READ | PROT_EXEC))
 		return PATCH_PROTECTED;
 	for (size_t i = 0; i < count; i++)
 		list[i].trampoline = entries[i].trampoline;
 	return PATCH_DONE;
 }
 
-enum patch_result patch_functions(struct patch *list, size_t count, uintptr_t start, uintptr_t end)
+enum patch_result patch_prepare(struct patch *list, size_t count, uintptr_t start, uintptr_t end,
+				struct entry *entries)
 {
 	enum patch_result result;
 	uint8_t *islands;
 
 	if (!entry_can())
 		return PATCH_NOT_HERE;
-	if (count > PATCH_MAX)
+	if (!count || count > PATCH_MAX)
 		return PATCH_CODE;
-	if (!is_alone())
-		return PATCH_THREADS;
 	islands = map_near(start, end);
 	if (!islands)
 		return PATCH_PROTECTED;
-	result = patch_by(list, count, islands);
+	result = fill_islands(list, count, islands, entries);
 	if (result != PATCH_DONE)
 		munmap(islands, ISLANDS);
 	return result;
+}
+
+enum patch_result patch_functions(struct patch *list, size_t count, uintptr_t start, uintptr_t end)
+{
+	struct entry entries[PATCH_MAX];
+	enum patch_result result;
+
+	if (entry_can() && !is_alone())
+		return PATCH_THREADS;
+	result = patch_prepare(list, count, start, end, entries);
+	if (result != PATCH_DONE || write_all(entries, count))
+		return result;
+	munmap(entries[0].room, ISLANDS);
+	return PATCH_PROTECTED;
 }

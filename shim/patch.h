@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "entry.h"
+
 struct patch {
 	uint8_t *function;
 	size_t size;
@@ -29,5 +31,8 @@ enum patch_result {
 /* Functions of one object, which is mapped from start to end and not writable. */
 enum patch_result patch_functions(struct patch *list, size_t count, uintptr_t start,
 				  uintptr_t end);
+/* Makes all but the jumps themselves: `entries`, PATCH_MAX of them, say what is to be written. */
+enum patch_result patch_prepare(struct patch *list, size_t count, uintptr_t start, uintptr_t end,
+				struct entry *entries);
 
 #endif

@@ -2,8 +2,11 @@
 /*
  * OpenSSL linked statically into the program or a library: no import table holds its functions. If
  * their names can be found, jumps at their entries lead to us, set once, before the program
- * begins. Either all functions of a copy are reached, or the copy is left alone.
+ * begins. Either all functions of a copy are reached, or the copy is left alone. In a running
+ * program the shim only prepares the jumps: the tool writes them while all threads are stopped.
  */
+#include "reach_inside.h"
+
 #include <string.h>
 
 #include "directory.h"
@@ -19,6 +22,7 @@
 
 TLSTALL_ASSERT(MEMBERS <= SYMTAB_NAMES);
 TLSTALL_ASSERT((int)FN_INTERNAL <= PATCH_MAX);
+TLSTALL_ASSERT(PATCH_MAX == TLSTALL_ATTACH_JUMPS);
 
 /* ---- finding the functions ---------------------------------------------------------- */
 
@@ -179,7 +183,37 @@ static void say(enum patch_result result)
 	directory_note(&self, reasons[result]);
 }
 
-static void reach(const struct inside *in)
+/* Each is written in one stroke: it must not lie on two pages. */
+static bool note_jumps(const struct entry *entries, size_t count, struct tlstall_attachment *to)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct tlstall_jump *jump = &to->jumps[i];
+		uintptr_t at = (uintptr_t)entries[i].at, end = at + entries[i].jump_size - 1;
+
+		if ((at ^ end) & ~(uintptr_t)4095)
+			return false;
+		*jump = (struct tlstall_jump){.address = at, .size = (uint32_t)entries[i].jump_size};
+		memcpy(jump->original, entries[i].at, entries[i].jump_size);
+		memcpy(jump->jump, entries[i].jump, entries[i].jump_size);
+	}
+	to->jump_count = (uint32_t)count;
+	return true;
+}
+
+/* `to`: where jumps are noted for the tool; NULL: they are written here. */
+static enum patch_result patch_copy(struct patch *list, size_t count,
+				    const struct elf_object *object, struct tlstall_attachment *to)
+{
+	struct entry entries[PATCH_MAX];
+	enum patch_result result;
+
+	if (!to)
+		return patch_functions(list, count, object->start, object->end);
+	result = patch_prepare(list, count, object->start, object->end, entries);
+	return result == PATCH_DONE && !note_jumps(entries, count, to) ? PATCH_CODE : result;
+}
+
+static enum patch_result reach(const struct inside *in, struct tlstall_attachment *to)
 {
 	enum patch_result result = PATCH_CODE;
 	struct patch list[PATCH_MAX];
@@ -191,35 +225,70 @@ static void reach(const struct inside *in)
 	fill_gaps(addresses);
 	/* first: a call to a wrapper without a known copy would have nowhere to go */
 	if (!libssl_learn_inside(in->object, addresses))
-		return;
+		return PATCH_DONE;
 	if (list_functions(in, list, &count))
-		result = patch_functions(list, count, in->object->start, in->object->end);
-	say(result);
+		result = patch_copy(list, count, in->object, to);
 	if (result != PATCH_DONE)
-		return;
+		return result;
 	call_trampolines(list, count, addresses);
 	libssl_go_through(in->object, addresses);
+	return result;
+}
+
+static bool find_functions(const struct elf_object *object, struct inside *in)
+{
+	in->object = object;
+	if (elf_is_own(object->start) || !find_code(in))
+		return false;
+	if (!is_exported(object))
+		return may_have_names(object) && find_named(in);
+	find_exported(in);
+	return true;
 }
 
 static bool visit(const struct elf_object *object, void *context)
 {
-	struct inside in = {.object = object};
+	struct inside in = {0};
 
 	(void)context;
-	if (elf_is_own(object->start) || !find_code(&in))
-		return false;
-	if (is_exported(object))
-		find_exported(&in);
-	else if (!may_have_names(object) || !find_named(&in))
-		return false;
-	reach(&in);
+	if (find_functions(object, &in))
+		say(reach(&in, NULL));
 	return false;
 }
 
 __attribute__((constructor)) static void reach_inside(void)
 {
 	settings_read();
-	/* never patch the code of a running program: a thread may be executing it */
 	if ((settings.reach & REACH_INSIDE) && settings.directory[0] && elf_came_first())
 		elf_each(visit, NULL);
+}
+
+struct attaching {
+	struct tlstall_attachment *to;
+	enum patch_result result;
+};
+
+/* The program itself: a library may be unloaded while it is patched. */
+static bool visit_program(const struct elf_object *object, void *context)
+{
+	struct attaching *attaching = context;
+	struct inside in = {0};
+
+	if (*object->path)
+		return false;
+	if (find_functions(object, &in))
+		attaching->result = reach(&in, attaching->to);
+	return true;
+}
+
+enum patch_result reach_inside_attach(struct tlstall_attachment *to)
+{
+	static struct attaching attaching;
+
+	/* what the first time made, or failed to make, stays */
+	if (!attaching.to) {
+		attaching.to = to;
+		elf_each(visit_program, &attaching);
+	}
+	return attaching.result;
 }

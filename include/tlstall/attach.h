@@ -12,7 +12,7 @@
 
 #include "tlstall/assert.h"
 
-#define TLSTALL_ATTACH_VERSION 2
+#define TLSTALL_ATTACH_VERSION 3
 #define TLSTALL_ATTACH_DIRECTORY 1024
 #define TLSTALL_ATTACH_ADOPTED 64
 
@@ -44,7 +44,9 @@ struct tlstall_attach {
 	X(NOT_ATTACHED, "nothing is attached to it")                                               \
 	X(NO_LIBSSL, "it has no libssl whose calls can be recorded")                               \
 	X(NO_TRACE, "it cannot make a trace")                                                  \
-	X(BUSY, "it keeps loading and unloading libraries")
+	X(BUSY, "it keeps loading and unloading libraries")                                       \
+	X(CODE, "a function of the OpenSSL inside it begins with instructions that tlstall does not know") \
+	X(PROTECTED, "its kernel gives it no executable memory near the OpenSSL inside it")
 enum tlstall_attach_result {
 #define X(name, words) TLSTALL_ATTACH_##name,
 	TLSTALL_ATTACH_RESULTS(X)
@@ -57,17 +59,32 @@ enum tlstall_attach_state {
 	TLSTALL_DETACHED, /* dormant: the program no longer calls it */
 };
 
+/*
+ * A jump that belongs at the beginning of a function of an OpenSSL inside the program. The shim
+ * prepares it; the tool writes it, and takes it away, while all threads are stopped.
+ */
+struct tlstall_jump {
+	uint64_t address; /* its bytes lie in one page */
+	uint8_t original[8], jump[8];
+	uint32_t size; /* of both */
+	uint32_t reserved;
+};
+#define TLSTALL_ATTACH_JUMPS 40
+
 struct tlstall_attachment {
 	uint32_t version;
 	uint32_t state; /* enum tlstall_attach_state */
 	uint32_t slots; /* import table entries that point to the shim */
-	uint32_t reserved;
+	uint32_t jump_count;
 	char directory[TLSTALL_ATTACH_DIRECTORY]; /* of the trace, or of the last one */
+	struct tlstall_jump jumps[TLSTALL_ATTACH_JUMPS];
 };
 
 TLSTALL_AT(tlstall_attach, directory, 8);
 TLSTALL_AT(tlstall_attach, is_private, 1032);
 TLSTALL_AT(tlstall_attach, adopted, 1040);
 TLSTALL_AT(tlstall_attachment, directory, 16);
+TLSTALL_AT(tlstall_attachment, jumps, 1040);
+TLSTALL_AT(tlstall_jump, size, 24);
 
 #endif

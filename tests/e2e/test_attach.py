@@ -16,6 +16,8 @@ import pytest
 
 import peer
 import servers
+import test_linked
+import test_reach
 import tracing
 from servers import await_that
 from test_live import as_nobody
@@ -332,10 +334,10 @@ WAYS = ["read", "poll", "poll_timed", "ppoll", "select", "epoll", "epoll_timed",
 
 
 class Waits(Plain):
-    def __init__(self, way):
+    def __init__(self, way, program=PROGRAMS / "harm" / "waits"):
         self.here, there = socket.socketpair()
         with there:
-            self.process = subprocess.Popen([PROGRAMS / "harm" / "waits", way], stdin=there,
+            self.process = subprocess.Popen([program, way], stdin=there,
                                             stdout=subprocess.PIPE, start_new_session=True,
                                             env=tracing.environment())
         self.pid = self.process.pid
@@ -381,12 +383,22 @@ def test_timeout_is_kept(way, start):
     assert 6 <= float(took) < 10, took
 
 
+built = test_reach.built
+
+
+def linked_inside(built, name, *options):
+    """One of the programs that are linked with libssl.so elsewhere, with OpenSSL inside."""
+    return built(f"../harm/{name}.c", str(tracing.ROOT / "tests/programs/common.c"), "-D_GNU_SOURCE", "-O1", "-w",
+                 *options, *test_linked.static_libraries())
+
+
 # ---- the tool dies -------------------------------------------------------------------------------
 
+@pytest.mark.parametrize("inside", [False, True], ids=["libssl.so", "inside"])
 @pytest.mark.parametrize("way", ["epoll", "read"])
-def test_tool_is_killed(way, start, directory):
+def test_tool_is_killed(way, inside, built, start, directory):
     """Killed at any moment, with its helper: the program continues, and can be detached."""
-    waits = start(Waits(way)).ready()
+    waits = start(Waits(way, *([linked_inside(built, "waits")] if inside else []))).ready()
     before = state(waits.pid)
     chance = random.Random(way)
     for i in range(12):

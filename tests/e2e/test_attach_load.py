@@ -43,6 +43,23 @@ def tracing_context():
     return context
 
 
+class Size:
+    """Of a process after each cycle; told where figures are wanted."""
+
+    def __init__(self, pid):
+        self.pid, self.seen = pid, []
+
+    def note(self):
+        status = pathlib.Path(f"/proc/{self.pid}/status").read_text()
+        self.seen.append((len(os.listdir(f"/proc/{self.pid}/fd")), regions(self.pid),
+                          int(re.search(r"VmRSS:\s+(\d+)", status)[1])))
+
+    def tell(self, handshakes):
+        first, last = self.seen[0], self.seen[-1]
+        print(f"{len(self.seen)} cycles, {handshakes} handshakes; descriptors, mappings, KB resident: {first} after the "
+              f"first, {last} after the last")
+
+
 class Load:
     """Clients that make handshakes with a server until told to stop."""
 
@@ -64,31 +81,37 @@ class Load:
         self.thread.join()
 
 
-def under_load(start, pid, load, cycles=CYCLES):
-    before = state(pid)["shared"]
-    for _ in range(cycles):
+def under_load(start, pid, port):
+    # all that it makes at its first handshake is there
+    assert shake(port)
+    before, shared, size = len(state(pid)["descriptors"]), len(state(pid)["shared"]), Size(pid)
+    load = start(Load(port))
+    for _ in range(CYCLES):
         reached = load.count
         watching = start(Attached("-q", pid))
-        await_that(lambda: state(pid)["shared"] != before and load.count > reached + 3,
+        await_that(lambda: len(state(pid)["shared"]) > shared and load.count > reached + 3,
                    lambda: (load.count, load.wrong, watching.lines))
         assert watching.end() == 0, watching.lines
         reached = load.count
         await_that(lambda: load.count > reached + 3, lambda: (load.count, load.wrong))
+        size.note()
     load.stop()
     assert not load.wrong, load.wrong
+    await_that(lambda: len(state(pid)["descriptors"]) <= before, lambda: (before, state(pid)))
+    size.tell(load.count)
 
 
 @pytest.mark.coverage("a process attached to", "an nginx worker")
 def test_nginx_worker(start, server):
     worker = await_that(lambda: list(descendants(server.process.pid)), "workers")[0]
-    under_load(start, worker, start(Load(server.port)))
+    under_load(start, worker, server.port)
 
 
 @pytest.mark.coverage("a process attached to", "redis")
 def test_redis(start, authority):
     needs("/usr/bin/redis-server")
     server = start(servers.redis(authority.ecdsa, authority))
-    under_load(start, server.process.pid, start(Load(server.port)))
+    under_load(start, server.process.pid, server.port)
 
 
 POSTGRES = b"\0\0\0\x08\x04\xd2\x16\x2f"
@@ -101,7 +124,7 @@ def test_backends_of_a_postmaster(start, authority, request):
     server = start(request.getfixturevalue("cluster").server(authority.ecdsa))
     # it blocks signals while it starts
     await_that(lambda: int(state(server.process.pid)["masks"][0], 16) == 0, "a postmaster at rest")
-    before = state(server.process.pid)
+    before, size, shaken = state(server.process.pid), Size(server.process.pid), 0
     for _ in range(CYCLES):
         watching = start(Attached(server.process.pid))
         await_that(lambda: state(server.process.pid)["shared"] != before["shared"], lambda: watching.lines)
@@ -110,6 +133,9 @@ def test_backends_of_a_postmaster(start, authority, request):
         assert watching.end() == 0, watching.lines
         assert shake(server.port, POSTGRES)
         settles_to(server.process.pid, before)
+        size.note()
+        shaken += 2
+    size.tell(shaken)
 
 
 # ---- busy clients ---------------------------------------------------------------------------
@@ -118,19 +144,19 @@ def regions(pid):
     return len(pathlib.Path(f"/proc/{pid}/maps").read_text().splitlines())
 
 
-def cycle(start, pid, progress):
+def cycle(start, pid, progress, call=r"SSL_(connect|do_handshake|accept)\(.* = 1 "):
     """Attaches and detaches under load: calls are recorded each time, and the program continues."""
-    before, seen = state(pid)["shared"], []
+    before, size = state(pid)["shared"], Size(pid)
     for _ in range(CYCLES):
         watching = start(Attached(pid))
         await_that(lambda: state(pid)["shared"] != before, lambda: watching.lines)
         progress()
-        watching.await_line(r"SSL_(connect|do_handshake|accept)\(.* = 1 ")
+        watching.await_line(call)
         assert watching.end() == 0, watching.lines
         progress()
         await_that(lambda: state(pid)["shared"] == before, lambda: state(pid))
-        seen.append(regions(pid))
-    return seen
+        size.note()
+    return size
 
 
 @pytest.mark.coverage("a process attached to", "curl")
@@ -148,9 +174,46 @@ def test_curl(start, authority):
         for _ in range(10):
             lines.append(client.process.stdout.readline())
     progress()
-    cycle(start, client.pid, progress)
+    cycle(start, client.pid, progress).tell(len(lines))
     assert client.process.poll() is None
     assert set(lines) == {b"200 0 \n"}, set(lines)
+
+
+UNCEASING = """
+import socket, ssl, sys, time
+context = ssl._create_unverified_context()
+print("ready", flush=True)
+while True:
+    with context.wrap_socket(socket.create_connection(("127.0.0.1", int(sys.argv[1])))) as tls:
+        tls.sendall(b"GET / HTTP/1.0\\r\\n\\r\\n")
+        print(tls.version(), tls.read().split()[1], flush=True)
+    time.sleep(0.01)
+"""
+
+
+@pytest.mark.coverage("a process attached to", "python3")
+def test_python(start, server):
+    client = start(Loop(["/usr/bin/python3", "-c", UNCEASING, str(server.port)]))
+    lines, over = [], threading.Event()
+
+    def read():
+        while not over.is_set() and (line := client.process.stdout.readline()):
+            lines.append(line)
+    reader = threading.Thread(target=read)
+    reader.start()
+
+    def progress():
+        reached = len(lines)
+        await_that(lambda: len(lines) > reached + 3, lambda: set(lines))
+    try:
+        progress()
+        size = cycle(start, client.pid, progress)
+        assert client.process.poll() is None
+    finally:
+        over.set()
+        reader.join()
+    assert set(lines) == {b"TLSv1.3 b'200'\n"}, set(lines)
+    size.tell(len(lines))
 
 
 def test_threads(start):
@@ -165,7 +228,8 @@ def test_threads(start):
         await_that(lambda: count() > reached + 20, "handshakes")
     progress()
     before = state(program.pid)["descriptors"][:3]
-    cycle(start, program.pid, progress)
+    size = cycle(start, program.pid, progress)
+    size.tell(count())
     assert state(program.pid)["descriptors"][:3] == before
     program.process.stdin.close()
     assert program.process.stdout.read() == b"ok\n"

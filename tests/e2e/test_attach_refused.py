@@ -7,7 +7,6 @@ import subprocess
 
 import pytest
 
-import nodes
 import peer
 import test_linked
 import test_reach
@@ -46,25 +45,6 @@ def unharmed(client, words, options=()):
     result = refused(client.pid, words, *options)
     assert client.process.poll() is None and mapped(client.pid) == before, result
     return result
-
-
-def test_openssl_inside(built, start, silent):
-    """Its functions would have to be patched while threads may execute them: only possible before the
-    start."""
-    program = built("linked.c", test_linked.PLUGIN, *test_linked.static_libraries())
-    client = hanging(start, silent, [program, silent.port])
-    stalled(client.pid)
-    result = unharmed(client, r"has OpenSSL inside it, which can be traced only from its start \(tlstall run\)")
-    assert "PEER_SILENT" not in result.stdout + result.stderr, result
-
-
-@pytest.mark.parametrize("version", nodes.VERSIONS[-1:])
-def test_official_node(version, start, silent):
-    node, waits = nodes.official(version), PROGRAMS["node"][0][1:]
-    client = hanging(start, silent, [node, *(a.format(port=silent.port) for a in waits)])
-    stalled(client.pid)
-    refused(client.pid, "has OpenSSL inside it, which can be traced only from its start")
-    assert client.process.poll() is None and stalled(client.pid)[0]["pid"] == client.pid
 
 
 def test_openssl_inside_stripped(built, start, silent):

@@ -20,6 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "attach/apart.h"
 #include "attach/stub.h"
 
 #if ATTACH_STUB_EXISTS
@@ -119,56 +120,39 @@ struct told {
 	uint64_t stopped_ns;
 };
 
-static void lead(const struct program *program, const struct waiting *waiting, uint64_t code,
-		 const struct stub_words *words, struct told *told)
+struct errand_aside {
+	const struct program *program;
+	const struct waiting *waiting;
+	uint64_t code;
+	const struct stub_words *words;
+};
+
+static void lead(const void *context, void *shared)
 {
+	const struct errand_aside *a = context;
+	struct told *told = shared;
 	uint64_t since;
 
-	told->result = ASIDE_REFUSED;
-	if (ptrace(PTRACE_SEIZE, waiting->tid, NULL, NULL)) {
+	if (ptrace(PTRACE_SEIZE, a->waiting->tid, NULL, NULL)) {
 		told->error = errno;
 		return;
 	}
 	since = now_ns();
-	told->result = stop_and_set_off(program, waiting, code, words);
+	told->result = stop_and_set_off(a->program, a->waiting, a->code, a->words);
 	told->error = errno;
 	told->stopped_ns = now_ns() - since;
-}
-
-/* Ctrl-C and signals to our process group must not reach this child. */
-static void be_apart(void)
-{
-	sigset_t all;
-
-	setsid();
-	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, NULL);
 }
 
 enum aside aside_lead(const struct program *program, const struct waiting *waiting, uint64_t code,
 		      const struct stub_words *words, uint64_t *stopped_ns)
 {
-	struct told *told = mmap(NULL, sizeof(*told), PROT_READ | PROT_WRITE,
-				 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	enum aside result;
-	pid_t child;
+	struct errand_aside context = {program, waiting, code, words};
+	struct told told = {.result = ASIDE_REFUSED, .error = EAGAIN};
 
-	if (told == MAP_FAILED)
-		return ASIDE_REFUSED;
-	told->result = ASIDE_REFUSED;
-	child = fork();
-	if (child == 0) {
-		be_apart();
-		lead(program, waiting, code, words, told);
-		syscall(SYS_exit_group, 0);
-	}
-	while (child > 0 && waitpid(child, NULL, 0) < 0 && errno == EINTR)
-		continue;
-	result = told->result;
-	*stopped_ns = told->stopped_ns;
-	errno = child < 0 ? EAGAIN : told->error;
-	munmap(told, sizeof(*told));
-	return result;
+	apart_run(lead, &context, &told, sizeof(told));
+	*stopped_ns = told.stopped_ns;
+	errno = told.error;
+	return told.result;
 }
 
 #else

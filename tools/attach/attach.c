@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "attach/errand.h"
+#include "attach/jumps.h"
 #include "attach/place.h"
 #include "attach/program.h"
 #include "tlstall/trace.h"
@@ -157,9 +158,34 @@ static int run_errand(struct attach *attach, struct program *program, errand_fun
 
 	if (errand_begin(program, &errand, why, size))
 		return -1;
-	attach->stopped_ns = errand.stopped_ns;
+	attach->stopped_ns += errand.stopped_ns;
 	result = function(attach, &errand, why, size);
 	errand_end(&errand);
+	return result;
+}
+
+/* Of an OpenSSL inside the program: the last step into it, and the first one out. */
+static int lead_in(struct attach *attach, struct program *program, char *why, size_t size)
+{
+	uint64_t stopped_ns = 0;
+	char ignored[64];
+
+	if (program_again(program, why, size))
+		return -1;
+	if (jumps_write(program, true, &stopped_ns, why, size)) {
+		run_errand(attach, program, go_out, ignored, sizeof(ignored));
+		return -1;
+	}
+	attach->stopped_ns += stopped_ns;
+	return 0;
+}
+
+static int lead_out(struct attach *attach, const struct program *program, char *why, size_t size)
+{
+	uint64_t stopped_ns = 0;
+	int result = jumps_write(program, false, &stopped_ns, why, size);
+
+	attach->stopped_ns += stopped_ns;
 	return result;
 }
 
@@ -213,6 +239,8 @@ int attach_begin(struct attach *attach, char *why, size_t size)
 	result = check_shim(attach, &program, why, size);
 	if (!result)
 		result = run_errand(attach, &program, come_in, why, size);
+	if (!result && program.inside)
+		result = lead_in(attach, &program, why, size);
 	program_close(&program);
 	return result;
 }
@@ -227,7 +255,7 @@ int attach_end(struct attach *attach, char *why, size_t size)
 	place_from_here(attach->pid, program.state.directory, attach->place, sizeof(attach->place));
 	if (!program.has_shim || program.state.state != TLSTALL_ATTACHED)
 		result = say(attach, why, size, TLSTALL_ATTACH_NOT_ATTACHED);
-	else
+	else if (!(result = lead_out(attach, &program, why, size)))
 		result = run_errand(attach, &program, go_out, why, size);
 	program_close(&program);
 	return result;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 
 #include "attach/obstacles.h"
 #include "check/object.h"
+#include "kernel/thread.h"
 #include "look/library.h"
 #include "look/memory.h"
 
@@ -179,25 +181,53 @@ static bool runs_under_musl(const struct program *p)
 	return asks_for_musl(p->pid);
 }
 
+static bool has_ended(pid_t pid)
+{
+	struct thread_place place;
+
+	thread_look(pid, pid, &place);
+	return place.where == THREAD_GONE;
+}
+
+/* What has ended has nothing any more. */
 static int refuse(const struct program *p, char *why, size_t size, const char *what)
 {
-	snprintf(why, size, "process %d %s (tlstall check %d says more)", p->pid, what, p->pid);
+	if (has_ended(p->pid))
+		snprintf(why, size, "process %d has ended", p->pid);
+	else
+		snprintf(why, size, "process %d %s (tlstall check %d says more)", p->pid, what,
+			 p->pid);
 	return -1;
 }
 
-static int find_libssl(const struct program *p, char *why, size_t size)
+/* A library may be unloaded while its functions lead to the shim. */
+static bool is_program(const struct program *p, const struct library *library)
+{
+	char path[32], program[PATH_MAX];
+	ssize_t got;
+
+	snprintf(path, sizeof(path), "/proc/%d/exe", p->pid);
+	got = readlink(path, program, sizeof(program) - 1);
+	program[got > 0 ? got : 0] = '\0';
+	return !library->alone && !strcmp(program, library->path);
+}
+
+static int find_libssl(struct program *p, char *why, size_t size)
 {
 	struct libraries libraries;
+	bool alone = false;
 
 	libraries_find(p->pid, p->memory, &p->regions, &libraries);
 	for (unsigned i = 0; i < libraries.count; i++) {
-		if (libraries.list[i].alone)
-			return 0;
+		p->inside |= is_program(p, &libraries.list[i]);
+		alone |= libraries.list[i].alone;
 	}
+	if (alone || p->inside)
+		return 0;
 	if (libraries.count)
 		return refuse(p, why, size,
-			      "has OpenSSL inside it, which can be traced only from its start (tlstall "
-			      "run)");
+			      "has OpenSSL inside a library, which can be traced only from its start "
+			      "(tlstall run)");
 	if (libraries.foreign)
 		return refuse(p, why, size, "has a libssl that is not OpenSSL 1.1.1 or later");
 	if (!p->pthread_create)
@@ -260,6 +290,11 @@ int program_open(pid_t pid, bool force, struct program *out, char *why, size_t s
 		return 0;
 	program_close(out);
 	return -1;
+}
+
+int program_again(struct program *program, char *why, size_t size)
+{
+	return program_read(program, why, size);
 }
 
 void program_close(struct program *program)

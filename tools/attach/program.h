@@ -29,6 +29,7 @@ struct program {
 	struct unsafe unsafe[UNSAFE];
 	unsigned unsafe_count;
 
+	bool inside; /* it has OpenSSL as a part of it */
 	bool has_shim;
 	uint64_t attachment, attach, detach; /* of that: addresses */
 	struct tlstall_attachment state;
@@ -37,6 +38,8 @@ struct program {
 /* Returns 0, or -1 and a sentence without a full stop. `force`: accept a seccomp filter. */
 int program_open(pid_t pid, bool force, struct program *out, char *why, size_t size);
 void program_close(struct program *program);
+/* Looks again, once the shim was loaded. */
+int program_again(struct program *program, char *why, size_t size);
 /* Why a thread in that code must not be used; NULL: it may be. */
 const char *program_unsafe(const struct program *program, uint64_t address);
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 
 #include "attach/stub.h"
@@ -15,6 +16,7 @@
 
 #define THREADS 1024
 #define COSTS 3
+#define ONLY_STOPPED COSTS
 
 static const struct wait {
 	long number;
@@ -38,24 +40,55 @@ static bool has_mask(int memory, const struct thread_place *place, const struct 
 	return mask;
 }
 
+static const struct wait *wait_of(long number)
+{
+	for (size_t i = 0; i < sizeof(waits) / sizeof(*waits); i++) {
+		if (waits[i].number == number)
+			return &waits[i];
+	}
+	return NULL;
+}
+
+/* Stopped, it would return with what it has got so far. */
+static bool wants_all(const struct thread_place *place)
+{
+	return (place->number == SYS_recvfrom && (place->arguments[3] & MSG_WAITALL)) ||
+	       (place->number == SYS_recvmsg && (place->arguments[2] & MSG_WAITALL));
+}
+
+static bool is_other_futex(const struct thread_place *place)
+{
+	return place->number == SYS_futex &&
+	       (place->arguments[1] & FUTEX_CMD_MASK) != FUTEX_WAIT &&
+	       (place->arguments[1] & FUTEX_CMD_MASK) != FUTEX_WAIT_BITSET;
+}
+
 /* -1: not in one of these calls. */
 static int cost_of(int memory, const struct thread_place *place)
 {
-	for (size_t i = 0; place->where == THREAD_SYSCALL && i < sizeof(waits) / sizeof(*waits);
-	     i++) {
-		const struct wait *wait = &waits[i];
+	const struct wait *wait = place->where == THREAD_SYSCALL ? wait_of(place->number) : NULL;
 
-		if (wait->number != place->number)
-			continue;
-		if (has_mask(memory, place, wait))
-			return -1;
-		if (wait->number == SYS_futex &&
-		    (place->arguments[1] & FUTEX_CMD_MASK) != FUTEX_WAIT &&
-		    (place->arguments[1] & FUTEX_CMD_MASK) != FUTEX_WAIT_BITSET)
-			return -1;
-		return wait->cost;
-	}
-	return -1;
+	if (!wait || wait->cost == ONLY_STOPPED || has_mask(memory, place, wait) ||
+	    is_other_futex(place) || wants_all(place))
+		return -1;
+	return wait->cost;
+}
+
+/* With a mask of its own the kernel alone knows how it goes on; of epoll_pwait it does not. */
+static bool is_masked_epoll(const struct thread_place *place)
+{
+	return place->number == SYS_epoll_pwait && place->arguments[4];
+}
+
+bool waiting_resumes(const struct thread_place *place)
+{
+	return place->where == THREAD_SYSCALL && wait_of(place->number) && !wants_all(place) &&
+	       !is_masked_epoll(place);
+}
+
+bool waiting_is_resumed(long number)
+{
+	return wait_of(number);
 }
 
 /* The main thread's stack grows by itself. */
