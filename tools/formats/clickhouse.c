@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A row for each handshake, into a table of ClickHouse by HTTP: doc/clickhouse. Any column may be
- * missing there, and the server fills in what a row leaves out.
+ * Inserts a row for each handshake into a ClickHouse table over HTTP: see doc/clickhouse. The table
+ * may lack any of the columns, and the server fills in those that a row omits.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -19,9 +19,9 @@
 #define BATCH_BYTES (4u << 20)
 #define BATCH_ROWS 10000
 #define BATCH_NS 2000000000ull
-/* Without a spool. */
+/* How much may wait without a spool. */
 #define WAITING_BYTES (16u << 20)
-/* What ended shortly before an earlier run ended may not have been told to it. */
+/* Handshakes that ended this long before an earlier run did may not have been seen by it. */
 #define OVERLAP_NS 15000000000ull
 
 #define QUERY "query=INSERT%20INTO%20handshakes%20FORMAT%20JSONEachRow"
@@ -35,7 +35,7 @@ struct clickhouse {
 
 /* ---- where it goes --------------------------------------------------------------------- */
 
-/* Other users see the arguments of a command. */
+/* A password in the arguments would be visible to other users. */
 static const char *objection(const char *url)
 {
 	const char *host = strstr(url, "://");
@@ -47,7 +47,7 @@ static const char *objection(const char *url)
 	return NULL;
 }
 
-/* The query, unless the URL has one, in a URL that may have parameters or none. */
+/* Adds the query to a URL that lacks it, with or without parameters. */
 static char *make_url(const char *said)
 {
 	static const char *const parts[][2] = {{"query=", QUERY},
@@ -70,7 +70,7 @@ static char *make_url(const char *said)
 
 /* ---- who we are ------------------------------------------------------------------------- */
 
-/* The first line of a file, such as systemd's credentials; -1 with errno. */
+/* Reads the first line of a file, such as one of systemd's credentials; -1 with errno. */
 static int read_secret(const char *path, char *text, size_t size)
 {
 	int file = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
@@ -163,7 +163,7 @@ static uint64_t since_ns(void *context)
 
 /* ---- begin and end ------------------------------------------------------------------------ */
 
-/* What can be repaired (rights, a table that is missing) is waited for. */
+/* Errors that can be repaired (permissions, a missing table) are retried. */
 static bool refuses(long status)
 {
 	return status >= 400 && status <= 499 && status != 401 && status != 403 && status != 404 &&

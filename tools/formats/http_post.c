@@ -69,7 +69,7 @@ static uint64_t now_ns(void)
 
 /* ---- one request ---------------------------------------------------------------------- */
 
-/* The first line of the answer may say why. */
+/* The first line of the answer may give the reason. */
 static size_t read_answer(char *bytes, size_t size, size_t count, void *context)
 {
 	struct http_post *post = context;
@@ -95,7 +95,7 @@ void http_post_start(struct http_post *post, const void *bytes, size_t size)
 	post->sending = curl.multi_add_handle(post->multi, post->easy) == CURLM_OK;
 }
 
-/* With jitter: a fleet must not come back all at once. */
+/* With jitter, so that a fleet does not come back all at once. */
 static void back_off(struct http_post *post)
 {
 	curl_off_t seconds = 0;
@@ -181,7 +181,7 @@ void http_post_header(struct http_post *post, const char *text)
 
 static void set_up(struct http_post *post)
 {
-	http_post_header(post, "Expect:"); /* no question before a large request */
+	http_post_header(post, "Expect:"); /* do not ask before sending a large request */
 	curl.easy_setopt(post->easy, CURLOPT_URL, post->target.url);
 	curl.easy_setopt(post->easy, CURLOPT_USERAGENT, "tlstall/" TLSTALL_VERSION);
 	curl.easy_setopt(post->easy, CURLOPT_WRITEFUNCTION, read_answer);

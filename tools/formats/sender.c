@@ -13,7 +13,7 @@
 #define S 1000000000ull
 /* Waiting for room ends if nothing was accepted for this long. */
 #define PATIENCE_NS (60 * S)
-/* After following: to end must not take long. */
+/* After following: ending must not take long. */
 #define END_NS (5 * S)
 /* zlib: the window of 32 KiB, and the header of gzip */
 #define GZIP_WINDOW (15 + 16)
@@ -24,7 +24,7 @@ struct sender {
 	struct spool *spool;
 	unsigned char *packed;
 	size_t packed_size;
-	unsigned items;	   /* in the batch that is sent */
+	unsigned items;	   /* in the batch being sent */
 	uint64_t taken_ns; /* CLOCK_MONOTONIC, of the last success */
 	uint64_t dropped, refused;
 };
@@ -123,7 +123,7 @@ int sender_add(struct sender *s, const void *item, size_t size)
 {
 	uint64_t half = s->options.spool.bytes / 2;
 
-	/* room is made before it is needed: it is not said to be full */
+	/* make room before it is needed, so that the spool never counts as full */
 	if (s->options.patient && spool_waiting(s->spool) + size > s->options.spool.bytes &&
 	    drive_until(s, half, PATIENCE_NS))
 		return -1;
@@ -176,7 +176,7 @@ void sender_header(struct sender *s, const char *text)
 	http_post_header(s->post, text);
 }
 
-/* What is in a file is sent by the next run; the rest is lost. */
+/* What is in files will be sent by the next run; the rest is lost. */
 static int tell_rest(struct sender *s)
 {
 	const struct http_target *target = &s->options.target;

@@ -20,12 +20,12 @@
 #define ROWS ".rows"
 #define REFUSED ".refused"
 #define NAME_SIZE 32
-/* Beside a directory that takes nothing more. */
+/* In memory, while the directory accepts nothing more. */
 #define MEMORY_BYTES (16u << 20)
 
 struct batch {
 	uint64_t number; /* of its file; 0: in memory */
-	char *bytes;	 /* in memory, or while it is sent */
+	char *bytes;	 /* in memory, or while being sent */
 	size_t size, room;
 	unsigned items;
 	uint64_t begun_ns;
@@ -38,9 +38,9 @@ struct spool {
 	struct batch *list;
 	size_t count, room;
 	uint64_t next;			   /* number */
-	uint64_t file_bytes, memory_bytes; /* with files that were refused */
+	uint64_t file_bytes, memory_bytes; /* including refused files */
 	uint64_t noted_ns;
-	bool full, failing; /* said */
+	bool full, failing; /* already reported */
 };
 
 static uint64_t now_ns(clockid_t clock)
@@ -122,7 +122,7 @@ static int append_memory(struct spool *s, struct batch *batch, const void *item,
 	return 0;
 }
 
-/* Half an item is cut off again. */
+/* An item that was written only in part is cut off again. */
 static int append_file(struct spool *s, struct batch *batch, const void *item, size_t size)
 {
 	const char *bytes = item;
@@ -257,7 +257,7 @@ static ssize_t read_all(int file, char *bytes, size_t size)
 	return part < 0 ? -1 : (ssize_t)done;
 }
 
-/* The last line of a killed process may be half a line; after a power failure, the rest zeros. */
+/* A killed process may have left half a line at the end; a power failure, zeros. */
 static size_t whole_lines(const char *bytes, size_t size)
 {
 	const char *end;
@@ -317,7 +317,7 @@ bool spool_first(struct spool *s, bool now, struct spool_batch *out)
 			*out = (struct spool_batch){first->bytes, first->size, first->items};
 			return true;
 		}
-		/* what cannot be read stays where it is */
+		/* an unreadable file stays where it is */
 		remove_batch(s, 0, first->bytes ? NULL : ROWS);
 	}
 	return false;
@@ -422,7 +422,7 @@ static int find_files(struct spool *s)
 	return 0;
 }
 
-/* What others may write to would be sent in our name. */
+/* What others could write would be sent in our name, so the directory must be ours alone. */
 static int open_directory(struct spool *s, const char *path)
 {
 	struct stat st;
@@ -440,7 +440,7 @@ static int open_directory(struct spool *s, const char *path)
 	if (flock(s->directory, LOCK_EX | LOCK_NB) || find_files(s))
 		return -1;
 	open_clock(s);
-	/* a limit on the size of files is an error like others */
+	/* exceeding the limit on file size should be an ordinary error */
 	signal(SIGXFSZ, SIG_IGN);
 	return 0;
 }

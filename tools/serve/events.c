@@ -13,11 +13,11 @@
 
 #define CLIENTS 16u
 #define BLOCK 16384
-/* A client that takes nothing for so long is dropped. */
+/* A client that accepts nothing for this long is disconnected. */
 #define STUCK_S 10u
-/* What the kernel keeps for a client. */
+/* Bytes that the kernel buffers for a client. */
 #define SEND_BUFFER 65536
-/* Making `now` takes at most this share of the agent's time. */
+/* Making `now` may take one part in this many of the agent's time. */
 #define SHARE 50
 
 struct snapshot {
@@ -30,7 +30,7 @@ struct events_client {
 	struct events *events;
 	struct events_client *next;
 	struct MHD_Connection *connection;
-	uint64_t after;	      /* the last line that it has */
+	uint64_t after;	      /* the last line that it has received */
 	struct snapshot *now; /* the last one that was sent, or is being sent */
 	char *own;	      /* another event that is being sent */
 	const char *text;     /* of either */
@@ -119,7 +119,7 @@ static void write_hello(const struct agent *agent, FILE *out)
 	json_line_free(&line);
 }
 
-/* The next line of the ring; before it, how many are missing. */
+/* The next line of the ring, preceded by how many are missing. */
 static void write_line(struct events_client *client, FILE *out)
 {
 	const struct agent *agent = client->events->agent;
@@ -156,7 +156,7 @@ static bool begin_own(struct events_client *client)
 	return client->size;
 }
 
-/* What ended comes before what is in flight, so that nothing is shown in flight after its end. */
+/* Ended handshakes come before those in flight, so that none is shown in flight after its end. */
 static bool begin_next(struct events_client *client)
 {
 	struct events *events = client->events;
@@ -217,7 +217,10 @@ static void forget(void *context)
 	events->now = NULL;
 }
 
-/* The last number of this agent that the client has had; else all that are kept are new to it. */
+/*
+ * The last number that the client has received from this agent; without one, all that are kept are
+ * new.
+ */
 static uint64_t place_of(const struct agent *agent, const char *after)
 {
 	uint64_t all = agent->recent.last - agent->recent.count, epoch, number;

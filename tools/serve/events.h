@@ -24,12 +24,15 @@ struct events {
 	struct agent *agent;
 	struct events_client *clients;
 	unsigned count;
-	struct snapshot *now;	/* the last one; NULL: nobody has asked for any */
+	struct snapshot *now;	/* the last one; NULL: nobody has asked for one */
 	uint64_t due_ns;	/* CLOCK_MONOTONIC, of the next one */
 	bool closing;
 };
 
-/* What the client had before: "Last-Event-ID", or NULL. NULL: there are too many, or no memory. */
+/*
+ * `after`: what the client had before ("Last-Event-ID"), or NULL. Returns NULL if there are too
+ * many clients, or no memory.
+ */
 struct MHD_Response *events_answer(struct events *events, struct MHD_Connection *connection,
 				   const char *after);
 /* Something may be new. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* libmicrohttpd, loaded when it is to listen. */
+/* libmicrohttpd, which is loaded when serve begins to listen. */
 #ifndef TOOLS_SERVE_MHD_H
 #define TOOLS_SERVE_MHD_H
 
@@ -22,7 +22,7 @@ struct mhd_functions {
 };
 extern struct mhd_functions mhd;
 
-/* False: it cannot be loaded, which was explained. */
+/* Returns false if it cannot be loaded, after printing why. */
 bool mhd_load(void);
 
 #endif

@@ -11,7 +11,7 @@
 
 #define MODULES 128
 
-/* Of the trace that was asked for last: one after the other is exported. */
+/* Of the trace that was asked about last: traces are exported one after the other. */
 static struct {
 	uint64_t made_ns; /* when its file was made */
 	uint32_t pid, image, count;
@@ -54,7 +54,7 @@ static void ask_modules(const char *program)
 			write_build(known.modules[i].build_id, known.modules[i].build_id_size);
 }
 
-/* Its file, whatever lies under that name now. */
+/* The program's file itself, whatever has its name now. */
 static void ask_process(pid_t here)
 {
 	char path[32];

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which build of which program made a handshake, and from where: what stays the same on all hosts. */
+/*
+ * Which build of which program made a handshake, and from where in the code, in terms that are the
+ * same on all hosts.
+ */
 #ifndef TOOLS_SYMBOLS_ORIGIN_H
 #define TOOLS_SYMBOLS_ORIGIN_H
 

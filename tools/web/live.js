@@ -5,12 +5,12 @@
  */
 "use strict";
 
-const KEPT = 5000; /* that have ended; older ones make room */
+const KEPT = 5000; /* ended ones; older ones are dropped */
 const REDRAW_MS = 500;
 const AGAIN_MS = 2000;
 const SLOW_NS = 1e9;
 
-/* Texts by number, as the columns have them. */
+/* Texts by number, as columns have them. */
 class Dictionary {
 	constructor() {
 		this.texts = [""];
@@ -25,13 +25,13 @@ class Dictionary {
 	}
 }
 
-/* One in flight is in trouble once it takes long. */
+/* One in flight is in trouble if it takes long. */
 function isTroubled(record) {
 	return Boolean(record.cause) && record.cause !== "NONE" &&
 		(record.outcome !== "in_flight" || record.duration_ns >= SLOW_NS);
 }
 
-/* A server's clients have ports as good as random. */
+/* A server's clients have effectively random ports. */
 function peerOf(record) {
 	const [, host, port] = /^(.*):(\d+)$/.exec(record.peer || "") || [null, record.peer || record.sni || "", "0"];
 	return record.role === "server" ? { text: host, port: Number(port) } : { text: record.peer || record.sni || "", port: 0 };
@@ -41,7 +41,7 @@ function lastState(record) {
 	return record.states.length ? record.states[record.states.length - 1].state : "";
 }
 
-/* What each column is of a record. */
+/* How to make each column from a record. */
 function columnMakers({ strings, versions, causes, faults, base }) {
 	const time = key => r => (r.time || {})[key] || 0, zero = () => 0, text = key => r => strings.number(r[key]);
 	return {
@@ -82,7 +82,7 @@ function verdictsOf(record, causes, faults) {
 		not_told_from: (verdict.not_told_from || []).map(name => causes.indexOf(name)), advice: verdict.advice }));
 }
 
-/* Those in trouble by cause, fault and peer, the costliest first. */
+/* Troubled ones by cause, fault and peer, the costliest first. */
 function groupsOf(table) {
 	const groups = new Map();
 	for (let i = 0; i < table.count; i++) {
@@ -100,7 +100,9 @@ function groupsOf(table) {
 	}).sort((a, b) => b.total_ns - a.total_ns);
 }
 
-/* The same handshake, in flight and ended: when it began is measured ever more exactly. */
+/*
+ * Whether two records are of one handshake: its start is known more exactly the later it is told.
+ */
 function isSame(a, b) {
 	return a === b || (a.handshake === b.handshake && a.pid === b.pid && a.ssl === b.ssl &&
 		a.pid_namespace === b.pid_namespace && Math.abs(a.ts_ns - b.ts_ns) < 1e7);
@@ -135,7 +137,7 @@ class LiveSource {
 		this.connected = false;
 	}
 
-	/* Calls onTable again and again, as long as the page lives. */
+	/* Calls onTable repeatedly, as long as the page lives. */
 	start(onTable) {
 		this.onTable = onTable;
 		this.connect();
@@ -163,7 +165,7 @@ class LiveSource {
 		});
 	}
 
-	/* Another epoch is another run of the agent: it tells again what it knows. */
+	/* A new epoch is a new run of the agent, which sends everything that it knows again. */
 	begin(hello) {
 		if (this.hello && this.hello.epoch !== hello.epoch) {
 			this.ended = [];
