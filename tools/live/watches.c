@@ -34,6 +34,7 @@ void watches_free(struct watches *watches)
 {
 	free(watches->slots);
 	free(watches->items);
+	free(watches->numbers);
 	looker_free(&watches->looker);
 	*watches = (struct watches){0};
 }
@@ -73,6 +74,7 @@ static void forget(struct watches *watches, size_t index)
 	if (watch == last)
 		return;
 	*watch = *last;
+	watches->numbers[index] = watches->numbers[watches->count];
 	watches->slots[watch->slot].watch = (uint32_t)index + 1;
 }
 
@@ -109,18 +111,29 @@ static bool all_is_known(const struct watch *watch, uint64_t now_ns)
 
 /* ---- looking ----------------------------------------------------------------- */
 
-static struct watch *add(struct watches *watches, uint32_t slot)
+static bool grow(struct watches *watches)
 {
 	size_t room = watches->room ? watches->room * 2 : 16;
+	struct watch *items = realloc(watches->items, room * sizeof(*items));
+	uint32_t *numbers;
+
+	if (!items)
+		return false;
+	watches->items = items;
+	numbers = realloc(watches->numbers, room * sizeof(*numbers));
+	if (!numbers)
+		return false;
+	watches->numbers = numbers;
+	watches->room = room;
+	return true;
+}
+
+static struct watch *add(struct watches *watches, uint32_t slot)
+{
 	struct watch *items;
 
-	if (watches->count == watches->room) {
-		items = realloc(watches->items, room * sizeof(*items));
-		if (!items)
-			return NULL;
-		watches->items = items;
-		watches->room = room;
-	}
+	if (watches->count == watches->room && !grow(watches))
+		return NULL;
 	items = &watches->items[watches->count++];
 	*items = (struct watch){.slot = slot};
 	watches->slots[slot].watch = (uint32_t)watches->count;
@@ -149,6 +162,7 @@ static struct watch *take(struct watches *watches, uint32_t slot, const struct t
 	if (!watch)
 		return NULL;
 	watch->h = *h;
+	watches->numbers[watch - watches->items] = (uint32_t)h->number;
 	if (!h->end)
 		watch->ended_ns = 0; /* it goes on, even after a fatal error */
 	else if (!watch->ended_ns)
@@ -170,9 +184,8 @@ static struct watch *look(struct watches *watches, struct trace *trace, uint32_t
 static void forget_slot_of(struct watches *watches, const struct tlstall_event *event)
 {
 	for (size_t i = watches->count; i-- > 0;) {
-		const struct tlstall_handshake *h = &watches->items[i].h;
-
-		if ((uint32_t)h->number == event->handshake && h->flags & TLSTALL_HS_COMPACT) {
+		if (watches->numbers[i] == event->handshake &&
+		    watches->items[i].h.flags & TLSTALL_HS_COMPACT) {
 			forget(watches, i);
 			return;
 		}

@@ -27,6 +27,7 @@ struct watch {
 struct watched_slot;
 struct watches {
 	struct watch *items;
+	uint32_t *numbers; /* of their handshakes, apart: they are searched at each summary */
 	size_t count, room;
 	struct watched_slot *slots; /* one for each of the trace */
 	uint32_t slot_count;

@@ -28,9 +28,15 @@ static bool reserve(struct json_line *line, size_t more)
 	return text;
 }
 
-static void put(struct json_line *line, const char *bytes, size_t size)
+static inline bool has_room(struct json_line *line, size_t more)
 {
-	if (!reserve(line, size))
+	return __builtin_expect(line->room - line->length >= more, 1) || reserve(line, more);
+}
+
+/* Inline, as most of what is put is one or two characters long. */
+static inline void put(struct json_line *line, const char *bytes, size_t size)
+{
+	if (!has_room(line, size))
 		return;
 	memcpy(line->text + line->length, bytes, size);
 	line->length += size;
@@ -45,13 +51,33 @@ static bool is_first(const struct json_line *line)
 
 static void put_key(struct json_line *line, const char *key)
 {
-	if (!is_first(line))
-		put(line, ",", 1);
-	if (!key)
+	size_t size = key ? strlen(key) : 0;
+	char *at;
+
+	if (!has_room(line, size + 4))
 		return;
-	put(line, "\"", 1);
-	put(line, key, strlen(key));
-	put(line, "\":", 2);
+	at = line->text + line->length;
+	if (!is_first(line))
+		*at++ = ',';
+	if (key) {
+		*at++ = '"';
+		memcpy(at, key, size);
+		at += size;
+		*at++ = '"';
+		*at++ = ':';
+	}
+	line->length = (size_t)(at - line->text);
+}
+
+/* Printable ASCII that JSON does not escape: most texts are nothing else. */
+static size_t length_unescaped(const char *text)
+{
+	size_t length = 0;
+
+	while (text[length] >= ' ' && text[length] < 0x7f && text[length] != '"' &&
+	       text[length] != '\\')
+		length++;
+	return length;
 }
 
 /* Clean text may still contain characters that JSON escapes. */
@@ -97,31 +123,40 @@ void json_line_free(struct json_line *line)
 
 void member_text(struct json_line *line, const char *key, const char *text)
 {
+	size_t as_it_is = text ? length_unescaped(text) : 0;
 	char *cleaned = NULL;
 
-	if (!text)
-		text = "";
-	if (!clean_is_plain(text)) {
-		text = cleaned = clean_copy(text);
-		line->failed |= !cleaned;
-	}
 	put_key(line, key);
 	put(line, "\"", 1);
-	if (text)
-		put_escaped(line, text);
+	if (text && !text[as_it_is]) {
+		put(line, text, as_it_is);
+	} else if (text) {
+		cleaned = clean_copy(text);
+		line->failed |= !cleaned;
+		put_escaped(line, cleaned ? cleaned : "");
+	}
 	put(line, "\"", 1);
 	free(cleaned);
 }
+
+static const char two_digits[] = "00010203040506070809101112131415161718192021222324"
+				 "25262728293031323334353637383940414243444546474849"
+				 "50515253545556575859606162636465666768697071727374"
+				 "75767778798081828384858687888990919293949596979899";
 
 static void put_digits(struct json_line *line, const char *key, uint64_t number, bool negative)
 {
 	char digits[DIGITS + 1];
 	size_t at = sizeof(digits);
 
-	do {
-		digits[--at] = (char)('0' + number % 10);
-		number /= 10;
-	} while (number);
+	while (number >= 100) {
+		at -= 2;
+		memcpy(digits + at, two_digits + 2 * (number % 100), 2);
+		number /= 100;
+	}
+	digits[--at] = (char)('0' + number % 10);
+	if (number >= 10)
+		digits[--at] = (char)('0' + number / 10);
 	if (negative)
 		digits[--at] = '-';
 	put_key(line, key);

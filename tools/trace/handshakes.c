@@ -176,7 +176,8 @@ int trace_handshake_of(struct trace *trace, const struct tlstall_event *event,
 	if (!event->handshake || event->slot >= trace_slot_count(trace))
 		return 1;
 	if (event->slot >= trace->present[SLOTS]) {
-		result = history_handshake(trace, event->slot - trace->present[SLOTS], out);
+		result = history_handshake_of(trace, event->slot - trace->present[SLOTS],
+					      event->handshake, out);
 	} else {
 		count_streak(&trace->window, event->slot);
 		result = stable_copy(trace, event->slot, !known, out);

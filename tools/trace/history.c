@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Summaries of mode `watch`, presented as handshakes. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "trace/internal.h"
@@ -108,6 +109,60 @@ int history_handshake(struct trace *trace, uint32_t index, struct tlstall_handsh
 		}
 	}
 	return error < 0 ? error : 1;
+}
+
+/* ---- read ahead: most are asked for in the order in which they were written --------- */
+
+static void read_ahead(struct trace *trace, uint32_t index)
+{
+	const struct tlstall_section *s = &trace->header.section[HISTORY];
+	uint32_t left = trace->present[HISTORY] - index;
+	uint32_t count = left < SUMMARIES_AHEAD ? left : SUMMARIES_AHEAD;
+	struct summaries *ahead = trace->summaries;
+	uint64_t at = s->offset + (uint64_t)index * s->entry_size;
+
+	ahead->start = index;
+	ahead->count = 0;
+	if (trace_read(trace, ahead->first, count, sizeof(ahead->first[0]), at))
+		return;
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	if (!trace_read(trace, ahead->second, count, sizeof(ahead->second[0]), at))
+		ahead->count = count;
+}
+
+/* NULL: what was read has another one there, or half of one. */
+static const struct tlstall_summary *in_hand(const struct trace *trace, uint32_t index,
+					     uint32_t number)
+{
+	const struct summaries *ahead = trace->summaries;
+	uint32_t mask = trace->header.section[HISTORY].count - 1, i = index - ahead->start;
+
+	if (index < ahead->start || i >= ahead->count || ahead->first[i].number != number ||
+	    !ahead->first[i].commit || ((ahead->first[i].commit - 1) & mask) != index ||
+	    memcmp(&ahead->first[i], &ahead->second[i], sizeof(ahead->first[i])))
+		return NULL;
+	return &ahead->first[i];
+}
+
+int history_handshake_of(struct trace *trace, uint32_t index, uint32_t number,
+			 struct tlstall_handshake *out)
+{
+	bool fits = trace->header.section[HISTORY].entry_size == sizeof(struct tlstall_summary);
+	const struct tlstall_summary *summary;
+
+	if (fits && !trace->summaries)
+		trace->summaries = calloc(1, sizeof(*trace->summaries));
+	if (!fits || !trace->summaries || index >= trace->present[HISTORY])
+		return history_handshake(trace, index, out);
+	summary = in_hand(trace, index, number);
+	if (!summary) {
+		read_ahead(trace, index);
+		summary = in_hand(trace, index, number);
+	}
+	if (!summary)
+		return history_handshake(trace, index, out);
+	expand(trace, summary, out);
+	return 0;
 }
 
 static uint8_t role_flag(uint8_t role)

@@ -27,6 +27,13 @@ struct window {
 	bool final;	  /* nobody writes there any more */
 };
 
+/* Summaries that were read ahead, twice each. */
+#define SUMMARIES_AHEAD 32u
+struct summaries {
+	struct tlstall_summary first[SUMMARIES_AHEAD], second[SUMMARIES_AHEAD];
+	uint32_t start, count;
+};
+
 /* What is known of one process's life. */
 struct life {
 	struct tlstall_process entry;
@@ -54,6 +61,7 @@ struct trace {
 	struct tlstall_clock_pair anchor; /* where ticks and wall time are tied together */
 	double ns_per_tick;
 	struct window window;
+	struct summaries *summaries; /* NULL: none were asked for yet */
 	uint64_t learned; /* how often events were read */
 	uint64_t round;	  /* how often it was refreshed */
 	bool all_over; /* see life_all_over() */
@@ -120,6 +128,9 @@ void handshake_tame(struct tlstall_handshake *h);
 
 /* From the summary at that index of the ring; >0: none is there, or it is being replaced. */
 int history_handshake(struct trace *trace, uint32_t index, struct tlstall_handshake *out);
+/* The same if it is that of a certain handshake: it may have been read some time ago. */
+int history_handshake_of(struct trace *trace, uint32_t index, uint32_t number,
+			 struct tlstall_handshake *out);
 /* The END of a summary, read at that position; false: it was taken back. */
 bool history_event(const struct trace *trace, const struct tlstall_summary *summary,
 		   uint64_t position, struct tlstall_event *out);

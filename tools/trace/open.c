@@ -373,6 +373,8 @@ void trace_idle(struct trace *trace)
 	free_texts(&trace->strings);
 	free(trace->window.first);
 	free(trace->window.second);
+	free(trace->summaries);
+	trace->summaries = NULL;
 	trace->window = (struct window){0};
 }
 
