@@ -107,7 +107,7 @@ def test_failures_outlive_summaries(nginx, authority):
         "            while", "             while").replace("                pass", "                 pass"
                                                            "\n        except ssl.SSLError: pass")
     argv = ["/usr/bin/python3", "-c", many, nginx.port, authority.ca, "600"]
-    trace = tracing.traced(argv, env={**WATCH, "TLSTALL_SIZE": "256K"}, check=False).trace
+    trace = tracing.traced(argv, env={**PATIENT, "TLSTALL_SIZE": "256K"}, check=False).trace
     assert sum(h.cause == "CERTIFICATE" for h in trace.handshakes) == 12, len(trace.handshakes)
 
 
