@@ -29,11 +29,11 @@ class Page:
         """`address`: a URL, or a file's path."""
         url = address if isinstance(address, str) else f"file://{address}"
         self.browser = browser
+        browser.get("about:blank")  # the page before may still ask for something
         browser.get_log("browser"), browser.get_log("performance")
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": [
             {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]})
         browser.execute_cdp_cmd("Storage.clearDataForOrigin", {"origin": "file://", "storageTypes": "local_storage"})
-        browser.get("about:blank")
         browser.get(f"{url}{fragment}")
         self.await_that("return document.documentElement.dataset.ready === 'yes'")
 
@@ -55,6 +55,10 @@ class Page:
 
     def all(self, selector):
         return self.browser.find_elements(By.CSS_SELECTOR, selector)
+
+    def text(self, selector):
+        """At once: a page that redraws itself may replace the element between two questions."""
+        return self.js("const e = document.querySelector(arguments[0]); return e ? e.innerText : ''", selector)
 
     def press(self, *keys):
         webdriver.ActionChains(self.browser).send_keys(*keys).perform()

@@ -15,12 +15,26 @@ from servers import await_that
 from tracing import SHIM, TLSTALL
 
 RULES = tracing.ROOT / "doc" / "prometheus" / "tlstall.rules.yml"
+DASHBOARD = tracing.ROOT / "doc" / "grafana" / "tlstall.json"
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def traced(directory, **extra):
     """The environment for a service: programs started with it are traced."""
     return tracing.environment(LD_PRELOAD=str(SHIM), TLSTALL_DIR=str(directory), **extra)
+
+
+def dashboard_queries():
+    """{panel's title and letter: query}, with what Grafana puts in place of its variables."""
+    values = {"$__rate_interval": "10s", "$__range": "5m", "$instance": ".*", "$job": "tlstall"}
+    queries = {}
+    for panel in json.loads(DASHBOARD.read_text())["panels"]:
+        for target in panel["targets"]:
+            query = target["expr"]
+            for name, value in values.items():
+                query = query.replace(name, value)
+            queries[panel["title"], target["refId"]] = query
+    return queries
 
 
 class Agent:

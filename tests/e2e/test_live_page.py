@@ -99,19 +99,19 @@ def in_list(page, words):
 def test_a_handshake_that_hangs_and_then_ends(browser, directory, start, silent):
     agent = start(Agent(directory))
     page = Page(browser, agent.url)
-    assert "No handshakes yet" in page.one("#headline").text
+    assert "No handshakes yet" in page.text("#headline")
     client = start(Client(directory, silent.port, HOSTILE))
     await_that(lambda: in_list(page, [HOSTILE, "in flight", "PEER_SILENT", "openssl"]),
-               lambda: f"it is listed: {page.one('body').text} {page.complaints()}", 60)
+               lambda: f"it is listed: {page.text('body')} {page.complaints()}", 60)
     text = page.open_first()
     assert "The peer does not answer" in text and f"127.0.0.1:{silent.port}" in text and HOSTILE in text, text
     assert f"pid {client.process.pid}" in text and "SSLv3/TLS write client hello" in text
     silent.hang_up()
-    await_that(lambda: in_list(page, [HOSTILE, "failed"]), lambda: f"its end is listed: {page.one('#list').text}", 60)
+    await_that(lambda: in_list(page, [HOSTILE, "failed"]), lambda: f"its end is listed: {page.text('#list')}", 60)
     (record,) = await_that(lambda: [r for r in agent.handshakes() if r.outcome == "failed"], "its end is told")
-    await_that(lambda: f"{record.cause}" in page.one("#detail").text and "failed" in page.one("#detail header").text,
-               lambda: f"the panel tells its end: {page.one('#detail').text}")
-    assert page.shown() == 1 and page.one(".tile-value").text == "1"
+    await_that(lambda: f"{record.cause}" in page.text("#detail") and "failed" in page.text("#detail header"),
+               lambda: f"the panel tells its end: {page.text('#detail')}")
+    assert page.shown() == 1 and page.text(".tile-value") == "1"
     assert page.js("return document.querySelectorAll('img, #rows script, #detail script').length") == 0
     assert page.complaints() == []
     assert {url for url in page.requests() if not url.startswith(("about:", "data:"))} == {agent.url, agent.url + "events"}
@@ -126,9 +126,9 @@ def test_what_the_reader_looks_at_stays(browser, directory, authority, start, si
     page.open_first()
     page.search("outcome:in_flight")
     assert [curl(directory, server.port) for _ in range(3)] == [0, 0, 0]
-    await_that(lambda: page.one("#shown").text == "1 of 4", lambda: f"all are counted: {page.one('#shown').text}", 60)
+    await_that(lambda: page.text("#shown") == "1 of 4", lambda: f"all are counted: {page.text('#shown')}", 60)
     assert in_list(page, ["in flight", "PEER_SILENT"])
-    assert f"pid {client.process.pid}" in page.one("#detail").text
+    assert f"pid {client.process.pid}" in page.text("#detail")
     assert page.js("return app.query") == page.js("return document.getElementById('search').value") == "outcome:in_flight"
 
 
@@ -145,7 +145,7 @@ def test_an_agent_that_was_restarted(browser, directory, authority, start):
     again = start(Agent(directory, listen=address))
     page.await_that("return document.getElementById('notes').innerText === '' && app.table.count === 0")
     curl(directory, server.port)
-    await_that(lambda: in_list(page, ["ok"]), lambda: f"it goes on: {page.one('body').text}", 60)
+    await_that(lambda: in_list(page, ["ok"]), lambda: f"it goes on: {page.text('body')}", 60)
     assert again.stop() == (0, "")
 
 
@@ -168,7 +168,7 @@ def test_a_token_by_a_browser(browser, directory, start):
         assert agent.status(path) == 401, path
         assert [agent.status(path, method="HEAD", Authorization=basic[word]) for word in basic] == [200, 200, 401, 401], path
     page = Page(browser, agent.url.replace("//", "//any:s3cret@"))
-    assert "No handshakes yet" in page.one("#headline").text
+    assert "No handshakes yet" in page.text("#headline")
 
 
 # ---- its events -----------------------------------------------------------------------

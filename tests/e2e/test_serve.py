@@ -15,7 +15,7 @@ import servers
 import serving
 import tracing
 from servers import await_that
-from serving import Agent, Notified, Prometheus, traced
+from serving import Agent, Notified, Prometheus, dashboard_queries, traced
 from tracing import TLSTALL, listed, run
 
 CURL = "/usr/bin/curl"
@@ -37,6 +37,18 @@ class Client:
 def curl(directory, port, *options, **env):
     return subprocess.run([CURL, "-sk", *options, f"https://localhost:{port}/"], env=traced(directory, **env), check=False,
                           capture_output=True, text=True).returncode
+
+
+def await_dashboard(prometheus, unanswered, is_done):
+    """Takes out of the queries those to which there is an answer."""
+
+    def ask():
+        for panel, query in list(unanswered.items()):
+            if prometheus.query(query):
+                del unanswered[panel]
+        return is_done(unanswered)
+
+    await_that(ask, lambda: f"the dashboard's queries are answered: {unanswered}", 60)
 
 
 @pytest.fixture
@@ -118,8 +130,9 @@ def test_what_hangs_is_seen(directory, start, silent):
     assert agent.sum("tlstall_stalled_handshakes") == 0 and agent.sum("tlstall_oldest_in_flight_seconds") == 0
 
 
-def test_prometheus_scrapes_and_the_alert_fires(directory, start, silent):
+def test_prometheus_scrapes_and_the_alert_fires(directory, authority, start, silent):
     (directory / "traces").mkdir()
+    server = start(servers.s_server(authority.ecdsa))
     agent = start(Agent(directory / "traces"))
     prometheus = start(Prometheus(directory, agent))
     await_that(lambda: prometheus.query("up == 1"), "the agent is scraped")
@@ -129,10 +142,15 @@ def test_prometheus_scrapes_and_the_alert_fires(directory, start, silent):
     assert alert["labels"]["alertname"] == "TlsHandshakeStalled"
     assert alert["labels"]["cause"] == "PEER_SILENT" and alert["labels"]["fault"] == "peer"
     assert "1 TLS handshakes hang" in alert["annotations"]["summary"]
+    assert curl(directory / "traces", server.port) == 0
+    unanswered = dashboard_queries()
+    assert len(unanswered) >= 15 and not any("$" in query for query in unanswered.values())
+    await_dashboard(prometheus, unanswered, lambda left: ("Hanging, by cause", "A") not in left)
     client.stop()
     await_that(lambda: not prometheus.firing(), "the alert ends", 60)
-    (series,) = await_that(lambda: prometheus.query(f"{TOTAL} == 1"), "it is counted")
+    (series,) = await_that(lambda: prometheus.query(f"{TOTAL}{{outcome!='ok'}} == 1"), "it is counted")
     assert series[0]["cause"] == "PEER_SILENT"
+    await_dashboard(prometheus, unanswered, lambda left: not left)
 
 
 def test_the_alerts_that_ship():
@@ -199,7 +217,7 @@ def test_without_retention_nothing_goes(directory, authority, start):
 
 def test_pages(directory, start):
     agent = start(Agent(directory))
-    assert agent.ask("healthz") == "ok\n" and "/metrics" in agent.ask("")
+    assert agent.ask("healthz") == "ok\n" and "<title>tlstall live</title>" in agent.ask("")
     assert agent.ask("api/handshakes") == ""
     assert agent.status("nosuch") == 404 and agent.status("metrics", method="POST") == 405
     assert agent.status("metrics", method="HEAD") == 200
