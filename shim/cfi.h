@@ -10,17 +10,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "cfi_reader.h"
+
 /* DWARF's register numbers; higher ones are not needed. */
 #if defined(__x86_64__)
 enum { CFI_FP = 6, CFI_SP = 7, CFI_RETURN = 16, CFI_REGISTERS = 17 };
 #else
 enum { CFI_FP = 29, CFI_LR = 30, CFI_RETURN = 30, CFI_SP = 31, CFI_REGISTERS = 32 };
 #endif
-
-struct cfi_table {
-	uintptr_t low, high; /* may be read: the segment with the tables */
-	uintptr_t header;    /* .eh_frame_hdr */
-};
 
 enum cfi_where {
 	CFI_SAME,	/* as in the frame below */
@@ -49,19 +46,5 @@ struct cfi_frame {
 };
 
 bool cfi_find(const struct cfi_table *table, uintptr_t pc, struct cfi_frame *out);
-
-/*
- * A cursor over untrusted bytes, also for expressions. Past the end it returns 0 and becomes bad.
- */
-struct cfi_reader {
-	uintptr_t at, end;
-	bool bad;
-};
-
-uint64_t cfi_bytes(struct cfi_reader *reader, unsigned size);
-uint64_t cfi_uleb(struct cfi_reader *reader);
-int64_t cfi_sleb(struct cfi_reader *reader);
-/* The block that an expression rule leads to. */
-struct cfi_reader cfi_expression(const struct cfi_table *table, int32_t value);
 
 #endif

@@ -134,7 +134,7 @@ $(BUILD)/fuzz/%.c.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(TEST_CFLAGS) -O1 -U_FORTIFY_SOURCE $(FUZZ_SANITIZE) -c $< -o $@
 
-FUZZ_SHIM := $(patsubst %,$(BUILD)/fuzz/shim/%.c.o,cfi unwind expression readable elf elf_walk)
+FUZZ_SHIM := $(patsubst %,$(BUILD)/fuzz/shim/%.c.o,cfi cfi_reader cfi_run unwind expression readable elf elf_walk)
 $(FUZZ_SHIM) $(BUILD)/fuzz/tests/fuzz/fuzz_unwind.c.o: TEST_CFLAGS := -iquote shim
 $(BUILD)/tests/fuzz/fuzz_unwind: $(FUZZ_SHIM)
 
