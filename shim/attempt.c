@@ -20,22 +20,28 @@ static __thread uint32_t thread_handshakes;
 
 struct tlstall_handshake *attempt_slot(struct track *track)
 {
-	if (!track->slot || track->process != mapping_identity()->process ||
-	    !recorder_retake(track->slot, track->number))
+	struct tlstall_handshake *slot = track_slot(track);
+
+	if (!slot || track->process != mapping_identity()->process || !recorder_retake(slot, track->number))
 		return NULL;
-	return track->slot;
+	return slot;
 }
 
 void attempt_linger(struct track *track)
 {
-	recorder_release(track->slot, track->number, TLSTALL_SLOT_LINGER);
+	struct tlstall_handshake *slot = track_slot(track);
+
+	if (slot)
+		recorder_release(slot, track->number, TLSTALL_SLOT_LINGER);
 }
 
 static void done(struct track *track)
 {
-	if (track->slot && track->process == mapping_identity()->process)
-		recorder_release(track->slot, track->number, TLSTALL_SLOT_DONE);
-	track->slot = NULL;
+	struct tlstall_handshake *slot = track_slot(track);
+
+	if (slot && track->process == mapping_identity()->process)
+		recorder_release(slot, track->number, TLSTALL_SLOT_DONE);
+	track_set_slot(track, NULL);
 }
 
 static void note_libssl(const struct libssl *lib)
@@ -132,8 +138,8 @@ struct tlstall_handshake *attempt_begin(struct track *track, const SSL *ssl, uin
 
 	done(track);
 	slot = recorder_claim(ticks);
-	track->slot = slot;
-	track->phase = PHASE_RUNNING;
+	track_set_slot(track, slot);
+	track_set_phase(track, PHASE_RUNNING);
 	track->process = mapping_identity()->process;
 	if (!slot)
 		return NULL;
@@ -170,8 +176,10 @@ void attempt_middle(struct track *track, struct tlstall_handshake *slot)
 struct tlstall_handshake *attempt_inherit(struct track *track, const SSL *ssl, uint64_t ticks)
 {
 	uint64_t parent = track->number, in = track->base_in, out = track->base_out;
-	enum tlstall_role role = track->slot ? track->slot->role : TLSTALL_ROLE_UNKNOWN;
-	struct tlstall_handshake *slot = attempt_begin(track, ssl, ticks, role, false);
+	struct tlstall_handshake *slot = track_slot(track);
+	enum tlstall_role role = slot ? slot->role : TLSTALL_ROLE_UNKNOWN;
+
+	slot = attempt_begin(track, ssl, ticks, role, false);
 
 	track->base_in = in;
 	track->base_out = out;
@@ -200,7 +208,7 @@ void attempt_promote(struct track *track, struct tlstall_handshake *slot, uint64
 void attempt_end_ok(struct track *track)
 {
 	track->finished_number = track->number;
-	track->phase = PHASE_FOLLOWED;
+	track_set_phase(track, PHASE_FOLLOWED);
 	thread_handshakes++;
 	attempt_linger(track);
 }
@@ -216,7 +224,7 @@ void attempt_summarize(struct track *track)
 		return;
 	}
 	summary_write(slot);
-	track->slot = NULL;
+	track_set_slot(track, NULL);
 	recorder_give_back(slot);
 }
 
@@ -232,7 +240,7 @@ void attempt_give_up(struct track *track, uint32_t flag, uint64_t ticks)
 			event_end(slot, slot->last_function);
 	}
 	done(track);
-	track->phase = PHASE_NEW;
+	track_set_phase(track, PHASE_NEW);
 }
 
 /* Records what the socket and the thread did at the end of a handshake freed unfinished. */
@@ -277,7 +285,7 @@ static void timer(struct track *track, bool sent)
 {
 	struct tlstall_handshake *slot = attempt_slot(track);
 
-	if (!slot || track->phase != PHASE_RUNNING)
+	if (!slot || track_phase(track) != PHASE_RUNNING)
 		return;
 	slot->timer_last = clock_ticks();
 	slot->timer_calls += sent;

@@ -29,7 +29,7 @@ void attempt_promote(struct track *track, struct tlstall_handshake *slot, uint64
 struct tlstall_handshake *attempt_inherit(struct track *track, const SSL *ssl, uint64_t ticks);
 static inline bool attempt_is_inherited(const struct track *track)
 {
-	return track->phase == PHASE_RUNNING && track->process != mapping_identity()->process;
+	return track_phase(track) == PHASE_RUNNING && track->process != mapping_identity()->process;
 }
 
 void attempt_end_ok(struct track *track);

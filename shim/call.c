@@ -24,7 +24,7 @@
 /* The SSL is back in its first state, although the handshake had got further: SSL_clear. */
 static bool was_cleared(const struct call *call)
 {
-	const struct tlstall_handshake *slot = call->track->slot;
+	const struct tlstall_handshake *slot = track_slot(call->track);
 	const struct libssl *lib = call->lib;
 
 	return slot && slot->number == call->track->number && slot->calls &&
@@ -54,9 +54,9 @@ static __attribute__((noinline)) struct tlstall_handshake *slot_otherwise(const 
 
 	if (attempt_is_inherited(track))
 		return attempt_inherit(track, call->ssl, call->ticks);
-	if (track->phase == PHASE_RUNNING && was_cleared(call))
+	if (track_phase(track) == PHASE_RUNNING && was_cleared(call))
 		attempt_give_up(track, TLSTALL_HS_CLEARED, call->ticks);
-	if (track->phase == PHASE_RUNNING)
+	if (track_phase(track) == PHASE_RUNNING)
 		return attempt_slot(track);
 	if (call->lib->SSL_is_init_finished(call->ssl) || is_stream(call))
 		return NULL;
@@ -76,10 +76,12 @@ static inline struct tlstall_handshake *slot_for(const struct call *call)
 {
 	const struct track *track = call->track;
 
-	if (track->phase == PHASE_RUNNING && track->slot && !attempt_is_inherited(track) &&
-	    recorder_holds(track->slot, track->number) &&
+	struct tlstall_handshake *slot = track_slot(track);
+
+	if (track_phase(track) == PHASE_RUNNING && slot && !attempt_is_inherited(track) &&
+	    recorder_holds(slot, track->number) &&
 	    call->lib->SSL_get_state(call->ssl) != TLS_ST_BEFORE)
-		return track->slot;
+		return slot;
 	return slot_otherwise(call);
 }
 
@@ -157,10 +159,10 @@ static void enter_op(struct call *call)
 	call->stale_error = (uint32_t)call->lib->ERR_peek_error();
 	if (call->slot)
 		enter_slot(call);
-	else if (track->phase == PHASE_FOLLOWED && libssl_kind(call->function) == TLSTALL_KIND_READ)
+	else if (track_phase(track) == PHASE_FOLLOWED && libssl_kind(call->function) == TLSTALL_KIND_READ)
 		enter_followed_read(call);
-	else if (call_moves_data(call->function) && track->phase != PHASE_RUNNING)
-		track->phase = PHASE_DONE;
+	else if (call_moves_data(call->function) && track_phase(track) != PHASE_RUNNING)
+		track_set_phase(track, PHASE_DONE);
 }
 
 static bool enter_foreign(struct call *call)

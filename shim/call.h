@@ -52,8 +52,8 @@ static inline bool call_moves_data(uint8_t function)
 /* Reads and writes after a finished handshake only check the phase. */
 static inline bool call_is_over(struct track *track, uint8_t function)
 {
-	if (track->phase != PHASE_DONE &&
-	    (track->phase != PHASE_FOLLOWED || libssl_kind(function) != TLSTALL_KIND_WRITE))
+	if (track_phase(track) != PHASE_DONE &&
+	    (track_phase(track) != PHASE_FOLLOWED || libssl_kind(function) != TLSTALL_KIND_WRITE))
 		return false;
 	track->op_known = false;
 	return true;

@@ -35,8 +35,8 @@ static void on_start(const struct libssl *lib, const SSL *ssl)
 	bool post_handshake = lib->SSL_version(ssl) == TLS1_3_VERSION || is_quic(lib, ssl);
 	struct tlstall_handshake *slot;
 
-	if (!track || track->phase == PHASE_RUNNING ||
-	    (post_handshake && track->phase != PHASE_NEW))
+	if (!track || track_phase(track) == PHASE_RUNNING ||
+	    (post_handshake && track_phase(track) != PHASE_NEW))
 		return;
 	slot = attempt_begin(track, ssl, clock_ticks(), TLSTALL_ROLE_UNKNOWN, false);
 	if (!slot)
@@ -52,7 +52,7 @@ static struct tlstall_handshake *slot_of(struct track *track, const SSL *ssl, in
 	if (attempt_is_inherited(track))
 		return attempt_inherit(track, ssl, clock_ticks());
 	/* the alert that refuses a client certificate arrives in the first read */
-	return track->phase == PHASE_RUNNING || (where & SSL_CB_ALERT) ? attempt_slot(track) : NULL;
+	return track_phase(track) == PHASE_RUNNING || (where & SSL_CB_ALERT) ? attempt_slot(track) : NULL;
 }
 
 static void note_alert(struct tlstall_handshake *slot, int where, int ret)
@@ -65,10 +65,10 @@ static void note_alert(struct tlstall_handshake *slot, int where, int ret)
 
 void callback_state(const struct track *track, const SSL *ssl)
 {
-	struct tlstall_handshake *slot = track->slot;
+	struct tlstall_handshake *slot = track_slot(track);
 
 	/* the slot may be another handshake's if a new file replaced a lost one */
-	if (__atomic_load_n(&slot->number, __ATOMIC_ACQUIRE) == track->number)
+	if (slot && __atomic_load_n(&slot->number, __ATOMIC_ACQUIRE) == track->number)
 		handshake_state(slot, observe_state(track->lib, ssl), clock_ticks());
 }
 
@@ -84,7 +84,7 @@ void callback_info(const struct libssl *lib, const SSL *ssl, int where, int ret)
 	slot = track ? slot_of(track, ssl, where) : NULL;
 	if (!slot)
 		return;
-	internal = track->phase == PHASE_RUNNING && !track_is_inside(track) &&
+	internal = track_phase(track) == PHASE_RUNNING && !track_is_inside(track) &&
 		   slot->outcome == TLSTALL_OUTCOME_IN_FLIGHT &&
 		   (where & (SSL_CB_LOOP | SSL_CB_EXIT));
 	if (internal && !slot->enter)
@@ -96,6 +96,6 @@ void callback_info(const struct libssl *lib, const SSL *ssl, int where, int ret)
 	/* a QUIC connection is locked here, and SSL_get_error would disturb it */
 	if (internal && (where & SSL_CB_EXIT) && (ret > 0 || !is_quic(lib, ssl)))
 		call_internal(track, ssl, ret);
-	if (track->phase != PHASE_RUNNING)
+	if (track_phase(track) != PHASE_RUNNING)
 		attempt_linger(track);
 }

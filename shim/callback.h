@@ -10,8 +10,8 @@
 /* The ordinary states of a handshake that a recorded op drives: about sixteen per handshake. */
 static inline bool callback_is_usual(const struct track *track, int where)
 {
-	return track->phase == PHASE_RUNNING && track_is_inside(track) && !(where & SSL_CB_ALERT) &&
-	       track->slot && mapping_is_process(track->process) && guard_mask == GUARD_OPEN;
+	return track_phase(track) == PHASE_RUNNING && track_is_inside(track) && !(where & SSL_CB_ALERT) &&
+	       track_slot(track) && mapping_is_process(track->process) && guard_mask == GUARD_OPEN;
 }
 /* An ordinary state. */
 void callback_state(const struct track *track, const SSL *ssl);

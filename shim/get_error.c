@@ -32,14 +32,15 @@ static uint32_t misuse(const struct libssl *lib, const SSL *ssl, const struct tr
 static void record(const struct libssl *lib, const SSL *ssl, int ret, int answer)
 {
 	struct track *track = lib->foreign || !ssl ? NULL : track_get(lib, ssl);
-	struct tlstall_handshake *slot = NULL;
+	struct tlstall_handshake *slot;
 	int saved = errno;
 	uint32_t bits;
 
 	if (!track || !mapping.header || track_is_inside(track))
 		return;
-	if (track->slot && track->slot->number == track->number)
-		slot = track->slot;
+	slot = track_slot(track);
+	if (slot && slot->number != track->number)
+		slot = NULL;
 	bits = misuse(lib, ssl, track, mapping_tid(), ret, answer);
 	if (slot && slot->status == TLSTALL_SLOT_LIVE && track->process == mapping_thread.process) {
 		slot->get_errors++;

@@ -101,7 +101,7 @@ void hook_let_go(bool go)
 static bool is_wanted(const struct track *track)
 {
 	return mapping.header && !__atomic_load_n(&left, __ATOMIC_ACQUIRE) &&
-	       (control->mode != TLSTALL_MODE_OFF || (track && track->phase == PHASE_RUNNING));
+	       (control->mode != TLSTALL_MODE_OFF || (track && track_phase(track) == PHASE_RUNNING));
 }
 
 static void on_info(const SSL *ssl, int where, int ret);

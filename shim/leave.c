@@ -164,7 +164,7 @@ static void leave_followed_read(const struct call *call, const struct handshake_
 	}
 	if (tlstall_is_retry(in->error))
 		return;
-	call->track->phase = PHASE_DONE;
+	track_set_phase(call->track, PHASE_DONE);
 	attempt_summarize(call->track);
 }
 
@@ -176,25 +176,27 @@ static void leave_other(struct call *call, int ret, int error_number, uint64_t t
 {
 	struct track *track = call->track;
 	enum tlstall_function_kind kind = libssl_kind(call->function);
-	bool followed = track->phase == PHASE_FOLLOWED && kind == TLSTALL_KIND_READ;
+	bool followed = track_phase(track) == PHASE_FOLLOWED && kind == TLSTALL_KIND_READ;
 	bool wanted = control->mode == TLSTALL_MODE_ALL && !call_moves_data(call->function);
 	struct handshake_leave in;
 
-	if (!wanted && !followed && track->phase != PHASE_RUNNING) {
+	if (!wanted && !followed && track_phase(track) != PHASE_RUNNING) {
 		track->op_known = false;
 		return;
 	}
 	look(call, ret, error_number, ticks, &in);
 	note_op(call, &in);
-	call->slot = track->slot && track->slot->number == track->number ? track->slot : NULL;
+	call->slot = track_slot(track);
+	if (call->slot && call->slot->number != track->number)
+		call->slot = NULL;
 	if (control->mode != TLSTALL_MODE_WATCH || (call->slot && !watch_is_compact(call->slot)))
 		event_call(call, &in, call->slot ? call->slot->retries : 0);
 	/* its handshake got no slot, or lost it with the file */
-	if (track->phase == PHASE_RUNNING && !call->slot && in.finished)
-		track->phase = PHASE_DONE;
+	if (track_phase(track) == PHASE_RUNNING && !call->slot && in.finished)
+		track_set_phase(track, PHASE_DONE);
 	if (followed)
 		leave_followed_read(call, &in);
-	else if (track->phase == PHASE_RUNNING && kind == TLSTALL_KIND_SHUTDOWN && call->slot)
+	else if (track_phase(track) == PHASE_RUNNING && kind == TLSTALL_KIND_SHUTDOWN && call->slot)
 		call->slot->flags |= TLSTALL_HS_SHUTDOWN;
 }
 
@@ -202,7 +204,7 @@ static void leave_other(struct call *call, int ret, int error_number, uint64_t t
 static void adopt(struct call *call)
 {
 	struct tlstall_handshake *slot =
-		call->track->phase == PHASE_RUNNING ? attempt_slot(call->track) : NULL;
+		track_phase(call->track) == PHASE_RUNNING ? attempt_slot(call->track) : NULL;
 
 	if (slot && slot->enter && libssl_drives(call->function))
 		call->slot = slot;
@@ -237,14 +239,16 @@ int call_leave(struct call *call, int ret)
 
 void call_internal(struct track *track, const SSL *ssl, int ret)
 {
+	struct tlstall_handshake *slot = track_slot(track);
 	struct call call = {
 		.lib = track->lib,
 		.ssl = ssl,
 		.track = track,
-		.slot = track->slot,
-		.ticks = track->slot->enter,
+		.slot = slot,
+		.ticks = slot ? slot->enter : 0,
 		.function = FN_INTERNAL,
 	};
 
-	leave_slot(&call, ret, errno, clock_ticks());
+	if (slot)
+		leave_slot(&call, ret, errno, clock_ticks());
 }

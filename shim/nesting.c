@@ -14,9 +14,9 @@ void nesting_note_left(void)
 	struct tlstall_handshake *slot = track ? attempt_slot(track) : NULL;
 
 	nesting_inside.frame = 0;
-	if (!slot || track->phase != PHASE_RUNNING || !slot->enter || slot->tid != mapping_tid())
+	if (!slot || track_phase(track) != PHASE_RUNNING || !slot->enter || slot->tid != mapping_tid())
 		return;
-	track->in_frame = 0;
+	track_set_frame(track, 0);
 	handshake_left(slot, clock_ticks());
 }
 

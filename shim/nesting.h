@@ -33,7 +33,7 @@ static inline bool nesting_is_nested(const struct call *call)
 	if (nesting_is_from_libssl(call) && (track_is_inside(track) || nesting_is_inside_quic(call)))
 		return true;
 	return track_is_inside(track) && track->in_tid == mapping_tid() &&
-	       (uintptr_t)call < track->in_frame;
+	       (uintptr_t)call < track_frame(track);
 }
 
 /* ---- calls that never return: longjmp --------------------------------------------- */
@@ -68,15 +68,15 @@ static inline void nesting_enter(struct call *call)
 	nesting_inside.frame = (uintptr_t)call;
 	track->in_tid = mapping_tid();
 	track->in_function = call->function;
-	track->in_frame = (uintptr_t)call;
+	track_set_frame(track, (uintptr_t)call);
 }
 
 static inline void nesting_leave(const struct call *call)
 {
 	if (nesting_inside.frame == (uintptr_t)call)
 		nesting_inside = call->outer;
-	if (call->track->in_frame == (uintptr_t)call)
-		call->track->in_frame = 0;
+	if (track_frame(call->track) == (uintptr_t)call)
+		track_set_frame(call->track, 0);
 }
 
 /* It returned: if it was marked as left, that is corrected. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pool.h"
 
-#include <string.h>
+#include <stddef.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -144,7 +144,7 @@ static __attribute__((noinline)) struct track *use_again(void)
 		uint32_t next = __atomic_fetch_add(&cursor, 1, __ATOMIC_RELAXED) % SHARED_MAX;
 
 		track = at(next);
-		if (track && track->phase != PHASE_RUNNING && !track_is_inside(track))
+		if (track && track_phase(track) != PHASE_RUNNING && !track_is_inside(track))
 			return track;
 	}
 	return track && !track_is_inside(track) ? track : NULL;
@@ -157,12 +157,18 @@ static void name(struct track *track, const SSL *ssl, uint64_t token)
 	__atomic_store_n(&track->token, token, __ATOMIC_RELAXED);
 }
 
-/* Clears all but those two, the index and the use count. */
+/*
+ * Clears all but those two, the index and the use count. Word by word: a track that is used again may
+ * be read by the thread that had it.
+ */
 static void reset(struct track *track)
 {
-	size_t start = offsetof(struct track, lib);
+	typedef uint64_t __attribute__((may_alias)) word;
+	word *words = (word *)(void *)track;
 
-	memset((char *)track + start, 0, sizeof(*track) - start);
+	_Static_assert(offsetof(struct track, lib) % 8 == 0 && sizeof(*track) % 8 == 0, "whole words");
+	for (size_t i = offsetof(struct track, lib) / 8; i < sizeof(*track) / 8; i++)
+		__atomic_store_n(&words[i], 0, __ATOMIC_RELAXED);
 }
 
 struct track *pool_take(const struct libssl *lib, const SSL *ssl)

@@ -62,6 +62,40 @@ static inline bool track_register(const struct libssl *lib)
 	return __builtin_expect(lib->ssl_index >= 0, 1) || track_register_now(lib);
 }
 
+/*
+ * Another thread may be looking for a track to use again (pool.c): these three are read and written
+ * as a whole, and a slot is read once.
+ */
+static inline uint8_t track_phase(const struct track *track)
+{
+	return __atomic_load_n(&track->phase, __ATOMIC_RELAXED);
+}
+
+static inline void track_set_phase(struct track *track, uint8_t phase)
+{
+	__atomic_store_n(&track->phase, phase, __ATOMIC_RELAXED);
+}
+
+static inline uintptr_t track_frame(const struct track *track)
+{
+	return __atomic_load_n(&track->in_frame, __ATOMIC_RELAXED);
+}
+
+static inline void track_set_frame(struct track *track, uintptr_t frame)
+{
+	__atomic_store_n(&track->in_frame, frame, __ATOMIC_RELAXED);
+}
+
+static inline struct tlstall_handshake *track_slot(const struct track *track)
+{
+	return __atomic_load_n(&track->slot, __ATOMIC_RELAXED);
+}
+
+static inline void track_set_slot(struct track *track, struct tlstall_handshake *slot)
+{
+	__atomic_store_n(&track->slot, slot, __ATOMIC_RELAXED);
+}
+
 #define TRACK_PLACES 4096
 extern struct track *track_table[TRACK_PLACES] __attribute__((visibility("hidden")));
 
@@ -94,7 +128,7 @@ struct track *track_make(const struct libssl *lib, const SSL *ssl);
 /* Whether a recorded op on this object is in progress. */
 static inline bool track_is_inside(const struct track *track)
 {
-	return track->in_frame;
+	return track_frame(track);
 }
 
 #endif
