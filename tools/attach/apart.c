@@ -18,7 +18,7 @@ static void be_apart(void)
 	setsid();
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, NULL);
-	/* stopped threads should not wait for us on a busy machine; allowed for root alone */
+	/* stopped threads must not wait for us on a busy machine; only root may do this */
 	setpriority(PRIO_PROCESS, 0, -20);
 }
 

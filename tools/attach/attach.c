@@ -164,7 +164,7 @@ static int run_errand(struct attach *attach, struct program *program, errand_fun
 	return result;
 }
 
-/* Of an OpenSSL inside the program: the last step into it, and the first one out. */
+/* For OpenSSL inside the program: the last step of attaching, and the first of detaching. */
 static int lead_in(struct attach *attach, struct program *program, char *why, size_t size)
 {
 	uint64_t stopped_ns = 0;

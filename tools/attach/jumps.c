@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A jump replaces more than one instruction: no thread may be at the second one. A thread at
- * the first runs the jump, or what was there before. Taken away, a jump is one instruction:
- * no thread can be inside it.
+ * A jump replaces more than one instruction, so no thread may be at the second one. A thread at the
+ * first runs either the jump or what was there before. Removing a jump needs less care: it is one
+ * instruction, and no thread can be inside it.
  */
 #include "attach/jumps.h"
 
@@ -14,7 +14,7 @@
 #include "attach/still.h"
 #include "look/memory.h"
 
-/* For how long a moment is looked for. */
+/* How long to look for a suitable moment. */
 #define SEARCH_NS 5000000000ull
 
 struct writing {
@@ -32,7 +32,7 @@ static uint64_t now_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-/* What that process says of itself. */
+/* Reads the list of jumps that the process has prepared. */
 static bool take_list(const struct program *program, struct writing *w)
 {
 	const struct tlstall_attachment *state = &program->state;
@@ -63,14 +63,16 @@ static bool is_inside(uint64_t address, const void *context)
 	return false;
 }
 
-/* Back to what was there, as far as we came. */
+/* Restores what was there before, for the jumps written so far. */
 static void take_back(const struct program *program, const struct writing *w, unsigned count)
 {
 	for (unsigned i = 0; i < count; i++)
 		program_write(program, w->list[i].address, w->list[i].original, w->list[i].size);
 }
 
-/* What somebody else has put there is let be: a jump of ours that stays leads to a dormant shim. */
+/*
+ * Bytes that somebody else has changed are left alone: a jump that stays leads to a dormant shim.
+ */
 static enum aside write_one(const struct program *program, const struct tlstall_jump *jump, bool in,
 			    const char **what)
 {

@@ -189,7 +189,7 @@ static bool has_ended(pid_t pid)
 	return place.where == THREAD_GONE;
 }
 
-/* What has ended has nothing any more. */
+/* A process that has ended has no mappings left. */
 static int refuse(const struct program *p, char *why, size_t size, const char *what)
 {
 	if (has_ended(p->pid))
@@ -200,7 +200,9 @@ static int refuse(const struct program *p, char *why, size_t size, const char *w
 	return -1;
 }
 
-/* A library may be unloaded while its functions lead to the shim. */
+/*
+ * Whether it is the program itself: a library may be unloaded while its functions lead to the shim.
+ */
 static bool is_program(const struct program *p, const struct library *library)
 {
 	char path[32], program[PATH_MAX];

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A thread that runs is stopped where it is. One that waits is stopped in its system call, so
- * it must be one that goes on afterwards: see waits.def. The kernel itself takes up again
- * what it can; of those that would return EINTR the registers are set to make the call once
- * more, unless a signal has come that the program has a handler for: then EINTR is its due.
+ * A running thread is stopped where it is. A waiting one is stopped in its system call, which must
+ * be one that can continue afterwards: see waits.def. The kernel resumes what it can. For calls
+ * that would return EINTR, the registers are set to repeat the call, unless a signal has come for
+ * which the program has a handler: then EINTR is correct.
  */
 #include "attach/still.h"
 
@@ -32,10 +32,10 @@
 #if ATTACH_STUB_EXISTS
 
 #define THREADS 1024
-/* A thread that cannot be interrupted (vfork, a slow disk) is not waited for longer. */
+/* How long to wait for a thread that cannot be interrupted (vfork, a slow disk). */
 #define PATIENCE_NS 100000000ull
 #define SYSCALL_SIZE 2 /* bytes of the instruction */
-/* What a signal's handler is likely to need at most, between its frame and the stack pointer. */
+/* A signal handler needs at most about this much stack between its frame and the stack pointer. */
 #define STACK_READ (256u << 10)
 #define RED_ZONE 128u
 
@@ -100,7 +100,7 @@ static enum aside seize(struct still *s, pid_t tid, const char **what)
 	return place.where == THREAD_GONE ? ASIDE_DONE : ASIDE_REFUSED;
 }
 
-/* Does something to each that is not known yet. */
+/* Calls the function for each thread that is not known yet. */
 static enum aside each_new(struct still *s, const char **what,
 			   enum aside (*one)(struct still *s, pid_t tid, const char **what))
 {
@@ -137,7 +137,7 @@ static enum aside interrupt_new(struct still *s, const char **what)
 
 		if (t->interrupted)
 			continue;
-		/* at the last moment once more */
+		/* checked once more, at the last moment */
 		result = fits(s, t->tid, what);
 		if (result == ASIDE_DONE)
 			t->interrupted = !ptrace(PTRACE_INTERRUPT, t->tid, NULL, NULL);
@@ -145,7 +145,7 @@ static enum aside interrupt_new(struct still *s, const char **what)
 	return result;
 }
 
-/* False: it has ended. */
+/* Returns false if the thread has ended. */
 static bool note_stop(struct thread *t, int status, enum aside *result)
 {
 	struct iovec io = {&t->regs, sizeof(t->regs)};
@@ -163,8 +163,8 @@ static bool note_stop(struct thread *t, int status, enum aside *result)
 }
 
 /*
- * One that is about to stop has to: if it were let go before that, it would come out of its call
- * with EINTR. One that nothing interrupts was not.
+ * A thread that is about to stop must be awaited: if it were released earlier, its call would
+ * return EINTR. Only one in an uninterruptible wait (state D) is given up, after PATIENCE_NS.
  */
 static bool is_out_of_reach(const struct still *s, const struct thread *t)
 {
@@ -195,7 +195,7 @@ static enum aside await_one(const struct still *s, struct thread *t, const char 
 		}
 		nanosleep(&moment, NULL);
 	}
-	/* ended: its place is never stopped, and not looked at */
+	/* it has ended, so it never stops, and is not looked at */
 	return ASIDE_DONE;
 }
 
@@ -203,7 +203,7 @@ static enum aside await_new(struct still *s, const char **what)
 {
 	enum aside result = ASIDE_DONE;
 
-	/* all of them, as each one must be let go from where it has stopped */
+	/* all of them, since each must be released from where it has stopped */
 	for (unsigned i = 0; i < s->count; i++) {
 		struct thread *t = &s->list[i];
 		enum aside one = ASIDE_DONE;
@@ -216,7 +216,7 @@ static enum aside await_new(struct still *s, const char **what)
 	return result;
 }
 
-/* A thread that is stopped makes no more of them: it is over when a round finds none. */
+/* A stopped thread makes no more threads: the search ends when a round finds none. */
 static enum aside stop_all(struct still *s, const char **what)
 {
 	enum aside result = each_new(s, what, check_one), stopped;
@@ -245,7 +245,7 @@ static uint64_t mask_of(const char *status, const char *name)
 	return at ? strtoull(at + strlen(name), NULL, 16) : 0;
 }
 
-/* A signal has come for it that the program has a handler for. */
+/* Whether a signal has come for it for which the program has a handler. */
 static bool has_signal(const struct still *s, const struct thread *t)
 {
 	char path[64], status[4096];
@@ -300,7 +300,7 @@ static void let_go(struct still *s)
 
 /* ---- what they are at ----------------------------------------------------------------- */
 
-/* A handler's frame has the address that it returns to. */
+/* A handler's frame contains the address that it returns to. */
 static bool stack_holds(const struct still *s, uint64_t sp, uint64_t *words,
 			bool (*is_one)(uint64_t address, const void *context), uint64_t least,
 			uint64_t most, const void *context)

@@ -49,7 +49,7 @@ static const struct wait *wait_of(long number)
 	return NULL;
 }
 
-/* Stopped, it would return with what it has got so far. */
+/* If stopped, it would return what it has received so far. */
 static bool wants_all(const struct thread_place *place)
 {
 	return (place->number == SYS_recvfrom && (place->arguments[3] & MSG_WAITALL)) ||
@@ -74,7 +74,9 @@ static int cost_of(int memory, const struct thread_place *place)
 	return wait->cost;
 }
 
-/* With a mask of its own the kernel alone knows how it goes on; of epoll_pwait it does not. */
+/*
+ * If it has a signal mask of its own, only the kernel can resume it; for epoll_pwait, it does not.
+ */
 static bool is_masked_epoll(const struct thread_place *place)
 {
 	return place->number == SYS_epoll_pwait && place->arguments[4];

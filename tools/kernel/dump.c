@@ -8,9 +8,9 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Networks times families. */
+/* Networks times address families. */
 #define DUMPS 16
-/* An older one is made again: what it says must go with what is seen of the process now. */
+/* An older dump is repeated: it must match what is seen of the process now. */
 #define FRESH_NS 50000000ull
 
 struct dump {
@@ -18,7 +18,7 @@ struct dump {
 	ino_t inode;
 	uint8_t family; /* 0: not in use */
 	uint64_t at_ns;
-	struct diag_answer *list; /* by inode */
+	struct diag_answer *list; /* sorted by inode */
 	size_t count, room;
 };
 
@@ -39,7 +39,7 @@ static void add(const struct diag_answer *answer, void *context)
 	size_t room = dump->room ? dump->room * 2 : 256;
 	struct diag_answer *list;
 
-	/* one that nobody has open */
+	/* a socket that nobody has open */
 	if (!answer->inode)
 		return;
 	if (dump->count == dump->room) {
@@ -76,7 +76,7 @@ static int fill(struct dump *dump, pid_t pid)
 	return result;
 }
 
-/* The one of that network, else one that is not in use, else the oldest. */
+/* Finds that network's dump, or an unused one, or the oldest. */
 static struct dump *place_for(const struct dump *wanted)
 {
 	struct dump *place = &dumps[0];
