@@ -4,9 +4,10 @@
 #   make bench           every figure, in less than eight minutes; BASE=FILE compares with an earlier
 #                        run, DOCUMENT=doc/PERFORMANCE.md rewrites the table of that page
 #   make bench-peers     the same program under the tools that one would use instead
+#   make bench-fleet     loads a million handshakes of 1,000 simulated hosts into ClickHouse, see doc/FLEET.md
 #   make bench-expected  rewrites tests/checks/instructions.txt
 
-.PHONY: bench bench-peers bench-expected bench-binaries
+.PHONY: bench bench-fleet bench-peers bench-expected bench-binaries
 
 BENCH_PROGRAMS := $(addprefix $(BUILD)/tests/bench/,calls handshake threads inflight startup client)
 BENCH_LOADS    := $(addprefix $(BUILD)/tests/bench/,counted allocations connections load)
@@ -56,6 +57,11 @@ bench-peers:
 	@tests/deps.sh build test peers
 	@$(MAKE) --no-print-directory all $(PEERS)/workload $(PEERS)/naive.so $(PEERS)/lttng_shim.so
 	@PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 tests/bench/peers.py
+
+bench-fleet:
+	@tests/deps.sh build test
+	@$(MAKE) --no-print-directory all $(BUILD)/tests/bench/make_traces
+	@PYTHONNOUSERSITE=1 PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 tests/bench/fleet.py
 
 bench-expected: all bench-binaries
 	@PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 tests/bench/instructions.py write tests/checks/instructions.txt

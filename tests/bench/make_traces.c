@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Writes a trace of any size without running anything: make_traces FILE COUNT [hostile]
+ * Writes a trace of any size without running anything: make_traces FILE COUNT [hostile | fleet HOST
+ * BUILD]
  *
  * Three in a hundred handshakes fail or stall, in six ways by turns; with "hostile", texts are
  * what an attacker would send. The same arguments give the same bytes.
@@ -54,27 +55,33 @@ static const char *const names[] = {"api.example.org", "db.internal", "", "cdn.e
 struct maker {
 	FILE *out;
 	uint64_t count;
-	bool hostile;
+	bool hostile, fleet;
+	unsigned host, build; /* fleet */
 	uint64_t position;
 };
 
+/* Fixed pseudorandom numbers: splitmix64. Each trace of a fleet has a seed of its own. */
+static uint64_t seed;
+
+static uint64_t scatter(uint64_t i)
+{
+	i += seed + 0x9e3779b97f4a7c15ull;
+	i = (i ^ i >> 30) * 0xbf58476d1ce4e5b9ull;
+	i = (i ^ i >> 27) * 0x94d049bb133111ebull;
+	return i ^ i >> 31;
+}
+
+/* One handshake every 2 ms, of 33 one is bad; a fleet has others. */
+static uint64_t spacing = 2 * MS, bad_every = 33;
+
 static uint64_t start_of(uint64_t i)
 {
-	return S + i * 2 * MS;
+	return S + i * spacing + (seed ? scatter(~i) % spacing : 0);
 }
 
 static enum kind kind_of(uint64_t i)
 {
-	return i % 33 == 7 ? (enum kind)(1 + i / 33 % (KINDS - 1)) : FINE;
-}
-
-/* Fixed pseudorandom numbers: splitmix64. */
-static uint64_t scatter(uint64_t i)
-{
-	i += 0x9e3779b97f4a7c15ull;
-	i = (i ^ i >> 30) * 0xbf58476d1ce4e5b9ull;
-	i = (i ^ i >> 27) * 0x94d049bb133111ebull;
-	return i ^ i >> 31;
+	return i % bad_every == 7 ? (enum kind)(1 + i / bad_every % (KINDS - 1)) : FINE;
 }
 
 static void put(struct maker *maker, const void *bytes, size_t size)
@@ -153,6 +160,67 @@ static void make_header(struct tlstall_header *header, uint64_t count)
 	plan_sections(header, count);
 }
 
+/* ---- a fleet ---------------------------------------------------------------------- */
+
+#define HOUR (3600 * S)
+
+/* Each host has one program; its second build came after an hour, and that of the first program is
+ * bad. */
+static void prepare_fleet(struct maker *maker, char **arguments)
+{
+	maker->fleet = true;
+	maker->host = (unsigned)strtoul(arguments[0], NULL, 10);
+	maker->build = (unsigned)strtoul(arguments[1], NULL, 10);
+	seed = (maker->host * 2ull + maker->build + 1) << 32;
+	spacing = HOUR / maker->count;
+	bad_every = maker->build && maker->host % 4 == 0 ? 11 : 33;
+}
+
+static const char *program_of(const struct maker *maker)
+{
+	static const char *const programs[] = {"shop", "billing", "proxy", "mail"};
+
+	return programs[maker->host % COUNT_OF(programs)];
+}
+
+static void set_fleet_header(const struct maker *maker, struct tlstall_header *header)
+{
+	header->pid += maker->build;
+	header->first.realtime_ns += maker->build * HOUR;
+	header->last.realtime_ns += maker->build * HOUR;
+	header->module_count = 1;
+	snprintf(header->host, sizeof(header->host), "host-%04u", maker->host);
+	snprintf(header->comm, sizeof(header->comm), "%s", program_of(maker));
+	snprintf(header->program, sizeof(header->program), "/usr/bin/%s", program_of(maker));
+}
+
+static void set_fleet_module(const struct maker *maker, struct tlstall_module *module)
+{
+	module->commit = 1;
+	module->start = module->bias = 0x400000;
+	module->end = 0x500000;
+	module->build_id_size = 20;
+	module->build_id[0] = (uint8_t)(maker->host % 4 + 1);
+	module->build_id[19] = (uint8_t)(maker->build + 1);
+	snprintf(module->path, sizeof(module->path), "/usr/bin/%s", program_of(maker));
+}
+
+/* What differs from one handshake to the next. There are four networks of 250 hosts. */
+static void set_fleet_handshake(const struct maker *maker, uint64_t i, struct tlstall_handshake *h)
+{
+	const uint8_t address[] = {10, 20, (uint8_t)(maker->host / 250),
+				   (uint8_t)(1 + maker->host % 250)};
+
+	uint64_t r = scatter(i + maker->count);
+
+	h->tid += (uint32_t)(r % 16);
+	h->cpu_ns = 200 * US + r % (100 * US);
+	h->bytes_in += h->bytes_in ? r / 11 % 8 : 0;
+	h->local.family = AF_INET;
+	h->local.port = h->role == TLSTALL_ROLE_SERVER ? 8443 : (uint16_t)(32768 + r % 28000);
+	memcpy(h->local.addr, address, sizeof(address));
+}
+
 /* ---- tables ----------------------------------------------------------------------- */
 
 static void put_table(struct maker *maker, const char *const *texts, size_t count, size_t room)
@@ -176,7 +244,7 @@ static void put_tables(struct maker *maker, const struct tlstall_header *header)
 					  .exited = 1,
 					  .exit_ticks = header->exit_ticks,
 					  .comm = "example"};
-	struct tlstall_module module = {0};
+	struct tlstall_module module = {0}, none = {0};
 	struct tlstall_stack stack = {0};
 
 	for (size_t i = 0; i < 64; i++) {
@@ -190,12 +258,17 @@ static void put_tables(struct maker *maker, const struct tlstall_header *header)
 	}
 	put_table(maker, states, COUNT_OF(states), 256);
 	put_table(maker, strings, COUNT_OF(strings), 256);
+	if (maker->fleet) {
+		set_fleet_module(maker, &module);
+		process.pid = header->pid;
+		memcpy(process.comm, header->comm, sizeof(process.comm));
+	}
 	if (maker->hostile)
 		memcpy(process.comm, "<b>\xc3\x28\n</b>", 11);
 	for (unsigned i = 0; i < 4; i++, process = (struct tlstall_process){0})
 		put(maker, &process, sizeof(process));
 	for (unsigned i = 0; i < 4; i++)
-		put(maker, &module, sizeof(module));
+		put(maker, i ? &none : &module, sizeof(module));
 	for (unsigned i = 0; i < 4; i++) {
 		stack.commit = i == 1;
 		stack.count = i == 1 ? 3 : 0;
@@ -351,6 +424,8 @@ static void make_handshake(const struct maker *maker, uint64_t i, struct tlstall
 	set_peer(h, i);
 	set_states(h, duration, stuck);
 	set_times(h, kind, duration);
+	if (maker->fleet)
+		set_fleet_handshake(maker, i, h);
 	set_outcome(h, kind);
 	set_socket(&h->at_start, h->start, FINE);
 	set_socket(&h->at_gap, h->start + duration, kind);
@@ -429,12 +504,19 @@ int main(int argc, char **argv)
 	struct tlstall_handshake h;
 	struct maker maker = {.hostile = argc > 3 && !strcmp(argv[3], "hostile")};
 
-	if (argc < 3 || !(maker.count = strtoull(argv[2], NULL, 10)))
-		return fputs("usage: make_traces FILE COUNT [hostile]\n", stderr), 2;
+	if (argc < 3 || (argc > 3 && !strcmp(argv[3], "fleet") && argc < 6) ||
+	    !(maker.count = strtoull(argv[2], NULL, 10)))
+		return fputs("usage: make_traces FILE COUNT [hostile | fleet HOST BUILD]\n",
+			     stderr),
+		       2;
+	if (argc > 5)
+		prepare_fleet(&maker, argv + 4);
 	maker.out = fopen(argv[1], "wb");
 	if (!maker.out)
 		return perror(argv[1]), 1;
 	make_header(&header, maker.count);
+	if (maker.fleet)
+		set_fleet_header(&maker, &header);
 	put(&maker, &header, sizeof(header));
 	put_tables(&maker, &header);
 	for (uint64_t i = 0; i < maker.count; i++) {

@@ -22,7 +22,7 @@ CONFIG = """<yandex>
  <http_port>{port}</http_port><tcp_port>{tcp_port}</tcp_port><listen_host>127.0.0.1</listen_host>
  <path>{directory}/data/</path><tmp_path>{directory}/data/tmp/</tmp_path>
  <users_config>users.xml</users_config><mark_cache_size>67108864</mark_cache_size>
- <default_profile>default</default_profile><default_database>default</default_database>
+ <timezone>UTC</timezone><default_profile>default</default_profile><default_database>default</default_database>
 </yandex>
 """
 USERS = """<yandex><profiles><default/></profiles><quotas><default/></quotas><users>

@@ -10,6 +10,7 @@ import made
 import servers
 import tracing
 from clickhouse import ClickHouse, statements
+from test_export_follow import CURL
 from tracing import TLSTALL, run
 
 
@@ -114,11 +115,11 @@ def test_hostile_names(directory, server):
 
 def test_which_build_and_caller(directory, peer, server):
     """Of a running process its file tells; its path and the caller are those of the trace."""
-    run([TLSTALL, "run", "-q", "-d", directory, "--", "/usr/bin/curl", "-sk", "-o", "/dev/null", f"https://localhost:{peer.port}/"])
+    run([TLSTALL, "run", "-q", "-d", directory, "--", CURL, "-sk", "-o", "/dev/null", f"https://localhost:{peer.port}/"])
     assert export(directory, server.url).status == 0
     (row,) = server.rows("SELECT program, build, caller FROM handshakes")
-    notes = run(["readelf", "-n", "/usr/bin/curl"]).stdout
-    assert row["program"] == "/usr/bin/curl" and f"Build ID: {row['build']}\n" in notes
+    notes = run(["readelf", "-n", CURL]).stdout
+    assert row["program"] == CURL and f"Build ID: {row['build']}\n" in notes
     assert re.fullmatch(r"libcurl\.so\.4[.0-9]*\+0x[0-9a-f]+", row["caller"])
 
 
