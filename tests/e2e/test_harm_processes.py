@@ -6,6 +6,7 @@ TLSTALL_TEST_MANY multiplies the repetitions of tests that depend on chance.
 """
 import concurrent.futures
 import contextlib
+import errno
 import os
 import random
 import shutil
@@ -54,7 +55,7 @@ def test_handshakes_in_odd_places(directory, where, good, bad, mode):
     ("not_dumpable", 4, 2), ("no_environment", 4, 2), ("other_user", 4, None), ("everything_closed", 4, 2),
     ("strict", 2, None), ("strict_by_itself", 2, None), ("storm", 64, 62), ("all_blocked", 4, 2),
     ("all_ignored", 4, 2), ("thread_ends", 10, 8), ("main_ends", 64, 62), ("daemonized", 6, 4), ("shell", 4, 2),
-    ("traced_by_parent", 6, 4), ("address_space", 4, None), ("unloads_itself", 4, 2), ("not_root", 4, None)])
+    ("traced_by_parent", 6, 4), ("address_space", 4, None), ("limited_from_outside", 4, None), ("unloads_itself", 4, 2), ("not_root", 4, None)])
 @pytest.mark.parametrize("mode", ["all", "watch"])
 def test_hostile_to_itself(directory, deed, between, before, mode):
     for when, expected in ("later", between), ("first", before):
@@ -63,6 +64,14 @@ def test_hostile_to_itself(directory, deed, between, before, mode):
         same([HARM / "hostile", deed, when], place, MODE=mode)
         if expected is not None:
             assert outcomes(place).count("ok") == expected, outcomes(place)
+
+
+@pytest.mark.parametrize("mode", ["all", "watch"])
+def test_bytes_moved_by_io_uring(directory, mode):
+    if tracing.run([HARM / "ring"]).status == 77:
+        pytest.skip("no io_uring here")
+    result = same([HARM / "ring"], directory, MODE=mode)
+    assert result.status == 0 and outcomes(directory) == ["ok"] * 6, result
 
 
 # ---- plugins --------------------------------------------------------------------------
@@ -156,6 +165,49 @@ def test_ext4_is_full(directory):
         fill(disk)
         same([PROGRAMS / "bio_pair"], disk)
         assert not traces(disk) and set(notes(disk)) <= {"ENOSPC", "FULL"} and notes(disk)
+
+
+@contextlib.contextmanager
+def quota(directory, limit):
+    """A directory with a quota: a subvolume of btrfs."""
+    needs("mkfs.btrfs")
+    image, disk = directory / "image", directory / "disk"
+    disk.mkdir()
+    with open(image, "wb") as file:
+        file.truncate(130 << 20)
+    subprocess.run(["mkfs.btrfs", "-q", image], check=True, capture_output=True)
+    with mounted(disk, "-o", "loop", str(image)):
+        for command in (["quota", "enable", disk], ["subvolume", "create", disk / "limited"],
+                        ["qgroup", "limit", limit, disk / "limited"]):
+            subprocess.run(["btrfs", *command], check=True, capture_output=True)
+        (disk / "limited").chmod(0o700)
+        yield disk / "limited"
+
+
+def use_up(place):
+    """Fills the quota; the file system itself has room."""
+    with open(place / "fill", "wb", buffering=0) as file, pytest.raises(OSError) as refused:
+        while file.write(bytes(4096)):
+            pass
+    assert refused.value.errno == errno.EDQUOT
+
+
+def test_quota_is_used_up(directory):
+    with quota(directory, "2M") as place:
+        use_up(place)
+        default = directory / "tlstall"
+        result = tracing.run([PROGRAMS / "bio_pair"], env={**environment(place), "XDG_RUNTIME_DIR": str(directory)})
+        tracing.compare(tracing.run([PROGRAMS / "bio_pair"]), result)
+        # a note takes room, too: if it cannot be there, it is in the default directory
+        assert not traces(place) and notes(place) + (notes(default) if default.exists() else []) == ["EDQUOT"]
+
+
+def test_quota_is_reached(directory):
+    with quota(directory, "24M") as place:
+        with looping(place, 3, SIZE="16M") as process:
+            use_up(place)
+            assert process.communicate()[0] == "ok\n" and process.returncode == 0
+        assert "ok" in outcomes(place)
 
 
 LOST_MEMORY, LOST_TRACES = 1168, 1176  # offsets in the header

@@ -100,6 +100,16 @@ def test_plugin(mode, built, port):
     assert plain.stdout == "0: 1\n1: 1\n"
 
 
+@pytest.mark.parametrize("mode", ["local", "local-lazy"])
+def test_library_opened_globally(mode, built, port):
+    """The program opens libssl for all; the plugin does not link it."""
+    plugin = built("plugin.c", "-shared", "-fPIC")
+    assert soname() not in tracing.run(["ldd", plugin]).stdout
+    plain, _ = seen([built("plugin_host.c", "-ldl"), port, mode, plugin], handshakes=2, env={"GLOBAL": soname()},
+                    function="SSL_connect")
+    assert plain.stdout == "0: 1\n1: 1\n"
+
+
 @pytest.mark.coverage("plugin, dlmopen", "a C plugin")
 @pytest.mark.parametrize("mode", ["namespace", "namespace-lazy"])
 def test_plugin_in_another_namespace(mode, built, port):

@@ -238,6 +238,23 @@ static void address_space(void)
 	limit(RLIMIT_AS, 1 << 20);
 }
 
+/* An administrator's prlimit(1), while the program runs. */
+static void limited_from_outside(void)
+{
+	const struct rlimit descriptors = {3, 3}, memory = {1 << 20, 1 << 20};
+	void *warm = malloc(4 << 20);
+	pid_t self = getpid(), other;
+	int status;
+
+	NEED(warm);
+	memset(warm, 1, 4 << 20);
+	free(warm);
+	other = fork();
+	if (!other)
+		_exit(prlimit(self, RLIMIT_NOFILE, &descriptors, NULL) || prlimit(self, RLIMIT_AS, &memory, NULL));
+	NEED(waitpid(other, &status, 0) == other && !status);
+}
+
 static void unloads_itself(void)
 {
 	void *library = dlopen("libtlstall.so", RTLD_NOW | RTLD_NOLOAD);
@@ -276,6 +293,7 @@ static const struct {
 	{"shell", shell},
 	{"traced_by_parent", traced_by_parent},
 	{"address_space", address_space},
+	{"limited_from_outside", limited_from_outside},
 	{"unloads_itself", unloads_itself},
 	{"not_root", not_root},
 };

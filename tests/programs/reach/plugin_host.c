@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * plugin_host PORT MODE PLUGIN...: MODE is local, global, deepbind, lazy, or namespace; each
- * plugin makes two handshakes.
+ * plugin makes two handshakes. GLOBAL names a library that is opened before them with RTLD_GLOBAL.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -29,6 +29,10 @@ static void *load(const char *plugin, const char *mode)
 
 int main(int argc, char **argv)
 {
+	if (getenv("GLOBAL") && !dlopen(getenv("GLOBAL"), RTLD_NOW | RTLD_GLOBAL)) {
+		puts(dlerror());
+		return 8;
+	}
 	for (int i = 0; i < 2 * (argc - 3); i++) {
 		void *plugin = load(argv[3 + i / 2], argv[2]);
 		int (*handshake)(int) = plugin ? dlsym(plugin, "handshake") : NULL;
