@@ -9,6 +9,7 @@
 #include "report/packer.h"
 #include "report/page_data.h"
 #include "text/json.h"
+#include "tlstall/vocabulary.h"
 #include "words/words.h"
 #include "web/assets.h"
 
@@ -121,6 +122,15 @@ static json_t *faults_json(void)
 	return list;
 }
 
+static json_t *errors_json(void)
+{
+	json_t *list = json_array();
+
+	for (uint8_t i = TLSTALL_ERROR_NONE; i <= TLSTALL_ERROR_WANT_RETRY_VERIFY; i++)
+		json_array_append_new(list, json_text(word_error_short(i)));
+	return list;
+}
+
 static json_t *stacks_json(const struct report *report)
 {
 	json_t *list = json_array();
@@ -175,14 +185,15 @@ static json_t *meta_json(struct page *page, uint64_t base)
 	struct report *report = page->report;
 	json_t *hosts = lines_json(&report->hosts);
 	const char *host = json_string_value(json_array_get(hosts, 0));
-	json_t *meta = json_pack("{s:o, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "host",
+	json_t *meta = json_pack("{s:o, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "host",
 				 json_text(!host			 ? ""
 					   : json_array_size(hosts) == 1 ? host
 									 : "several hosts"),
 				 "base_ms", (double)base / 1e6, "sources", sources_json(report),
 				 "notes", lines_json(&report->notes), "causes", causes_json(),
-				 "faults", faults_json(), "versions", texts_json(&page->versions),
-				 "stacks", stacks_json(report), "groups", groups_json(report));
+				 "faults", faults_json(), "errors", errors_json(), "versions",
+				 texts_json(&page->versions), "stacks", stacks_json(report),
+				 "groups", groups_json(report));
 
 	json_decref(hosts);
 	return meta;

@@ -69,6 +69,7 @@ class Table {
 	fault(i) { return this.meta.faults[this.column.fault[i]] || "unknown"; }
 	outcome(i) { return OUTCOMES[this.column.outcome[i]]; }
 	role(i) { return ROLES[this.column.role[i]] || ""; }
+	error(number) { return this.meta.errors[number] || number; }
 	version(i) { return this.meta.versions[this.column.version[i]] || ""; }
 	resumed(i) { return (this.column.flags[i] & 1) !== 0; }
 	troubled(i) { return (this.column.flags[i] & 2) !== 0; }

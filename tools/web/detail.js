@@ -44,7 +44,7 @@ function factRows(table, i) {
 	add("Session", table.outcome(i) === "ok" ? (table.resumed(i) ? "resumed" : "full handshake") : "");
 	add(table.outcome(i) === "ok" ? "Last state" : "Stopped in state", table.text("state", i));
 	add("Reason", table.text("reason", i));
-	add("Last error", c.err[i] ? "SSL_ERROR_" + (SSL_ERRORS[c.err[i]] || c.err[i]) + (c.oserr[i] ? ", errno " + c.oserr[i] : "") : "");
+	add("Last error", c.err[i] ? "SSL_ERROR_" + table.error(c.err[i]) + (c.oserr[i] ? ", errno " + c.oserr[i] : "") : "");
 	add("Bytes", formatBytes(c.bytes_in[i]) + " in, " + formatBytes(c.bytes_out[i]) + " out");
 	add("Calls", formatCount(c.calls[i]) + ", retries " + formatCount(c.retries[i]) +
 		" (want read " + formatCount(c.want_read[i]) + ", want write " + formatCount(c.want_write[i]) + ")");

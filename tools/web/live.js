@@ -42,7 +42,7 @@ function lastState(record) {
 }
 
 /* How to make each column from a record. */
-function columnMakers({ strings, versions, causes, faults, base }) {
+function columnMakers({ strings, versions, errors, causes, faults, base }) {
 	const time = key => r => (r.time || {})[key] || 0, zero = () => 0, text = key => r => strings.number(r[key]);
 	return {
 		start: r => r.ts_ns - base, dur: r => r.duration_ns, id: r => r.handshake, source: zero,
@@ -53,7 +53,7 @@ function columnMakers({ strings, versions, causes, faults, base }) {
 		sni: text("sni"), alpn: text("alpn"), comm: text("comm"), cipher: text("cipher"), group: text("group"),
 		reason: text("reason"), state: r => strings.number(lastState(r)), path: zero, stack: zero,
 		pid: r => r.host_pid || r.pid, tid: r => r.tid || 0, ssl: r => Number(r.ssl),
-		err: r => Math.max(0, SSL_ERRORS.indexOf(String(r.error || "").replace("SSL_ERROR_", ""))), oserr: zero,
+		err: r => errors.number((r.error || "").replace("SSL_ERROR_", "")), oserr: zero,
 		calls: r => r.calls || 0, retries: r => r.retries || 0, want_read: r => r.want_read || 0,
 		want_write: r => r.want_write || 0, bytes_in: r => r.bytes_in, bytes_out: r => r.bytes_out,
 		cpu: time("cpu_ns"), wait: time("wait_in_call_ns"), gap_waiting: time("gap_waiting_ns"),
@@ -109,14 +109,15 @@ function isSame(a, b) {
 }
 
 function tableOfRecords(records, { hello, processes, notes }) {
-	const causes = hello.causes.map(cause => cause.name), strings = new Dictionary(), versions = new Dictionary();
+	const causes = hello.causes.map(cause => cause.name), strings = new Dictionary();
+	const versions = new Dictionary(), errors = new Dictionary();
 	const base = records.reduce((least, record) => Math.min(least, record.ts_ns), records.length ? Infinity : 0);
-	const makers = columnMakers({ strings, versions, causes, faults: hello.faults, base });
+	const makers = columnMakers({ strings, versions, errors, causes, faults: hello.faults, base });
 	const columns = {}, names = new Dictionary();
 	for (const name in makers)
 		columns[name] = Float64Array.from(records, makers[name]);
 	const meta = { host: hello.host, base_ms: base / 1e6, sources: [], processes, notes, causes: hello.causes,
-		faults: hello.faults, versions: versions.texts, stacks: [], groups: [], live: true };
+		faults: hello.faults, versions: versions.texts, errors: errors.texts, stacks: [], groups: [], live: true };
 	const table = new Table({ meta, strings: strings.texts, names: names.texts }, columns, stateLists(records, names),
 		i => ({ verdicts: verdictsOf(records[i], causes, hello.faults),
 			alerts: records[i].alerts.map(alert => ({ ...alert, at: alert.at_ns || 0 })) }));

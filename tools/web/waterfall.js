@@ -11,8 +11,6 @@ const PART_WORDS = {
 	peer: ["peer", "between calls, waiting for the peer"],
 	ready: ["program", "between calls, although data was waiting"], other: ["unknown", "other"],
 };
-const SSL_ERRORS = ["NONE", "SSL", "WANT_READ", "WANT_WRITE", "WANT_X509_LOOKUP", "SYSCALL", "ZERO_RETURN",
-	"WANT_CONNECT", "WANT_ACCEPT", "WANT_ASYNC", "WANT_ASYNC_JOB", "WANT_CLIENT_HELLO_CB", "WANT_RETRY_VERIFY"];
 
 function svg(tag, attributes, text) {
 	const element = document.createElementNS(SVG, tag);
@@ -28,7 +26,7 @@ const NOT_RETURNED = 255; /* a call's error */
 function callWords(table, call) {
 	if (call.err === NOT_RETURNED)
 		return table.names[call.fn] + " has not returned";
-	return table.names[call.fn] + " = " + call.ret + (call.err ? " " + (SSL_ERRORS[call.err] || call.err) : "");
+	return table.names[call.fn] + " = " + call.ret + (call.err ? " " + table.error(call.err) : "");
 }
 
 /*
