@@ -19,14 +19,18 @@
 #include "unit/build_trace.h"
 #include "unit/scratch.h"
 
-/* One line, so that it has one line number. */
+/* On one line, so that both have the same number. */
 /* clang-format off */
-#define HERE 25
-static __attribute__((noinline)) int find_me_here(int n) { return n + HERE; }
+enum { HERE = __LINE__ }; static __attribute__((noinline)) int find_me_here(int n) { return n + HERE; }
 /* clang-format on */
-#define TEXT(n) TEXT_(n)
-#define TEXT_(n) #n
-#define NAME_OF_HERE "find_me_here at test_symbols.c:" TEXT(HERE)
+
+static const char *name_of_here(const char *module)
+{
+	static char name[80];
+
+	snprintf(name, sizeof(name), "find_me_here at test_symbols.c:%d (%s)", HERE, module);
+	return name;
+}
 
 /* A function followed by a gap, and one with a C++ name. */
 void sized_function(void);
@@ -72,7 +76,7 @@ static void names_of_a_process(void **state)
 	assert_int_equal(symbol.line, HERE);
 	assert_string_equal(symbol.module, "test_symbols");
 	assert_string_equal(format(symbols, address_of(find_me_here), false),
-			    NAME_OF_HERE " (test_symbols)");
+			    name_of_here("test_symbols"));
 	/* The byte before a function does not belong to it. */
 	assert_null(strstr(format(symbols, address_of(sized_function), true), "sized_function"));
 	assert_true(symbols_find(symbols, address_of(dlsym(RTLD_DEFAULT, "gnu_get_libc_version")),
@@ -207,7 +211,7 @@ static void names_of_a_trace(void **state)
 
 	(void)state;
 	assert_true(own.module.build_id_size > 0);
-	check_trace(&own, NAME_OF_HERE " (test_symbols)");
+	check_trace(&own, name_of_here("test_symbols"));
 }
 
 /* The file was replaced since, so its names would be wrong. */
@@ -267,7 +271,7 @@ static void separate_debug_file(void **state)
 		       "program",
 		       directory);
 	snprintf(own.module.path, sizeof(own.module.path), "%s/program", directory);
-	check_trace(&own, NAME_OF_HERE " (program)");
+	check_trace(&own, name_of_here("program"));
 	system_or_fail("rm -r %s/.debug", directory);
 	snprintf(command, sizeof(command), "program+0x%llx",
 		 (unsigned long long)(own.function - own.module.bias));
@@ -285,7 +289,7 @@ static void no_address_ranges(void **state)
 		 own.module.path);
 	system_or_fail(command, directory);
 	snprintf(own.module.path, sizeof(own.module.path), "%s/program", directory);
-	check_trace(&own, NAME_OF_HERE " (program)");
+	check_trace(&own, name_of_here("program"));
 }
 
 /* ---- form ------------------------------------------------------------------------ */
