@@ -8,12 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "check/check.h"
 #include "command.h"
 #include "message.h"
+#include "now.h"
 #include "run/attached.h"
 #include "run/follow.h"
 #include "run/heirs.h"
@@ -134,11 +134,8 @@ static int prepare_tracing(struct run *run)
 /* Whether to go on watching after the program has ended. */
 static bool heirs_go_on(struct run *run)
 {
-	struct timespec clock;
-	int64_t now;
+	int64_t now = (int64_t)(now_ns(CLOCK_MONOTONIC) / 1000000);
 
-	clock_gettime(CLOCK_MONOTONIC, &clock);
-	now = clock.tv_sec * 1000 + clock.tv_nsec / 1000000;
 	if (!run->end_ms)
 		run->end_ms = now;
 	if (run->launch.hurry || now > run->end_ms + GRACE_MS)

@@ -17,21 +17,13 @@
 #include <sys/uio.h>
 #include <sys/user.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "attach/apart.h"
 #include "attach/stub.h"
+#include "now.h"
 
 #if ATTACH_STUB_EXISTS
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 /* The kernel's values in an interrupted thread; user space never sees the first three. */
 #define RESTARTSYS 512
@@ -137,10 +129,10 @@ static void lead(const void *context, void *shared)
 		told->error = errno;
 		return;
 	}
-	since = now_ns();
+	since = now_ns(CLOCK_MONOTONIC);
 	told->result = stop_and_set_off(a->program, a->waiting, a->code, a->words);
 	told->error = errno;
-	told->stopped_ns = now_ns() - since;
+	told->stopped_ns = now_ns(CLOCK_MONOTONIC) - since;
 }
 
 enum aside aside_lead(const struct program *program, const struct waiting *waiting, uint64_t code,

@@ -7,13 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "attach/errand.h"
 #include "attach/jumps.h"
 #include "attach/place.h"
 #include "attach/program.h"
+#include "now.h"
 #include "tlstall/trace.h"
 
 static const char *words_of(uint64_t result)
@@ -96,11 +96,8 @@ static void fill_page(const struct program *program, const char *entry, uint64_t
 /* Converts how long ago they were found into a time. */
 static void fill_adopted(const struct attach *attach, struct tlstall_attach *arguments)
 {
-	struct timespec time;
-	uint64_t since;
+	uint64_t since = now_ns(CLOCK_MONOTONIC) - attach->adopted_ns;
 
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	since = (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec - attach->adopted_ns;
 	arguments->adopted_count = attach->adopted_count;
 	for (unsigned i = 0; i < attach->adopted_count; i++) {
 		arguments->adopted[i] = attach->adopted[i];

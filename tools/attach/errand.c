@@ -12,6 +12,7 @@
 #include "attach/obstacles.h"
 #include "attach/waiting.h"
 #include "look/memory.h"
+#include "now.h"
 
 #define MS 1000000l
 /* How long to look for a suitable thread. */
@@ -32,14 +33,6 @@ static void rest(void)
  */
 #define LEFT_NS 1000000000ull
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 static bool is_left(const struct program *program, uint64_t at, const uint8_t *bytes, size_t size)
 {
 	struct stub_words words;
@@ -47,7 +40,7 @@ static bool is_left(const struct program *program, uint64_t at, const uint8_t *b
 	memcpy(&words, bytes, sizeof(words));
 	return !memcmp(bytes + sizeof(words), __start_attach_stub + sizeof(words),
 		       size - sizeof(words)) &&
-	       now_ns() - words.made_ns > LEFT_NS &&
+	       now_ns(CLOCK_MONOTONIC) - words.made_ns > LEFT_NS &&
 	       !regions_find(&program->regions, words.page) &&
 	       !waiting_in(program->pid, at, at + size);
 }
@@ -106,10 +99,10 @@ static int lead_somebody(struct errand *errand, const struct stub_words *words, 
 			 size_t size)
 {
 	const char *what = "does not wait in a system call that can be resumed";
-	uint64_t until = now_ns() + SEARCH_S * 1000000000ull;
+	uint64_t until = now_ns(CLOCK_MONOTONIC) + SEARCH_S * 1000000000ull;
 	char text[160];
 
-	while (now_ns() < until) {
+	while (now_ns(CLOCK_MONOTONIC) < until) {
 		struct waiting waiting;
 		enum aside result = ASIDE_MOVED;
 
@@ -167,7 +160,7 @@ int errand_begin(struct program *program, struct errand *out, char *why, size_t 
 	size_t code = (size_t)(__stop_attach_stub - __start_attach_stub);
 	struct stub_words words = {.create = program->pthread_create,
 				   .detach = program->pthread_detach,
-				   .made_ns = now_ns()};
+				   .made_ns = now_ns(CLOCK_MONOTONIC)};
 
 	*out = (struct errand){
 		.program = program,

@@ -13,6 +13,7 @@
 
 #include "attach/still.h"
 #include "look/memory.h"
+#include "now.h"
 
 /* How long to look for a suitable moment. */
 #define SEARCH_NS 5000000000ull
@@ -23,14 +24,6 @@ struct writing {
 	uint64_t least, most;
 	bool in;
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 /* Reads the list of jumps that the process has prepared. */
 static bool take_list(const struct program *program, struct writing *w)
@@ -135,7 +128,7 @@ static int say(const struct program *program, char *why, size_t size, enum aside
 int jumps_write(const struct program *program, bool in, uint64_t *stopped_ns, char *why,
 		size_t size)
 {
-	uint64_t until = now_ns() + SEARCH_NS;
+	uint64_t until = now_ns(CLOCK_MONOTONIC) + SEARCH_NS;
 	const char *what = "does not stop";
 	struct writing w = {.in = in};
 	enum aside result;
@@ -149,7 +142,7 @@ int jumps_write(const struct program *program, bool in, uint64_t *stopped_ns, ch
 		result = still_run(program, write_all, &w, stopped_ns, &what);
 		if (result == ASIDE_DONE)
 			return 0;
-		if (result != ASIDE_MOVED || now_ns() > until)
+		if (result != ASIDE_MOVED || now_ns(CLOCK_MONOTONIC) > until)
 			return say(program, why, size, result, what);
 		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
 	}

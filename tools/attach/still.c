@@ -28,6 +28,7 @@
 #include "kernel/kernel.h"
 #include "kernel/thread.h"
 #include "look/memory.h"
+#include "now.h"
 
 #if ATTACH_STUB_EXISTS
 
@@ -52,14 +53,6 @@ struct still {
 	unsigned count;
 	uint64_t since;
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 /* ---- stopping ------------------------------------------------------------------------ */
 
@@ -170,7 +163,7 @@ static bool is_out_of_reach(const struct still *s, const struct thread *t)
 {
 	struct thread_place place;
 
-	if (now_ns() - s->since < PATIENCE_NS)
+	if (now_ns(CLOCK_MONOTONIC) - s->since < PATIENCE_NS)
 		return false;
 	thread_look(s->program->pid, t->tid, &place);
 	return place.state == 'D';
@@ -222,7 +215,7 @@ static enum aside stop_all(struct still *s, const char **what)
 	enum aside result = each_new(s, what, check_one), stopped;
 	unsigned before;
 
-	s->since = now_ns();
+	s->since = now_ns(CLOCK_MONOTONIC);
 	do {
 		before = s->count;
 		if (result == ASIDE_DONE)
@@ -363,7 +356,7 @@ static void stop_and_work(const void *context, void *shared)
 		told->result = job->work(s, job->program, job->context, &told->what);
 	told->error = errno;
 	let_go(s);
-	told->stopped_ns = now_ns() - s->since;
+	told->stopped_ns = now_ns(CLOCK_MONOTONIC) - s->since;
 	free(s);
 }
 

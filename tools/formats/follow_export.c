@@ -6,13 +6,13 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "ending.h"
 #include "formats/destination.h"
 #include "live/tail.h"
 #include "message.h"
+#include "now.h"
 #include "view/record.h"
 
 #define POLL_MS 200
@@ -127,14 +127,6 @@ static int write_all(struct following *f, const struct export_target *target)
 	return -1;
 }
 
-static uint64_t realtime_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 int format_follow(const struct format *format, char **directories,
 		  const struct export_target *target)
 {
@@ -146,7 +138,8 @@ int format_follow(const struct format *format, char **directories,
 
 	if (!f.subject)
 		return fail("out of memory");
-	f.tail = (struct tail){.sink = &sink, .only = directories, .since_ns = realtime_ns()};
+	f.tail = (struct tail){
+		.sink = &sink, .only = directories, .since_ns = now_ns(CLOCK_REALTIME)};
 	if (format->export && format->export->needs_path) {
 		status = write_all(&f, &stream);
 		if (status)

@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 
 #include "late.h"
 #include "message.h"
+#include "now.h"
 
 /* ---- libcurl, loaded when it is needed --------------------------------------- */
 
@@ -59,14 +59,6 @@ struct http_post {
 	size_t body_size;
 };
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * S + (uint64_t)now.tv_nsec;
-}
-
 /* ---- one request ---------------------------------------------------------------------- */
 
 /* The first line of the answer may give the reason. */
@@ -83,7 +75,7 @@ static size_t read_answer(char *bytes, size_t size, size_t count, void *context)
 
 bool http_post_is_free(const struct http_post *post)
 {
-	return !post->sending && now_ns() >= post->again_ns;
+	return !post->sending && now_ns(CLOCK_MONOTONIC) >= post->again_ns;
 }
 
 void http_post_start(struct http_post *post, const void *bytes, size_t size)
@@ -104,10 +96,10 @@ static void back_off(struct http_post *post)
 	post->backoff_ns = post->backoff_ns ? post->backoff_ns * 2 : FIRST_BACKOFF_NS;
 	if (post->backoff_ns > LAST_BACKOFF_NS)
 		post->backoff_ns = LAST_BACKOFF_NS;
-	post->again_ns = now_ns() + post->backoff_ns / 4 * 3 +
+	post->again_ns = now_ns(CLOCK_MONOTONIC) + post->backoff_ns / 4 * 3 +
 			 (uint64_t)random() % (post->backoff_ns / 4);
 	if (seconds > 0 && seconds <= 300)
-		post->again_ns = now_ns() + (uint64_t)seconds * S;
+		post->again_ns = now_ns(CLOCK_MONOTONIC) + (uint64_t)seconds * S;
 	if (!post->complained)
 		complain("%s did not accept %s: %s; retrying", post->target.whom,
 			 post->target.what, post->answer);
@@ -188,7 +180,7 @@ static void set_up(struct http_post *post)
 	curl.easy_setopt(post->easy, CURLOPT_WRITEDATA, post);
 	curl.easy_setopt(post->easy, CURLOPT_TIMEOUT_MS, REQUEST_MS);
 	curl.easy_setopt(post->easy, CURLOPT_NOSIGNAL, 1L);
-	srandom((unsigned)now_ns());
+	srandom((unsigned)now_ns(CLOCK_MONOTONIC));
 }
 
 struct http_post *http_post_open(const struct http_target *target)

@@ -4,10 +4,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <zlib.h>
 
 #include "message.h"
+#include "now.h"
 #include "words/words.h"
 
 #define S 1000000000ull
@@ -28,14 +28,6 @@ struct sender {
 	uint64_t taken_ns; /* CLOCK_MONOTONIC, of the last success */
 	uint64_t dropped, refused;
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * S + (uint64_t)now.tv_nsec;
-}
 
 /* ---- one batch ------------------------------------------------------------------------- */
 
@@ -81,7 +73,7 @@ static void settle(struct sender *s, enum http_result result)
 	if (result == HTTP_NOTHING)
 		return;
 	forget_packed(s);
-	s->taken_ns = now_ns();
+	s->taken_ns = now_ns(CLOCK_MONOTONIC);
 	if (result == HTTP_TAKEN) {
 		spool_taken(s->spool);
 		return;
@@ -102,7 +94,7 @@ static void drive(struct sender *s, bool now)
 /* Sends until at most `bytes` wait. */
 static int drive_until(struct sender *s, uint64_t bytes, uint64_t patience_ns)
 {
-	uint64_t since = now_ns();
+	uint64_t since = now_ns(CLOCK_MONOTONIC);
 
 	while (spool_waiting(s->spool) > bytes) {
 		drive(s, true);
@@ -111,7 +103,7 @@ static int drive_until(struct sender *s, uint64_t bytes, uint64_t patience_ns)
 		http_post_wait(s->post, 20);
 		if (s->taken_ns > since)
 			since = s->taken_ns;
-		if (now_ns() - since > patience_ns) {
+		if (now_ns(CLOCK_MONOTONIC) - since > patience_ns) {
 			errno = ETIMEDOUT;
 			return -1;
 		}

@@ -11,10 +11,10 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "message.h"
+#include "now.h"
 #include "words/words.h"
 
 #define ROWS ".rows"
@@ -42,14 +42,6 @@ struct spool {
 	uint64_t noted_ns;
 	bool full, failing; /* already reported */
 };
-
-static uint64_t now_ns(clockid_t clock)
-{
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 static const char *name_of(uint64_t number, const char *ending, char name[NAME_SIZE])
 {

@@ -5,8 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "now.h"
 
 /* Networks times address families. */
 #define DUMPS 16
@@ -24,14 +25,6 @@ struct dump {
 
 static struct dump dumps[DUMPS];
 static bool kept;
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 static void add(const struct diag_answer *answer, void *context)
 {
@@ -67,7 +60,7 @@ static int fill(struct dump *dump, pid_t pid)
 
 	if (netlink < 0)
 		return -1;
-	dump->at_ns = now_ns();
+	dump->at_ns = now_ns(CLOCK_MONOTONIC);
 	dump->count = 0;
 	result = diag_ask(netlink, &query, add, dump);
 	close(netlink);
@@ -105,7 +98,7 @@ const struct dump *dump_of(pid_t pid, uint8_t family)
 	if (!kept || stat(path, &st))
 		return NULL;
 	dump = place_for(&(struct dump){.device = st.st_dev, .inode = st.st_ino, .family = family});
-	if (dump->at_ns && now_ns() - dump->at_ns < FRESH_NS)
+	if (dump->at_ns && now_ns(CLOCK_MONOTONIC) - dump->at_ns < FRESH_NS)
 		return dump;
 	if (!fill(dump, pid))
 		return dump;

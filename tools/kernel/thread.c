@@ -13,6 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "now.h"
+
 /* Returns -1 with errno. The buffer is always terminated. */
 static ssize_t read_task(pid_t pid, pid_t tid, const char *name, char *buffer, size_t size)
 {
@@ -92,14 +94,6 @@ void thread_look(pid_t pid, pid_t tid, struct thread_place *out)
 
 /* ---- what it has used ------------------------------------------------------- */
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 void thread_account(pid_t pid, pid_t tid, struct kernel_view *out)
 {
 	const uint64_t tick_ns = 1000000000 / (uint64_t)sysconf(_SC_CLK_TCK);
@@ -118,7 +112,7 @@ void thread_account(pid_t pid, pid_t tid, struct kernel_view *out)
 	out->used = (struct cpu_share){.ns = (user + system) * tick_ns,
 				       .ran_ns = (user + system) * tick_ns,
 				       .system_ns = system * tick_ns,
-				       .over_ns = now_ns()};
+				       .over_ns = now_ns(CLOCK_MONOTONIC)};
 	/* more precise, and includes the time it waited for a CPU, if the kernel keeps it */
 	if (read_task(pid, tid, "schedstat", text, sizeof(text)) > 0 &&
 	    sscanf(text, "%" SCNu64 " %" SCNu64, &run, &delay) == 2 && run)

@@ -6,22 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "now.h"
 #include "trace/directory.h"
 #include "trace/host.h"
 
 /* A trace notes the time of its last activity at most this rarely. */
 #define LAST_SIGN_S 2
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 /* ---- files -------------------------------------------------------------------- */
 
@@ -185,7 +177,7 @@ static void list_notes(struct trace_list *list)
 static int take_entries(struct live *live, const struct trace_list *list, bool notes,
 			files_read *read)
 {
-	uint64_t now = now_ns();
+	uint64_t now = now_ns(CLOCK_REALTIME);
 	int result = 0;
 
 	for (unsigned i = 0; i < list->count && !result; i++) {

@@ -2,20 +2,13 @@
 #include "live/flight.h"
 
 #include <stdlib.h>
-#include <time.h>
+
+#include "now.h"
 
 /* Neighbors are known only after reading a whole trace; one query reads at most this many. */
 #define READ_WHOLE 64
 /* One query judges at most this many handshakes that hang. */
 #define JUDGE 256
-
-static uint64_t monotonic_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 static uint64_t age_of(const struct tailed *t, const struct watch *watch)
 {
@@ -48,7 +41,7 @@ static void judge_now(struct tailed *t, struct watch *watch, bool whole, struct 
 {
 	watch->view.past = watch->view.then.progress != watch->h.progress;
 	tail_judge(t, &watch->h, watch->looked_ns ? &watch->view : NULL, whole, out);
-	watch->judged_ns = monotonic_ns();
+	watch->judged_ns = now_ns(CLOCK_MONOTONIC);
 	watch->cause = subject_is_bad(out) ? (uint8_t)out->verdicts[0].cause : CAUSE_NONE;
 	watch->fault = (uint8_t)out->verdicts[0].fault;
 }
@@ -174,7 +167,7 @@ static void count_stalled(struct tailed *t, struct watch *watch, struct judging 
 
 void tail_stalled(struct tail *tail, struct tail_stalled *out)
 {
-	struct judging judging = {JUDGE, READ_WHOLE, monotonic_ns(),
+	struct judging judging = {JUDGE, READ_WHOLE, now_ns(CLOCK_MONOTONIC),
 				  malloc(sizeof(struct subject))};
 
 	*out = (struct tail_stalled){0};

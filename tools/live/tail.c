@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "kernel/dump.h"
 #include "live/collect.h"
+#include "now.h"
 #include "tlstall/vocabulary.h"
 #include "trace/directory.h"
 #include "trace/host.h"
@@ -23,14 +23,6 @@
 #define ALIVE_BUSY_NS 3000000000ull
 /* Clock pairs closer together than this give too imprecise a length of a tick. */
 #define LEAST_AGE_NS 12000000ull
-
-static uint64_t monotonic_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 /* ---- one trace --------------------------------------------------------------- */
 
@@ -360,7 +352,7 @@ static void list_places(struct tail *tail, uint64_t now)
 
 void tail_poll(struct tail *tail)
 {
-	uint64_t now = monotonic_ns();
+	uint64_t now = now_ns(CLOCK_MONOTONIC);
 
 	list_places(tail, now);
 	dumps_begin();

@@ -6,25 +6,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "look/memory.h"
 #include "look/scan.h"
 #include "look/stub.h"
 #include "kernel/kernel.h"
+#include "now.h"
 
 #define SEARCH_NS 10000000000ull
 #define OBJECTS 65536u
 #define MS 1000000ull
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 /* ---- objects -------------------------------------------------------------------------- */
 
@@ -86,7 +78,7 @@ static int find_objects(struct taking *taking)
 		.memory = look->memory,
 		.regions = &look->regions,
 		.libraries = &look->libraries,
-		.deadline_ns = now_ns() + SEARCH_NS,
+		.deadline_ns = now_ns(CLOCK_MONOTONIC) + SEARCH_NS,
 	};
 	int result;
 
@@ -275,7 +267,7 @@ static int take_all(struct look *look, char *why, size_t size)
 		return 0;
 	if (ask_objects(look, why, size))
 		return -1;
-	look->taken_ns = now_ns();
+	look->taken_ns = now_ns(CLOCK_MONOTONIC);
 	if (sockets_read(look->pid, &look->sockets))
 		return say(why, size, look->pid, "listing the descriptors", errno);
 	if (threads_read(look->pid, look->memory, &look->libraries, &look->threads))
@@ -290,7 +282,7 @@ int look_take(pid_t pid, struct look *out, char *why, size_t size)
 {
 	int result;
 
-	*out = (struct look){.pid = pid, .memory = -1, .began_ns = now_ns()};
+	*out = (struct look){.pid = pid, .memory = -1, .began_ns = now_ns(CLOCK_MONOTONIC)};
 	if (!STUB_EXISTS) {
 		snprintf(why, size, "tlstall look works only on x86-64");
 		return -1;

@@ -9,12 +9,12 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "look/child.h"
 #include "look/memory.h"
 #include "look/stub.h"
+#include "now.h"
 
 #define CALL_MS 500	 /* for one function */
 #define ALL_MS 10000	 /* for all functions */
@@ -34,10 +34,7 @@ struct sandbox {
 
 static uint64_t now_ms(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	return now_ns(CLOCK_MONOTONIC) / 1000000;
 }
 
 struct sandbox *sandbox_open(pid_t pid, int memory, const struct regions *regions)

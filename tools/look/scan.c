@@ -3,10 +3,10 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "look/memory.h"
+#include "now.h"
 
 #define CHUNK (1u << 20)
 #define METHODS 256 /* words known to be a method, or known not to be one */
@@ -159,20 +159,12 @@ static void search_chunk(struct search *search, uint64_t start, size_t size)
 	}
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 static void search_region(struct search *search, const struct region *region)
 {
 	for (uint64_t at = region->start; at < region->end && !search->ended; at += CHUNK) {
 		size_t size = region->end - at < CHUNK ? (size_t)(region->end - at) : CHUNK;
 
-		if (now_ns() > search->scan->deadline_ns) {
+		if (now_ns(CLOCK_MONOTONIC) > search->scan->deadline_ns) {
 			search->scan->skipped += region->end - at;
 			return;
 		}

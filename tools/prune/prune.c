@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "now.h"
 #include "trace/directory.h"
 #include "view/subject.h"
 
@@ -231,12 +231,10 @@ static int list_items(struct pruning *c)
 int prune(const struct prune_wish *wish, const struct prune_sink *sink, struct pruned *out)
 {
 	struct pruning c = {.wish = wish, .sink = sink};
-	struct timespec now;
 	int result;
 
 	signal(SIGIO, SIG_IGN); /* sent when somebody breaks the lease */
-	clock_gettime(CLOCK_REALTIME, &now);
-	c.now_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+	c.now_ns = now_ns(CLOCK_REALTIME);
 	result = list_items(&c);
 	if (!result)
 		remove_items(&c);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "now.h"
 #include "report/progress.h"
 #include "text/print.h"
 
@@ -11,18 +11,11 @@
 #define EVERY_NS 100000000ull
 #define WIDTH 40 /* characters */
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
-}
-
 void progress_start(struct progress *progress, FILE *out, size_t files)
 {
-	*progress = (struct progress){
-		.out = isatty(fileno(out)) ? out : NULL, .start_ns = now_ns(), .files = files};
+	*progress = (struct progress){.out = isatty(fileno(out)) ? out : NULL,
+				      .start_ns = now_ns(CLOCK_MONOTONIC),
+				      .files = files};
 }
 
 void progress_draw(struct progress *progress, uint64_t done, uint64_t total)
@@ -33,7 +26,7 @@ void progress_draw(struct progress *progress, uint64_t done, uint64_t total)
 
 	if (!progress->out)
 		return;
-	now = now_ns();
+	now = now_ns(CLOCK_MONOTONIC);
 	if (now - progress->start_ns < FIRST_AFTER_NS || now - progress->drawn_ns < EVERY_NS)
 		return;
 	share = ((double)progress->file + (total ? (double)done / (double)total : 0)) /

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "attach/attach.h"
@@ -17,6 +16,7 @@
 #include "live/looked.h"
 #include "live/looked_text.h"
 #include "message.h"
+#include "now.h"
 #include "run/adopted.h"
 #include "run/follow.h"
 #include "run/output.h"
@@ -32,14 +32,6 @@ struct attached {
 	int signals, process; /* descriptors for poll() */
 	uint64_t end_ns;      /* CLOCK_MONOTONIC; 0: none */
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 /* ---- what hangs now ------------------------------------------------------------------ */
 
@@ -153,7 +145,7 @@ static bool is_over(const struct attached *a)
 static int timeout_of(const struct attached *a)
 {
 	int timeout = follow_timeout(&a->follow);
-	uint64_t now = now_ns(), left;
+	uint64_t now = now_ns(CLOCK_MONOTONIC), left;
 
 	if (!a->end_ns)
 		return timeout;
@@ -168,7 +160,7 @@ static void watch(struct attached *a)
 				  {a->follow.notify, POLLIN, 0}};
 
 	while (!events[0].revents && !events[1].revents && !is_over(a) &&
-	       (!a->end_ns || now_ns() < a->end_ns)) {
+	       (!a->end_ns || now_ns(CLOCK_MONOTONIC) < a->end_ns)) {
 		poll(events, 3, timeout_of(a));
 		follow_poll(&a->follow);
 		output_tick(&a->output);
@@ -195,7 +187,7 @@ static int attach_and_watch(struct attached *a)
 	if (status)
 		return status;
 	if (a->options->for_ns)
-		a->end_ns = now_ns() + a->options->for_ns;
+		a->end_ns = now_ns(CLOCK_MONOTONIC) + a->options->for_ns;
 	watch(a);
 	if (!has_ended(a))
 		adopted_look_again(&a->adopted, &a->follow);

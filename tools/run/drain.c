@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "now.h"
+
 /* How often the thread checks; if a reader has asked since, it needs no help. */
 #define HELP_NS 10000000ull
 /* Events kept of one trace, 64 MiB. Beyond that the ring may overwrite, and the loss is counted. */
@@ -24,14 +26,6 @@ struct drain {
 	struct events fill, given;
 	size_t at; /* index into `given` */
 };
-
-static uint64_t now_of(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
-}
 
 static bool make_room(struct events *events)
 {
@@ -69,7 +63,7 @@ static void *help(void *argument)
 	do {
 		nanosleep(&while_asleep, NULL);
 		pthread_mutex_lock(&drains->lock);
-		if (now_of() - drains->asked_ns >= HELP_NS)
+		if (now_ns(CLOCK_MONOTONIC) - drains->asked_ns >= HELP_NS)
 			for (struct drain *drain = drains->first; drain; drain = drain->next)
 				read_rings(drain);
 		stop = drains->stop;
@@ -166,7 +160,7 @@ static void take(struct drain *drain)
 	empty.count = 0;
 	drain->at = 0;
 	pthread_mutex_lock(&drains->lock);
-	drains->asked_ns = now_of();
+	drains->asked_ns = now_ns(CLOCK_MONOTONIC);
 	read_rings(drain);
 	drain->given = drain->fill;
 	drain->fill = empty;

@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "diagnosis/facts.h"
+#include "now.h"
 #include "tlstall/environment.h"
 #include "tlstall/vocabulary.h"
 #include "trace/reader.h"
@@ -43,14 +43,6 @@
 /* Events waiting to be shown, 88 MiB: beyond that, no more are read. */
 #define QUEUED (1u << 20)
 
-static uint64_t now_of(clockid_t id)
-{
-	struct timespec now;
-
-	clock_gettime(id, &now);
-	return (uint64_t)now.tv_sec * 1000 * MS + (uint64_t)now.tv_nsec;
-}
-
 /* ---- one trace ------------------------------------------------------------- */
 
 struct symbols *followed_symbols(struct followed *followed)
@@ -63,7 +55,7 @@ struct symbols *followed_symbols(struct followed *followed)
 
 const struct neighbors *followed_neighbors(struct followed *followed)
 {
-	uint64_t now = now_of(CLOCK_MONOTONIC), most = followed->neighbors_cost_ns * NEIGHBORS_COST;
+	uint64_t now = now_ns(CLOCK_MONOTONIC), most = followed->neighbors_cost_ns * NEIGHBORS_COST;
 
 	if (most > NEIGHBORS_NS)
 		most = NEIGHBORS_NS;
@@ -73,7 +65,7 @@ const struct neighbors *followed_neighbors(struct followed *followed)
 	followed->neighbors = NULL;
 	neighbors_read(followed->trace, &followed->neighbors);
 	/* counted from the end, so that reading never takes up all the time */
-	followed->neighbors_ns = now_of(CLOCK_MONOTONIC);
+	followed->neighbors_ns = now_ns(CLOCK_MONOTONIC);
 	followed->neighbors_cost_ns = followed->neighbors_ns - now;
 	return followed->neighbors;
 }
@@ -290,7 +282,7 @@ static void poll_trace(struct follow *follow, struct followed *followed, uint64_
  */
 static void finish_trace(struct follow *follow, struct followed *followed)
 {
-	uint64_t now = now_of(CLOCK_MONOTONIC);
+	uint64_t now = now_ns(CLOCK_MONOTONIC);
 	struct reporter reporter = {follow, followed};
 	const struct watch_report to = {report, &reporter};
 
@@ -392,7 +384,7 @@ static bool may_open(struct follow *follow, struct followed *followed)
 
 static void poll_traces(struct follow *follow)
 {
-	uint64_t now = now_of(CLOCK_MONOTONIC);
+	uint64_t now = now_ns(CLOCK_MONOTONIC);
 
 	read_directory(follow);
 	for (struct followed *f = follow->traces; f; f = f->next) {
@@ -405,7 +397,7 @@ static void poll_traces(struct follow *follow)
 
 static uint64_t held_since(const struct follow *follow)
 {
-	return now_of(CLOCK_REALTIME) - (follow->late ? HOLD_LATE_NS : HOLD_NS);
+	return now_ns(CLOCK_REALTIME) - (follow->late ? HOLD_LATE_NS : HOLD_NS);
 }
 
 void follow_poll(struct follow *follow)
@@ -421,7 +413,7 @@ int follow_timeout(const struct follow *follow)
 		return -1;
 	if (follow->merge.count > GIVE_AT_ONCE)
 		return 0;
-	return now_of(CLOCK_MONOTONIC) - follow->busy_ns < BUSY_NS ? BUSY_MS : TICK_MS;
+	return now_ns(CLOCK_MONOTONIC) - follow->busy_ns < BUSY_NS ? BUSY_MS : TICK_MS;
 }
 
 bool follow_in_flight(const struct follow *follow)
@@ -452,13 +444,13 @@ int follow_open(struct follow *follow, const char *directory, const struct follo
 
 void follow_finish(struct follow *follow)
 {
-	uint64_t until = now_of(CLOCK_MONOTONIC) + LEAST_AGE_NS;
+	uint64_t until = now_ns(CLOCK_MONOTONIC) + LEAST_AGE_NS;
 	bool ripe, more;
 
 	follow->ending = true;
 	/* the trace may be too young for a second clock pair, and we may be delayed ourselves */
 	do {
-		ripe = now_of(CLOCK_MONOTONIC) > until;
+		ripe = now_ns(CLOCK_MONOTONIC) > until;
 		more = false;
 		poll_traces(follow);
 		for (struct followed *f = follow->traces; f; f = f->next)

@@ -5,11 +5,11 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "message.h"
 #include "diagnosis/facts.h"
+#include "now.h"
 #include "run/settings.h"
 #include "text/print.h"
 #include "trace/directory.h"
@@ -20,14 +20,6 @@
 
 #define FLUSH_NS 50000000ull
 #define STACK_INDENT "  > "
-
-static uint64_t realtime_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 /* ---- calls ----------------------------------------------------------------- */
 
@@ -299,7 +291,7 @@ int output_open(struct output *output, const struct run_options *options)
 
 void output_tick(struct output *output)
 {
-	uint64_t now = realtime_ns();
+	uint64_t now = now_ns(CLOCK_REALTIME);
 
 	output->known_from = NULL;
 	if (now - output->flush_ns > FLUSH_NS) {

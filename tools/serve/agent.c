@@ -7,11 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "live/flight.h"
 #include "message.h"
+#include "now.h"
 #include "text/print.h"
 #include "trace/directory.h"
 #include "trace/ledger.h"
@@ -26,14 +26,6 @@
 #define LINGER_NS (6 * S)
 /* Records for the live page: a thousand or so. */
 #define NOW_BYTES (1u << 20)
-
-static uint64_t now_of(clockid_t id)
-{
-	struct timespec now;
-
-	clock_gettime(id, &now);
-	return (uint64_t)now.tv_sec * S + (uint64_t)now.tv_nsec;
-}
 
 /* ---- handshakes ------------------------------------------------------------------ */
 
@@ -107,7 +99,7 @@ void agent_write_now(struct agent *agent, FILE *out)
 
 	tail_flight(&agent->tail, &flight);
 	print(out, "{\"now_ns\":%" PRIu64 ",\"processes\":%u,\"in_flight\":%u,\"handshakes\":[",
-	      now_of(CLOCK_REALTIME), agent->tail.processes,
+	      now_ns(CLOCK_REALTIME), agent->tail.processes,
 	      flight.count[0] + flight.count[1] + flight.count[2]);
 	tail_unreported(&agent->tail, write_member, &writing);
 	fputs("]}", out);
@@ -245,7 +237,7 @@ int agent_open(struct agent *agent, const struct agent_options *options)
 	agent->sink = (struct tail_sink){on_handshake, on_lost, agent};
 	agent->tail.sink = &agent->sink;
 	agent->tail.only = options->directories;
-	agent->started_ns = now_of(CLOCK_REALTIME);
+	agent->started_ns = now_ns(CLOCK_REALTIME);
 	load_state(agent);
 	if (save_state(agent, agent->tail.since_ns))
 		return fail("%s cannot be written: %s", options->state, strerror(errno));
@@ -263,22 +255,22 @@ static bool is_due(uint64_t *last, uint64_t now, uint64_t every)
 
 int agent_tick(struct agent *agent)
 {
-	uint64_t now = now_of(CLOCK_MONOTONIC), left;
+	uint64_t now = now_ns(CLOCK_MONOTONIC), left;
 
 	if (is_due(&agent->polled_ns, now, POLL_NS))
 		tail_poll(&agent->tail);
 	if (is_due(&agent->pruned_ns, now, PRUNE_NS))
 		prune_all(agent);
 	if (is_due(&agent->saved_ns, now, SAVE_NS))
-		save_state(agent, now_of(CLOCK_REALTIME) - LINGER_NS);
+		save_state(agent, now_ns(CLOCK_REALTIME) - LINGER_NS);
 	left = agent->polled_ns + POLL_NS;
-	now = now_of(CLOCK_MONOTONIC);
+	now = now_ns(CLOCK_MONOTONIC);
 	return left > now ? (int)((left - now) / 1000000) + 1 : 0;
 }
 
 void agent_close(struct agent *agent)
 {
-	uint64_t until = now_of(CLOCK_REALTIME);
+	uint64_t until = now_ns(CLOCK_REALTIME);
 
 	tail_poll(&agent->tail);
 	tail_settle(&agent->tail);

@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "diagnosis/diagnosis.h"
+#include "now.h"
 #include "text/print.h"
 
 #define CLIENTS 16u
@@ -37,14 +37,6 @@ struct events_client {
 	size_t size, sent;
 	bool greeted, suspended;
 };
-
-static uint64_t ns_of(clockid_t id)
-{
-	struct timespec now;
-
-	clock_gettime(id, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 /* ---- what is in flight now ------------------------------------------------------- */
 
@@ -77,15 +69,15 @@ static struct snapshot *make_snapshot(struct agent *agent)
 
 static void renew(struct events *events)
 {
-	uint64_t begun = ns_of(CLOCK_PROCESS_CPUTIME_ID);
+	uint64_t begun = now_ns(CLOCK_PROCESS_CPUTIME_ID);
 	struct snapshot *made = make_snapshot(events->agent);
 
 	if (!made)
 		return;
 	release(events->now);
 	events->now = made;
-	events->due_ns = ns_of(CLOCK_MONOTONIC) +
-			 (ns_of(CLOCK_PROCESS_CPUTIME_ID) - begun) * (SHARE - 1);
+	events->due_ns =
+		now_ns(CLOCK_MONOTONIC) + (now_ns(CLOCK_PROCESS_CPUTIME_ID) - begun) * (SHARE - 1);
 }
 
 /* ---- other events ------------------------------------------------------------------- */
@@ -281,7 +273,7 @@ void events_tell(struct events *events)
 {
 	if (!events->clients)
 		return;
-	if (ns_of(CLOCK_MONOTONIC) >= events->due_ns)
+	if (now_ns(CLOCK_MONOTONIC) >= events->due_ns)
 		renew(events);
 	wake(events);
 }

@@ -2,9 +2,9 @@
 #include <curses.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "message.h"
+#include "now.h"
 #include "top/top.h"
 
 /* Milliseconds: enough for an arrow key over a slow line, short for a plain Escape. */
@@ -23,10 +23,7 @@ static void choose_colors(void)
 
 static long now_ms(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	return (long)(now_ns(CLOCK_MONOTONIC) / 1000000);
 }
 
 /* Draws, and waits for a key until the next refresh. */

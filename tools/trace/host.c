@@ -9,8 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "now.h"
 
 /* Other namespaces are searched at most this often for a process that was not found. */
 #define LOOK_AGAIN_NS 100000000u
@@ -271,14 +272,6 @@ static pid_t find_other(const struct host_process *process)
 	return 0;
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 pid_t host_find(const struct host_process *process)
 {
 	pid_t here;
@@ -287,10 +280,10 @@ pid_t host_find(const struct host_process *process)
 		return !has_ended(process->pid) && host_alive(process->pid, process) ? process->pid
 										     : 0;
 	here = others.read_ns ? find_other(process) : 0;
-	if (here || (others.read_ns && now_ns() - others.read_ns < LOOK_AGAIN_NS))
+	if (here || (others.read_ns && now_ns(CLOCK_MONOTONIC) - others.read_ns < LOOK_AGAIN_NS))
 		return here;
 	read_others();
-	others.read_ns = now_ns();
+	others.read_ns = now_ns(CLOCK_MONOTONIC);
 	return find_other(process);
 }
 

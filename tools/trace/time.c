@@ -2,9 +2,9 @@
 /* Converts ticks to time, by two instants at which all three clocks were read. */
 #include <fcntl.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "now.h"
 #include "trace/host.h"
 #include "trace/internal.h"
 
@@ -17,17 +17,9 @@
 
 /* ---- this host's clocks --------------------------------------------------- */
 
-static uint64_t nanoseconds(clockid_t id)
-{
-	struct timespec now = {0};
-
-	clock_gettime(id, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 uint64_t time_monotonic_ns(void)
 {
-	return nanoseconds(CLOCK_MONOTONIC);
+	return now_ns(CLOCK_MONOTONIC);
 }
 
 /* 0: this machine has no such counter. */
@@ -43,7 +35,7 @@ static uint64_t read_ticks(uint32_t source)
 	if (source == TLSTALL_CLOCK_CNTVCT)
 		return ticks;
 #endif
-	return source == TLSTALL_CLOCK_MONOTONIC ? nanoseconds(CLOCK_MONOTONIC) : 0;
+	return source == TLSTALL_CLOCK_MONOTONIC ? now_ns(CLOCK_MONOTONIC) : 0;
 }
 
 struct tlstall_clock_pair trace_read_clock(const struct trace *trace)
@@ -59,8 +51,8 @@ struct tlstall_clock_pair trace_read_clock(const struct trace *trace)
 		struct tlstall_clock_pair pair;
 		uint64_t before = read_ticks(source), width;
 
-		pair.monotonic_ns = nanoseconds(CLOCK_MONOTONIC) + (uint64_t)ahead;
-		pair.realtime_ns = nanoseconds(CLOCK_REALTIME);
+		pair.monotonic_ns = now_ns(CLOCK_MONOTONIC) + (uint64_t)ahead;
+		pair.realtime_ns = now_ns(CLOCK_REALTIME);
 		width = read_ticks(source) - before;
 		pair.ticks = before + width / 2;
 		if (source == TLSTALL_CLOCK_MONOTONIC)
