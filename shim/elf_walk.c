@@ -6,14 +6,14 @@
 #include <string.h>
 #include <time.h>
 
-struct walk {
+struct visit {
 	bool (*visit)(const struct elf_object *object, void *context);
 	void *context;
 };
 
 static int walk_one(struct dl_phdr_info *info, size_t size, void *data)
 {
-	const struct walk *walk = data;
+	const struct visit *walk = data;
 	struct elf_object object;
 
 	(void)size;
@@ -45,7 +45,7 @@ void elf_forget_walks(void)
 
 bool elf_each(bool (*visit)(const struct elf_object *object, void *context), void *context)
 {
-	struct walk walk = {visit, context};
+	struct visit walk = {visit, context};
 	int found;
 
 	enter_walk();
@@ -300,7 +300,7 @@ bool elf_elsewhere(const void *address, struct elf_object *out)
 
 struct walk_beside {
 	const struct elf_object *object;
-	struct walk walk;
+	struct visit walk;
 };
 
 static bool walk_beside(void *context)

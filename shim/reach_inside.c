@@ -26,7 +26,7 @@ TLSTALL_ASSERT(PATCH_MAX == TLSTALL_ATTACH_JUMPS);
 
 /* ---- finding the functions ---------------------------------------------------------- */
 
-struct inside {
+struct embedded {
 	const struct elf_object *object;
 	struct symtab_function found[MEMBERS];
 	uintptr_t code, code_end;
@@ -38,7 +38,7 @@ static const char *name_of(size_t i)
 }
 
 /* The largest segment that is executable and readable, but not writable. */
-static bool find_code(struct inside *in)
+static bool find_code(struct embedded *in)
 {
 	for (unsigned i = 0; i < in->object->phdr_count; i++) {
 		const ElfW(Phdr) *phdr = &in->object->phdr[i];
@@ -57,7 +57,7 @@ static bool is_exported(const struct elf_object *object)
 	return elf_entry(object, "SSL_connect") && elf_entry(object, TLSTALL_INSIDE_CRYPTO);
 }
 
-static void find_exported(struct inside *in)
+static void find_exported(struct embedded *in)
 {
 	for (size_t i = 0; i < MEMBERS; i++) {
 		const ElfW(Sym) *symbol = elf_entry(in->object, members[i].name);
@@ -76,7 +76,7 @@ static bool may_have_names(const struct elf_object *object)
 	       !elf_imports(object, "SSL_do_handshake");
 }
 
-static bool find_named(struct inside *in)
+static bool find_named(struct embedded *in)
 {
 	const char *path = *in->object->path ? in->object->path : "/proc/self/exe";
 
@@ -124,7 +124,7 @@ static void fill_gaps(void *addresses[MEMBERS])
 /* ---- redirecting the functions ------------------------------------------------------- */
 
 /* Linkers fold identical functions: an address shared by two names is not redirected. */
-static bool is_sound(const struct inside *in, size_t i)
+static bool is_sound(const struct embedded *in, size_t i)
 {
 	uintptr_t address = in->found[i].address, size = in->found[i].size;
 
@@ -138,7 +138,7 @@ static bool is_sound(const struct inside *in, size_t i)
 	return true;
 }
 
-static bool list_functions(const struct inside *in, struct patch *list, size_t *count)
+static bool list_functions(const struct embedded *in, struct patch *list, size_t *count)
 {
 	*count = 0;
 	for (size_t i = 0; i < MEMBERS; i++) {
@@ -213,7 +213,7 @@ static enum patch_result patch_copy(struct patch *list, size_t count,
 	return result == PATCH_DONE && !note_jumps(entries, count, to) ? PATCH_CODE : result;
 }
 
-static enum patch_result reach(const struct inside *in, struct tlstall_attachment *to)
+static enum patch_result reach(const struct embedded *in, struct tlstall_attachment *to)
 {
 	enum patch_result result = PATCH_CODE;
 	struct patch list[PATCH_MAX];
@@ -235,7 +235,7 @@ static enum patch_result reach(const struct inside *in, struct tlstall_attachmen
 	return result;
 }
 
-static bool find_functions(const struct elf_object *object, struct inside *in)
+static bool find_functions(const struct elf_object *object, struct embedded *in)
 {
 	in->object = object;
 	if (elf_is_own(object->start) || !find_code(in))
@@ -248,7 +248,7 @@ static bool find_functions(const struct elf_object *object, struct inside *in)
 
 static bool visit(const struct elf_object *object, void *context)
 {
-	struct inside in = {0};
+	struct embedded in = {0};
 
 	(void)context;
 	if (find_functions(object, &in))
@@ -272,7 +272,7 @@ struct attaching {
 static bool visit_program(const struct elf_object *object, void *context)
 {
 	struct attaching *attaching = context;
-	struct inside in = {0};
+	struct embedded in = {0};
 
 	if (*object->path)
 		return false;

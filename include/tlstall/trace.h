@@ -122,7 +122,7 @@ struct tlstall_lost {
 	uint64_t modules;
 	uint64_t processes;
 	uint64_t foreign_calls;	   /* on objects of no known libssl */
-	uint64_t unwound_in_child; /* stacks not taken in a forked child of a threaded program */
+	uint64_t unwound_in_child; /* 0 since 1.3: stacks not taken in forked children */
 };
 
 struct tlstall_header {

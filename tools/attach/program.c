@@ -203,7 +203,7 @@ static int refuse(const struct program *p, char *why, size_t size, const char *w
 /*
  * Whether it is the program itself: a library may be unloaded while its functions lead to the shim.
  */
-static bool is_program(const struct program *p, const struct library *library)
+static bool is_program(const struct program *p, const struct libssl_copy *library)
 {
 	char path[32], program[PATH_MAX];
 	ssize_t got;

@@ -6,13 +6,13 @@
 #define SEPARATOR " < "
 #define NAME_SIZE 80
 
-struct name {
+struct known_function {
 	const char *prefix;
 	enum stack_says says;
 };
 
 /* Prefixes of function names. Other functions of OpenSSL say nothing. */
-static const struct name names[] = {
+static const struct known_function names[] = {
 	{"BIO_read", STACK_IN_BIO},	  {"BIO_write", STACK_IN_BIO},
 	{"BIO_ctrl", STACK_IN_BIO},	  {"BIO_puts", STACK_IN_BIO},
 	{"EVP_DigestSign", STACK_IN_KEY}, {"EVP_SignFinal", STACK_IN_KEY},

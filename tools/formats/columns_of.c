@@ -10,7 +10,7 @@
 
 #define TEXT(name, value) {#name, COLUMN_TEXT},
 #define NUMBER(name, known, value) {#name, COLUMN_NUMBER},
-const struct column columns[COLUMNS] = {
+const struct export_column columns[COLUMNS] = {
 #include "formats/columns.def"
 };
 #undef TEXT

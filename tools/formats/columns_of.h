@@ -10,7 +10,7 @@ enum column_type {
 	COLUMN_NUMBER,
 };
 
-struct column {
+struct export_column {
 	const char *name;
 	enum column_type type;
 };
@@ -33,7 +33,7 @@ enum {
 #undef TEXT
 #undef NUMBER
 
-extern const struct column columns[COLUMNS];
+extern const struct export_column columns[COLUMNS];
 
 /* The values of one handshake, which hold until the next call. */
 const struct column_value *columns_of(const struct subject *subject, const char *trace_label);

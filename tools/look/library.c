@@ -104,19 +104,19 @@ static bool find_crypto(const struct regions *regions, const struct image *ssl, 
 	return false;
 }
 
-static void find_ops(const struct image *ssl, struct library *out)
+static void find_ops(const struct image *ssl, struct libssl_copy *out)
 {
 	for (unsigned i = 0; i < OPS; i++)
 		out->ops[i].start = image_function(ssl, ops[i].name, &out->ops[i].size);
 }
 
-static bool take(const struct regions *regions, const struct image *ssl, struct library *out)
+static bool take(const struct regions *regions, const struct image *ssl, struct libssl_copy *out)
 {
 	struct image crypto;
 	bool found = find_crypto(regions, ssl, &crypto);
 	uint64_t size;
 
-	*out = (struct library){.start = ssl->start, .end = ssl->end};
+	*out = (struct libssl_copy){.start = ssl->start, .end = ssl->end};
 	out->alone = !found || crypto.start != ssl->start;
 	for (unsigned i = 0; i < ACCESSORS; i++) {
 		if (accessors[i].library == LIBRARY_SSL)
@@ -147,7 +147,7 @@ static void read_names(pid_t pid, const struct region *region, struct image *ima
 static void try_image(const struct regions *regions, const struct region *region,
 		      const struct image *image, struct libraries *out)
 {
-	struct library *library = &out->list[out->count];
+	struct libssl_copy *library = &out->list[out->count];
 
 	if (!has(image, "SSL_connect") || is_ours(image))
 		return;
@@ -180,11 +180,11 @@ void libraries_find(pid_t pid, int memory, const struct regions *regions, struct
 }
 
 /* Where OpenSSL is part of a program, only its functions are known. */
-const struct library *libraries_at(const struct libraries *libraries, uint64_t address,
-				   enum op *op)
+const struct libssl_copy *libraries_at(const struct libraries *libraries, uint64_t address,
+				       enum op *op)
 {
 	for (unsigned i = 0; i < libraries->count; i++) {
-		const struct library *library = &libraries->list[i];
+		const struct libssl_copy *library = &libraries->list[i];
 
 		if (address < library->start || address >= library->end)
 			continue;

@@ -28,7 +28,7 @@ enum tlstall_function_kind op_kind(enum op op);
 
 #define LIBRARIES 8
 
-struct library {
+struct libssl_copy {
 	uint64_t start, end;
 	bool alone;		      /* not linked into a program */
 	uint64_t function[ACCESSORS]; /* 0: it has none */
@@ -40,7 +40,7 @@ struct library {
 };
 
 struct libraries {
-	struct library list[LIBRARIES];
+	struct libssl_copy list[LIBRARIES];
 	unsigned count;
 	uint64_t least, most; /* all of them lie between these addresses */
 	const char *foreign; /* a library that has SSL_connect but is not a supported OpenSSL; NULL:
@@ -50,7 +50,7 @@ struct libraries {
 void libraries_find(pid_t pid, int memory, const struct regions *regions, struct libraries *out);
 
 /* Whose code lies there; NULL: none of theirs. `op`: which of the functions, OPS: another. */
-const struct library *libraries_at(const struct libraries *libraries, uint64_t address,
-				   enum op *op);
+const struct libssl_copy *libraries_at(const struct libraries *libraries, uint64_t address,
+				       enum op *op);
 
 #endif

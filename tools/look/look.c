@@ -49,7 +49,7 @@ static bool keep(struct taking *taking, const struct ssl_object *ssl)
 	return look->count < OBJECTS;
 }
 
-static bool take_candidate(uint64_t address, const struct library *library, void *context)
+static bool take_candidate(uint64_t address, const struct libssl_copy *library, void *context)
 {
 	struct taking *taking = context;
 	struct look *look = taking->look;

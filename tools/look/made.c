@@ -130,7 +130,7 @@ static void make_libssl(const struct look *look, struct tlstall_header *header)
 	unsigned room = sizeof(header->libssl) / sizeof(header->libssl[0]);
 
 	for (unsigned i = 0; i < look->libraries.count && i < room; i++) {
-		const struct library *library = &look->libraries.list[i];
+		const struct libssl_copy *library = &look->libraries.list[i];
 
 		header->libssl[header->libssl_count++] = (struct tlstall_libssl){
 			.start = library->start,

@@ -14,7 +14,7 @@
 
 struct search {
 	struct scan *scan;
-	bool (*each)(uint64_t address, const struct library *library, void *context);
+	bool (*each)(uint64_t address, const struct libssl_copy *library, void *context);
 	void *context;
 	uint64_t page;
 	uint64_t *words, *entries; /* of one chunk; of its pages */
@@ -58,7 +58,7 @@ static bool is_method(struct search *search, uint64_t address)
 	return search->methods[at].is;
 }
 
-static const struct library *library_of(const struct libraries *libraries, uint64_t word)
+static const struct libssl_copy *library_of(const struct libraries *libraries, uint64_t word)
 {
 	for (unsigned i = 0; i < libraries->count; i++) {
 		if (word >= libraries->list[i].start && word < libraries->list[i].end)
@@ -90,7 +90,7 @@ static bool was_reported(struct search *search, uint64_t address)
 	return false;
 }
 
-static void take_word(struct search *search, uint64_t at, const struct library *library)
+static void take_word(struct search *search, uint64_t at, const struct libssl_copy *library)
 {
 	for (unsigned words = 1; words <= 3 && !search->ended; words++) {
 		uint64_t address = at - 8 * words;
@@ -106,7 +106,7 @@ static void search_words(struct search *search, uint64_t start, size_t count)
 
 	for (size_t i = 0; i < count && !search->ended; i++) {
 		uint64_t word = search->words[i];
-		const struct library *library;
+		const struct libssl_copy *library;
 
 		if (word < libraries->least || word >= libraries->most || (word & 7))
 			continue;
@@ -182,7 +182,7 @@ static bool may_hold(const struct region *region)
 }
 
 int scan_run(struct scan *scan,
-	     bool (*each)(uint64_t address, const struct library *library, void *context),
+	     bool (*each)(uint64_t address, const struct libssl_copy *library, void *context),
 	     void *context)
 {
 	struct search *search = calloc(1, sizeof(*search));

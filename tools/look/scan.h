@@ -25,7 +25,7 @@ struct scan {
  * false the search ends. -1: no memory.
  */
 int scan_run(struct scan *scan,
-	     bool (*each)(uint64_t address, const struct library *library, void *context),
+	     bool (*each)(uint64_t address, const struct libssl_copy *library, void *context),
 	     void *context);
 
 #endif

@@ -7,10 +7,10 @@
 #include "look/memory.h"
 #include "tlstall/state_names.h"
 
-struct inquiry {
+struct questions {
 	struct sandbox *sandbox;
 	int memory;
-	const struct library *library;
+	const struct libssl_copy *library;
 	struct trouble trouble;
 	bool failed;
 };
@@ -19,7 +19,7 @@ struct inquiry {
  * Returns 0 and sets `failed` if the answer cannot be had. An accessor that the library lacks is
  * not missed.
  */
-static uint64_t ask(struct inquiry *q, enum accessor accessor, uint64_t first, uint64_t second)
+static uint64_t ask(struct questions *q, enum accessor accessor, uint64_t first, uint64_t second)
 {
 	uint64_t function = q->library->function[accessor], value = 0;
 	enum sandbox_result result;
@@ -35,13 +35,13 @@ static uint64_t ask(struct inquiry *q, enum accessor accessor, uint64_t first, u
 }
 
 /* For accessors that return an int. */
-static int ask_int(struct inquiry *q, enum accessor accessor, uint64_t first)
+static int ask_int(struct questions *q, enum accessor accessor, uint64_t first)
 {
 	return (int)(uint32_t)ask(q, accessor, first, 0);
 }
 
 /* Reads the string that the accessor returned, without running anything. */
-static void ask_text(struct inquiry *q, enum accessor accessor, uint64_t first, char *buffer,
+static void ask_text(struct questions *q, enum accessor accessor, uint64_t first, char *buffer,
 		     size_t size)
 {
 	uint64_t text = ask(q, accessor, first, 0);
@@ -54,7 +54,7 @@ static void ask_text(struct inquiry *q, enum accessor accessor, uint64_t first, 
 /* ---- is it one? --------------------------------------------------------------------- */
 
 /* An SSL_CTX has a method of the same library as its first or second word. */
-static bool is_context(const struct inquiry *q, uint64_t context)
+static bool is_context(const struct questions *q, uint64_t context)
 {
 	uint64_t words[2];
 
@@ -79,7 +79,7 @@ static bool is_sane(const struct ssl_object *o)
  * writes to the copy, and where there is no object it may damage anything, so that copy is then
  * dropped.
  */
-static bool is_alive(struct inquiry *q, uint64_t ssl)
+static bool is_alive(struct questions *q, uint64_t ssl)
 {
 	if (ask_int(q, ACCESSOR_SSL_up_ref, ssl) == 1)
 		return true;
@@ -95,7 +95,7 @@ static bool is_alive(struct inquiry *q, uint64_t ssl)
 #define TYPE_MEMORY (1 | 0x0400)
 #define TYPE_PAIR (19 | 0x0400)
 
-static uint64_t end_of(struct inquiry *q, uint64_t bio)
+static uint64_t end_of(struct questions *q, uint64_t bio)
 {
 	for (unsigned i = 0; i < BIO_CHAIN; i++) {
 		uint64_t next = ask(q, ACCESSOR_BIO_next, bio, 0);
@@ -113,7 +113,7 @@ static bool holds_bytes(int type, const char *name)
 	       (type == TYPE_PAIR && !strcmp(name, "BIO pair"));
 }
 
-static void ask_bios(struct inquiry *q, struct ssl_object *out)
+static void ask_bios(struct questions *q, struct ssl_object *out)
 {
 	uint64_t from = ask(q, ACCESSOR_SSL_get_rbio, out->address, 0);
 	uint64_t to = ask(q, ACCESSOR_SSL_get_wbio, out->address, 0);
@@ -144,7 +144,7 @@ static void ask_bios(struct inquiry *q, struct ssl_object *out)
 /* ---- its state ------------------------------------------------------------------------ */
 
 /* A static program that never asks for the names of states was linked without them. */
-static void ask_state(struct inquiry *q, uint64_t ssl, struct ssl_object *out)
+static void ask_state(struct questions *q, uint64_t ssl, struct ssl_object *out)
 {
 	const char *text;
 
@@ -159,7 +159,7 @@ static void ask_state(struct inquiry *q, uint64_t ssl, struct ssl_object *out)
 
 /* ---- all of it ------------------------------------------------------------------------ */
 
-static void ask_all(struct inquiry *q, struct ssl_object *out)
+static void ask_all(struct questions *q, struct ssl_object *out)
 {
 	uint64_t ssl = out->address;
 
@@ -173,10 +173,11 @@ static void ask_all(struct inquiry *q, struct ssl_object *out)
 	ask_bios(q, out);
 }
 
-enum object_result ssl_object_read(struct sandbox *sandbox, int memory, const struct library *library,
-			       uint64_t address, struct ssl_object *out, struct trouble *trouble)
+enum object_result ssl_object_read(struct sandbox *sandbox, int memory,
+				   const struct libssl_copy *library, uint64_t address,
+				   struct ssl_object *out, struct trouble *trouble)
 {
-	struct inquiry q = {.sandbox = sandbox, .memory = memory, .library = library};
+	struct questions q = {.sandbox = sandbox, .memory = memory, .library = library};
 	bool is;
 
 	*out = (struct ssl_object){

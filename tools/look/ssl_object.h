@@ -11,7 +11,7 @@
 
 struct ssl_object {
 	uint64_t address;
-	const struct library *library;
+	const struct libssl_copy *library;
 	bool in_init;	/* a handshake is not finished */
 	bool in_before; /* ... and not begun */
 	bool server;
@@ -37,7 +37,8 @@ struct trouble {
 	uint64_t value;
 };
 
-enum object_result ssl_object_read(struct sandbox *sandbox, int memory, const struct library *library,
-			       uint64_t address, struct ssl_object *out, struct trouble *trouble);
+enum object_result ssl_object_read(struct sandbox *sandbox, int memory,
+				   const struct libssl_copy *library, uint64_t address,
+				   struct ssl_object *out, struct trouble *trouble);
 
 #endif

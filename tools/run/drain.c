@@ -12,7 +12,7 @@
 /* Events kept of one trace, 64 MiB. Beyond that the ring may overwrite, and the loss is counted. */
 #define KEPT (1u << 20)
 
-struct events {
+struct event_list {
 	struct tlstall_event *items;
 	size_t count, room;
 };
@@ -23,11 +23,11 @@ struct drain {
 	struct trace *readers;
 	struct trace *trace; /* the same file again: threads do not share a struct trace */
 	struct trace_cursor *cursor;
-	struct events fill, given;
+	struct event_list fill, given;
 	size_t at; /* index into `given` */
 };
 
-static bool make_room(struct events *events)
+static bool make_room(struct event_list *events)
 {
 	size_t room = events->room ? events->room * 2 : 1024;
 	struct tlstall_event *items;
@@ -45,7 +45,7 @@ static bool make_room(struct events *events)
 /* Called with the lock held. Events that find no room stay in the ring. */
 static void read_rings(struct drain *drain)
 {
-	struct events *fill = &drain->fill;
+	struct event_list *fill = &drain->fill;
 
 	while (fill->count < KEPT && make_room(fill) &&
 	       !trace_cursor_next(drain->cursor, &fill->items[fill->count]))
@@ -155,7 +155,7 @@ void drain_close(struct drain *drain)
 static void take(struct drain *drain)
 {
 	struct drains *drains = drain->drains;
-	struct events empty = drain->given;
+	struct event_list empty = drain->given;
 
 	empty.count = 0;
 	drain->at = 0;

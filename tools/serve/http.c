@@ -22,7 +22,7 @@ struct http {
 };
 
 /* The answer for one path. */
-struct page {
+struct route {
 	const char *path, *type;
 	void (*write)(struct http *http, FILE *out);
 };
@@ -52,7 +52,7 @@ static void write_live(struct http *http, FILE *out)
 	web_live_write(out, http->policy);
 }
 
-static const struct page pages[] = {
+static const struct route routes[] = {
 	{"/", "text/html; charset=utf-8", write_live},
 	{"/healthz", "text/plain; charset=utf-8", write_healthz},
 	{"/metrics", METRICS_TYPE, write_metrics},
@@ -172,7 +172,7 @@ static enum MHD_Result refuse(struct MHD_Connection *connection, unsigned status
 }
 
 static enum MHD_Result show(struct http *http, struct MHD_Connection *connection,
-			    const struct page *page)
+			    const struct route *route)
 {
 	char *text = NULL;
 	size_t size = 0;
@@ -181,12 +181,12 @@ static enum MHD_Result show(struct http *http, struct MHD_Connection *connection
 	if (!out)
 		return MHD_NO;
 	snprintf(http->policy, sizeof(http->policy), "%s", NO_POLICY);
-	page->write(http, out);
+	route->write(http, out);
 	if (fclose(out)) {
 		free(text);
 		return MHD_NO;
 	}
-	return answer(connection, MHD_HTTP_OK, page->type, http->policy, text, size);
+	return answer(connection, MHD_HTTP_OK, route->type, http->policy, text, size);
 }
 
 /* A browser that reconnects says what it had; a page that begins anew says it in its question. */
@@ -232,9 +232,9 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 		return refuse(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD are allowed\n");
 	if (!strcmp(path, "/events"))
 		return stream(http, connection);
-	for (size_t i = 0; i < sizeof(pages) / sizeof(*pages); i++)
-		if (!strcmp(path, pages[i].path))
-			return show(http, connection, &pages[i]);
+	for (size_t i = 0; i < sizeof(routes) / sizeof(*routes); i++)
+		if (!strcmp(path, routes[i].path))
+			return show(http, connection, &routes[i]);
 	return refuse(connection, MHD_HTTP_NOT_FOUND, "no such page\n");
 }
 

@@ -5,14 +5,14 @@
 
 #include "trace/reader.h"
 
-struct text {
+struct table_text {
 	bool known;
 	char text[61];
 };
 
 /* Texts that were read: an id is looked up in the file once, and its pointer stays valid. */
 struct text_table {
-	struct text *texts;
+	struct table_text *texts;
 	uint32_t count;
 };
 

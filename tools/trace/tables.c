@@ -10,8 +10,8 @@
 
 /* ---- texts ------------------------------------------------------------------ */
 
-static struct text *find_text(struct trace *trace, struct text_table *table,
-			      enum tlstall_section_id section, unsigned id)
+static struct table_text *find_text(struct trace *trace, struct text_table *table,
+				    enum tlstall_section_id section, unsigned id)
 {
 	uint32_t present = trace->present[section];
 
@@ -25,7 +25,7 @@ static struct text *find_text(struct trace *trace, struct text_table *table,
 static const char *string_of(struct trace *trace, struct text_table *table,
 			     enum tlstall_section_id section, unsigned id)
 {
-	struct text *text = id ? find_text(trace, table, section, id) : NULL;
+	struct table_text *text = id ? find_text(trace, table, section, id) : NULL;
 	struct tlstall_string string;
 
 	if (!text)
@@ -51,9 +51,9 @@ const char *trace_string(struct trace *trace, unsigned id)
 
 /* ---- functions ---------------------------------------------------------------- */
 
-static const struct text *function(struct trace *trace, unsigned id)
+static const struct table_text *function(struct trace *trace, unsigned id)
 {
-	struct text *text = NULL;
+	struct table_text *text = NULL;
 	struct tlstall_function function;
 
 	if (id < trace->header.function_count && id < sizeof(trace->kinds))
@@ -70,7 +70,7 @@ static const struct text *function(struct trace *trace, unsigned id)
 
 const char *trace_function_name(struct trace *trace, unsigned id)
 {
-	const struct text *text = function(trace, id);
+	const struct table_text *text = function(trace, id);
 
 	return text ? text->text : "";
 }
