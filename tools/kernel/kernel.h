@@ -41,7 +41,7 @@ struct kernel_view {
 	uint32_t threads;	  /* of the process, 0: not known */
 	struct cpu_share used;	  /* since the thread began; `over_ns`: CLOCK_MONOTONIC then */
 	struct cpu_share burnt;	  /* as far as the same stall was looked at */
-	char stack[KERNEL_STACK]; /* see live/look.h; "": not looked */
+	char stack[KERNEL_STACK]; /* see live/looker.h; "": not looked */
 	uint64_t at;		  /* when, ticks of the trace's clock; 0: not known */
 	struct tlstall_handshake then; /* its state at that moment, if `at` is known */
 };

@@ -8,7 +8,7 @@
 
 #include <stdbool.h>
 
-#include "live/look.h"
+#include "live/looker.h"
 #include "live/looked.h"
 #include "view/subject.h"
 

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "live/look.h"
+#include "live/looker.h"
 #include "trace/reader.h"
 
 struct watch {

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "look/credentials.h"
-#include "look/filter.h"
+#include "look/seccomp.h"
 #include "look/stub.h"
 
 /* Only before anything worth reporting has happened. */

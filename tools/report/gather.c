@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "diagnosis/facts.h"
-#include "live/look.h"
+#include "live/looker.h"
 #include "report/calls.h"
 #include "report/gather.h"
 #include "words/words.h"

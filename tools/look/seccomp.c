@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "look/filter.h"
+#include "look/seccomp.h"
 
 #include <linux/audit.h>
 #include <linux/seccomp.h>
@@ -46,7 +46,8 @@ static void answer(struct writer *writer, uint32_t what)
 }
 
 /* Allows one call if these words of its arguments have these values. */
-static void allow(struct writer *writer, long number, const struct stub_range *words, unsigned count)
+static void allow(struct writer *writer, long number, const struct stub_range *words,
+		  unsigned count)
 {
 	unsigned length = 3 * count + 1;
 
@@ -64,8 +65,8 @@ unsigned filter_make(struct sock_filter *out, uint64_t page)
 {
 	const struct stub_range channel[] = {{LOW(0), 0}};
 	const struct stub_range one_page[] = {
-		{LOW(1), page},	      {HIGH(1), 0}, {LOW(2), PROTECTION}, {HIGH(2), 0},
-		{LOW(3), FLAGS}, {HIGH(3), 0},
+		{LOW(1), page}, {HIGH(1), 0},	 {LOW(2), PROTECTION},
+		{HIGH(2), 0},	{LOW(3), FLAGS}, {HIGH(3), 0},
 	};
 	struct writer writer = {.out = out};
 

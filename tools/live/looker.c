@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "live/look.h"
+#include "live/looker.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the child may ask of the kernel. */
-#ifndef TOOLS_LOOK_FILTER_H
-#define TOOLS_LOOK_FILTER_H
+#ifndef TOOLS_LOOK_SECCOMP_H
+#define TOOLS_LOOK_SECCOMP_H
 
 #include <linux/filter.h>
 #include <stdint.h>

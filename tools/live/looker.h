@@ -3,8 +3,8 @@
  * A look at one handshake while it hangs: what the kernel says, and, if that is not enough, the
  * stack by name. The result can be stored in the trace.
  */
-#ifndef TOOLS_LIVE_LOOK_H
-#define TOOLS_LIVE_LOOK_H
+#ifndef TOOLS_LIVE_LOOKER_H
+#define TOOLS_LIVE_LOOKER_H
 
 #include "kernel/kernel.h"
 #include "symbols/symbols.h"

@@ -35,8 +35,8 @@ void kernel_add_burnt(const struct kernel_view *first, struct kernel_view *later
 {
 	const struct cpu_share *a = &first->used, *b = &later->used;
 
-	struct cpu_share used = {b->ns - a->ns, b->ran_ns - a->ran_ns,
-				 b->system_ns - a->system_ns, b->over_ns - a->over_ns};
+	struct cpu_share used = {b->ns - a->ns, b->ran_ns - a->ran_ns, b->system_ns - a->system_ns,
+				 b->over_ns - a->over_ns};
 
 	if (!a->over_ns || b->over_ns <= a->over_ns || b->ns < a->ns || b->ran_ns < a->ran_ns ||
 	    b->system_ns < a->system_ns)
