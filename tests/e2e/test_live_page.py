@@ -117,6 +117,17 @@ def test_a_handshake_that_hangs_and_then_ends(browser, directory, start, silent)
     assert {url for url in page.requests() if not url.startswith(("about:", "data:"))} == {agent.url, agent.url + "events"}
 
 
+def test_a_process_that_is_killed(browser, directory, start, silent):
+    agent = start(Agent(directory))
+    page = Page(browser, agent.url)
+    client = start(Client(directory, silent.port))
+    await_that(lambda: in_list(page, ["in flight", "PEER_SILENT"]), lambda: f"it is listed: {page.text('body')}", 60)
+    client.stop()
+    await_that(lambda: in_list(page, ["abandoned", "PEER_SILENT"]), lambda: f"its end is listed: {page.text('body')}", 60)
+    tiles = page.js("return Object.fromEntries([...document.querySelectorAll('.tile')].map(t => t.innerText.split('\\n')))")
+    assert tiles["In flight"] == "0" and tiles["Handshakes"] == "1", tiles
+
+
 def test_what_the_reader_looks_at_stays(browser, directory, authority, start, silent):
     server = start(servers.s_server(authority.ecdsa))
     agent = start(Agent(directory))

@@ -8,7 +8,7 @@
 /* Neighbors are known only after reading a whole trace; one query reads at most this many. */
 #define READ_WHOLE 64
 /* One query judges at most this many handshakes that hang. */
-#define JUDGE 256
+#define JUDGE 1024
 
 static uint64_t age_of(const struct tailed *t, const struct watch *watch)
 {

@@ -41,6 +41,11 @@ function lastState(record) {
 	return record.states.length ? record.states[record.states.length - 1].state : "";
 }
 
+/* One whose process ended first. */
+function hasEnded(record) {
+	return record.outcome === "in_flight" ? { ...record, outcome: "abandoned" } : record;
+}
+
 /* How to make each column from a record. */
 function columnMakers({ strings, versions, errors, causes, faults, base }) {
 	const time = key => r => (r.time || {})[key] || 0, zero = () => 0, text = key => r => strings.number(r[key]);
@@ -155,7 +160,7 @@ class LiveSource {
 			this.redraw();
 		});
 		on("hello", hello => this.begin(hello));
-		on("handshake", record => this.ended.push(record));
+		on("handshake", record => this.ended.push(hasEnded(record)));
 		on("lost", ({ count }) => { this.missed += count; });
 		on("now", now => { this.now = now; });
 		stream.addEventListener("error", () => {
