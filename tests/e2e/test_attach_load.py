@@ -165,7 +165,7 @@ def test_curl(start, authority):
     if "--rate" not in run(["/usr/bin/curl", "--help", "all"]).stdout:
         pytest.skip("this curl knows no --rate: it would not keep still")
     server = start(servers.nginx(authority.ecdsa, location="keepalive_timeout 0; location / { return 200 'here'; }"))
-    client = start(Plain(["/usr/bin/curl", "-sS", "--cacert", authority.ca, "--rate", "100/s", "-o", "/dev/null", "-w",
+    client = start(Plain(["/usr/bin/curl", "-sS", "--cacert", authority.ca, "--rate", "50/s", "-o", "/dev/null", "-w",
                           "%{http_code} %{ssl_verify_result} %{errormsg}\\n",
                           f"https://localhost:{server.port}/[1-100000]"]))
     lines = []

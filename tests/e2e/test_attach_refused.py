@@ -125,14 +125,27 @@ def test_yama(start, directory):
     assert result.status == 1 and "kernel.yama.ptrace_scope is" in result.stderr, result
 
 
-def test_yama_that_forbids_all(start, directory):
-    """The setting is read from a file, for which another one can stand in; inspecting is forbidden anyway."""
+def with_yama(scope, *command):
+    """The setting is read from a file, for which another one can stand in."""
+    fake = ('mount -t tmpfs none /proc/sys && mkdir -p /proc/sys/kernel/yama && '
+            f'echo {scope} > /proc/sys/kernel/yama/ptrace_scope && exec "$@"')
+    return run(["unshare", "-m", "sh", "-c", fake, "sh", *as_nobody(), *command])
+
+
+@pytest.mark.parametrize("command", ["look", "attach", "stack"])
+@pytest.mark.parametrize("scope, says", [(1, "set it to 0 or run this with CAP_SYS_PTRACE"),
+                                         (3, "no process may be inspected")])
+def test_yama_of_another_kernel(scope, says, command, start, directory):
+    """What forbids it here is the user namespace of the process; it belongs to the same user."""
     if not as_nobody():
         pytest.skip("needs root")
     directory.chmod(0o755)
     program = tracing.copy_products(directory)
-    fake = ('mount -t tmpfs none /proc/sys && mkdir -p /proc/sys/kernel/yama && '
-            'echo 3 > /proc/sys/kernel/yama/ptrace_scope && exec "$@"')
-    result = run(["unshare", "-m", "sh", "-c", fake, "sh", *as_nobody(), program, "attach", "1"])
+    apart = ["unshare", "--user", "--map-current-user"]
+    if run([*as_nobody(), *apart, "true"]).status:
+        pytest.skip("users may make no namespaces here")
+    sleeper = start(Plain([*as_nobody(), "/bin/sleep", "1000"]))
+    await_that(lambda: "\nUid:\t65534" in pathlib.Path(f"/proc/{sleeper.pid}/status").read_text(), "another user")
+    result = with_yama(scope, *apart, program, command, str(sleeper.pid))
     assert result.status == 1, result
-    assert "kernel.yama.ptrace_scope is 3: no process may be inspected" in result.stderr, result
+    assert f"kernel.yama.ptrace_scope is {scope}: {says}" in result.stderr, result
