@@ -11,7 +11,7 @@ import peer
 import servers
 from servers import await_that
 from stalls import PYTHON
-from test_causes_network import NARROW, curl, half_a_flight, long_chain, s_client  # noqa: F401
+from test_causes_network import NARROW, curl, half_a_flight, s_client  # noqa: F401
 from test_causes_program import client, program, silent, unhurried
 from test_look import Plain, look, records, stalled, unwinds
 
@@ -50,15 +50,20 @@ def test_hello_that_is_not_acknowledged(argv, authority, start, make_network, ha
     assert re.search(r"[1-9]\d* segments? \(.*not acknowledged", said(h)), h
 
 
-def test_slow_path(start, make_network, long_chain, hang):  # noqa: F811
+def test_slow_path(start, make_network, authority):
     net = make_network(rate=NARROW)
-    server = start(servers.nginx(long_chain, within=net.far))
+    # half a minute of it
+    server = start(servers.nginx(authority.with_long_chain(authority.rsa, 40), within=net.far))
     target = start(Plain([*net.near.within, *curl(server.port)]))
     await_that(lambda: look(target.pid).status == 0, "its libraries")
     await_that(lambda: (h := records(target.pid)[1]) and h[0]["bytes_in"], "a first byte")
     # a segment takes a second and a half
-    text = look("--for", "3s", target.pid).stdout
-    assert "it makes progress: bytes came or went between two looks" in text and ": NONE (" in text, text
+    text = look("--for", "6s", target.pid).stdout
+    assert "The network's fault: NARROW_PATH (medium confidence)" in text, text
+    count, took = re.search(r"came in (\d+) segments over ([\d.]+) s: [\d.]+ (?:k?B|KB) per second", text).groups()
+    # those between the looks, not all
+    assert 3 <= int(count) <= 8 and 6 <= float(took) < 20, text
+    assert re.search(r"^  how long at least [\d.]+ s", text, re.MULTILINE), text
 
 
 # ---- the peer ------------------------------------------------------------------------

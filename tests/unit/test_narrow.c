@@ -57,6 +57,33 @@ static void test_narrow_path(void **state)
 	assert_not_cause(&f, NARROW_PATH);
 }
 
+/* Two looks six seconds apart: what came in between. */
+static void test_narrow_path_from_outside(void **state)
+{
+	struct facts f = slow_flight();
+	struct verdict v;
+
+	(void)state;
+	f.flags |= TLSTALL_HS_LOOKED;
+	f.calls = f.want_read = 1;
+	f.flight_ns = 0;
+	f.since_progress_ns = f.idle_ns = 0;
+	f.bytes_in = f.live.bytes_received = 7 * 1448;
+	f.live.data_segs_in = 7;
+	f.at_start.bytes_received = 3 * 1448;
+	f.at_start.data_segs_in = 3;
+	v = first_verdict(&f);
+	assert_string_equal(cause_name(v.cause), "NARROW_PATH");
+	assert_true(says(&v, "5792 B came in 4 segments over 6 s: 965 B per second"));
+	/* one look alone does not tell */
+	f.at_start.ticks = 0;
+	assert_not_cause(&f, NARROW_PATH);
+	/* nor does a server that drips */
+	f.at_start.ticks = 1;
+	f.live.bytes_received = 3 * 1448 + 4;
+	assert_not_cause(&f, NARROW_PATH);
+}
+
 static void test_narrow_path_afterwards(void **state)
 {
 	struct facts f = slow_flight();
@@ -185,7 +212,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_narrow_path),
-		cmocka_unit_test(test_narrow_path_afterwards),
+		cmocka_unit_test(test_narrow_path_from_outside), cmocka_unit_test(test_narrow_path_afterwards),
 		cmocka_unit_test(test_narrow_path_or_callback),
 		cmocka_unit_test(test_narrow_path_of_the_sender),
 	};

@@ -168,8 +168,8 @@ bool judge_TX_NOT_ACKED(const struct facts *f, struct verdict *v)
 
 static void say_arrivals(const struct facts *f, struct verdict *v)
 {
-	say(v, "%s came in %u segments over %s: %s per second", size(f->bytes_in).s, f->segments,
-	    span(f->flight_ns).s, size(f->bytes_in * S / f->flight_ns).s);
+	say(v, "%s came in %u segments over %s: %s per second", size(f->arrived).s, f->segments,
+	    span(f->flight_ns).s, size(f->arrived * S / f->flight_ns).s);
 	say(v, "the segments are full and one came every %s: a slow sender would send small ones",
 	    span(f->segment_ns).s);
 }

@@ -187,6 +187,7 @@ struct facts {
 	uint32_t notsent;    /* tcpi_notsent_bytes */
 	bool mid_flight;     /* a part of the peer's flight has come */
 	uint32_t segments;   /* of the peer since the first op, 0: not known */
+	uint64_t arrived;    /* bytes in them */
 	bool full;	     /* they are about as large as segments can be */
 	uint64_t segment_ns; /* from one to the next, while a flight came */
 	bool comes_slowly;   /* a narrow path: full segments come one by one */

@@ -131,7 +131,10 @@ static const struct tlstall_socket *last_look(const struct facts *f)
 	return f->at_end.ticks ? &f->at_end : &f->seen;
 }
 
-/* What came after the look is taken to have come in segments of the same size. */
+/*
+ * What came after the look is taken to have come in segments of the same size. From outside, all
+ * that is known came between two looks.
+ */
 static void count_segments(struct facts *f)
 {
 	const struct tlstall_socket *start = &f->at_start, *now = last_look(f);
@@ -144,7 +147,10 @@ static void count_segments(struct facts *f)
 	f->segments = now->data_segs_in - start->data_segs_in;
 	mean = bytes / f->segments;
 	f->full = mean >= whole / 2;
-	if (f->bytes_in > bytes && mean)
+	f->arrived = f->looked ? bytes : f->bytes_in;
+	if (f->looked)
+		f->flight_ns = start->ticks ? f->age_ns : 0;
+	else if (f->bytes_in > bytes && mean)
 		f->segments = (uint32_t)(f->bytes_in / mean);
 	if (f->segments > 1)
 		f->segment_ns = f->flight_ns / (f->segments - 1);

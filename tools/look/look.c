@@ -328,6 +328,16 @@ static bool is_same(const struct ssl_object *a, const struct ssl_object *b)
 	       a->server == b->server && !strcmp(a->state, b->state);
 }
 
+/* For how much came meanwhile, and in which segments. */
+static void note_earlier(const struct look *before, const struct look_object *was,
+			 struct look_object *object, uint64_t since_ns)
+{
+	object->standing_ns = 0;
+	object->since_ns = since_ns;
+	if (was->socket >= 0)
+		object->earlier = before->sockets.list[was->socket].now;
+}
+
 void look_compare(const struct look *before, struct look *later)
 {
 	uint64_t between =
@@ -341,7 +351,7 @@ void look_compare(const struct look *before, struct look *later)
 			continue;
 		object->moved = !is_same(&was->ssl, &object->ssl);
 		if (object->moved)
-			object->standing_ns = 0;
+			note_earlier(before, was, object, later->taken_ns - before->taken_ns);
 		else if (object->standing_ns < between)
 			object->standing_ns = between;
 	}

@@ -26,6 +26,8 @@ struct look_object {
 	bool inside;	      /* that thread is in a call on it */
 	bool moved;	      /* between two looks */
 	uint64_t standing_ns; /* no progress for at least this long; 0: not known */
+	uint64_t since_ns;    /* moved: time since the earlier look; otherwise 0 */
+	struct tlstall_socket earlier; /* moved: its socket then; `ticks` 0: not known */
 };
 
 struct look {

@@ -266,11 +266,11 @@ static void make_call(struct making *m, const struct look_object *object,
 		h->stack_first = make_stack(m, thread, object->inside);
 	}
 	if (object->inside) {
-		h->enter = h->start;
+		h->enter = h->progress;
 		h->in_call_function = thread && thread->op < OPS ? (uint8_t)(thread->op + 1) : 0;
 		return;
 	}
-	h->leave = h->start;
+	h->leave = h->progress;
 	h->calls = 1;
 }
 
@@ -278,15 +278,16 @@ static void make_handshake(struct making *m, const struct look_object *object,
 			   struct tlstall_handshake *h, uint64_t number)
 {
 	const struct ssl_object *ssl = &object->ssl;
-	uint64_t start = m->now - object->standing_ns;
+	uint64_t progress = m->now - object->standing_ns;
 
 	*h = (struct tlstall_handshake){
 		.number = number,
 		.status = TLSTALL_SLOT_LIVE,
 		.flags = TLSTALL_HS_LOOKED,
 		.ssl = ssl->address,
-		.start = start,
-		.progress = start,
+		.start = m->now - (object->moved ? object->since_ns : object->standing_ns),
+		.progress = progress,
+		.at_start = object->earlier,
 		.role = ssl->server ? TLSTALL_ROLE_SERVER : TLSTALL_ROLE_CLIENT,
 		.libssl = (uint8_t)(ssl->library - m->look->libraries.list),
 	};
