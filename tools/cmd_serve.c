@@ -104,7 +104,7 @@ static int run_serve(int argc, char **argv)
 const struct command command_serve = {
 	.name = "serve",
 	.arguments = "[OPTIONS] [DIRECTORY...]",
-	.summary = "follow all traces of this host; a live page, metrics for Prometheus",
+	.summary = "follow all traces of this host; serve a live page and metrics for Prometheus",
 	.help = "  -l, --listen ADDRESS:PORT|unix:PATH\n"
 		"                      where to answer HTTP; " LISTEN_DEFAULT " by default\n"
 		"  --token FILE        answer only requests with this bearer token; required\n"

@@ -48,7 +48,7 @@ static void note_order(struct check_result *result, const char *path, bool befor
 		 before ? "is another preloaded library with functions of libssl, before the shim: calls "
 			  "of plugins opened with RTLD_DEEPBIND may bypass the shim"
 			: "is another preloaded library with functions of libssl, after the shim: it is "
-			  "called as without the shim");
+			  "called as it would be without the shim");
 }
 
 /* Separates libraries as the dynamic loader does. */

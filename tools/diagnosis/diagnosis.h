@@ -56,8 +56,8 @@ struct neighborhood {
 	/* the longest time without a call of this thread in that gap while this socket was ready */
 	uint64_t hole_ns;
 	uint32_t hole_waiters; /* other handshakes of this thread that waited for its end */
-	/* of the time from the peer's first byte, or the start, to the end the thread was inside
-	   OpenSSL for so long, and ended so many handshakes */
+	/* the window from the peer's first byte, or the start, to the end: its length, the time
+	   that the thread spent inside OpenSSL, and the handshakes that ended on it */
 	uint64_t window_ns, busy_ns;
 	uint32_t window_handshakes;
 	bool same_socket;     /* another SSL object has finished a handshake on this descriptor */
@@ -155,8 +155,8 @@ struct facts {
 	uint32_t accept_waiting;  /* connections that the process has not accepted yet */
 	bool private_lock;	  /* no other process can give the lock back */
 	uint32_t threads;	  /* of the process, 0: not known */
-	/* the thread ran or waited for a CPU, ran, and was in system calls; over so long, 0: not
-	   known */
+	/* of the thread: time on or waiting for a CPU, CPU time, and time in system calls, in a
+	   period of burnt_over_ns; 0: not known */
 	uint64_t burnt_ns, burnt_ran_ns, burnt_system_ns, burnt_over_ns;
 	const char *stack_symbols; /* innermost first, " < " between, NULL: not looked */
 

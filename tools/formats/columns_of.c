@@ -16,7 +16,7 @@ const struct export_column columns[COLUMNS] = {
 #undef TEXT
 #undef NUMBER
 
-/* Joins the sentences. */
+/* The evidence as one text. */
 static const char *all_evidence(const struct verdict *verdict, char text[COLUMNS_TEXT_SIZE])
 {
 	size_t used = 0;

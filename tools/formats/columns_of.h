@@ -35,7 +35,7 @@ enum {
 
 extern const struct export_column columns[COLUMNS];
 
-/* The values of one handshake, which hold until the next call. */
+/* The values of one handshake, valid until the next call. */
 const struct column_value *columns_of(const struct subject *subject, const char *trace_label);
 
 #endif

@@ -9,26 +9,26 @@
 #include "report/inputs.h"
 
 struct destination {
-	const char *what; /* it is: "report", "export" */
+	const char *what; /* "report" or "export" */
 	const char *path; /* NULL: standard output */
 	FILE *out;
 };
 
-/* `path`: NULL or "-" is standard output. The exit status; errors were explained. */
+/* `path`: NULL or "-" is standard output. Returns the exit status; errors have been reported. */
 int destination_open(struct destination *to, const char *path);
 /*
- * `result`: what came of the writing so far, -1 with errno. The exit status; errors were
- * explained, and no half of a file is left.
+ * `result`: 0, or -1 with errno if writing has failed. Returns the exit status; errors have been
+ * reported, and an incomplete file removed.
  */
 int destination_close(struct destination *to, int result);
-/* The same, but what was written so far stays. */
+/* The same, but keeps an incomplete file. */
 int destination_keep(struct destination *to, int result);
 
-/* The traces that a command line names. The exit status; what cannot be found was explained. */
+/* Finds the traces that a command line names. Returns the exit status; reports errors. */
 int find_inputs(struct inputs *inputs, char **arguments, int count);
 /*
- * Adds all traces to the report, with progress on a terminal. One that cannot be read is
- * explained, and the others are read. The exit status.
+ * Adds all traces to the report, with a progress bar on a terminal. Reports those that cannot be
+ * read, and goes on with the others. Returns the exit status.
  */
 int read_inputs(struct report *report, const struct inputs *inputs, const struct report_sink *sink);
 

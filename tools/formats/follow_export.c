@@ -31,7 +31,7 @@ bool format_streams(const struct format *format)
 	return format->kind == FORMAT_RECORDS || (format->export && format->export->streams);
 }
 
-/* ---- what comes -------------------------------------------------------------------- */
+/* ---- handshakes -------------------------------------------------------------------- */
 
 static void put_record(struct following *f)
 {
@@ -55,7 +55,7 @@ static void on_handshake(void *context, struct tailed *from, const struct tlstal
 	}
 }
 
-/* Rows have no place for this. */
+/* A format of rows has no row for this. */
 static void on_lost(void *context, uint64_t count)
 {
 	struct following *f = context;
@@ -71,7 +71,7 @@ static void on_lost(void *context, uint64_t count)
 
 /* ---- the loop ------------------------------------------------------------------------ */
 
-/* Flushes, for programs that read the output meanwhile. */
+/* Flushes, for programs that are reading the output. */
 static void tick(struct following *f, FILE *out)
 {
 	const struct format_export *export = f->format->export;
@@ -85,7 +85,7 @@ static void tick(struct following *f, FILE *out)
 
 static void loop(struct following *f, FILE *out)
 {
-	/* the reader of a pipe may go away */
+	/* the reader of a pipe may exit */
 	struct pollfd events[] = {{ending_signals(), POLLIN, 0}, {out ? fileno(out) : -1, 0, 0}};
 
 	signal(SIGPIPE, SIG_IGN);

@@ -28,7 +28,7 @@ static struct {
 #undef FUNCTION
 } curl;
 
-static bool load_curl(void)
+static bool load_curl(const char *what)
 {
 	static const struct late_function functions[] = {
 #define FUNCTION(name) {"curl_" #name, (void **)&curl.name},
@@ -38,7 +38,7 @@ static bool load_curl(void)
 	const char *why = late_load("libcurl.so.4", functions, sizeof(functions) / sizeof(*functions));
 
 	if (why)
-		complain("libcurl, which sends them, cannot be loaded: %s", why);
+		complain("libcurl, which sends %s, cannot be loaded: %s", what, why);
 	return !why;
 }
 
@@ -191,7 +191,7 @@ struct http_post *http_post_open(const struct http_target *target)
 		errno = EINVAL;
 		return NULL;
 	}
-	if (!load_curl()) {
+	if (!load_curl(target->what)) {
 		errno = ELIBACC;
 		return NULL;
 	}

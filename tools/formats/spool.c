@@ -206,7 +206,8 @@ static int say_full(struct spool *s)
 
 	if (!s->full)
 		complain("%s full (%s): further %s are dropped",
-			 s->directory >= 0 && !s->failing ? "the spool is" : "memory for them is",
+			 s->directory >= 0 && !s->failing ? "the spool is"
+							  : "the buffer in memory is",
 			 word_size(s->file_bytes + s->memory_bytes, size), s->limits.what);
 	s->full = true;
 	return -1;
@@ -343,7 +344,7 @@ uint64_t spool_at_risk(const struct spool *s)
 	return items;
 }
 
-/* ---- the time ------------------------------------------------------------------------------ */
+/* ---- the time up to which all was added ------------------------------------------------------ */
 
 void spool_note_time(struct spool *s)
 {

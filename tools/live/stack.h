@@ -24,7 +24,7 @@ void stack_join(const struct unwound *unwound, struct symbols *symbols, char *te
 
 /*
  * Looks at the thread of a handshake and judges anew: some causes show only in
- * the stack. `text` must outlive the subject. -1 with errno: may not be seen.
+ * the stack. `text` must outlive the subject. -1 with errno: not permitted.
  */
 int stack_explain(struct subject *subject, struct symbols *symbols, struct unwound *out,
 		  char *text, size_t size);

@@ -59,7 +59,7 @@ void watches_finish(struct watches *watches, struct trace *trace, uint64_t now_n
 		    const struct watch_report *report);
 /* What is in hand of the handshake that an event names, NULL: nothing. */
 const struct watch *watches_find(const struct watches *watches, const struct tlstall_event *event);
-/* How long a look, or a verdict, at one that is so old is good enough for whoever is patient. */
+/* How long a patient caller accepts a look at a handshake of this age, or its verdict. */
 uint64_t watch_patience_ns(uint64_t age_ns);
 /* Whether all that can still come of it is its summary: until then nothing has to be asked for. */
 bool watch_is_quiet(const struct watch *watch);

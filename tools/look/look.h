@@ -18,7 +18,7 @@
 #include "look/threads.h"
 #include "trace/reader.h"
 
-/* One object and what it was joined to. */
+/* One SSL object, and the socket and thread that it was matched with. */
 struct look_object {
 	struct ssl_object ssl;
 	int socket;	      /* index, -1: not known */
@@ -49,8 +49,8 @@ struct look {
 };
 
 /*
- * 0, or -1 and a sentence without a full stop that names what is missing. A process
- * without libssl is none of that: `libraries.count` is 0.
+ * 0, or -1; `why` then says what is missing, in a sentence without a period. A process without
+ * libssl is not an error: `libraries.count` is 0.
  */
 int look_take(pid_t pid, struct look *out, char *why, size_t size);
 void look_free(struct look *look);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Empties the rings of the traces before their writers come around again. Whoever judges and
- * prints may be busy for longer than a ring lasts: reading the symbols of a library takes
- * 150 ms, and a program that spins makes a million calls a second. A thread reads on then.
+ * Empties the rings of the traces before their writers come around again. Judging and printing may
+ * take longer than that: reading the symbols of a library takes 150 ms, and a program that spins
+ * makes a million calls a second. A thread then keeps reading.
  */
 #ifndef TOOLS_RUN_DRAIN_H
 #define TOOLS_RUN_DRAIN_H

@@ -22,9 +22,9 @@
 #define POLL_NS S
 #define PRUNE_NS (60 * S)
 #define SAVE_NS (10 * S)
-/* What ended later than this ago may not have been counted yet: see live/watches.c. */
+/* Handshakes that ended more recently may not have been counted yet: see live/watches.c. */
 #define LINGER_NS (6 * S)
-/* Records for the live page: a thousand or so. */
+/* For the live page: about a thousand records. */
 #define NOW_BYTES (1u << 20)
 
 /* ---- handshakes ------------------------------------------------------------------ */
@@ -120,7 +120,7 @@ void agent_status(struct agent *agent, char *buffer, size_t size)
 		 word_duration(flight.oldest_ns, age), ended);
 }
 
-/* ---- up to when they were counted --------------------------------------------------- */
+/* ---- the state file ------------------------------------------------------------------ */
 
 static void load_state(struct agent *agent)
 {
@@ -152,16 +152,16 @@ static int save_state(struct agent *agent, uint64_t until_ns)
 	return result;
 }
 
-/* ---- what may go ------------------------------------------------------------------------ */
+/* ---- pruning ---------------------------------------------------------------------------- */
 
-static void tell(void *context, const char *path, const char *why)
+static void report_kept(void *context, const char *path, const char *why)
 {
 	(void)context;
 	complain("%s: %s; not removed", path, why);
 }
 
 /* Does not repeat a message every minute. */
-static void do_not_tell(void *context, const char *path, const char *why)
+static void ignore(void *context, const char *path, const char *why)
 {
 	(void)context;
 	(void)path;
@@ -170,7 +170,7 @@ static void do_not_tell(void *context, const char *path, const char *why)
 
 static void prune_one(struct agent *agent, const struct prune_wish *wish)
 {
-	const struct prune_sink sink = {.not_removed = tell, .unreadable = do_not_tell};
+	const struct prune_sink sink = {.not_removed = report_kept, .unreadable = ignore};
 	struct pruned done;
 
 	if (prune(wish, &sink, &done)) {
@@ -184,7 +184,7 @@ static void prune_one(struct agent *agent, const struct prune_wish *wish)
 		trace_ledger_settle(wish->directory);
 }
 
-/* Removes by age first, then the oldest until the rest fits. */
+/* Applies the age limit first, then removes the oldest until the rest fits. */
 static void prune_directory(struct agent *agent, const char *directory)
 {
 	const struct retention *keep = &agent->options->retention;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the agent knows: the traces it follows, counts of what ended, the newest records. */
+/* The agent's state: the traces that it follows, counts of ended handshakes, the newest records. */
 #ifndef TOOLS_SERVE_AGENT_H
 #define TOOLS_SERVE_AGENT_H
 
@@ -9,7 +9,7 @@
 #include "serve/recent.h"
 #include "text/json_line.h"
 
-/* How long something is kept; as tlstall clean has it, but each by itself. */
+/* The rules of tlstall clean, each applied separately. */
 struct retention {
 	double older_s;	      /* <0: any age */
 	uint64_t keep_bytes;  /* UINT64_MAX: no bound */
@@ -17,8 +17,8 @@ struct retention {
 };
 
 struct agent_options {
-	char **directories; /* NULL: all where traces may lie */
-	const char *state;  /* a file that tells up to when handshakes were counted; NULL: none */
+	char **directories; /* NULL: all that may hold traces */
+	const char *state;  /* file with the time up to which handshakes were counted; NULL: none */
 	struct retention retention;
 };
 
@@ -35,17 +35,17 @@ struct agent {
 	uint64_t started_ns; /* since the epoch */
 };
 
-/* The exit status; the reason was explained. */
+/* Returns the exit status; errors have been reported. */
 int agent_open(struct agent *agent, const struct agent_options *options);
-/* Does what is due; how many milliseconds until there is more to do. */
+/* Does what is due. Returns the milliseconds until the next task. */
 int agent_tick(struct agent *agent);
 /* Handshakes in flight, judged now, as JSON Lines. */
 void agent_write_in_flight(struct agent *agent, FILE *out);
-/* What is not reported yet, as one object without a line's end: see serve/events.h. */
+/* Handshakes not yet reported, as one object without a newline: see serve/events.h. */
 void agent_write_now(struct agent *agent, FILE *out);
 /* "3 processes traced, 2 handshakes in flight, the oldest for 4.1 s, 12 ended". */
 void agent_status(struct agent *agent, char *buffer, size_t size);
-/* What ended is reported, and up to when is remembered. */
+/* Counts the last handshakes that ended, and saves the state. */
 void agent_close(struct agent *agent);
 
 #endif

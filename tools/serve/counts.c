@@ -18,7 +18,7 @@ static struct count_series *find(const struct counts *counts, const struct count
 	return NULL;
 }
 
-/* The few series without a cause and a version always find room. */
+/* There is always room for the few series without cause and version. */
 static struct count_series *find_or_add(struct counts *counts, struct count_series *wanted)
 {
 	struct count_series *found = find(counts, wanted), *series;

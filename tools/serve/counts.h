@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the handshakes that have ended come to. Its size has a bound, whatever traces say. */
+/* Counts of ended handshakes. Their size is bounded, whatever the traces contain. */
 #ifndef TOOLS_SERVE_COUNTS_H
 #define TOOLS_SERVE_COUNTS_H
 
 #include "view/subject.h"
 
-/* Series of handshakes; those of more kinds are counted without their cause and version. */
+/* At most this many series; further combinations are counted without cause and version. */
 #define COUNTS_SERIES 1000
-/* Upper bounds of the histogram's buckets, seconds; a last one is open. */
+/* Upper bounds of the histogram's buckets, in seconds; the last bucket has none. */
 #define COUNTS_BOUNDS {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60}
 #define COUNTS_BUCKETS 16
 
 struct count_series {
 	uint16_t version;
 	uint8_t role, outcome, cause, fault;
-	bool resumed, other; /* `other`: cause and version are of several */
+	bool resumed, other; /* `other`: several causes and versions together */
 	uint64_t count;
 };
 
 struct count_durations {
-	uint64_t buckets[COUNTS_BUCKETS]; /* each alone, not those below it */
+	uint64_t buckets[COUNTS_BUCKETS]; /* not cumulative */
 	uint64_t count;
 	double sum_s;
 };

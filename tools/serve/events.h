@@ -35,7 +35,7 @@ struct events {
  */
 struct MHD_Response *events_answer(struct events *events, struct MHD_Connection *connection,
 				   const char *after);
-/* Something may be new. */
+/* Sends what is new, if anything. */
 void events_tell(struct events *events);
 /* Ends all streams as soon as the daemon runs. */
 void events_close(struct events *events);

@@ -18,16 +18,16 @@ struct http {
 	struct events events;
 	const char *token;
 	bool local;
-	char policy[WEB_POLICY_SIZE]; /* Content-Security-Policy of the answer that is made */
+	char policy[WEB_POLICY_SIZE]; /* Content-Security-Policy of the answer being made */
 };
 
-/* The answer for one path. */
+/* What is served at a path. */
 struct route {
 	const char *path, *type;
 	void (*write)(struct http *http, FILE *out);
 };
 
-/* Only the live page may do anything in a browser. */
+/* For all except the live page: the browser must not load or run anything. */
 #define NO_POLICY "default-src 'none'; frame-ancestors 'none'"
 
 static void write_healthz(struct http *http, FILE *out)
@@ -59,7 +59,7 @@ static const struct route routes[] = {
 	{"/api/handshakes", "application/jsonl; charset=utf-8", write_handshakes},
 };
 
-/* ---- who may ask -------------------------------------------------------------------- */
+/* ---- access ------------------------------------------------------------------------- */
 
 /* Compares in constant time. */
 static bool is_token(const char *given, const char *token)
@@ -72,7 +72,7 @@ static bool is_token(const char *given, const char *token)
 	return !differ;
 }
 
-/* A browser asks for a name and a password, and sends them with all that the page asks for. */
+/* A browser asks the user for a name and password, and sends them with all requests of the page. */
 static bool is_password(struct MHD_Connection *connection, const char *token)
 {
 	char *password = NULL, *name = mhd.basic_auth_get_username_password(connection, &password);
@@ -97,8 +97,8 @@ static bool may_ask(const struct http *http, struct MHD_Connection *connection)
 }
 
 /*
- * A page of another site may make a browser ask us under that site's name, with DNS pointing to
- * this host. Genuine requests name an address or localhost.
+ * DNS rebinding: a page of another site can make a browser send us requests under that site's name
+ * if its DNS points to this host. Genuine requests name an address or localhost.
  */
 static bool is_meant(const struct http *http, struct MHD_Connection *connection)
 {
@@ -114,7 +114,7 @@ static bool is_meant(const struct http *http, struct MHD_Connection *connection)
 	       (length == 9 && !strncasecmp(host, "localhost", 9));
 }
 
-/* Pages of other sites may lead here; they may neither embed nor call anything. */
+/* Pages of other sites may link here, but neither embed nor fetch anything. */
 static bool is_ours(struct MHD_Connection *connection)
 {
 	const char *site = mhd.lookup_connection_value(connection, MHD_HEADER_KIND, "Sec-Fetch-Site");
@@ -126,7 +126,7 @@ static bool is_ours(struct MHD_Connection *connection)
 
 /* ---- answers ---------------------------------------------------------------------------- */
 
-/* Gives the response away. */
+/* Queues the response, and drops our reference to it. */
 static enum MHD_Result give(struct MHD_Connection *connection, unsigned status, const char *type,
 			    const char *policy, struct MHD_Response *response)
 {
@@ -189,7 +189,7 @@ static enum MHD_Result show(struct http *http, struct MHD_Connection *connection
 	return answer(connection, MHD_HTTP_OK, route->type, http->policy, text, size);
 }
 
-/* A browser that reconnects says what it had; a page that begins anew says it in its question. */
+/* The last event's id is in a header if a browser reconnects, in a parameter if the page does. */
 static enum MHD_Result stream(struct http *http, struct MHD_Connection *connection)
 {
 	const char *after =
@@ -225,7 +225,8 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 	if (!is_meant(http, connection))
 		return refuse(connection, MHD_HTTP_FORBIDDEN, "use an address or localhost in the URL\n");
 	if (!is_ours(connection))
-		return refuse(connection, MHD_HTTP_FORBIDDEN, "pages of other sites may not ask\n");
+		return refuse(connection, MHD_HTTP_FORBIDDEN,
+			      "requests from other sites are refused\n");
 	if (!may_ask(http, connection))
 		return refuse(connection, MHD_HTTP_UNAUTHORIZED, "a bearer token is required\n");
 	if (strcmp(method, "GET") && strcmp(method, "HEAD"))
@@ -240,7 +241,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 
 /* ---- begin and end -------------------------------------------------------------------------- */
 
-/* Clients' errors are not logged. */
+/* Does not log errors of clients. */
 static void on_log(void *context, const char *format, va_list arguments)
 {
 	(void)context;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The agent's pages by HTTP. Runs in the caller's loop: no thread, no lock. */
+/* Serves the agent's pages over HTTP, in the caller's loop: no thread, no lock. */
 #ifndef TOOLS_SERVE_HTTP_H
 #define TOOLS_SERVE_HTTP_H
 
@@ -8,14 +8,14 @@
 
 struct http;
 
-/* `token`: who asks has to know it; NULL: nobody has to. NULL with errno. Takes over the descriptor. */
+/* `token`: required of clients; NULL: none. Takes over the descriptor. NULL with errno. */
 struct http *http_open(struct agent *agent, const struct listening *listening, const char *token);
-/* To be polled for reading, and how many milliseconds that may take; -1: any. */
+/* The descriptor to poll for reading, and for at most how many milliseconds; -1: no limit. */
 int http_descriptor(const struct http *http);
 int http_timeout(const struct http *http);
-/* Serves what has come. */
+/* Serves the requests that have arrived. */
 void http_run(struct http *http);
-/* The agent has polled: live pages are told what is new. */
+/* Sends live pages what is new after the agent has polled. */
 void http_tell(struct http *http);
 void http_close(struct http *http);
 

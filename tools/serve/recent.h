@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The newest records, as JSON Lines: a ring with a bound in bytes. */
+/* The newest records, as JSON Lines: a ring of limited size. */
 #ifndef TOOLS_SERVE_RECENT_H
 #define TOOLS_SERVE_RECENT_H
 
@@ -22,11 +22,11 @@ struct recent {
 	uint64_t last; /* number of the newest */
 };
 
-/* Copies the text, a line without its end; the oldest make room. What memory does not suffice for is left out. */
+/* Copies a line, which has no newline. Drops the oldest to make room; does nothing without memory. */
 void recent_add(struct recent *recent, const char *text, size_t length);
-/* The first after number `after`, NULL: there is none. */
+/* The first line after number `after`; NULL: none. */
 const struct recent_line *recent_next(const struct recent *recent, uint64_t after);
-/* All of them, the oldest first. */
+/* Writes all of them, the oldest first. */
 void recent_write(const struct recent *recent, FILE *out);
 void recent_free(struct recent *recent);
 

@@ -113,8 +113,8 @@ int trace_stack(struct trace *trace, unsigned id, struct tlstall_stack *out);
 /* ---- handshakes --------------------------------------------------------- */
 
 /*
- * Slots of all that the trace tells of. The last ones are summaries of what mode `watch`
- * found quick and healthy: those below trace_live_slot_count() alone may be in flight.
+ * Slots of all handshakes in the trace. The last ones are summaries of those that mode `watch`
+ * found quick and healthy: only handshakes in slots below trace_live_slot_count() may be in flight.
  */
 unsigned trace_slot_count(const struct trace *trace);
 unsigned trace_live_slot_count(const struct trace *trace);
