@@ -165,13 +165,13 @@ def test_curl(start, authority):
     if "--rate" not in run(["/usr/bin/curl", "--help", "all"]).stdout:
         pytest.skip("this curl knows no --rate: it would not keep still")
     server = start(servers.nginx(authority.ecdsa, location="keepalive_timeout 0; location / { return 200 'here'; }"))
-    client = start(Plain(["/usr/bin/curl", "-sS", "--cacert", authority.ca, "--rate", "50/s", "-o", "/dev/null", "-w",
+    client = start(Plain(["/usr/bin/curl", "-sS", "--cacert", authority.ca, "--rate", "20/s", "-o", "/dev/null", "-w",
                           "%{http_code} %{ssl_verify_result} %{errormsg}\\n",
                           f"https://localhost:{server.port}/[1-100000]"]))
     lines = []
 
     def progress():
-        for _ in range(10):
+        for _ in range(5):
             lines.append(client.process.stdout.readline())
     progress()
     cycle(start, client.pid, progress).tell(len(lines))
@@ -180,19 +180,22 @@ def test_curl(start, authority):
 
 
 UNCEASING = """
-import socket, ssl, sys, time
+import socket, ssl, sys, threading
 context = ssl._create_unverified_context()
+def work():
+    while True:
+        with context.wrap_socket(socket.create_connection(("127.0.0.1", int(sys.argv[1])))) as tls:
+            tls.sendall(b"GET / HTTP/1.0\\r\\n\\r\\n")
+            print(tls.version(), tls.read().split()[1], flush=True)
 print("ready", flush=True)
-while True:
-    with context.wrap_socket(socket.create_connection(("127.0.0.1", int(sys.argv[1])))) as tls:
-        tls.sendall(b"GET / HTTP/1.0\\r\\n\\r\\n")
-        print(tls.version(), tls.read().split()[1], flush=True)
-    time.sleep(0.01)
+threading.Thread(target=work, daemon=True).start()
+sys.stdin.read()
 """
 
 
 @pytest.mark.coverage("a process attached to", "python3")
 def test_python(start, server):
+    """A thread that never rests, and one that waits in read()."""
     client = start(Loop(["/usr/bin/python3", "-c", UNCEASING, str(server.port)]))
     lines, over = [], threading.Event()
 
