@@ -71,8 +71,9 @@ check-suites: all
 	@tests/deps.sh suites
 	@tests/suites/run --write doc/TRANSPARENCY.md
 
-soak: all $(BUILD)/tests/soak/soak $(BUILD)/tests/programs/bio_pair
+soak: all $(BUILD)/tests/soak/soak $(BUILD)/tests/programs/bio_pair $(BUILD)/tests/programs/harm/exec_later
 	@tests/soak/run
+	@tests/soak/crowd
 
 programs: $(PROGRAMS)
 test-binaries: sanitized $(UNIT_TESTS) $(SHIM_UNIT_TESTS) $(FUZZERS) $(PROGRAMS) $(STALLS) $(HARMS) $(BUILD)/tests/bench/counted

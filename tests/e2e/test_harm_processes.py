@@ -94,7 +94,11 @@ def test_plugin_is_unloaded(directory, unloads, threads, mode):
     """Between two handshakes, and by one thread while others are in the middle of one."""
     result = same(unloads(threads), directory, MODE=mode)
     assert (result.status, result.stdout) == (0, "all unloaded\n"), result
-    assert outcomes(directory) == ["ok"] * 20 * threads
+    found = report(directory)
+    assert [record["outcome"] for record in found] == ["ok"] * 20 * threads
+    # the walk went through the plugin, and up to the thread's function in the host
+    assert all(any("work" in frame and "(host)" in frame for frame in record["stack"]) for record in found if "stack" in record), found
+    assert mode == "watch" or all("stack" in record for record in found)
 
 
 # ---- stacks ---------------------------------------------------------------------------

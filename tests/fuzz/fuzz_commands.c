@@ -129,6 +129,8 @@ static void revive_handshakes(const struct tlstall_section *section, uint64_t no
 		h.start = h.progress = now - next(20) * 1000000000u;
 		h.enter = next(2) ? now - next(1000000000) : 0;
 		memcpy(file.bytes + at, &h, size);
+		for (uint64_t left = next(4); left; left--)
+			file.bytes[at + TLSTALL_HANDSHAKE_LEAST / 4 + next(size - TLSTALL_HANDSHAKE_LEAST / 4)] = next(2) ? 0xff : (uint8_t)next(256);
 	}
 }
 
@@ -246,6 +248,8 @@ static void start(void)
 	child = fork();
 	if (!child) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		/* a small program: its symbols are read each time */
+		execl("/bin/sleep", "sleep", "1000000", (char *)NULL);
 		for (;;)
 			pause();
 	}

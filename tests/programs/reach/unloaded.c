@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A plugin with both ends of a handshake, loaded and unloaded each time by unloads. PADDED changes
- * its size, and so what lies at the place of the previous one.
+ * A plugin with both ends of a handshake, loaded and unloaded each time by unloads. PADDED changes its
+ * size, and so its place: where the unwind tables of one plugin were, the next one has zeros or nothing.
  */
 #include "../common.h"
 
 int shake_hands(void);
-char padding[PADDED * 4096];
+char padding[PADDED * 0x40000];
 
 int shake_hands(void)
 {
