@@ -20,9 +20,10 @@ ALL = {"TLSTALL_MODE": "all"}
 
 
 def handshakes(argv, env):
-    """The handshakes in the order they began: role, end and so on."""
+    """The handshakes of each process in the order they began: role, end and so on."""
     trace = tracing.traced(argv, env=env, check=False).trace
-    ordered = sorted(trace.handshakes, key=lambda h: h.handshake)
+    processes = list(dict.fromkeys(h.pid for h in sorted(trace.handshakes, key=lambda h: h.handshake)))
+    ordered = sorted(trace.handshakes, key=lambda h: (processes.index(h.pid), h.handshake))
     keys = [(h.pid, h.handshake) for h in ordered]
     assert len(keys) == len(set(keys)), keys
     return [(h.role, h.outcome, h.version, h.cause) for h in ordered]
