@@ -154,8 +154,10 @@ static void enter_op(struct call *call)
 	if (libssl_drives(call->function))
 		call->slot = slot_for(call);
 	/* the error queue is not read here: SSL_get_error reports what it finds there */
-	if (call->slot && watch_is_compact(call->slot) && watch_enter(call))
+	if (call->slot && watch_is_compact(call->slot) && watch_enter(call)) {
+		call->quick = libssl_kind(call->function) <= TLSTALL_KIND_DO_HANDSHAKE;
 		return;
+	}
 	call->stale_error = (uint32_t)call->lib->ERR_peek_error();
 	if (call->slot)
 		enter_slot(call);
@@ -176,9 +178,12 @@ static bool enter_foreign(struct call *call)
 
 bool call_enter(struct call *call)
 {
-	int saved = errno;
+	int saved;
 	struct track *track;
 
+	if (control->mode == TLSTALL_MODE_WATCH && watch_enter_again(call))
+		return true;
+	saved = errno;
 	if (call->lib->foreign || !call->ssl)
 		return enter_foreign(call);
 	track = track_get(call->lib, call->ssl);

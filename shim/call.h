@@ -30,6 +30,7 @@ struct call {
 	uint64_t ticks;
 	uint32_t stale_error;
 	uint8_t function; /* enum function_id */
+	bool quick;	  /* may end by watch_leave_again() */
 	struct inside outer;
 };
 
@@ -97,7 +98,19 @@ static inline bool call_begin(struct call *call, const struct libssl *lib, const
 }
 
 /* The object of this thread's last op. */
-extern __thread const SSL *call_last_op;
+extern __thread const SSL *call_last_op __attribute__((visibility("hidden")));
+
+/* What SSL_get_error will be asked about. */
+static inline void call_note_op(const struct call *call, int ret, uint32_t error_head)
+{
+	struct track *track = call->track;
+
+	track->op_tid = mapping_tid();
+	track->op_ret = ret;
+	track->op_error_head = error_head;
+	track->op_known = true;
+	call_last_op = call->ssl;
+}
 
 /* An op that is known only from the info callback. */
 void call_internal(struct track *track, const SSL *ssl, int ret);

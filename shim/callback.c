@@ -66,10 +66,14 @@ static void note_alert(struct tlstall_handshake *slot, int where, int ret)
 void callback_state(const struct track *track, const SSL *ssl)
 {
 	struct tlstall_handshake *slot = track_slot(track);
+	uint8_t state;
 
 	/* the slot may be another handshake's if a new file replaced a lost one */
-	if (slot && __atomic_load_n(&slot->number, __ATOMIC_ACQUIRE) == track->number)
-		handshake_state(slot, observe_state(track->lib, ssl), clock_ticks());
+	if (!slot || __atomic_load_n(&slot->number, __ATOMIC_ACQUIRE) != track->number)
+		return;
+	/* the clock comes last: then little has to be kept over a call */
+	state = observe_state(track->lib, ssl);
+	handshake_state(slot, state, clock_ticks());
 }
 
 void callback_info(const struct libssl *lib, const SSL *ssl, int where, int ret)

@@ -99,7 +99,7 @@ uint64_t cpu_last(void)
 
 /* How many calls are watched after a late one. */
 #define WATCHED_CALLS 64
-static __thread unsigned watched;
+__thread unsigned cpu_watched;
 
 void cpu_begin(void)
 {
@@ -112,12 +112,12 @@ void cpu_begin(void)
 
 void cpu_watch(void)
 {
-	watched = WATCHED_CALLS;
+	cpu_watched = WATCHED_CALLS;
 }
 
 bool cpu_is_watched(void)
 {
-	return watched && watched--;
+	return cpu_watched && cpu_watched--;
 }
 
 /* Between the last reading and the call, the thread may have run all the time or not at all. */

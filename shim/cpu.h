@@ -29,6 +29,7 @@ void cpu_begin(void);
 /* Something was late: this thread's next calls are timed too. */
 void cpu_watch(void);
 bool cpu_is_watched(void);
+extern __thread unsigned cpu_watched __attribute__((visibility("hidden"))); /* so many calls */
 /* CPU time of a call that has just returned; false: the last reading is too old. */
 bool cpu_between(uint64_t enter, uint64_t leave, uint64_t *ns);
 /* A length in ticks that ended just now, in nanoseconds. */

@@ -64,71 +64,6 @@ void handshake_enter(struct tlstall_handshake *h, const struct handshake_enter *
 	__atomic_store_n(&h->enter, in->ticks, __ATOMIC_RELEASE);
 }
 
-/* Counts equal results in a row with no byte or state in between: many of them are a spin. */
-static void account_run(struct tlstall_handshake *h, const struct handshake_leave *in, bool moved)
-{
-	if (moved || !h->calls || in->error != h->last_error || in->state != h->state) {
-		h->run = 0;
-		h->run_start = in->ticks;
-	}
-	h->run++;
-	if (h->run > h->longest_run) {
-		h->longest_run = h->run;
-		h->longest_run_error = in->error;
-	}
-}
-
-static void account_call(struct tlstall_handshake *h, const struct handshake_leave *in)
-{
-	uint64_t duration = in->ticks > h->enter ? in->ticks - h->enter : 0;
-
-	h->in_call += duration;
-	h->cpu_ns += in->cpu_ns;
-	if (duration > h->longest_call) {
-		h->longest_call = duration;
-		h->longest_call_start = h->enter;
-		h->longest_call_function = in->function;
-	}
-	if (h->calls++)
-		h->retries++;
-	else
-		h->first_flight = (uint32_t)in->bytes_out;
-	if (in->error == TLSTALL_ERROR_WANT_READ)
-		h->want_read++;
-	else if (in->error == TLSTALL_ERROR_WANT_WRITE)
-		h->want_write++;
-	else if (tlstall_is_retry(in->error))
-		h->want_other++;
-}
-
-static void handshake_end(struct tlstall_handshake *h, enum tlstall_outcome outcome, uint64_t ticks)
-{
-	h->outcome = (uint8_t)outcome;
-	h->end = ticks;
-}
-
-static void take_result(struct tlstall_handshake *h, const struct handshake_leave *in)
-{
-	bool moved = in->bytes_in != h->bytes_in || in->bytes_out != h->bytes_out ||
-		     h->progress > h->enter;
-
-	if (moved || in->state != h->state)
-		h->progress = in->ticks;
-	account_run(h, in, moved);
-	account_call(h, in);
-	h->bytes_in = in->bytes_in;
-	h->bytes_out = in->bytes_out;
-	h->pending_in = in->pending_in;
-	h->pending_out = in->pending_out;
-	h->last_ret = in->ret;
-	h->last_error = in->error;
-	h->last_errno = in->error_number;
-	h->last_function = in->function;
-	h->ossl_error = in->ossl_error;
-	h->leave = in->ticks;
-	__atomic_store_n(&h->enter, 0, __ATOMIC_RELEASE);
-}
-
 static bool is_fatal(const struct handshake_leave *in)
 {
 	return !in->finished && in->error != TLSTALL_ERROR_NONE && !tlstall_is_retry(in->error);
@@ -156,7 +91,7 @@ enum tlstall_outcome handshake_leave(struct tlstall_handshake *h, const struct h
 	}
 	if (h->outcome == TLSTALL_OUTCOME_FAILED)
 		reopen(h);
-	take_result(h, in);
+	handshake_take(h, in);
 	if (in->finished) {
 		handshake_end(h, TLSTALL_OUTCOME_OK, in->ticks);
 	} else if (is_fatal(in)) {

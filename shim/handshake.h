@@ -65,6 +65,72 @@ static inline void handshake_enter_quick(struct tlstall_handshake *h, uint64_t t
 	__atomic_store_n(&h->enter, ticks, __ATOMIC_RELEASE);
 }
 
+/* Counts equal results in a row with no byte or state in between: many of them are a spin. */
+static inline void handshake_account_run(struct tlstall_handshake *h, const struct handshake_leave *in, bool moved)
+{
+	if (moved || !h->calls || in->error != h->last_error || in->state != h->state) {
+		h->run = 0;
+		h->run_start = in->ticks;
+	}
+	h->run++;
+	if (h->run > h->longest_run) {
+		h->longest_run = h->run;
+		h->longest_run_error = in->error;
+	}
+}
+
+static inline void handshake_account_call(struct tlstall_handshake *h, const struct handshake_leave *in)
+{
+	uint64_t duration = in->ticks > h->enter ? in->ticks - h->enter : 0;
+
+	h->in_call += duration;
+	h->cpu_ns += in->cpu_ns;
+	if (duration > h->longest_call) {
+		h->longest_call = duration;
+		h->longest_call_start = h->enter;
+		h->longest_call_function = in->function;
+	}
+	if (h->calls++)
+		h->retries++;
+	else
+		h->first_flight = (uint32_t)in->bytes_out;
+	if (in->error == TLSTALL_ERROR_WANT_READ)
+		h->want_read++;
+	else if (in->error == TLSTALL_ERROR_WANT_WRITE)
+		h->want_write++;
+	else if (tlstall_is_retry(in->error))
+		h->want_other++;
+}
+
+/* What every call that returned adds, whatever came of it. */
+static inline void handshake_take(struct tlstall_handshake *h, const struct handshake_leave *in)
+{
+	bool moved = in->bytes_in != h->bytes_in || in->bytes_out != h->bytes_out ||
+		     h->progress > h->enter;
+
+	if (moved || in->state != h->state)
+		h->progress = in->ticks;
+	handshake_account_run(h, in, moved);
+	handshake_account_call(h, in);
+	h->bytes_in = in->bytes_in;
+	h->bytes_out = in->bytes_out;
+	h->pending_in = in->pending_in;
+	h->pending_out = in->pending_out;
+	h->last_ret = in->ret;
+	h->last_error = in->error;
+	h->last_errno = in->error_number;
+	h->last_function = in->function;
+	h->ossl_error = in->ossl_error;
+	h->leave = in->ticks;
+	__atomic_store_n(&h->enter, 0, __ATOMIC_RELEASE);
+}
+
+static inline void handshake_end(struct tlstall_handshake *h, enum tlstall_outcome outcome, uint64_t ticks)
+{
+	h->outcome = (uint8_t)outcome;
+	h->end = ticks;
+}
+
 /* Returns the outcome; TLSTALL_OUTCOME_IN_FLIGHT: the program must call again. */
 enum tlstall_outcome handshake_leave(struct tlstall_handshake *h, const struct handshake_leave *in);
 /* The op in flight never returns: longjmp, or the end of its thread. */

@@ -15,8 +15,6 @@
 #include "stack.h"
 #include "watch.h"
 
-__thread const SSL *call_last_op;
-
 static uint8_t error_of(const struct call *call, int ret, bool finished)
 {
 	if (ret > 0)
@@ -55,16 +53,10 @@ static void look(const struct call *call, int ret, int error_number, uint64_t ti
 
 static inline void note_op(const struct call *call, const struct handshake_leave *in)
 {
-	struct track *track = call->track;
-
 	/* SSL_get_error applies only to functions that SSL_get_error(3) names */
 	if (libssl_kind(call->function) == TLSTALL_KIND_OTHER)
 		return;
-	track->op_tid = mapping_tid();
-	track->op_ret = in->ret;
-	track->op_error_head = in->ossl_error;
-	track->op_known = true;
-	call_last_op = call->ssl;
+	call_note_op(call, in->ret, in->ossl_error);
 }
 
 static void want_mismatch(const struct call *call, const struct handshake_leave *in)
@@ -227,6 +219,10 @@ int call_leave(struct call *call, int ret)
 	int saved = errno;
 	uint64_t ticks = clock_ticks();
 
+	if (call->quick && watch_leave_again(call, ret, saved, ticks)) {
+		errno = saved;
+		return ret;
+	}
 	guard_enter();
 	if (call->track)
 		leave_op(call, ret, saved, ticks);

@@ -7,6 +7,7 @@
 #include "pool.h"
 
 __thread struct inside nesting_inside;
+__thread const SSL *call_last_op;
 
 void nesting_note_left(void)
 {

@@ -57,18 +57,23 @@ static inline bool nesting_is_left(const struct call *call)
 void nesting_note_left(void);
 void nesting_take_back(const struct call *call);
 
-static inline void nesting_enter(struct call *call)
+static inline void nesting_mark(struct call *call, uint32_t tid)
 {
 	struct track *track = call->track;
 
-	if (__builtin_expect(nesting_is_left(call), 0))
-		nesting_note_left();
 	call->outer = nesting_inside;
 	nesting_inside.token = track->token;
 	nesting_inside.frame = (uintptr_t)call;
-	track->in_tid = mapping_tid();
+	track->in_tid = tid;
 	track->in_function = call->function;
 	track_set_frame(track, (uintptr_t)call);
+}
+
+static inline void nesting_enter(struct call *call)
+{
+	if (__builtin_expect(nesting_is_left(call), 0))
+		nesting_note_left();
+	nesting_mark(call, mapping_tid());
 }
 
 static inline void nesting_leave(const struct call *call)

@@ -20,6 +20,13 @@ static inline bool watch_is_compact(const struct tlstall_handshake *slot)
 	return slot->flags & TLSTALL_HS_COMPACT;
 }
 
+/*
+ * The usual call on a COMPACT handshake, but for its first. False: it may be any other, and nothing
+ * has been done.
+ */
+bool watch_enter_again(struct call *call);
+bool watch_leave_again(const struct call *call, int ret, int error_number, uint64_t ticks);
+
 /* An op on a COMPACT handshake begins. False: the handshake is late, and was promoted. */
 bool watch_enter(const struct call *call);
 /*
