@@ -196,7 +196,7 @@ def test_two_agents_and_one_spool(directory, agent):
 def test_a_spool_that_others_may_write_to(directory, traced):  # pylint: disable=unused-argument
     (directory / "spool").mkdir()
     (directory / "spool").chmod(0o777)
-    assert "others may write to this directory" in Agent(servers.free_port(), directory).fails()
+    assert "other users can write to this directory" in Agent(servers.free_port(), directory).fails()
 
 
 def test_a_link_is_not_followed(start, traced, agent, directory):

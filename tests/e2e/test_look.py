@@ -343,7 +343,7 @@ def test_two_looks_tell_what_moves(start, authority):
     await_that(lambda: (found := records(client.pid)[1]) and found[0]["bytes_in"], "a first byte")
     result = look("--for", "500ms", client.pid)
     assert "PEER_SILENT" not in result.stdout, result
-    assert "it makes progress: bytes came or went between two looks" in result.stdout, result
+    assert "it is making progress: bytes were sent or received between two looks" in result.stdout, result
     still = start(peer.Peer(peer.silent_after_hello))
     stuck = start(Plain(["/usr/bin/openssl", "s_client", "-connect", f"127.0.0.1:{still.port}"]))
     still.wait_hellos(1)

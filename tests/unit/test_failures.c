@@ -212,7 +212,7 @@ static void test_get_error_misuse(void **state)
 	f.misuse = TLSTALL_MISUSE_RET;
 	v = first_verdict(&f);
 	assert_string_equal(cause_name(v.cause), "GET_ERROR_MISUSE");
-	assert_true(says(&v, "not the call's return (-1)"));
+	assert_true(says(&v, "not the call's return value (-1)"));
 	f.misuse = TLSTALL_MISUSE_THREAD;
 	assert_cause(&f, GET_ERROR_MISUSE);
 	/* never called */

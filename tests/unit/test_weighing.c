@@ -276,7 +276,7 @@ static void test_fatal_ignored(void **state)
 	f.fatal_cpu_ns = 5 * S;
 	assert_order(&f, CAUSE_TCP_NOT_CONNECTED, CAUSE_FATAL_IGNORED);
 	judge_facts(&f, v, 4);
-	assert_true(says(&v[1], "15232 times"));
+	assert_true(says(&v[1], "15232 more times"));
 	/* a look after the failure shows nothing about the handshake */
 	f.burnt_ns = f.burnt_ran_ns = f.burnt_over_ns = 3 * S;
 	assert_not_cause(&f, BUSY_SPIN);

@@ -51,7 +51,7 @@ static void say_datagrams(const struct facts *f, struct verdict *v)
 	if (sent_again(f))
 		say(v, "the DTLS timer retransmitted %u times", sent_again(f));
 	else
-		say(v, "whether a datagram arrived cannot be known");
+		say(v, "it cannot be known whether a datagram arrived");
 	/* the byte counts are updated only when a call returns */
 	if (!f->in_op)
 		say(v, "%s sent, %s read", size(f->bytes_out).s, size(f->bytes_in).s);

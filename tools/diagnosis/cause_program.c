@@ -78,10 +78,10 @@ bool judge_GET_ERROR_MISUSE(const struct facts *f, struct verdict *v)
 		return false;
 	v->cost_ns = f->age_ns;
 	if (misuse & TLSTALL_MISUSE_RET)
-		say(v, "SSL_get_error was given a value that is not the call's return (%d)",
+		say(v, "SSL_get_error was given a value that is not the call's return value (%d)",
 		    f->last_ret);
 	if (misuse & TLSTALL_MISUSE_THREAD)
-		say(v, "SSL_get_error was called on another thread than the operation");
+		say(v, "SSL_get_error was called on a different thread than the operation");
 	if (misuse & TLSTALL_MISUSE_OTHER)
 		say(v, "another SSL object was used between the operation and SSL_get_error");
 	if (never)
@@ -216,7 +216,7 @@ bool judge_FATAL_IGNORED(const struct facts *f, struct verdict *v)
 	/* the handshake had already failed: these calls cost only their own time */
 	v->cost_ns = f->fatal_ns < f->age_ns ? f->fatal_ns : f->age_ns;
 	v->confidence = CONFIDENCE_HIGH;
-	say(v, "after the failure it was called %u times again, for %s", f->fatal_calls,
+	say(v, "after the failure, it was called %u more times within %s", f->fatal_calls,
 	    span(f->fatal_ns).s);
 	if (f->fatal_ns >= MS)
 		say(v, "a call every %s; the thread used %s of CPU meanwhile",
@@ -296,7 +296,7 @@ bool judge_NONE(const struct facts *f, struct verdict *v)
 		say(v, "a stateless step of a handshake: the client was asked to prove "
 		       "its address");
 	else if (f->looked && !f->since_progress_ns)
-		say(v, "it makes progress: bytes came or went between two looks");
+		say(v, "it is making progress: bytes were sent or received between two looks");
 	else if (f->looked)
 		say(v, "the last progress was %s ago", span(f->since_progress_ns).s);
 	else

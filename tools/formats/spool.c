@@ -426,7 +426,7 @@ static int open_directory(struct spool *s, const char *path)
 	if (s->directory < 0 || fstat(s->directory, &st))
 		return -1;
 	if (st.st_uid != geteuid() || (st.st_mode & 022)) {
-		complain("%s: others may write to this directory", path);
+		complain("%s: other users can write to this directory", path);
 		errno = EPERM;
 		return -1;
 	}

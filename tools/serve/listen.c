@@ -50,7 +50,7 @@ static int open_unix(const char *text, struct listening *out)
 	int result;
 
 	if (!*path || strlen(path) >= sizeof(address.sun_path))
-		return fail("cannot listen on %s: the path has to have 1 to %zu bytes", text,
+		return fail("cannot listen on %s: the path must be 1 to %zu bytes long", text,
 			    sizeof(address.sun_path) - 1);
 	strcpy(address.sun_path, path);
 	remove_stale(&address);
