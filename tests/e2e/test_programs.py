@@ -346,3 +346,9 @@ def test_how_old_the_connection_was():
     # unknown once something was sent
     assert after_text.connected_ms is None
 
+
+
+def test_errno_where_the_kernel_refuses_to_tell():
+    lines, trace = both("errno_kept")
+    assert "client -1 WANT_READ: errno 11, then 11, queue 0" in lines
+    assert [h.outcome for h in trace.handshakes] == ["ok", "ok"]
