@@ -3,11 +3,14 @@
 #include "children.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -18,17 +21,25 @@
 
 int child_ready_fd, child_end_fd;
 
+/* What a child says. */
+enum { READY, READY_AND_WAITS };
+
+static void say(char what)
+{
+	if (write(child_ready_fd, &what, 1) != 1)
+		_exit(1);
+}
+
 void child_say_ready(void)
 {
-	if (write(child_ready_fd, "", 1) != 1)
-		_exit(1);
+	say(READY);
 }
 
 void child_ready(void)
 {
 	char byte;
 
-	child_say_ready();
+	say(READY_AND_WAITS);
 	if (read(child_end_fd, &byte, 1) < 0)
 		_exit(1);
 }
@@ -37,6 +48,23 @@ void child_only_wait(void *unused)
 {
 	(void)unused;
 	child_ready();
+}
+
+/* Between its word and its wait a child runs; nothing but its state tells that this is over. */
+static void await_sleep(pid_t pid)
+{
+	char path[32], stat[64], state = 'R';
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	while (state == 'R') {
+		FILE *file = fopen(path, "re");
+
+		assert_non_null(file);
+		assert_non_null(fgets(stat, sizeof(stat), file));
+		fclose(file);
+		assert_int_equal(sscanf(strrchr(stat, ')'), ") %c", &state), 1);
+		sched_yield();
+	}
 }
 
 struct child child_start(void (*work)(void *), void *argument)
@@ -62,6 +90,8 @@ struct child child_start(void (*work)(void *), void *argument)
 	close(down[0]);
 	assert_int_equal(read(up[0], &byte, 1), 1);
 	close(up[0]);
+	if (byte == READY_AND_WAITS)
+		await_sleep(child.pid);
 	child.say = down[1];
 	return child;
 }

@@ -25,7 +25,7 @@ struct child {
 /* In the child: written when it is ready, and read until it must end. */
 extern int child_ready_fd, child_end_fd;
 
-/* Runs `work` in a child; returns when the child says that it is ready. */
+/* Runs `work` in a child; returns when the child says that it is ready, and, in child_ready(), sleeps. */
 struct child child_start(void (*work)(void *), void *argument);
 void child_kill(struct child *child);
 
