@@ -285,6 +285,8 @@ static bool load(struct spool *s, struct batch *batch)
 		close(file);
 	if (size < 0) {
 		complain("%s/%s cannot be read: %s", s->limits.directory, name, strerror(errno));
+		free(batch->bytes);
+		batch->bytes = NULL;
 		return false;
 	}
 	s->file_bytes -= batch->size;
