@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import time
+import urllib.parse
 
 import pytest
 
@@ -221,3 +222,18 @@ def test_the_password_comes_from_a_file(start, traced, agent, directory):
     path, headers = stand.requests[0]
     assert (headers["X-ClickHouse-User"], headers["X-ClickHouse-Key"]) == ("me", "one")
     assert "one" not in path and "INSERT%20INTO%20handshakes%20FORMAT%20JSONEachRow" in path
+
+
+@pytest.mark.parametrize("said,asked", [
+    ("", {"query": "INSERT INTO handshakes FORMAT JSONEachRow", "input_format_skip_unknown_fields": "1"}),
+    ("?database=tls&replace_running_query=1",
+     {"database": "tls", "replace_running_query": "1", "query": "INSERT INTO handshakes FORMAT JSONEachRow",
+      "input_format_skip_unknown_fields": "1"}),
+    ("?input_format_skip_unknown_fields=0&query=INSERT%20INTO%20mine%20FORMAT%20JSONEachRow",
+     {"query": "INSERT INTO mine FORMAT JSONEachRow", "input_format_skip_unknown_fields": "0"}),
+])
+def test_the_query_is_added_where_it_is_not(many, start, said, asked):
+    stand = start(Answering())
+    assert export(many, f"http://127.0.0.1:{stand.port}/{said}").status == 0
+    (path, _), *_ = stand.requests
+    assert sorted(urllib.parse.parse_qsl(urllib.parse.urlsplit(path).query)) == sorted(asked.items())

@@ -47,6 +47,16 @@ static const char *objection(const char *url)
 	return NULL;
 }
 
+/* Not one whose name only ends like that, as replace_running_query= does. */
+static bool has_parameter(const char *url, const char *name)
+{
+	const char *at = strchr(url, '?');
+
+	while (at && strncmp(at + 1, name, strlen(name)))
+		at = strchr(at + 1, '&');
+	return at;
+}
+
 /* Adds the query to a URL that lacks it, with or without parameters. */
 static char *make_url(const char *said)
 {
@@ -61,7 +71,7 @@ static char *make_url(const char *said)
 	for (unsigned i = 0; i < 2; i++) {
 		size_t length = strlen(url);
 
-		if (!strstr(said, parts[i][0]))
+		if (!has_parameter(said, parts[i][0]))
 			snprintf(url + length, size - length, "%s%s",
 				 strchr("?&", url[length - 1]) ? "" : "&", parts[i][1]);
 	}
