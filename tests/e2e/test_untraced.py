@@ -124,7 +124,8 @@ def test_dead_traces_need_no_descriptors(directory):
         process.communicate()
     result = run(["prlimit", "--nofile=24", TLSTALL, "ps", "--all", "--format", "jsonl"], env={"TLSTALL_DIR": str(directory)})
     records = [json.loads(line) for line in result.stdout.splitlines()]
-    assert len({record["pid"] for record in records}) == 60 and not result.stderr, result
+    others = [line for line in result.stderr.splitlines() if "runs untraced" not in line]
+    assert len({record["pid"] for record in records}) == 60 and not others, result
     assert all(record["sni"] == "name" or record["role"] == "server" for record in records)
 
 
