@@ -21,6 +21,13 @@ static struct tlstall_control private_control = {.mode = TLSTALL_MODE_ALL};
 /* Separate from the one above, which other threads may be reading. */
 static struct tlstall_control nothing = {.mode = TLSTALL_MODE_OFF};
 control_pointer control = &private_control;
+static bool given_up;
+
+static void give_up(void)
+{
+	__atomic_store_n(&control, &nothing, __ATOMIC_RELEASE);
+	__atomic_store_n(&given_up, true, __ATOMIC_RELAXED);
+}
 
 __attribute__((constructor)) static void read_settings(void)
 {
@@ -33,6 +40,8 @@ __attribute__((constructor)) static void read_settings(void)
 	private_control.mode = settings.mode;
 	private_control.stacks = settings.stacks;
 	private_control.socket = settings.socket != SOCKET_OFF;
+	if (settings.mode == TLSTALL_MODE_OFF)
+		give_up();
 }
 
 /* ---- its initial contents --------------------------------------------------- */
@@ -235,7 +244,6 @@ static void renew(void)
 #define TRY_AGAIN_NS 100000000u
 #define PATIENCE_NS 1000000000u
 
-static bool given_up;
 static uint32_t tries;
 
 static bool is_time(void)
@@ -247,12 +255,6 @@ static bool is_time(void)
 		return false;
 	last = now;
 	return ++tries < TRIES;
-}
-
-static void give_up(void)
-{
-	__atomic_store_n(&control, &nothing, __ATOMIC_RELEASE);
-	__atomic_store_n(&given_up, true, __ATOMIC_RELAXED);
 }
 
 static void try_once(void)
