@@ -189,6 +189,15 @@ def test_a_full_disk(start, traced, agent):
     assert follow.end() == (0, "") and not follow.spooled()
 
 
+def test_what_no_file_has_does_not_remain(traced, agent):
+    follow = agent(servers.free_port(), prefix=LIMITED)
+    traced.unseen(1)
+    follow.says("File too large; handshakes wait in memory")
+    status, error = follow.end()
+    assert status == 1 and "the server did not accept 1 handshakes" in error and "remain in" not in error, error
+    assert not follow.spooled()
+
+
 def test_two_agents_and_one_spool(directory, agent):
     agent(servers.free_port())
     assert "another process uses it" in Agent(servers.free_port(), directory).fails()

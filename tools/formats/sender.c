@@ -172,18 +172,18 @@ void sender_header(struct sender *s, const char *text)
 static int tell_rest(struct sender *s)
 {
 	const struct http_target *target = &s->options.target;
-	uint64_t waiting = spool_waiting(s->spool), risk = spool_at_risk(s->spool);
+	uint64_t kept = spool_kept(s->spool), risk = spool_at_risk(s->spool);
 	char size[WORD_SIZE];
 
 	s->dropped += s->refused + risk;
 	if (s->dropped)
 		complain("%s did not accept %llu %s", target->whom, (unsigned long long)s->dropped,
 			 target->what);
-	if (waiting && s->options.spool.directory)
-		complain("%s of %s remain in %s for the next run", word_size(waiting, size),
+	if (kept)
+		complain("%s of %s remain in %s for the next run", word_size(kept, size),
 			 target->what, s->options.spool.directory);
-	errno = waiting && !s->dropped ? ETIMEDOUT : EIO;
-	return s->dropped || (waiting && s->options.patient) ? -1 : 0;
+	errno = kept && !s->dropped ? ETIMEDOUT : EIO;
+	return s->dropped || (kept && s->options.patient) ? -1 : 0;
 }
 
 int sender_close(struct sender *s, bool whole)

@@ -337,6 +337,15 @@ uint64_t spool_waiting(const struct spool *s)
 	return bytes;
 }
 
+uint64_t spool_kept(const struct spool *s)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < s->count; i++)
+		bytes += s->list[i].number ? s->list[i].size : 0;
+	return bytes;
+}
+
 uint64_t spool_at_risk(const struct spool *s)
 {
 	uint64_t items = 0;

@@ -41,8 +41,9 @@ bool spool_first(struct spool *spool, bool now, struct spool_batch *out);
 void spool_taken(struct spool *spool);
 /* Keeps the file, under another name. */
 void spool_refused(struct spool *spool);
-/* Bytes waiting. */
+/* Bytes waiting, and how many of them are in files. */
 uint64_t spool_waiting(const struct spool *spool);
+uint64_t spool_kept(const struct spool *spool);
 /* Items that would be lost if the process ended now. */
 uint64_t spool_at_risk(const struct spool *spool);
 /*
