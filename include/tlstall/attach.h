@@ -39,7 +39,7 @@ struct tlstall_attach {
 #define TLSTALL_ATTACH_RESULTS(X)                                                                  \
 	X(DONE, "done")                                                                            \
 	X(VERSION_DIFFERS, "the library in it is from another version of tlstall")                           \
-	X(PRELOADED, "it was started with the shim (tlstall ctl changes what it records)")         \
+	X(PRELOADED, "it was started with the shim (tlstall ctl changes what it records, except with TLSTALL_MODE=off)") \
 	X(ALREADY, "it is already attached to (tlstall detach ends that)")                         \
 	X(NOT_ATTACHED, "nothing is attached to it")                                               \
 	X(NO_LIBSSL, "it has no libssl whose calls can be recorded")                               \

@@ -52,6 +52,13 @@ def test_process_with_shim(start):
     assert "trace" not in answer.record and "no handshake yet" in answer.words
 
 
+def test_process_with_shim_that_is_off(start):
+    running = start(Running(PYTHON, LD_PRELOAD=str(SHIM), TLSTALL_MODE="off"))
+    answer = Answer(str(running.pid))
+    assert not answer.seen and answer.reasons == ["untraced"], answer
+    assert "it was started with TLSTALL_MODE=off" in answer.words and "no handshake yet" not in answer.words
+
+
 def test_process_with_shim_but_other_tls(directory, start):
     program = compile_c(directory, CAT)
     answer = Answer(str(start(Running([program], LD_PRELOAD=str(SHIM))).pid))

@@ -414,6 +414,17 @@ static bool explain_note(const struct process *process)
 	return false;
 }
 
+static bool explain_mode(const struct process *process)
+{
+	const char *mode = variable(process, "TLSTALL_MODE");
+
+	if (!mode || strcmp(mode, "off"))
+		return false;
+	add_reason(process->inquiry->result, CHECK_REASON_UNTRACED, NULL,
+		   "has the shim but runs untraced: it was started with TLSTALL_MODE=off");
+	return true;
+}
+
 static void conclude(struct process *process)
 {
 	struct check_result *result = process->inquiry->result;
@@ -427,7 +438,7 @@ static void conclude(struct process *process)
 		    variable(process, "TLSTALL_SOCKET"));
 	note_preloads(result, &process->inquiry->closure.root, variable(process, "LD_PRELOAD"));
 	find_trace(process);
-	if (!result->trace && explain_note(process)) {
+	if (!result->trace && (explain_mode(process) || explain_note(process))) {
 		result->seen = false;
 		return;
 	}
