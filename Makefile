@@ -4,6 +4,7 @@
 #   make demo         installs what is missing, builds, shows a real stall and its diagnosis
 #   make check        installs what is missing, builds, runs all tests
 #   make deb          Debian packages, in build/deb
+#   make rpm          an rpm package, in build/rpm
 #   make dist         one archive that runs where it is unpacked, in build/dist
 #   make help         every target
 
@@ -49,7 +50,7 @@ LATE_PACKAGES := libmicrohttpd libcurl
 TOOL_CFLAGS  = $(shell pkg-config --cflags $(TOOL_PACKAGES) $(LATE_PACKAGES)) -Itools -fPIE
 TOOL_LIBS    = $(shell pkg-config --libs $(TOOL_PACKAGES))
 
-.PHONY: all deps demo check install uninstall deb dist clean help
+.PHONY: all deps demo check install uninstall deb rpm dist clean help
 # The copies at the top are made only by the usual build.
 all: $(if $(filter build,$(BUILD)),libtlstall.so tlstall,$(BUILD)/libtlstall.so $(BUILD)/tlstall)
 
@@ -131,6 +132,9 @@ uninstall:
 
 deb:
 	@tests/deb/build $(BUILD)/deb
+
+rpm:
+	@tests/rpm/build $(BUILD)/rpm
 
 dist:
 	@tests/dist/build $(BUILD)/dist

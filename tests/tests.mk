@@ -14,10 +14,11 @@
 #   make e2e       real programs against real servers; PYTEST_ARGS are passed on
 #   make check KINDS=matrix   only some of: checks unit fuzz e2e, and matrix
 #   make check-deb     the Debian packages: built twice, lintian, installed in a clean root
+#   make check-rpm     the rpm package: built, unpacked, tracing a curl that hangs
 #   make check-dist    the archive of `make dist`, in roots of the oldest and a recent Debian
 #   make check-matrix   the end-to-end tests in roots of five Debian suites: OpenSSL 1.1.1 to 4.0
 
-.PHONY: soak check-deb check-dist check-suites check-harm check checks unit fuzz e2e check-matrix test-binaries programs sanitized
+.PHONY: soak check-deb check-rpm check-dist check-suites check-harm check checks unit fuzz e2e check-matrix test-binaries programs sanitized
 
 KINDS        ?= checks unit fuzz e2e
 FUZZ_SECONDS ?= 5
@@ -62,6 +63,10 @@ check-harm: all test-binaries
 check-deb:
 	@tests/deps.sh build package
 	@tests/run-all deb
+
+check-rpm:
+	@tests/deps.sh build demo rpm
+	@tests/run-all rpm
 
 check-dist:
 	@tests/deps.sh build matrix
