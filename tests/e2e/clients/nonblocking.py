@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """nonblocking.py PORT HOW: a non-blocking ssl socket, used in a way that stalls.
 
-busy, busier: after WANT_READ it does something else for 0.8 s or 1.6 s, then continues.
+busy, busier: after WANT_READ it does something else for 0.8 s or 2.6 s, then continues.
 fatal: treats WANT_READ as a failure, like code written for blocking sockets.
 late: begins the handshake long after connecting.
 read: select()s on a blocking socket, then reads, assuming that application data has arrived.
@@ -26,7 +26,7 @@ def handshake():
             return tls.do_handshake()
         except ssl.SSLWantReadError:
             select.select([tls], [], [])
-            time.sleep({"busy": 0.8, "busier": 1.6}.get(how, 0))
+            time.sleep({"busy": 0.8, "busier": 2.6}.get(how, 0))
 
 
 if how == "fatal":
