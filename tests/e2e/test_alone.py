@@ -7,7 +7,7 @@ import pytest
 import test_run
 import tracing
 from test_run import CURL, curl_to
-from tracing import SHIM, run
+from tracing import SHIM, TLSTALL, run
 
 server, too_early = test_run.server, test_run.too_early
 
@@ -53,6 +53,8 @@ def test_mode_off_records_nothing(directory, server):
     assert not list(directory.iterdir()), "a file was made"
     result = tracing.traced(curl_to(server.port), env={"TLSTALL_MODE": "off"}, check=False)
     assert result.stdout == "hello\n" and not result.trace.records
+    told = run([TLSTALL, "run", "--", *curl_to(server.port)], env={"TLSTALL_MODE": "off"})
+    assert "nothing recorded, because TLSTALL_MODE is off" in told.stderr, told
 
 
 def test_mode_handshake_stops_at_its_end(server):

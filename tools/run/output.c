@@ -315,6 +315,13 @@ static void print_room(struct output *output)
 	      word_size(bytes, size), directory);
 }
 
+static bool is_off(void)
+{
+	const char *mode = getenv("TLSTALL_MODE");
+
+	return mode && !strcmp(mode, "off");
+}
+
 static void print_notes(struct output *output, unsigned seen)
 {
 	if (output->lost)
@@ -322,7 +329,11 @@ static void print_notes(struct output *output, unsigned seen)
 		      "tlstall: %" PRIu64 " records were overwritten before they were read "
 		      "(a larger TLSTALL_SIZE keeps more)\n",
 		      output->lost);
-	if (!seen && !output->untraced && !output->options->quiet)
+	if (seen || output->untraced || output->options->quiet)
+		return;
+	if (is_off())
+		fputs("tlstall: nothing recorded, because TLSTALL_MODE is off\n", output->file);
+	else
 		fputs("tlstall: no TLS handshake seen (tlstall check PROGRAM says what can be "
 		      "traced)\n",
 		      output->file);
