@@ -38,9 +38,10 @@ static void observe_dates(const struct libssl *lib, const SSL *ssl, struct tlsta
 
 	for (int i = 0; i < count && i < MAX_CHAIN; i++) {
 		const X509 *certificate = lib->OPENSSL_sk_value(chain, i);
-		uint64_t from = packed_date(lib, lib->X509_get0_notBefore(certificate));
-		uint64_t to = packed_date(lib, lib->X509_get0_notAfter(certificate));
+		uint64_t to = packed_date(lib, lib->X509_get0_notAfter(certificate)), from = 0;
 
+		if (h->outcome != TLSTALL_OUTCOME_OK)
+			from = packed_date(lib, lib->X509_get0_notBefore(certificate));
 		if (from > h->not_before)
 			h->not_before = from;
 		if (to && (!h->not_after || to < h->not_after))
@@ -48,10 +49,12 @@ static void observe_dates(const struct libssl *lib, const SSL *ssl, struct tlsta
 	}
 }
 
-static bool is_about_time(int32_t verify_result)
+/* A certificate that expires soon is noticed while all goes well. */
+static bool needs_dates(const struct tlstall_handshake *h)
 {
-	return verify_result >= X509_V_ERR_CERT_NOT_YET_VALID &&
-	       verify_result <= X509_V_ERR_CRL_HAS_EXPIRED;
+	return h->outcome == TLSTALL_OUTCOME_OK ||
+	       (h->verify_result >= X509_V_ERR_CERT_NOT_YET_VALID &&
+		h->verify_result <= X509_V_ERR_CRL_HAS_EXPIRED);
 }
 
 /* ---- the server's own --------------------------------------------------------- */
@@ -104,6 +107,6 @@ void certificates_observe(const struct libssl *lib, const SSL *ssl, struct tlsta
 {
 	if (h->role == TLSTALL_ROLE_SERVER && was_late(h))
 		observe_key(lib, ssl, h);
-	if (is_about_time(h->verify_result) && can_read_dates(lib))
+	if (needs_dates(h) && can_read_dates(lib))
 		observe_dates(lib, ssl, h);
 }

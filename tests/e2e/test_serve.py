@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """tlstall serve: what it reports about real programs, to Prometheus and over HTTP."""
+import datetime
 import os
 import pathlib
 import signal
@@ -95,6 +96,19 @@ def test_python_and_a_failure(directory, authority, start):
     agent.await_sum(1, TOTAL, role="client", outcome="failed", cause="CERTIFICATE", fault="configuration")
     (record,) = agent.handshakes()
     assert record.outcome == "failed" and record.cause == "CERTIFICATE"
+
+
+def test_when_certificates_expire(directory, authority, start):
+    server = start(servers.s_server(authority.ecdsa))
+    agent = start(Agent(directory))
+    assert curl(directory, server.port) == 0
+    agent.await_sum(1, TOTAL, outcome="ok")
+    said = subprocess.run(["openssl", "x509", "-noout", "-enddate", "-dateopt", "iso_8601", "-in", authority.ecdsa.cert],
+                          capture_output=True, text=True, check=True).stdout.strip().removeprefix("notAfter=")
+    ends = datetime.datetime.fromisoformat(said.replace("Z", "+00:00"))
+    (record,) = agent.handshakes()
+    assert record.peer_not_after == ends.strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert agent.sum("tlstall_peer_certificate_not_after_timestamp_seconds", role="client") == ends.timestamp()
 
 
 def test_as_many_as_the_report_tells(directory, authority, start):

@@ -76,6 +76,39 @@ static void test_buckets(void **state)
 	counts_free(&counts);
 }
 
+static void add_certificate(struct counts *counts, uint64_t seen_s, uint64_t not_after)
+{
+	struct subject *subject = calloc(1, sizeof(*subject));
+
+	assert_non_null(subject);
+	subject->h.outcome = TLSTALL_OUTCOME_OK;
+	subject->h.role = TLSTALL_ROLE_CLIENT;
+	subject->h.not_after = not_after;
+	subject->facts.realtime_s = seen_s;
+	subject->verdict_count = 1;
+	counts_add(counts, subject);
+	free(subject);
+}
+
+static void test_first_expiry_of_an_hour(void **state)
+{
+	const uint64_t now = 1800000000;
+	struct counts counts = {0};
+
+	(void)state;
+	assert_int_equal(counts_first_expiry(&counts, TLSTALL_ROLE_CLIENT, now), 0);
+	add_certificate(&counts, now - 3700, 20270101000000); /* renewed since */
+	add_certificate(&counts, now - 1800, 20380119031408);
+	add_certificate(&counts, now - 1800, 20380119031407);
+	add_certificate(&counts, now, 20390101000000);
+	add_certificate(&counts, now, 0);
+	assert_int_equal(counts_first_expiry(&counts, TLSTALL_ROLE_CLIENT, now), INT32_MAX);
+	assert_int_equal(counts_first_expiry(&counts, TLSTALL_ROLE_SERVER, now), 0);
+	assert_int_equal(counts_first_expiry(&counts, TLSTALL_ROLE_CLIENT, now + 3000), 2177452800);
+	assert_int_equal(counts_first_expiry(&counts, TLSTALL_ROLE_CLIENT, now + 7200), 0);
+	counts_free(&counts);
+}
+
 static void assert_next(const struct recent *recent, uint64_t after, uint64_t number)
 {
 	const struct recent_line *line = recent_next(recent, after);
@@ -131,6 +164,7 @@ int main(void)
 		cmocka_unit_test(test_alike_are_one_series),
 		cmocka_unit_test(test_series_have_a_bound),
 		cmocka_unit_test(test_buckets),
+		cmocka_unit_test(test_first_expiry_of_an_hour),
 		cmocka_unit_test(test_the_newest_records),
 		cmocka_unit_test(test_records_have_a_bound_in_bytes),
 	};

@@ -2,6 +2,7 @@
 #include "serve/counts.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 static bool is_same(const struct count_series *a, const struct count_series *b)
 {
@@ -51,6 +52,46 @@ static void add_duration(struct count_durations *durations, uint64_t ns)
 	durations->sum_s += seconds;
 }
 
+/* Of the trace's decimal YYYYMMDDhhmmss in UTC; 0: unknown. */
+static int64_t epoch_of(uint64_t date)
+{
+	uint64_t day = date / 1000000;
+	struct tm t = {.tm_year = (int)(day / 10000 % 10000) - 1900,
+		       .tm_mon = (int)(day / 100 % 100) - 1,
+		       .tm_mday = (int)(day % 100),
+		       .tm_hour = (int)(date / 10000 % 100),
+		       .tm_min = (int)(date / 100 % 100),
+		       .tm_sec = (int)(date % 100)};
+
+	return date ? timegm(&t) : 0;
+}
+
+static void add_expiry(struct count_expiry *expiry, uint64_t seen_s, int64_t expires_s)
+{
+	uint64_t period = seen_s / COUNTS_PERIOD_S;
+	struct count_expiry *place = &expiry[period % COUNTS_PERIODS];
+
+	if (!seen_s || !expires_s || place->period > period)
+		return;
+	if (place->period < period || expires_s < place->first_s)
+		*place = (struct count_expiry){.period = period, .first_s = expires_s};
+}
+
+int64_t counts_first_expiry(const struct counts *counts, uint8_t role, uint64_t now_s)
+{
+	uint64_t period = now_s / COUNTS_PERIOD_S;
+	int64_t first = 0;
+
+	for (unsigned i = 0; i < COUNTS_PERIODS; i++) {
+		const struct count_expiry *expiry = &counts->expiry[role][i];
+
+		if (expiry->first_s && expiry->period + COUNTS_PERIODS > period &&
+		    (!first || expiry->first_s < first))
+			first = expiry->first_s;
+	}
+	return first;
+}
+
 void counts_add(struct counts *counts, const struct subject *subject)
 {
 	const struct tlstall_handshake *h = &subject->h;
@@ -66,6 +107,9 @@ void counts_add(struct counts *counts, const struct subject *subject)
 
 	if (series)
 		series->count++;
+	if (h->outcome == TLSTALL_OUTCOME_OK)
+		add_expiry(counts->expiry[wanted.role], subject->facts.realtime_s,
+			   epoch_of(h->not_after));
 	add_duration(&counts->durations[wanted.role][wanted.outcome], subject->facts.age_ns);
 	counts->want_read += h->want_read;
 	counts->want_write += h->want_write;

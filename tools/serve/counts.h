@@ -24,15 +24,27 @@ struct count_durations {
 	double sum_s;
 };
 
+/* Expiry is kept for this long, in periods: a certificate that was renewed is forgotten. */
+#define COUNTS_PERIOD_S 600
+#define COUNTS_PERIODS 6
+
+struct count_expiry {
+	uint64_t period; /* since the epoch */
+	int64_t first_s; /* CLOCK_REALTIME: when the first of the peers' certificates expires */
+};
+
 struct counts {
 	struct count_series *series;
 	unsigned series_count;
 	struct count_durations durations[3][4]; /* by enum tlstall_role and tlstall_outcome */
 	uint64_t want_read, want_write, want_other;
 	uint64_t lost; /* records */
+	struct count_expiry expiry[3][COUNTS_PERIODS]; /* by enum tlstall_role */
 };
 
 void counts_add(struct counts *counts, const struct subject *subject);
+/* Seconds since the epoch; 0: no certificate was seen in the hour before. */
+int64_t counts_first_expiry(const struct counts *counts, uint8_t role, uint64_t now_s);
 void counts_free(struct counts *counts);
 
 #endif

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "live/flight.h"
@@ -89,6 +90,22 @@ static void write_durations(const struct counts *counts, FILE *out)
 						&counts->durations[role][outcome]);
 }
 
+static void write_expiry(const struct counts *counts, FILE *out)
+{
+	head(out, "tlstall_peer_certificate_not_after_timestamp_seconds", "gauge",
+	     "When the first certificate expires that peers sent in the past hour, in seconds "
+	     "since the epoch.");
+	for (uint8_t role = 0; role < 3; role++) {
+		int64_t first = counts_first_expiry(counts, role, (uint64_t)time(NULL));
+
+		if (first)
+			print(out,
+			      "tlstall_peer_certificate_not_after_timestamp_seconds{role=\"%s\"} "
+			      "%" PRId64 "\n",
+			      role_of(role), first);
+	}
+}
+
 /* ---- those in flight ----------------------------------------------------------------- */
 
 static void write_in_flight(struct agent *agent, FILE *out)
@@ -171,6 +188,7 @@ void metrics_write(struct agent *agent, FILE *out)
 {
 	write_totals(&agent->counts, out);
 	write_durations(&agent->counts, out);
+	write_expiry(&agent->counts, out);
 	write_in_flight(agent, out);
 	write_directory(agent, out);
 	write_process(agent, out);

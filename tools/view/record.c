@@ -223,6 +223,8 @@ static void set_session(struct json_line *record, const struct subject *subject)
 	if (h->end) {
 		member_signed(record, "verify_result", h->verify_result);
 		set_text(record, "verify_reason", word_verify(h->verify_result, buffer));
+		set_text(record, "peer_not_before", word_date(h->not_before, buffer));
+		set_text(record, "peer_not_after", word_date(h->not_after, buffer));
 	}
 }
 

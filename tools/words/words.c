@@ -175,6 +175,17 @@ const char *word_key(uint16_t nid, char buffer[WORD_SIZE])
 	return buffer;
 }
 
+const char *word_date(uint64_t date, char buffer[WORD_SIZE])
+{
+	unsigned day = (unsigned)(date / 1000000 % 100000000), second = (unsigned)(date % 1000000);
+
+	if (!date)
+		return "";
+	snprintf(buffer, WORD_SIZE, "%04u-%02u-%02uT%02u:%02u:%02uZ", day / 10000, day / 100 % 100,
+		 day % 100, second / 10000, second / 100 % 100, second % 100);
+	return buffer;
+}
+
 /* X509_V_* values that occur in handshakes. */
 const char *word_verify(int32_t result, char buffer[WORD_SIZE])
 {

@@ -19,6 +19,8 @@ const char *word_version(uint16_t version, char buffer[WORD_SIZE]); /* "TLSv1.3"
 const char *word_alert(uint8_t description, char buffer[WORD_SIZE]); /* "certificate expired" */
 const char *word_alert_level(uint8_t level);		/* "fatal", "warning" */
 const char *word_verify(int32_t result, char buffer[WORD_SIZE]); /* X509_V_*: "certificate has expired" */
+/* "2048-01-31T23:59:59Z" of the trace's decimal YYYYMMDDhhmmss; "" for 0 */
+const char *word_date(uint64_t date, char buffer[WORD_SIZE]);
 const char *word_key(uint16_t nid,
 		     char buffer[WORD_SIZE]); /* a kind of key, by OpenSSL's NID: "RSA" */
 /* "127.0.0.1:8443", "[::1]:8443", "unix"; "" when not known. */
