@@ -101,6 +101,15 @@ def settles_to(pid, before):
     await_that(lambda: state(pid) == before, lambda: (before, state(pid)))
 
 
+def hanging_record(pid):
+    """What ps tells of its handshake, once the peer has been silent for long enough."""
+    def found():
+        lines = run([TLSTALL, "ps", "--format", "jsonl"]).stdout.splitlines()
+        return [h for line in lines if (h := json.loads(line))["type"] == "handshake"
+                and (h["pid"], h["cause"]) == (pid, "PEER_SILENT")]
+    return await_that(found, "PEER_SILENT")[0]
+
+
 # ---- what is seen ------------------------------------------------------------------------
 
 LOOP = """
@@ -173,10 +182,7 @@ def test_stall_of_now_and_stall_to_come(start):
     await_that(lambda: state(then.pid)["shared"], "a trace")
     then.tell(silent.port)
     silent.wait_hellos(2)
-    live = await_that(lambda: (l := run([TLSTALL, "ps", "--format", "jsonl"]).stdout)
-                      and [h for line in l.splitlines() if (h := json.loads(line))["type"] == "handshake"
-                           and h["pid"] == then.pid and h["cause"] == "PEER_SILENT"], "PEER_SILENT")
-    assert "seen" not in live[0], live
+    assert "seen" not in hanging_record(then.pid)
     assert watching.end() == 0, watching.lines
     assert re.search(r"The peer's fault: PEER_SILENT \(", "".join(watching.lines)), watching.lines
 

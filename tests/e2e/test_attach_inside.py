@@ -17,7 +17,8 @@ import test_linked
 import test_reach
 import tracing
 from servers import await_that
-from test_attach import Attached, Loop, attach, detach, linked_inside, refused, settles_to, stacks, state  # noqa: F401
+from test_attach import (Attached, Loop, attach, detach, hanging_record, linked_inside, refused, settles_to,  # noqa: F401
+                         stacks, state)
 from test_attach_load import cycle
 from test_look import PROGRAMS, Plain, stalled
 from test_reach import CLIENTS
@@ -129,6 +130,7 @@ def test_next_handshake_of_official_node(version, start, silent):
     told.tell(silent.port)
     silent.wait_hellos(1)
     watching.await_line("TLSWrap::")
+    hanging_record(told.pid)
     assert watching.end() == 0, watching.lines
     text = "".join(watching.lines)
     assert "The peer's fault: PEER_SILENT (" in text and "sni=told.example" in text, text

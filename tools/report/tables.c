@@ -92,7 +92,8 @@ static void print_lost(const struct report *report, FILE *out)
 		print(out, "; %llu began when there was no room",
 		      (unsigned long long)lost->crowded);
 	if (lost->details)
-		print(out, "; only the end of %llu is kept", (unsigned long long)lost->details);
+		print(out, "; only the end of %llu handshakes is kept",
+		      (unsigned long long)lost->details);
 }
 
 static void print_summary(const struct report *report, FILE *out)
