@@ -11,15 +11,15 @@
 #include "serve/listen.h"
 #include "serve/loop.h"
 
-static int set_count(const char *text, unsigned *count)
+static int set_number(const char *text, const char *of, unsigned most, unsigned *number)
 {
 	char *end;
 	unsigned long value = strtoul(text, &end, 10);
 
-	if (*text < '0' || *text > '9' || *end || value >= UINT_MAX)
-		return usage_error(&command_serve,
-				   "invalid number of traces '%s' (expected 1000, for example)", text);
-	*count = (unsigned)value;
+	if (*text < '0' || *text > '9' || *end || value > most)
+		return usage_error(&command_serve, "invalid number of %s '%s' (expected 0 to %u)", of, text,
+				   most);
+	*number = (unsigned)value;
 	return 0;
 }
 
@@ -37,6 +37,8 @@ static int set_option(struct serve_options *options, int option, char **argv)
 	case 's':
 		options->agent.state = optarg;
 		return 0;
+	case 'p':
+		return set_number(optarg, "peers", PEERS_SHOWN_MAX, &options->agent.peers);
 	case 'o':
 		return prune_parse_age(optarg, &keep->older_s)
 			       ? usage_error(&command_serve,
@@ -50,7 +52,7 @@ static int set_option(struct serve_options *options, int option, char **argv)
 					     optarg)
 			       : 0;
 	case 'n':
-		return set_count(optarg, &keep->keep_traces);
+		return set_number(optarg, "traces", UINT_MAX - 1, &keep->keep_traces);
 	case ':':
 		return usage_error(&command_serve, "%s needs a value", argv[optind - 1]);
 	default:
@@ -74,6 +76,7 @@ static int run_serve(int argc, char **argv)
 	static const struct option longs[] = {{"listen", required_argument, NULL, 'l'},
 					      {"token", required_argument, NULL, 't'},
 					      {"state", required_argument, NULL, 's'},
+					      {"peers", required_argument, NULL, 'p'},
 					      {"older", required_argument, NULL, 'o'},
 					      {"keep-bytes", required_argument, NULL, 'k'},
 					      {"keep-traces", required_argument, NULL, 'n'},
@@ -111,6 +114,7 @@ const struct command command_serve = {
 		"                      if other hosts can connect\n"
 		"  --state FILE        remember what was counted, for the next start;\n"
 		"                      $STATE_DIRECTORY/counted under systemd\n"
+		"  --peers N           show the N peers with most failures in /metrics; up to 100\n"
 		"  --older AGE         remove traces without a sign of life for AGE: 12h, 7d\n"
 		"  --keep-bytes SIZE   remove the oldest traces beyond SIZE: 500M, 2G\n"
 		"  --keep-traces N     remove the oldest traces beyond N\n"

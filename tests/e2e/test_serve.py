@@ -40,6 +40,13 @@ def curl(directory, port, *options, **env):
                           capture_output=True, text=True).returncode
 
 
+def python(directory, port):
+    """On a socket that OpenSSL knows, unlike curl's: the peer's address is recorded. It fails."""
+    code = "import socket, ssl, sys; ssl.create_default_context().wrap_socket(" \
+           "socket.create_connection(('127.0.0.1', int(sys.argv[1]))), server_hostname='localhost')"
+    subprocess.run([sys.executable, "-c", code, str(port)], env=traced(directory), check=False, stderr=subprocess.DEVNULL)
+
+
 def await_dashboard(prometheus, unanswered, is_done):
     """Takes out of the queries those to which there is an answer."""
 
@@ -90,9 +97,7 @@ def test_what_ends_is_counted(directory, authority, start, mode):
 def test_python_and_a_failure(directory, authority, start):
     agent = start(Agent(directory))
     server = start(servers.s_server(authority.ecdsa))
-    code = "import socket, ssl, sys; ssl.create_default_context().wrap_socket(" \
-           "socket.create_connection(('127.0.0.1', int(sys.argv[1]))), server_hostname='localhost')"
-    subprocess.run([sys.executable, "-c", code, str(server.port)], env=traced(directory), check=False, stderr=subprocess.DEVNULL)
+    python(directory, server.port)
     agent.await_sum(1, TOTAL, role="client", outcome="failed", cause="CERTIFICATE", fault="configuration")
     (record,) = agent.handshakes()
     assert record.outcome == "failed" and record.cause == "CERTIFICATE"
@@ -109,6 +114,25 @@ def test_when_certificates_expire(directory, authority, start):
     (record,) = agent.handshakes()
     assert record.peer_not_after == ends.strftime("%Y-%m-%dT%H:%M:%SZ")
     assert agent.sum("tlstall_peer_certificate_not_after_timestamp_seconds", role="client") == ends.timestamp()
+
+
+def test_worst_peers(directory, start):
+    agent = start(Agent(directory, "--peers", "2"))
+    refusing = [start(peer.Peer(peer.close_after_hello)).port for _ in range(3)]
+    for times, port in zip((1, 3, 2), refusing):
+        for _ in range(times):
+            python(directory, port)
+    agent.await_sum(6, TOTAL, role="client", outcome="failed")
+    shown = {name: value for name, value in agent.metrics().items() if name.startswith("tlstall_peer_failures_total")}
+    assert shown == {f'tlstall_peer_failures_total{{role="client",peer="127.0.0.1:{refusing[1]}"}}': 3,
+                     f'tlstall_peer_failures_total{{role="client",peer="127.0.0.1:{refusing[2]}"}}': 2}
+    assert promtool("check", "metrics", input=agent.ask("metrics")) == (0, "")
+
+
+@pytest.mark.parametrize("count", ["101", "-1", "many"])
+def test_wrong_number_of_peers(count):
+    result = run([TLSTALL, "serve", "--peers", count])
+    assert result.status == 2 and f"invalid number of peers '{count}' (expected 0 to 100)" in result.stderr, result
 
 
 def test_as_many_as_the_report_tells(directory, authority, start):

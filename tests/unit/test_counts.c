@@ -6,10 +6,12 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include <cmocka.h>
 
 #include "serve/counts.h"
+#include "serve/peers.h"
 #include "serve/recent.h"
 
 static void add(struct counts *counts, uint16_t version, uint8_t outcome, uint64_t ns)
@@ -109,6 +111,45 @@ static void test_first_expiry_of_an_hour(void **state)
 	counts_free(&counts);
 }
 
+static void add_bad(struct peers *peers, uint8_t role, uint16_t port)
+{
+	struct subject *subject = calloc(1, sizeof(*subject));
+
+	assert_non_null(subject);
+	subject->h.outcome = TLSTALL_OUTCOME_FAILED;
+	subject->h.role = role;
+	subject->h.peer = (struct tlstall_address){
+		.family = AF_INET, .port = port, .addr = {127, 0, 0, 1}};
+	peers_add(peers, subject);
+	subject->h.outcome = TLSTALL_OUTCOME_OK;
+	peers_add(peers, subject);
+	free(subject);
+}
+
+static void test_peers_have_a_bound(void **state)
+{
+	struct peers *peers = calloc(1, sizeof(*peers));
+
+	(void)state;
+	assert_non_null(peers);
+	for (uint16_t port = 1; port <= 3; port++)
+		add_bad(peers, TLSTALL_ROLE_SERVER, port);
+	add_bad(peers, TLSTALL_ROLE_CLIENT, 443);
+	add_bad(peers, TLSTALL_ROLE_CLIENT, 443);
+	for (uint16_t port = 1000; port < 1000 + PEERS_KEPT - 2; port++)
+		add_bad(peers, TLSTALL_ROLE_CLIENT, port);
+	assert_int_equal(peers->count, PEERS_KEPT);
+	add_bad(peers, TLSTALL_ROLE_CLIENT, 1); /* takes a place and its count, 1 */
+	assert_int_equal(peers->count, PEERS_KEPT);
+	peers_sort(peers);
+	assert_string_equal(peers->list[0].address, "127.0.0.1");
+	assert_int_equal(peers->list[0].bad, 3);
+	assert_string_equal(peers->list[1].address, "127.0.0.1:1");
+	assert_int_equal(peers->list[1].bad, 2);
+	assert_string_equal(peers->list[2].address, "127.0.0.1:443");
+	free(peers);
+}
+
 static void assert_next(const struct recent *recent, uint64_t after, uint64_t number)
 {
 	const struct recent_line *line = recent_next(recent, after);
@@ -165,6 +206,7 @@ int main(void)
 		cmocka_unit_test(test_series_have_a_bound),
 		cmocka_unit_test(test_buckets),
 		cmocka_unit_test(test_first_expiry_of_an_hour),
+		cmocka_unit_test(test_peers_have_a_bound),
 		cmocka_unit_test(test_the_newest_records),
 		cmocka_unit_test(test_records_have_a_bound_in_bytes),
 	};

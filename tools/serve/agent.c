@@ -43,6 +43,8 @@ static void on_handshake(void *context, struct tailed *from, const struct tlstal
 
 	tail_judge(from, h, view, true, agent->subject);
 	counts_add(&agent->counts, agent->subject);
+	if (agent->options->peers)
+		peers_add(&agent->peers, agent->subject);
 	if (make_record(agent, agent->subject))
 		recent_add(&agent->recent, agent->record.text, agent->record.length);
 }

@@ -6,6 +6,7 @@
 #include "live/tail.h"
 #include "prune/prune.h"
 #include "serve/counts.h"
+#include "serve/peers.h"
 #include "serve/recent.h"
 #include "text/json_line.h"
 
@@ -20,6 +21,7 @@ struct agent_options {
 	char **directories; /* NULL: all that may hold traces */
 	const char *state;  /* file with the time up to which handshakes were counted; NULL: none */
 	struct retention retention;
+	unsigned peers; /* how many of them the metrics show */
 };
 
 struct agent {
@@ -27,6 +29,7 @@ struct agent {
 	struct tail tail;
 	struct tail_sink sink;
 	struct counts counts;
+	struct peers peers;
 	struct recent recent;
 	struct json_line record;
 	struct subject *subject;

@@ -106,6 +106,22 @@ static void write_expiry(const struct counts *counts, FILE *out)
 	}
 }
 
+/* Addresses come from our own words: nothing in them needs to be escaped. */
+static void write_peers(struct agent *agent, FILE *out)
+{
+	if (!agent->options->peers)
+		return;
+	peers_sort(&agent->peers);
+	head(out, "tlstall_peer_failures_total", "counter",
+	     "Handshakes that did not end well, of the peers with most of them.");
+	for (unsigned i = 0; i < agent->peers.count && i < agent->options->peers; i++) {
+		const struct peer_count *peer = &agent->peers.list[i];
+
+		print(out, "tlstall_peer_failures_total{role=\"%s\",peer=\"%s\"} %" PRIu64 "\n",
+		      role_of(peer->role), peer->address, peer->bad);
+	}
+}
+
 /* ---- those in flight ----------------------------------------------------------------- */
 
 static void write_in_flight(struct agent *agent, FILE *out)
@@ -189,6 +205,7 @@ void metrics_write(struct agent *agent, FILE *out)
 	write_totals(&agent->counts, out);
 	write_durations(&agent->counts, out);
 	write_expiry(&agent->counts, out);
+	write_peers(agent, out);
 	write_in_flight(agent, out);
 	write_directory(agent, out);
 	write_process(agent, out);
