@@ -5,7 +5,7 @@
 #   make check        installs what is missing, builds, runs all tests
 #   make deb          Debian packages, in build/deb
 #   make rpm          an rpm package, in build/rpm
-#   make dist         one archive that runs where it is unpacked, in build/dist
+#   make dist         one archive that runs where it is unpacked, in build/dist; ARCH=arm64 for arm64
 #   make help         every target
 
 CC      ?= cc
@@ -137,7 +137,7 @@ rpm:
 	@tests/rpm/build $(BUILD)/rpm
 
 dist:
-	@tests/dist/build $(BUILD)/dist
+	@tests/dist/build $(BUILD)/dist $(ARCH)
 
 clean:
 	rm -rf build build-* libtlstall.so tlstall

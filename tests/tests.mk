@@ -15,7 +15,7 @@
 #   make check KINDS=matrix   only some of: checks unit fuzz e2e, and matrix
 #   make check-deb     the Debian packages: built twice, lintian, installed in a clean root
 #   make check-rpm     the rpm package: built, unpacked, tracing a curl that hangs
-#   make check-dist    the archive of `make dist`, in roots of the oldest and a recent Debian
+#   make check-dist    the archive of `make dist`, in roots of the oldest and a recent Debian; also for arm64
 #   make check-matrix   the end-to-end tests in roots of five Debian suites: OpenSSL 1.1.1 to 4.0
 
 .PHONY: soak check-deb check-rpm check-dist check-suites check-harm check checks unit fuzz e2e check-matrix test-binaries programs sanitized
