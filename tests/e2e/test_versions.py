@@ -2,6 +2,9 @@
 """Real clients and servers of the Debian suite that this runs in, as in test_clients.py and
 test_servers.py but without what differs between versions: the number of handshakes, their outcome and
 cause, and the same output with and without the shim."""
+import os
+import subprocess
+
 import pytest
 
 import peer
@@ -102,3 +105,13 @@ def test_comparison_fails_without_the_shim(authority, start, monkeypatch):
         self, ["env", "-u", "LD_PRELOAD", *argv], *program))
     with pytest.raises(AssertionError, match="the shim saw nothing"):
         test_clients.both(client, authority, lambda: server.port)
+
+
+@pytest.mark.parametrize("command", ["look", "attach"])
+def test_what_may_be_entered(command):
+    """Both enter a running process, which has not been written for other machines."""
+    with subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE) as cat:
+        result = tracing.run([tracing.TLSTALL, command, str(cat.pid)])
+        assert cat.poll() is None
+    said = "has no libssl" if os.uname().machine == "x86_64" else f"tlstall {command} works only on x86-64"
+    assert result.status == 1 and said in result.stderr, result
