@@ -2,7 +2,6 @@
 """attach to programs that have OpenSSL inside: jumps are written while all threads are stopped, and taken away."""
 import json
 import os
-import pathlib
 import re
 import signal
 import subprocess
@@ -75,18 +74,7 @@ def test_threads(options, built, start):
 
 @pytest.mark.parametrize("way", test_attach.WAYS)
 def test_no_call_is_broken_off(way, built, start):
-    waits = start(test_attach.Waits(way, linked_inside(built, "waits"))).ready()
-    before = state(waits.pid)
-    memory = []
-    for _ in range(4):
-        result = attach("--for", "1ms", waits.pid)
-        assert result.status == 0, result
-        settles_to(waits.pid, before)
-        memory.append(len(pathlib.Path(f"/proc/{waits.pid}/maps").read_text().splitlines()))
-        assert waits.answers()
-    assert memory[1:] == memory[1:2] * 3, memory
-    waits.here.shutdown(test_attach.socket.SHUT_WR)
-    assert waits.process.stdout.read() == b"end\n"
+    test_attach.check_no_call_is_broken_off(start(test_attach.Waits(way, linked_inside(built, "waits"))).ready())
 
 
 def test_stall_of_now_and_stall_to_come(built, start, silent):
