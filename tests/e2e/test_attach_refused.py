@@ -61,6 +61,14 @@ def test_static(built, start, directory):
     unharmed(start(Plain([program])), "is statically linked")
 
 
+def test_still_loading(start, directory):
+    """The loader waits for libc, here a FIFO."""
+    os.mkfifo(directory / "libc.so.6")
+    client = start(Plain(["env", f"LD_LIBRARY_PATH={directory}", "/bin/cat"]))
+    await_that(lambda: os.readlink(f"/proc/{client.pid}/exe").endswith("/cat"), "it is loaded")
+    unharmed(client, "has not loaded its libraries yet")
+
+
 # pause(), in a 32-bit program without libraries
 NARROW = """
 __attribute__((naked)) void _start(void) { __asm__("1: mov $29, %eax; int $0x80; jmp 1b"); }

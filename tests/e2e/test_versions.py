@@ -110,7 +110,9 @@ def test_comparison_fails_without_the_shim(authority, start, monkeypatch):
 @pytest.mark.parametrize("command", ["look", "attach"])
 def test_what_may_be_entered(command):
     """Both enter a running process, which has not been written for other machines."""
-    with subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE) as cat:
+    with subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as cat:
+        cat.stdin.write(b"x")
+        assert cat.stdout.read(1) == b"x"  # it has loaded its libraries
         result = tracing.run([tracing.TLSTALL, command, str(cat.pid)])
         assert cat.poll() is None
     said = "has no libssl" if os.uname().machine == "x86_64" else f"tlstall {command} works only on x86-64"

@@ -96,6 +96,7 @@ static bool is_libc(const char *name)
 
 static void take_libc(struct program *p, const struct image *image)
 {
+	p->has_libc = true;
 	take_function(image, "pthread_create", &p->pthread_create);
 	take_function(image, "pthread_detach", &p->pthread_detach);
 	take_function(image, "dlopen", &p->dlopen);
@@ -153,32 +154,35 @@ static bool is_musl(const char *path)
 
 /*
  * The loader by the name that the program has for it, which may be a link to a file of another
- * name.
+ * name; "": none.
  */
-static bool asks_for_musl(pid_t pid)
+static void loader_of(pid_t pid, char *name, size_t size)
 {
 	struct object object = {0};
 	char path[32];
-	bool asks;
 	int fd;
 
+	name[0] = '\0';
 	snprintf(path, sizeof(path), "/proc/%d/exe", pid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return false;
-	asks = !object_read(fd, &object) && object.interpreter && is_musl(object.interpreter);
+		return;
+	if (!object_read(fd, &object) && object.interpreter)
+		snprintf(name, size, "%s", object.interpreter);
 	object_free(&object);
 	close(fd);
-	return asks;
 }
 
 static bool runs_under_musl(const struct program *p)
 {
+	char loader[PATH_MAX];
+
 	for (unsigned i = 0; i < p->regions.count; i++) {
 		if (is_musl(p->regions.list[i].path))
 			return true;
 	}
-	return asks_for_musl(p->pid);
+	loader_of(p->pid, loader, sizeof(loader));
+	return is_musl(loader);
 }
 
 static bool has_ended(pid_t pid)
@@ -216,6 +220,7 @@ static bool is_program(const struct program *p, const struct libssl_copy *librar
 
 static int find_libssl(struct program *p, char *why, size_t size)
 {
+	char loader[PATH_MAX];
 	struct libraries libraries;
 	bool alone = false;
 
@@ -232,9 +237,11 @@ static int find_libssl(struct program *p, char *why, size_t size)
 			      "(tlstall run)");
 	if (libraries.foreign)
 		return refuse(p, why, size, "has a libssl that is not OpenSSL 1.1.1 or later");
-	if (!p->pthread_create)
-		return refuse(p, why, size, "is statically linked");
-	return refuse(p, why, size, "has no libssl");
+	if (p->has_libc)
+		return refuse(p, why, size, "has no libssl");
+	loader_of(p->pid, loader, sizeof(loader));
+	return refuse(p, why, size,
+		      loader[0] ? "has not loaded its libraries yet" : "is statically linked");
 }
 
 /* Reads what is mapped and loaded now. */

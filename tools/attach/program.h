@@ -29,6 +29,7 @@ struct program {
 	struct unsafe unsafe[UNSAFE];
 	unsigned unsafe_count;
 
+	bool has_libc;
 	bool inside; /* it has OpenSSL as a part of it */
 	bool has_shim;
 	uint64_t attachment, attach, detach; /* of that: addresses */
