@@ -18,6 +18,7 @@
 #include "message.h"
 #include "run/options.h"
 #include "symbols/symbols.h"
+#include "trace/host.h"
 
 struct look_run {
 	const char *target; /* NULL: all processes */
@@ -58,6 +59,9 @@ static int explain_none(const struct looked *looked)
 		return fail("process %d has a libssl that is not OpenSSL 1.1.1 or later: %s "
 			    "(tlstall check %d)",
 			    look->pid, look->libraries.foreign, look->pid);
+	if (host_is_loading(look->pid))
+		return fail("process %d has not loaded its libraries yet (tlstall stack --all %d shows where it is)",
+			    look->pid, look->pid);
 	return fail("process %d has no libssl whose functions can be found (tlstall check %d "
 		    "says why)",
 		    look->pid, look->pid);

@@ -137,11 +137,8 @@ def test_process_in_a_chroot(directory, start):
 
 def test_no_process(directory):
     gone = subprocess.Popen(["/bin/true"])
-    servers.await_that(lambda: pathlib.Path(f"/proc/{gone.pid}/stat").read_text().split()[2] == "Z",
-                       "its end")
-    assert f"process {gone.pid} has no program" in refused(str(gone.pid))
     gone.wait()
-    assert f"no process {gone.pid}" in refused(str(gone.pid))
+    assert f"no such process: {gone.pid}" in refused(str(gone.pid))
     assert "no such process" in refused("0")
     assert "no such process" in refused("99999999999999999999")
 

@@ -273,7 +273,9 @@ static int examine(struct program *p, char *why, size_t size)
 	if (find_libssl(p, why, size))
 		return -1;
 	if (!p->pthread_create || !p->pthread_detach || !p->dlopen || !p->dlsym || !p->dlerror)
-		return refuse(p, why, size, "has a libc whose functions cannot be found");
+		return refuse(p, why, size,
+			      "has no pthread_create or dlopen (before glibc 2.34 they are in libpthread and "
+			      "libdl, which it has not loaded) and can be traced only from its start");
 	if (p->has_shim && (!p->attachment || p->state.version != TLSTALL_ATTACH_VERSION))
 		return refuse(p, why, size, "has a libtlstall.so of another version");
 	p->unwinder = unwind_open(p->pid);

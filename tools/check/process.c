@@ -318,23 +318,14 @@ static int open_executable(struct process *process)
 	return process->inquiry->fd < 0 ? -errno : 0;
 }
 
-static int not_accessible(struct process *process, int error)
+static int not_accessible(struct check_result *result, int error)
 {
-	struct check_result *result = process->inquiry->result;
-	char path[64];
-	struct stat status;
-
-	snprintf(path, sizeof(path), "/proc/%d", process->pid);
 	if (error == -EACCES || error == -EPERM)
 		return set_error(
 			result, error,
 			"no permission to inspect process %d (run this as its user or as root)",
-			process->pid);
-	if (stat(path, &status) == 0)
-		return set_error(result, -ESRCH,
-				 "process %d has no program: it has ended or is a kernel thread",
-				 process->pid);
-	return set_error(result, -ESRCH, "no process %d", process->pid);
+			result->pid);
+	return set_error(result, -ESRCH, "process %d has ended", result->pid);
 }
 
 /* Where the process would put its trace, as seen from here. */
@@ -458,12 +449,21 @@ static int look_at(struct process *process)
 {
 	struct inquiry *inquiry = process->inquiry;
 	struct check_result *result = inquiry->result;
-	int ret = open_executable(process);
+	char why[256];
+	int ret;
 
+	if (!host_runs_program(process->pid, why, sizeof(why)))
+		return set_error(result, -ESRCH, "%s", why);
+	ret = open_executable(process);
+	if (ret == 0 && host_is_loading(process->pid))
+		return set_error(result, -EAGAIN,
+				 "process %d has not loaded its libraries yet (tlstall check %s says whether "
+				 "it can be traced then)",
+				 process->pid, result->program);
 	if (ret == 0)
 		ret = read_maps(process);
 	if (ret < 0)
-		return not_accessible(process, ret);
+		return not_accessible(result, ret);
 	open_root(process);
 	process->environment = read_proc(process->pid, "environ", &process->environment_size);
 	inquiry->closure.library_path = variable(process, "LD_LIBRARY_PATH");

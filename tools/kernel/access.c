@@ -5,7 +5,6 @@
 #include <limits.h>
 #include <linux/capability.h>
 #include <pwd.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +13,7 @@
 #include <unistd.h>
 
 #include "kernel/kernel.h"
+#include "trace/host.h"
 
 pid_t kernel_pid(const char *text)
 {
@@ -133,10 +133,8 @@ int kernel_access(pid_t pid, char *why, size_t size)
 {
 	char path[32], text[256];
 
-	if (kill(pid, 0) && errno == ESRCH) {
-		snprintf(why, size, "no such process: %d", pid);
+	if (!host_runs_program(pid, why, size))
 		return -1;
-	}
 	snprintf(path, sizeof(path), "/proc/%d/syscall", pid);
 	if (read_file(path, text, sizeof(text)) > 0)
 		return 0;

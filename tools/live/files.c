@@ -294,13 +294,16 @@ void live_absence(const struct live *live, pid_t pid, char *buffer, size_t size)
 
 	snprintf(path, sizeof(path), "/proc/%d", pid);
 	live_places(places, sizeof(places));
-	if (stat(path, &st))
-		snprintf(buffer, size, "no such process: %d", pid);
-	else if (geteuid() && st.st_uid != geteuid())
+	if (!host_runs_program(pid, buffer, size))
+		return;
+	if (geteuid() && !stat(path, &st) && st.st_uid != geteuid())
 		snprintf(buffer, size,
 			 "process %d belongs to user %u, whose traces user %u cannot see (run this "
 			 "as that user or as root)",
 			 pid, st.st_uid, geteuid());
+	else if (host_is_loading(pid))
+		snprintf(buffer, size, "process %d has not loaded its libraries yet, so nothing traces it (tlstall stack --all %d shows where it is)",
+			 pid, pid);
 	else if (live->problem[0])
 		snprintf(buffer, size, "process %d is not traced (%.200s)", pid, live->problem);
 	else

@@ -7,6 +7,7 @@
 #define TOOLS_TRACE_HOST_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -31,6 +32,13 @@ bool host_alive(pid_t here, const struct host_process *process);
 pid_t host_own_id(pid_t here);
 /* The id by which a thread of process `here` is known here; 0: it has ended. */
 pid_t host_thread(pid_t here, pid_t tid);
+/*
+ * Whether it is a process that runs a program, as far as can be seen; else says what it is, in a
+ * sentence without a full stop: nothing, a thread of another process, a kernel thread, a zombie.
+ */
+bool host_runs_program(pid_t pid, char *why, size_t size);
+/* Whether it is only starting: it has a loader, which has not loaded libc yet. */
+bool host_is_loading(pid_t pid);
 /* What the time namespace of this program adds to the host's monotonic clock. */
 int64_t host_monotonic_offset_ns(void);
 uint64_t host_pid_namespace(void);
