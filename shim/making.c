@@ -108,7 +108,7 @@ static void write_header(struct tlstall_header *h)
  */
 static struct tlstall_header first_header;
 
-/* Traces lost, and parts of this one lost that its header does not count yet. */
+/* Traces lost, and parts of this one. */
 static uint64_t lost_traces, lost_parts;
 
 /* Runs in the signal handler. The zeros that replaced the file become a trace in memory. */
@@ -117,6 +117,8 @@ static void on_lost(void)
 	__atomic_store_n(&mapping.usable, false, __ATOMIC_RELEASE);
 	memcpy(mapping.header, &first_header, sizeof(first_header));
 	__atomic_fetch_add(&lost_traces, 1, __ATOMIC_RELAXED);
+	/* the next trace has lost none */
+	__atomic_store_n(&lost_parts, 0, __ATOMIC_RELAXED);
 }
 
 /* The header may be lost as well, so it is not touched here. */

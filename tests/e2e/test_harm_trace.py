@@ -10,11 +10,13 @@ import random
 import re
 import resource
 import signal
+import struct
 import subprocess
 import time
 
 import pytest
 
+import servers
 import tracing
 from tracing import PROGRAMS, SHIM, TLSTALL
 
@@ -90,10 +92,11 @@ DEEDS = {"truncate": lambda path: os.truncate(path, 0),
 
 
 @contextlib.contextmanager
-def looping(directory, seconds, **settings):
-    """A program that makes handshakes in a loop, and has begun."""
+def looping(directory, seconds, runtime=None, **settings):
+    """A program that makes handshakes in a loop, and has begun. `runtime`: where its default directory is."""
     process = subprocess.Popen([HARM / "loop", str(seconds)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                               text=True, env=tracing.environment(**environment(directory, **settings)))
+                               text=True, env=tracing.environment(**environment(directory, **settings),
+                                                                  **({"XDG_RUNTIME_DIR": str(runtime)} if runtime else {})))
     assert process.stdout.readline() == "begun\n"
     try:
         yield process
@@ -128,11 +131,67 @@ def fill(directory):
             pass
 
 
+LOST_MEMORY, LOST_TRACES, HANDSHAKES = 1168, 1176, 2304  # offsets in the header
+
+
+def counted(trace, offset):
+    with open(trace, "rb") as file:
+        return struct.unpack("<Q", os.pread(file.fileno(), 8, offset))[0]
+
+
+def ends_well(process):
+    process.terminate()
+    assert process.communicate()[0] == "ok\n" and process.returncode == 0
+
+
+def goes_on_in_next_trace(process, place, runtime, reasons, make_room):
+    """The disk became full while the process was stopped, so it cannot write to the header of its trace. It lives
+    on, and once there is room it has another trace, which counts the lost one."""
+    [lost] = traces(place)
+    frozen = counted(lost, HANDSHAKES)
+    told = lambda: {note for at in (place, runtime / "tlstall") if at.exists() for note in notes(at)}
+    process.send_signal(signal.SIGCONT)
+    servers.await_that(lambda: told() & reasons, told)
+    make_room()
+    servers.await_that(lambda: len(traces(place)) == 2, told)
+    [trace] = set(traces(place)) - {lost}
+    servers.await_that(lambda: counted(trace, HANDSHAKES) > frozen + 1, "a handshake in the next trace")
+    ends_well(process)
+    assert (counted(trace, LOST_TRACES), counted(trace, LOST_MEMORY), counted(lost, HANDSHAKES)) == (1, 0, frozen)
+    shown = tracing.run([TLSTALL, "report", trace]).stdout
+    assert "earlier traces of this process were lost: 1" in shown and "ok" in str(report(trace)), shown
+    assert not told()  # it no longer lacks a trace
+
+
+def loses_pages(process, trace):
+    """The header is there, and counts the pages that are not."""
+    servers.await_that(lambda: counted(trace, LOST_MEMORY), "what was lost is counted")
+    ends_well(process)
+    assert counted(trace, LOST_TRACES) == 0 and "ok" in str(report(trace))
+    assert "could not be written: the disk was full" in tracing.run([TLSTALL, "report", trace]).stdout
+
+
 def test_disk_fills_up(directory):
     with mounted(directory, "-t", "tmpfs", "-o", "size=2m", "tlstall-test"):
-        with looping(directory, 1) as process:
+        with looping(directory, 60) as process:
             fill(directory)
-            assert process.communicate()[0] == "ok\n" and process.returncode == 0
+            [trace] = traces(directory)
+            loses_pages(process, trace)
+
+
+def test_truncated_after_pages_were_lost(directory):
+    """The next trace counts a lost trace, and no pages: it lost none."""
+    with mounted(directory, "-t", "tmpfs", "-o", "size=8m", "tlstall-test"):
+        with looping(directory, 60) as process:
+            fill(directory)
+            [lost] = traces(directory)
+            servers.await_that(lambda: counted(lost, LOST_MEMORY), "what was lost is counted")
+            (directory / "fill").unlink()
+            os.truncate(lost, 0)
+            servers.await_that(lambda: len(traces(directory)) == 2, "the next trace")
+            ends_well(process)
+        [trace] = set(traces(directory)) - {lost}
+        assert (counted(trace, LOST_TRACES), counted(trace, LOST_MEMORY)) == (1, 0)
 
 
 def test_copy_on_write_disk_fills_up(directory):
@@ -142,13 +201,16 @@ def test_copy_on_write_disk_fills_up(directory):
         file.truncate(130 << 20)
     if subprocess.run(["mkfs.btrfs", "-q", image], check=False, capture_output=True).returncode:
         pytest.skip("no btrfs")
-    with mounted(disk, "-o", "loop", str(image)):
-        with looping(disk, 3, SIZE="16M") as process:
-            subprocess.run(["btrfs", "subvolume", "snapshot", disk, disk / "snapshot"], check=True,
-                           capture_output=True)
-            fill(disk)
-            os.sync()
-            assert process.communicate()[0] == "ok\n" and process.returncode == 0
+
+    def make_room():
+        (disk / "fill").unlink()
+        os.sync()
+
+    with mounted(disk, "-o", "loop", str(image)), looping(disk, 60, directory, SIZE="16M") as process:
+        process.send_signal(signal.SIGSTOP)
+        fill(disk)
+        os.sync()
+        goes_on_in_next_trace(process, disk, directory, {"ENOSPC", "FULL"}, make_room)
 
 
 # ---- overwritten by others ----------------------------------------------------------

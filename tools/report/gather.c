@@ -305,6 +305,21 @@ static int walk_handshakes(struct gather *g)
 
 /* ---- what is missing --------------------------------------------------------------- */
 
+static void note_lost_pages(struct gather *g)
+{
+	const struct tlstall_header *header = trace_header(g->trace);
+
+	if (header->lost_memory)
+		report_note(g->report,
+			    "%s: %llu parts of it could not be written: the disk was full", g->label,
+			    (unsigned long long)header->lost_memory);
+	if (header->lost_traces)
+		report_note(g->report,
+			    "%s: earlier traces of this process were lost: %llu, truncated or on a "
+			    "full disk",
+			    g->label, (unsigned long long)header->lost_traces);
+}
+
 static void note_losses(struct gather *g)
 {
 	const struct tlstall_header *header = trace_header(g->trace);
@@ -317,6 +332,7 @@ static void note_losses(struct gather *g)
 			    "%s is damaged: read as far as possible, %llu parts are cut off or "
 			    "torn",
 			    g->label, (unsigned long long)damage);
+	note_lost_pages(g);
 	report->lost.details += g->overwritten;
 	if (header->handshakes > g->added)
 		report->lost.handshakes += header->handshakes - g->added;
