@@ -15,8 +15,9 @@ import pytest
 import servers
 import tracing
 from servers import await_that
+from stalls import descendants
 from test_attach import Attached, Loop, Waits, server, settles_to, stacks, state  # noqa: F401
-from test_look import Plain, descendants, needs
+from test_look import Plain, needs
 from tracing import PROGRAMS, TLSTALL, run
 
 pytestmark = pytest.mark.skipif(os.uname().machine != "x86_64", reason="attach is for x86-64 so far")

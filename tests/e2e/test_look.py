@@ -23,6 +23,7 @@ import test_reach
 import told
 import tracing
 from servers import await_that
+from stalls import descendants
 from test_live import as_nobody
 from tracing import TLSTALL, run
 
@@ -82,13 +83,6 @@ def switches(pid):
         found[task.name] = (re.findall(r"ctxt_switches:\t(\d+)", status),
                             (task / "syscall").read_text())
     return found
-
-
-def descendants(pid):
-    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            yield int(child)
-            yield from descendants(int(child))
 
 
 @functools.lru_cache

@@ -2,8 +2,9 @@
 /*
  * Whatever happens to us, the thread goes on. It stays as it was until one call sets all its
  * registers, and from then on the stub restores them by itself. If the tracer dies, the kernel
- * releases its threads. Only if the child here is killed in the microseconds between stopping the
- * thread and setting its registers may a call that is never restarted (epoll_wait) return EINTR.
+ * releases its threads. Only if the child here is killed between stopping the thread (which takes
+ * longer on a busy machine) and setting its registers may a call that is never restarted
+ * (epoll_wait) return EINTR.
  */
 #include "attach/aside.h"
 
