@@ -102,6 +102,11 @@ def settles_to(pid, before):
     await_that(lambda: state(pid) == before, lambda: (before, state(pid)))
 
 
+def await_attached(pid):
+    """Its next call is recorded: the thread that made the trace, then changed the import tables, has left."""
+    await_that(lambda: (s := state(pid))["shared"] and s["threads"] == 1, lambda: state(pid))
+
+
 def hanging_record(pid):
     """What ps tells of its handshake, once the peer has been silent for long enough."""
     def found():
@@ -153,7 +158,7 @@ def test_next_handshakes_are_shown(start, server):
     watching = start(Attached(loop.pid))
     await_that(lambda: in_the_shim(loop.pid), "the shim in it")
     watching.await_line(r"seen from outside: \d TLS object")
-    await_that(lambda: state(loop.pid)["shared"], "a trace")
+    await_attached(loop.pid)
     for _ in range(3):
         assert loop.shake(server.port) == b"TLSv1.3\n"
     watching.await_line(rf"python3\[{loop.pid}\] SSL_do_handshake\(.* 127\.0\.0\.1:{server.port} "
@@ -180,7 +185,7 @@ def test_stall_of_now_and_stall_to_come(start):
         assert (r["cause"], r["seen"], r["sni"], r["at_least"]) == ("PEER_SILENT", "outside", "loop.example", True), r
     assert h["ssl"] == again["ssl"] and again["duration_ns"] >= h["duration_ns"] + 300e6, again
     watching = start(Attached(then.pid))
-    await_that(lambda: state(then.pid)["shared"], "a trace")
+    await_attached(then.pid)
     then.tell(silent.port)
     silent.wait_hellos(2)
     assert "seen" not in hanging_record(then.pid)
@@ -210,7 +215,7 @@ def test_handshake_that_has_begun(start, directory):
     assert steps.shake("") == b"want read\n"
     stood = stalled(steps.pid)[0]["duration_ns"]
     watching = start(Attached("-d", directory, steps.pid))
-    await_that(lambda: state(steps.pid)["shared"], "a trace")
+    await_attached(steps.pid)
     for _ in range(2):
         assert steps.shake("") == b"want read\n"
     assert watching.end() == 0, watching.lines
@@ -249,7 +254,7 @@ def test_handshake_that_ends_without_a_call(start):
     silent.wait_hellos(1)
     stalled(loop.pid)
     watching = start(Attached(loop.pid))
-    await_that(lambda: state(loop.pid)["shared"], "a trace")
+    await_attached(loop.pid)
     silent.connections[0].shutdown(socket.SHUT_RDWR)
     assert loop.process.stdout.readline() == b"failed\n"
     assert watching.end() == 0, watching.lines
@@ -278,7 +283,7 @@ def test_shim_is_not_in_sight(start, server):
     loop = start(Loop(["/usr/bin/unshare", "-m", "sh", "-c", hide, tracing.SHIM.parent, LOOP]))
     before = at_rest(loop.pid)
     watching = start(Attached(loop.pid))
-    await_that(lambda: state(loop.pid)["shared"], "a trace")
+    await_attached(loop.pid)
     assert loop.shake(server.port) == b"TLSv1.3\n"
     watching.await_line("SSL_do_handshake")
     assert watching.end() == 0, watching.lines
@@ -289,8 +294,8 @@ def test_shim_is_not_in_sight(start, server):
 def test_no_directory_is_left(start, server, directory):
     loop = start(Loop())
     watching = start(Attached(loop.pid, TMPDIR=str(directory)))
-    made = await_that(lambda: state(loop.pid)["shared"], "a trace")
-    assert made[0][0].startswith(f"{directory}/tlstall-run-")
+    await_attached(loop.pid)
+    assert state(loop.pid)["shared"][0][0].startswith(f"{directory}/tlstall-run-")
     assert loop.shake(server.port) == b"TLSv1.3\n"
     assert watching.end() == 0, watching.lines
     assert not os.listdir(directory)
@@ -300,7 +305,7 @@ def test_detach_from_elsewhere(start, server):
     loop = start(Loop())
     before = at_rest(loop.pid)
     watching = start(Attached(loop.pid))
-    await_that(lambda: state(loop.pid)["shared"], "a trace")
+    await_attached(loop.pid)
     again = attach(loop.pid)
     assert again.status == 1 and "it is already attached to" in again.stderr, again
     assert loop.shake(server.port) == b"TLSv1.3\n"
@@ -316,7 +321,7 @@ def test_detach_from_elsewhere(start, server):
 def test_end_of_the_process(start, server):
     loop = start(Loop())
     watching = start(Attached(loop.pid))
-    await_that(lambda: state(loop.pid)["shared"], "a trace")
+    await_attached(loop.pid)
     assert loop.shake(server.port) == b"TLSv1.3\n"
     loop.process.kill()
     loop.process.wait()
@@ -327,7 +332,7 @@ def test_end_of_the_process(start, server):
 def test_trace_is_kept(start, server, directory):
     loop = start(Loop())
     watching = start(Attached("-d", directory, "-q", loop.pid))
-    await_that(lambda: list(directory.glob("*.tlstall")), "a trace")
+    await_attached(loop.pid)
     assert loop.shake(server.port) == b"TLSv1.3\n"
     assert watching.end() == 0, watching.lines
     result = run([TLSTALL, "report", directory])

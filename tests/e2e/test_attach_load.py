@@ -128,7 +128,8 @@ def test_backends_of_a_postmaster(start, authority, request):
     before, size, shaken = state(server.process.pid), Size(server.process.pid), 0
     for _ in range(CYCLES):
         watching = start(Attached(server.process.pid))
-        await_that(lambda: state(server.process.pid)["shared"] != before["shared"], lambda: watching.lines)
+        await_that(lambda: state(server.process.pid)["shared"] != before["shared"] and
+                   state(server.process.pid)["threads"] == before["threads"], lambda: watching.lines)
         assert shake(server.port, POSTGRES)
         watching.await_line(r"postgres\[\d+\] SSL_accept\(.*\) = 1 ")
         assert watching.end() == 0, watching.lines
