@@ -89,6 +89,16 @@ class Server:
         error_log = self.directory / "error.log"
         return self.output() + (error_log.read_text() if error_log.exists() else "")
 
+    def await_handshake(self, which=lambda record: record.outcome == "ok"):
+        """Until it has recorded the end of such a one: a client may be done, and have ended, before its server is."""
+
+        def ended():
+            written = self.recorder.file.read_text()
+            trace = tracing.Trace(written[:written.rfind("\n") + 1])
+            return [h for h in trace.handshakes if h.role == "server" and h.outcome != "in_flight" and which(h)]
+
+        await_that(ended, lambda: f"no such handshake: {self.recorder.file.read_text()}")
+
     def target(self):
         """The server's own process: when traced, the child of tlstall."""
         if not self.recorder:

@@ -20,8 +20,12 @@ def s_client(port, *more):
 
 def of_server(make, client, which=lambda record: True):
     """What a traced server records about one client."""
-    trace = stalls.served(make, lambda server: subprocess.run(
-        list(map(str, client(server.port))), capture_output=True, timeout=20))
+
+    def run(server):
+        subprocess.run(list(map(str, client(server.port))), capture_output=True, timeout=20)
+        server.await_handshake(lambda r: r.bytes_in and which(r))
+
+    trace = stalls.served(make, run)
     chosen = [r for r in trace.handshakes if r.bytes_in and which(r)]
     return stalls.Seen(None, chosen[-1], trace)
 

@@ -91,6 +91,7 @@ def test_cookies_are_steps(authority, start):
     server = start(servers.s_server(authority.ecdsa, only=servers.TLS13, more=["-stateless"], trace=True))
     result = tracing.run(["/usr/bin/openssl", "s_client", "-brief", "-connect", f"127.0.0.1:{server.port}"])
     assert "CONNECTION ESTABLISHED" in result.stderr, result
+    server.await_handshake()
     server.end()
     check_steps(server.trace.check())
 
@@ -100,6 +101,7 @@ def test_hello_verify_requests_are_steps(authority, start):
     server = start(datagrams.s_server(authority.ecdsa, "-listen", trace=True))
     result = tracing.run(["/usr/bin/openssl", "s_client", "-brief", "-dtls", "-connect", f"127.0.0.1:{server.port}"])
     assert "CONNECTION ESTABLISHED" in result.stderr, result
+    server.await_handshake()
     server.end()
     check_steps(server.trace.check())
 

@@ -78,6 +78,8 @@ def test_server(name, authority, start):
         server = start(make_server(name, authority, start, trace))
         command = test_clients.CLIENTS["s_client"].command(server.port, authority)
         answers.append(tracing.run(command))
+        if trace:
+            server.await_handshake()
         server.end()
     tracing.compare(*answers)
     assert answers[0].status == 0
