@@ -5,10 +5,8 @@ import json
 import os
 import pty
 import re
-import select
 import shutil
 import subprocess
-import time
 
 import pytest
 from selenium import webdriver
@@ -19,6 +17,7 @@ from selenium.webdriver.common.by import By
 import tracing
 from hostile import NAMES, said
 from servers import await_that
+from test_run import read_until
 from tracing import PROGRAMS, SHIM, TLSTALL
 
 COMM = b"\xe2\x80\xae\x1b[7m\xc2\x9b\xff"
@@ -114,20 +113,20 @@ def test_environment(directory):
     assert r"\x1b[7m" in text
 
 
-def raw_screen(directory, *keys):
-    """What `tlstall top` writes to its terminal, byte by byte."""
+# What `tlstall top` shows of the list, a handshake, the list and the processes, and the key that comes then.
+SCREENS = ((rb"write client hello", b"\n"), (rb"States completed", b"\x1b"), (rb"(?s)COMMAND.* SNI .*PEER_SILENT", b"p"),
+           (rb"p:handshakes", b"q"))
+
+
+def raw_screens(directory):
+    """All that it writes to its terminal, byte by byte."""
     pid, terminal = pty.fork()
     if not pid:
         os.execve(TLSTALL, ["tlstall", "top", "-d", "0.2"], tracing.environment(
             TLSTALL_DIR=str(directory), TERM="xterm", LINES="60", COLUMNS="200"))
     written = b""
-    for key in (*keys, b"q"):
-        end = time.monotonic() + 1.2
-        while time.monotonic() < end and select.select([terminal], [], [], 0.1)[0]:
-            try:
-                written += os.read(terminal, 65536)
-            except OSError:
-                break
+    for shown, key in SCREENS:
+        written += read_until(terminal, shown)[0]
         os.write(terminal, key)
     os.waitpid(pid, 0)
     os.close(terminal)
@@ -135,7 +134,7 @@ def raw_screen(directory, *keys):
 
 
 def test_top(running):
-    written = raw_screen(running[1], b"\n", b"\x1b", b"p")
+    written = raw_screens(running[1])
     text = written.decode()
     assert "\x1b]" not in text and "\x1b[2Jc0" not in text and "title\x07" not in text
     assert not re.search("[\x7f-\x9f\u202e\u200b\u2028\ufeff\U000e0061]", text), text
