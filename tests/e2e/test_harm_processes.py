@@ -293,7 +293,8 @@ def test_killed(directory, kind):
         list(pool.map(lambda _: kill_at_random(argv, directory, chance, kind != "creating"), range(count)))
     if kind == "creating":
         assert all(path.stat().st_size for path in traces(directory))
-        assert not traces(directory) or outcomes(directory)
+        # a busy machine may not have let any of them make a handshake
+        assert not traces(directory) or set(outcomes(directory)) <= {"ok", "in_flight", "abandoned"}
         return
     assert len(traces(directory)) == count
     found = outcomes(directory)
