@@ -76,7 +76,7 @@ struct track *pool_track(const void *token)
 	struct track *track = at((uintptr_t)token & INDEX_MASK);
 
 	/* free tracks have token 0 */
-	return token && track && __atomic_load_n(&track->token, __ATOMIC_RELAXED) == (uintptr_t)token
+	return token && track && __atomic_load_n(&track->token, __ATOMIC_ACQUIRE) == (uintptr_t)token
 		       ? track
 		       : NULL;
 }
@@ -134,27 +134,52 @@ static struct track *from_list(uint16_t process)
 	return track;
 }
 
+bool pool_claim(struct track *track, uint64_t token)
+{
+	return token && __atomic_compare_exchange_n(&track->token, &token, 0, false, __ATOMIC_ACQUIRE,
+						    __ATOMIC_RELAXED);
+}
+
+/* Of an object that may have been freed elsewhere; those of other objects are given back. */
+static bool may_be_stale(const struct track *track)
+{
+	const struct libssl *lib = __atomic_load_n(&track->lib, __ATOMIC_RELAXED);
+
+	return lib && lib->program_memory && !track_is_inside(track);
+}
+
+static struct track *claim_stale(uint64_t index, bool running)
+{
+	struct track *track = at(index);
+	uint64_t token = track ? __atomic_load_n(&track->token, __ATOMIC_ACQUIRE) : 0;
+
+	if (!token || !may_be_stale(track) || (!running && track_phase(track) == PHASE_RUNNING) ||
+	    !pool_claim(track, token))
+		return NULL;
+	if (!track_is_inside(track))
+		return track;
+	/* a thread has entered a call with it */
+	__atomic_store_n(&track->token, token, __ATOMIC_RELEASE);
+	return NULL;
+}
+
 /* Avoids tracks in the middle of a handshake, as long as these are few. */
 static __attribute__((noinline)) struct track *use_again(void)
 {
 	static uint32_t cursor;
 	struct track *track = NULL;
 
-	for (int i = 0; i < PROBES; i++) {
-		uint32_t next = __atomic_fetch_add(&cursor, 1, __ATOMIC_RELAXED) % SHARED_MAX;
-
-		track = at(next);
-		if (track && track_phase(track) != PHASE_RUNNING && !track_is_inside(track))
-			return track;
-	}
-	return track && !track_is_inside(track) ? track : NULL;
+	for (int i = 1; i <= PROBES && !track; i++)
+		track = claim_stale(__atomic_fetch_add(&cursor, 1, __ATOMIC_RELAXED) % SHARED_MAX,
+				    i == PROBES);
+	return track;
 }
 
 /* Users of another object may come across this track: they read only these two fields. */
 static void name(struct track *track, const SSL *ssl, uint64_t token)
 {
 	__atomic_store_n(&track->ssl, ssl, __ATOMIC_RELAXED);
-	__atomic_store_n(&track->token, token, __ATOMIC_RELAXED);
+	__atomic_store_n(&track->token, token, __ATOMIC_RELEASE);
 }
 
 /*

@@ -12,6 +12,11 @@
 /* NULL without memory. */
 struct track *pool_take(const struct libssl *lib, const SSL *ssl);
 void pool_give_back(struct track *track);
+/*
+ * Takes the track from its object, whose thread may free it while another one uses it again: only one
+ * of them may. False: the token is no longer that of the track.
+ */
+bool pool_claim(struct track *track, uint64_t token);
 /* NULL: not a token of this process, or an old one. */
 struct track *pool_track(const void *token);
 

@@ -128,7 +128,7 @@ static void on_free(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int index, long
 	int saved = errno;
 
 	(void)argl;
-	if (far && far != near)
+	if (far && far != near && pool_claim(far, (uintptr_t)ptr))
 		drop(far);
 	if (near)
 		drop(near);
