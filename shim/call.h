@@ -50,11 +50,12 @@ static inline bool call_moves_data(uint8_t function)
 	       libssl_kind(function) == TLSTALL_KIND_WRITE;
 }
 
-/* Reads and writes after a finished handshake only check the phase. */
+/* Reads and writes after a finished handshake only check the phase; the first read is observed. */
 static inline bool call_is_over(struct track *track, uint8_t function)
 {
-	if (track_phase(track) != PHASE_DONE &&
-	    (track_phase(track) != PHASE_FOLLOWED || libssl_kind(function) != TLSTALL_KIND_WRITE))
+	bool writes = libssl_kind(function) == TLSTALL_KIND_WRITE;
+
+	if (track_phase(track) < (writes ? PHASE_FOLLOWED : PHASE_DONE))
 		return false;
 	track->op_known = false;
 	return true;

@@ -11,6 +11,7 @@
 #include "libssl.h"
 #include "tlstall/trace.h"
 
+/* In this order: call_is_over() compares. */
 enum phase {
 	PHASE_NEW,	/* no handshake yet */
 	PHASE_RUNNING,	/* an unfinished (or failed) one */
@@ -26,8 +27,11 @@ typedef const SSL *tracked_object;
 #endif
 
 struct track {
-	tracked_object ssl;	   /* NULL: free */
-	uint64_t token;		   /* 0: free */
+	tracked_object ssl; /* NULL: free */
+	/* beside the object: all that a read or write after the handshake touches */
+	uint8_t phase; /* enum phase */
+	bool op_known;
+	uint64_t token;		 /* 0: free */
 	uint32_t index, use;	   /* index in the pool, and how often it was taken */
 	const struct libssl *lib;
 	struct track *next_free;
@@ -36,14 +40,12 @@ struct track {
 	uint64_t number;		/* of that handshake */
 	uint64_t finished_number;	/* of the one finished before it */
 	uint64_t created;		/* SSL_new, in ticks */
-	uint8_t phase;			/* enum phase */
 	uint16_t process;		/* that began the handshake */
 	uint8_t in_function;		/* of the op that is being executed */
 	uint32_t in_tid;
 	uintptr_t in_frame; /* 0: none */
 	uint32_t op_tid;    /* thread of the last op */
 	int32_t op_ret;
-	bool op_known;
 	uint32_t op_error_head;	    /* error queue after the last op */
 	uint32_t fatal_tid;	    /* thread of the op that failed */
 	uint64_t fatal_cpu;	    /* its CPU clock at that moment */
