@@ -106,3 +106,24 @@ def test_the_pod_agrees_with_itself():
     options = [word for name, value in env.items() for word in (f"--{name.removeprefix('TLSTALL_').lower()}", value)]
     assert tracing.run([tracing.TLSTALL, "env", *options]).status == 0
     assert copier["command"][-1].rstrip("/") == mounts["tlstall"]
+
+
+def unpacked(directory, architecture):
+    """What the image gets: the Dockerfile's command over stand-ins for the archives."""
+    text = (tracing.ROOT / "doc" / "examples" / "Dockerfile").read_text()
+    (command,) = re.findall(r"^RUN ((?:.*\\\n)*.*)", text, re.M)
+    for machine in ("x86_64", "aarch64"):
+        tree = directory / f"tlstall-1-{machine}"
+        tree.mkdir()
+        (tree / "tlstall").write_text(machine)
+        subprocess.run(["tar", "-C", directory, "-czf", directory / f"{tree.name}.tar.gz", tree.name], check=True)
+    result = subprocess.run(["sh", "-c", command], cwd=directory, env={"PATH": os.environ["PATH"], "TARGETARCH": architecture},
+                            capture_output=True, text=True, check=False)
+    program = directory / "tlstall" / "tlstall"
+    return program.read_text() if program.exists() else result.stderr
+
+
+@pytest.mark.parametrize("architecture,has", [("amd64", "x86_64"), ("arm64", "aarch64"), ("s390x", "no archive is for 's390x'"),
+                                              ("", "no archive is for ''")])
+def test_the_image_is_of_its_architecture(directory, architecture, has):
+    assert unpacked(directory, architecture).startswith(has)
