@@ -92,15 +92,18 @@ class ClickHouse:
 
 
 class Answering(Collector):
-    """`answers`: statuses of the first requests, 0 for none at all; 200 then."""
+    """`answers`: statuses of the first requests, 0 for none at all; then 200, or 500 to what contains `unparsable`."""
+
+    unparsable = None
 
     def take(self, path, headers, body):
         with self.changed:
             self.requests.append((path, dict(headers)))
-            status = self.answers.pop(0) if self.answers else 200
+            text = gzip.decompress(body).decode()
+            status = self.answers.pop(0) if self.answers else 500 if self.unparsable and self.unparsable in text else 200
             if status == 200:
                 assert headers["Content-Encoding"] == "gzip"
-                batch = [json.loads(line) for line in gzip.decompress(body).decode().splitlines()]
+                batch = [json.loads(line) for line in text.splitlines()]
                 self.sizes.append(len(batch))
                 self.spans += batch
             self.changed.notify_all()

@@ -166,6 +166,75 @@ def test_what_is_refused_is_set_aside(many, start, directory):
     assert len(stand.rows) == 4000 and stand.sizes[0] == 2000, "what waited went first"
 
 
+UNPARSABLE = '{"ts_ns":[]}\n'
+
+
+def waiting(directory, *batches):
+    """A spool with these batches."""
+    spool = directory / "spool"
+    spool.mkdir(0o700, exist_ok=True)
+    for number, rows in enumerate(batches, 1):
+        (spool / f"{number:016x}.rows").write_text(rows, encoding="utf-8")
+    return spool
+
+
+def good(number):
+    return json.dumps({"ts_ns": 1700000000000000000 + number, "host": "h", "pid": number}) + "\n"
+
+
+def set_aside(spool, status, error):
+    (said,) = re.findall(rf"the server refused 1 handshakes: {status}.*", error)
+    assert f"they are in {spool}/{1:016x}.refused (once the cause is repaired, rename it to .rows" in said
+    assert not list(spool.glob("*.rows")) and (spool / f"{1:016x}.refused").read_text() == UNPARSABLE
+
+
+def test_what_the_server_cannot_parse_does_not_block_the_rest(many, start, directory):
+    """The old ClickHouse answers 500 to that, as to everything else that it cannot do."""
+    server = start(ClickHouse())
+    server.fresh()
+    spool = waiting(directory, UNPARSABLE, good(1), good(2))
+    result = export(many, server.url, "--spool", spool)
+    assert result.status == 1 and server.count() == 2002, result
+    set_aside(spool, "HTTP status (?:500|400): Code:", result.stderr)
+
+
+def test_a_batch_that_fails_lets_others_go_first(start, traced, agent, directory):
+    """While it follows: set aside when the server has taken enough others, and counted."""
+    spool = waiting(directory, UNPARSABLE)
+    stand = start(Answering())
+    stand.unparsable = UNPARSABLE
+    follow = agent(stand.port)
+    follow.says("HTTP status 500; retrying")
+    traced.handshakes(1, lambda: len(stand.rows))
+    assert list(spool.glob("*1.rows")), "one other tells nothing"
+    traced.handshakes(2, lambda: len(stand.rows))
+    await_that(lambda: list(spool.glob("*.refused")), "it is set aside", 60)
+    traced.handshakes(1, lambda: len(stand.rows))
+    status, error = follow.end()
+    assert status == 1 and "the server did not accept 1 handshakes" in error and len(stand.rows) == 4, error
+    set_aside(spool, "HTTP status 500", follow.errors.read_text())
+
+
+def test_a_file_of_any_number(many, start, directory):
+    """Numbers that the next file cannot have, as it counts on from them."""
+    spool = waiting(directory)
+    (spool / f"{2 ** 64 - 1:016x}.rows").write_text(good(1), encoding="utf-8")
+    stand = start(Answering(503))
+    result = export(many, stand.url, "--spool", spool)
+    assert result.status == 0 and sorted(stand.sizes) == [1, 2000], result
+    assert "cannot be written" not in result.stderr and not list(spool.glob("*.rows")), result
+
+
+def test_a_file_that_is_too_large(many, start, directory):
+    spool = waiting(directory, good(1))
+    with open(spool / f"{1:016x}.rows", "r+b") as file:
+        file.truncate(5 << 30)
+    stand = start(Answering())
+    result = export(many, stand.url, "--spool", spool, "--spool-bytes", "6G")
+    assert f"{spool}/{1:016x}.rows is too large to be sent: split it between lines" in result.stderr, result
+    assert len(stand.rows) == 2000 and (spool / f"{1:016x}.rows").stat().st_size == 5 << 30
+
+
 def test_a_full_spool(start, traced, agent):
     follow = agent(servers.free_port(), "--spool-bytes", "2500")  # a row has 700 to 1000 bytes
     traced.handshakes(1, lambda: len(follow.spooled()))
@@ -231,6 +300,21 @@ def test_the_password_comes_from_a_file(start, traced, agent, directory):
     path, headers = stand.requests[0]
     assert (headers["X-ClickHouse-User"], headers["X-ClickHouse-Key"]) == ("me", "one")
     assert "one" not in path and "INSERT%20INTO%20handshakes%20FORMAT%20JSONEachRow" in path
+
+
+def test_names_and_passwords_are_whole(many, start, directory):
+    """However long; a file whose first line does not end is none."""
+    stand, long = start(Answering()), "x" * 3000
+    assert export(many, stand.url, CLICKHOUSE_USER=long + "u", CLICKHOUSE_PASSWORD=long + "p").status == 0
+    secret = directory / "secret"
+    secret.write_text(long + "f\n", encoding="utf-8")
+    assert export(many, stand.url, CLICKHOUSE_PASSWORD_FILE=str(secret)).status == 0
+    sent = [(headers["X-ClickHouse-User"], headers["X-ClickHouse-Key"]) for _, headers in stand.requests]
+    assert sent == [(long + "u", long + "p"), ("default", long + "f")]
+    secret.write_text(long * 2 + "f\n", encoding="utf-8")
+    result = export(many, stand.url, CLICKHOUSE_PASSWORD_FILE=str(secret))
+    assert result.status == 1 and f"{secret}: its first line is too long for a password" in result.stderr, result
+    assert len(stand.requests) == 2
 
 
 @pytest.mark.parametrize("said,asked", [

@@ -97,6 +97,12 @@ def test_what_is_not_taken_is_sent_again(many, start, answer):
     assert result.stderr.count("\n") == 1, "said once"
 
 
+def test_headers_are_whole(many, start):
+    collector, token = start(Collector()), "t" * 5000
+    assert export(many, collector.url, OTEL_EXPORTER_OTLP_HEADERS=f"Authorization=Bearer {token}").status == 0
+    assert {headers["Authorization"] for _, headers in collector.requests} == {f"Bearer {token}"}
+
+
 def test_what_is_refused_is_not_sent_again(many, start):
     collector = start(Collector(400))
     result = export(many, collector.url)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Files of a spool that cannot be read, and what counts as being in files. */
+/* Files of a spool that cannot be read, what counts as being in files, and batches that fail. */
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -87,11 +87,84 @@ static void test_what_is_in_a_file_is_not_at_risk(void **state)
 	end(&place);
 }
 
+/* ---- a batch that fails ------------------------------------------------------------------- */
+
+/* What the spool gives, and whether it is the item `{}` that begin() added. */
+static bool gives_first(struct place *place)
+{
+	struct spool_batch batch;
+
+	assert_true(spool_first(place->spool, true, &batch));
+	return !memcmp(batch.bytes, "{}\n", 3);
+}
+
+static void others_are_taken(struct place *place, unsigned count)
+{
+	while (count--) {
+		assert_int_equal(spool_add(place->spool, "[]\n", 3), 0);
+		assert_false(gives_first(place));
+		spool_taken(place->spool);
+	}
+}
+
+static bool fails(struct place *place)
+{
+	assert_true(gives_first(place));
+	return spool_failed(place->spool);
+}
+
+static void test_a_batch_is_at_fault_if_all_others_are_taken(void **state)
+{
+	char where[128], expected[128];
+	struct place place;
+
+	(void)state;
+	begin(&place);
+	for (int i = 0; i < 10; i++)
+		assert_false(fails(&place));
+	others_are_taken(&place, SPOOL_OTHERS);
+	for (int i = 1; i < SPOOL_REFUSALS; i++)
+		assert_false(fails(&place));
+	assert_true(fails(&place));
+	assert_true(spool_refused(place.spool, where, sizeof(where)));
+	snprintf(expected, sizeof(expected), "%s/0000000000000001.refused", place.directory);
+	assert_string_equal(where, expected);
+	assert_int_equal(spool_waiting(place.spool), 0);
+	assert_int_equal(unlink(where), 0);
+	end(&place);
+}
+
+/* One other that fails, too, and then is taken: it was the server. */
+static void test_a_busy_server_is_at_fault(void **state)
+{
+	struct place place;
+
+	(void)state;
+	begin(&place);
+	assert_false(fails(&place));
+	for (int round = 0; round < 5; round++) {
+		others_are_taken(&place, SPOOL_OTHERS);
+		for (int i = 1; i < SPOOL_REFUSALS; i++)
+			assert_false(fails(&place));
+		assert_int_equal(spool_add(place.spool, "[]\n", 3), 0);
+		assert_false(gives_first(&place));
+		assert_false(spool_failed(place.spool));
+		assert_false(fails(&place));
+		assert_false(gives_first(&place));
+		spool_taken(place.spool);
+	}
+	assert_true(gives_first(&place));
+	spool_taken(place.spool);
+	end(&place);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_file_whose_reading_fails_stays),
 		cmocka_unit_test(test_what_is_in_a_file_is_not_at_risk),
+		cmocka_unit_test(test_a_batch_is_at_fault_if_all_others_are_taken),
+		cmocka_unit_test(test_a_busy_server_is_at_fault),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,7 +3,6 @@
  * Inserts a row for each handshake into a ClickHouse table over HTTP: see doc/clickhouse. The table
  * may lack any of the columns, and the server fills in those that a row omits.
  */
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -95,23 +94,12 @@ static int read_secret(const char *path, char *text, size_t size)
 		return -1;
 	}
 	text[length] = '\0';
-	text[strcspn(text, "\r\n")] = '\0';
-	return 0;
-}
-
-static int add_header(struct sender *sender, const char *name, const char *value)
-{
-	char header[1100];
-
-	for (const char *c = value; *c; c++) {
-		if (iscntrl((unsigned char)*c)) {
-			complain("control characters cannot be sent in the header %s", name);
-			errno = EINVAL;
-			return -1;
-		}
+	if ((size_t)length == size - 1 && !strpbrk(text, "\r\n")) {
+		complain("CLICKHOUSE_PASSWORD_FILE: %s: its first line is too long for a password", path);
+		errno = EMSGSIZE;
+		return -1;
 	}
-	snprintf(header, sizeof(header), "%s: %s", name, value);
-	sender_header(sender, header);
+	text[strcspn(text, "\r\n")] = '\0';
 	return 0;
 }
 
@@ -119,17 +107,17 @@ static int add_user(struct sender *sender)
 {
 	const char *user = getenv("CLICKHOUSE_USER"), *path = getenv("CLICKHOUSE_PASSWORD_FILE");
 	const char *password = getenv("CLICKHOUSE_PASSWORD");
-	char secret[1024];
+	char secret[4096];
 
 	if (path && *path && read_secret(path, secret, sizeof(secret)))
 		return -1;
 	if (path && *path)
 		password = secret;
-	if (password && add_header(sender, "X-ClickHouse-Key", password))
+	if (password && sender_header(sender, "X-ClickHouse-Key", password))
 		return -1;
 	if (!user && !password)
 		return 0;
-	return add_header(sender, "X-ClickHouse-User", user ? user : "default");
+	return sender_header(sender, "X-ClickHouse-User", user ? user : "default");
 }
 
 /* ---- rows ------------------------------------------------------------------------------- */
@@ -173,11 +161,18 @@ static uint64_t since_ns(void *context)
 
 /* ---- begin and end ------------------------------------------------------------------------ */
 
-/* Errors that can be repaired (permissions, a missing table) are retried. */
-static bool refuses(long status)
+/*
+ * Errors that can be repaired (permissions, a missing table) are retried. Older servers answer 500
+ * to rows that they cannot parse, too.
+ */
+static enum http_result judge(long status)
 {
+	if (status >= 500 && status != 503)
+		return HTTP_DOUBTED;
 	return status >= 400 && status <= 499 && status != 401 && status != 403 && status != 404 &&
-	       status != 408 && status != 429;
+			       status != 408 && status != 429
+		       ? HTTP_REFUSED
+		       : HTTP_NOTHING;
 }
 
 static void free_clickhouse(struct clickhouse *to)
@@ -191,7 +186,7 @@ static void *begin(const struct export_target *target)
 {
 	struct clickhouse *to = calloc(1, sizeof(*to));
 	struct sender_options options = {
-		.target = {NULL, "the server", "handshakes", refuses},
+		.target = {NULL, "the server", "handshakes", judge},
 		.spool = {.directory = target->spool,
 			  .bytes = target->spool ? target->spool_bytes : WAITING_BYTES,
 			  .batch_bytes = BATCH_BYTES,

@@ -124,17 +124,19 @@ static long read_status(struct http_post *post, CURLcode result)
 static enum http_result settle(struct http_post *post, CURLcode result)
 {
 	long status = read_status(post, result);
-	bool taken = status >= 200 && status <= 299;
+	enum http_result verdict = HTTP_NOTHING;
 
+	if (status)
+		verdict = status >= 200 && status <= 299 ? HTTP_TAKEN : post->target.judge(status);
 	curl.multi_remove_handle(post->multi, post->easy);
 	post->sending = false;
-	if (!taken && (!status || !post->target.refuses(status))) {
+	if (verdict == HTTP_TAKEN || verdict == HTTP_REFUSED) {
+		post->backoff_ns = post->again_ns = 0;
+		post->complained = false;
+	} else {
 		back_off(post);
-		return HTTP_NOTHING;
 	}
-	post->backoff_ns = post->again_ns = 0;
-	post->complained = false;
-	return taken ? HTTP_TAKEN : HTTP_REFUSED;
+	return verdict;
 }
 
 enum http_result http_post_step(struct http_post *post)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Sends requests to an HTTP server, one at a time. Each is repeated at longer and longer intervals
- * until the server accepts it, or refuses it for good. libcurl is loaded when one is opened.
+ * until the server accepts it, or refuses it for good; which one, is chosen anew each time. libcurl is loaded when one is opened.
  */
 #ifndef TOOLS_FORMATS_HTTP_POST_H
 #define TOOLS_FORMATS_HTTP_POST_H
@@ -12,17 +12,18 @@
 
 struct http_post;
 
+enum http_result {
+	HTTP_NOTHING, /* nothing new is known, or the server cannot take it now */
+	HTTP_TAKEN,
+	HTTP_REFUSED,
+	HTTP_DOUBTED, /* cannot take it now, or refuses it */
+};
+
 struct http_target {
 	const char *url;
 	const char *whom, *what; /* for messages: "the collector", "spans" */
-	/* Whether a server that answers with this status (not 200 to 299) would never accept it. */
-	bool (*refuses)(long status);
-};
-
-enum http_result {
-	HTTP_NOTHING, /* nothing new is known */
-	HTTP_TAKEN,
-	HTTP_REFUSED,
+	/* What a status means that is not 200 to 299. */
+	enum http_result (*judge)(long status);
 };
 
 /* NULL with errno; EINVAL: not an http or https URL. */

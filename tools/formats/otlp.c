@@ -364,32 +364,35 @@ static int put(void *context, const struct gathered *gathered, const char *label
 /* ---- begin and end ---------------------------------------------------------------------------------- */
 
 /* "name=value,name=value", as OpenTelemetry programs take headers. */
-static void add_headers(struct sender *sender, const char *said)
+static int add_headers(struct sender *sender, const char *said)
 {
-	char *text = said ? strdup(said) : NULL, *rest = text, *part;
+	char *text = strdup(said ? said : ""), *rest = text, *part;
+	int result = text ? 0 : -1;
 
-	while (text && (part = strsep(&rest, ","))) {
-		char header[1024], *equals = strchr(part, '=');
+	while (!result && (part = strsep(&rest, ","))) {
+		char *equals = strchr(part, '=');
 
 		if (!equals)
 			continue;
 		*equals = '\0';
-		snprintf(header, sizeof(header), "%s: %s", part + strspn(part, " "), equals + 1);
-		sender_header(sender, header);
+		result = sender_header(sender, part + strspn(part, " "), equals + 1);
 	}
 	free(text);
+	return result;
 }
 
 /* As OTLP specifies. */
-static bool refuses(long status)
+static enum http_result judge(long status)
 {
-	return status != 429 && status != 502 && status != 503 && status != 504;
+	bool later = status == 429 || status == 502 || status == 503 || status == 504;
+
+	return later ? HTTP_NOTHING : HTTP_REFUSED;
 }
 
 static void *begin(const struct export_target *target)
 {
 	const struct sender_options options = {
-		.target = {target->path, "the collector", "spans", refuses},
+		.target = {target->path, "the collector", "spans", judge},
 		.spool = {.bytes = WAITING_BYTES,
 			  .batch_bytes = BATCH_BYTES,
 			  .batch_items = BATCH_SPANS,
@@ -397,16 +400,19 @@ static void *begin(const struct export_target *target)
 		.patient = !target->follows,
 	};
 	struct otlp *otlp = calloc(1, sizeof(*otlp));
+	int error;
 
 	if (!otlp)
 		return NULL;
 	otlp->sender = sender_open(&options);
-	if (otlp->sender) {
-		sender_header(otlp->sender, "Content-Type: application/x-protobuf");
-		add_headers(otlp->sender, getenv("OTEL_EXPORTER_OTLP_HEADERS"));
+	if (otlp->sender && !sender_header(otlp->sender, "Content-Type", "application/x-protobuf") &&
+	    !add_headers(otlp->sender, getenv("OTEL_EXPORTER_OTLP_HEADERS")))
 		return otlp;
-	}
+	error = errno;
+	if (otlp->sender)
+		sender_close(otlp->sender, false);
 	free(otlp);
+	errno = error;
 	return NULL;
 }
 

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "formats/sender.h"
 
+#include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
@@ -47,6 +49,12 @@ static bool pack(struct sender *s, const struct spool_batch *batch)
 	return s->packed_size;
 }
 
+static void forget_packed(struct sender *s)
+{
+	free(s->packed);
+	s->packed = NULL;
+}
+
 static void start(struct sender *s, bool now)
 {
 	struct spool_batch batch;
@@ -54,34 +62,37 @@ static void start(struct sender *s, bool now)
 	if (!spool_first(s->spool, now, &batch))
 		return;
 	s->items = batch.items;
-	if (!s->options.pack) {
+	forget_packed(s);
+	if (!s->options.pack)
 		http_post_start(s->post, batch.bytes, batch.size);
-		return;
-	}
-	if (s->packed || pack(s, &batch))
+	else if (pack(s, &batch))
 		http_post_start(s->post, s->packed, s->packed_size);
 }
 
-static void forget_packed(struct sender *s)
+static void set_aside(struct sender *s)
 {
-	free(s->packed);
-	s->packed = NULL;
+	const struct http_target *target = &s->options.target;
+	char where[4096];
+
+	if (spool_refused(s->spool, where, sizeof(where)))
+		complain("%s refused %u %s: %s; they are in %s (once the cause is repaired, rename it to "
+			 ".rows: the next run sends it)",
+			 target->whom, s->items, target->what, http_post_answer(s->post), where);
+	else
+		complain("%s refused %u %s: %s; they are dropped", target->whom, s->items, target->what,
+			 http_post_answer(s->post));
+	s->refused += s->items;
 }
 
 static void settle(struct sender *s, enum http_result result)
 {
-	if (result == HTTP_NOTHING)
+	if (result == HTTP_NOTHING || (result == HTTP_DOUBTED && !spool_failed(s->spool)))
 		return;
-	forget_packed(s);
 	s->taken_ns = now_ns(CLOCK_MONOTONIC);
-	if (result == HTTP_TAKEN) {
+	if (result == HTTP_TAKEN)
 		spool_taken(s->spool);
-		return;
-	}
-	complain("%s refused %u %s: %s", s->options.target.whom, s->items, s->options.target.what,
-		 http_post_answer(s->post));
-	s->refused += s->items;
-	spool_refused(s->spool);
+	else
+		set_aside(s);
 }
 
 static void drive(struct sender *s, bool now)
@@ -163,9 +174,22 @@ struct sender *sender_open(const struct sender_options *options)
 	return NULL;
 }
 
-void sender_header(struct sender *s, const char *text)
+int sender_header(struct sender *s, const char *name, const char *value)
 {
+	char *text;
+
+	for (const char *c = value; *c; c++) {
+		if (iscntrl((unsigned char)*c)) {
+			complain("control characters cannot be sent in the header %s", name);
+			errno = EINVAL;
+			return -1;
+		}
+	}
+	if (asprintf(&text, "%s: %s", name, value) < 0)
+		return -1;
 	http_post_header(s->post, text);
+	free(text);
+	return 0;
 }
 
 /* What is in files will be sent by the next run; the rest is lost. */

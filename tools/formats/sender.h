@@ -21,7 +21,8 @@ struct sender_options {
 
 /* NULL with errno. */
 struct sender *sender_open(const struct sender_options *options);
-void sender_header(struct sender *sender, const char *text);
+/* Of every request; -1 with errno. */
+int sender_header(struct sender *sender, const char *name, const char *value);
 /* -1 with errno: the server accepts nothing. */
 int sender_add(struct sender *sender, const void *item, size_t size);
 /* Sends what is due, without waiting. Everything up to now has been added. */

@@ -1,57 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "formats/spool.h"
+#include "formats/spool_batch.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "message.h"
 #include "now.h"
 #include "words/words.h"
 
-#define ROWS ".rows"
-#define REFUSED ".refused"
-#define NAME_SIZE 32
 /* In memory, while the directory accepts nothing more. */
 #define MEMORY_BYTES (16u << 20)
 
-struct batch {
-	uint64_t number; /* of its file; 0: in memory */
-	char *bytes;	 /* in memory, or while being sent */
-	size_t size, room;
-	unsigned items;
-	uint64_t begun_ns;
-	bool sealed;
-};
-
-struct spool {
-	struct spool_options limits;
-	int directory, file, clock; /* -1: none; `file`: of the last batch */
-	struct batch *list;
-	size_t count, room;
-	uint64_t next;			   /* number */
-	uint64_t file_bytes, memory_bytes; /* including refused files */
-	uint64_t noted_ns;
-	bool full, failing; /* already reported */
-};
-
-static const char *name_of(uint64_t number, const char *ending, char name[NAME_SIZE])
+static const char *name_of(uint64_t number, const char *ending, char name[SPOOL_NAME])
 {
-	snprintf(name, NAME_SIZE, "%016" PRIx64 "%s", number, ending);
+	snprintf(name, SPOOL_NAME, "%016" PRIx64 "%s", number, ending);
 	return name;
 }
 
 /* ---- batches --------------------------------------------------------------------------- */
 
-static struct batch *add_batch(struct spool *s, uint64_t number)
+struct batch *spool_add_batch(struct spool *s, uint64_t number)
 {
 	size_t room = s->room ? s->room * 2 : 16;
 	struct batch *list = s->list;
@@ -79,7 +52,7 @@ static void seal(struct spool *s, struct batch *batch)
 static void remove_batch(struct spool *s, size_t i, const char *new_ending)
 {
 	struct batch *batch = &s->list[i];
-	char from[NAME_SIZE], to[NAME_SIZE];
+	char from[SPOOL_NAME], to[SPOOL_NAME];
 
 	seal(s, batch);
 	if (batch->number && new_ending)
@@ -170,7 +143,7 @@ static int add_to_last(struct spool *s, const void *item, size_t size)
 
 static int add_to_new(struct spool *s, bool in_file, const void *item, size_t size)
 {
-	char name[NAME_SIZE];
+	char name[SPOOL_NAME];
 	struct batch *batch;
 	int error;
 
@@ -178,7 +151,7 @@ static int add_to_new(struct spool *s, bool in_file, const void *item, size_t si
 		return -1;
 	if (s->count)
 		seal(s, &s->list[s->count - 1]);
-	batch = add_batch(s, in_file ? s->next++ : 0);
+	batch = spool_add_batch(s, in_file ? s->next++ : 0);
 	if (!batch)
 		return -1;
 	if (in_file)
@@ -271,7 +244,7 @@ static unsigned count_lines(const char *bytes, size_t size)
 
 static bool load(struct spool *s, struct batch *batch)
 {
-	char name[NAME_SIZE];
+	char name[SPOOL_NAME];
 	int file;
 	ssize_t size;
 
@@ -296,37 +269,96 @@ static bool load(struct spool *s, struct batch *batch)
 	return batch->size;
 }
 
-static bool is_due(const struct spool *s, const struct batch *batch)
+static bool is_due(const struct spool *s, size_t i)
 {
-	return s->count > 1 || is_complete(s, batch, 0) ||
+	const struct batch *batch = &s->list[i];
+
+	return i + 1 < s->count || is_complete(s, batch, 0) ||
 	       now_ns(CLOCK_MONOTONIC) - batch->begun_ns >= s->limits.batch_ns;
+}
+
+/* The oldest that has not failed, or else the one whose failure is longest ago. */
+static bool choose(struct spool *s, bool now)
+{
+	bool found = false;
+
+	for (size_t i = 0; i < s->count; i++) {
+		if (found && s->list[i].turn >= s->list[s->current].turn)
+			continue;
+		if (!now && !is_due(s, i))
+			continue;
+		s->current = i;
+		if (!s->list[i].turn)
+			return true;
+		found = true;
+	}
+	return found;
 }
 
 bool spool_first(struct spool *s, bool now, struct spool_batch *out)
 {
-	while (s->count && (now || is_due(s, &s->list[0]))) {
-		struct batch *first = &s->list[0];
+	while (choose(s, now)) {
+		struct batch *batch = &s->list[s->current];
 
-		seal(s, first);
-		if (load(s, first)) {
-			*out = (struct spool_batch){first->bytes, first->size, first->items};
+		seal(s, batch);
+		if (load(s, batch)) {
+			*out = (struct spool_batch){batch->bytes, batch->size, batch->items};
 			return true;
 		}
 		/* an unreadable file stays where it is */
-		remove_batch(s, 0, first->bytes ? NULL : ROWS);
+		remove_batch(s, s->current, batch->bytes ? NULL : ROWS);
 	}
 	return false;
 }
 
-void spool_taken(struct spool *s)
+/* ---- what becomes of it ---------------------------------------------------------------------- */
+
+static void doubt_server(struct spool *s)
 {
-	remove_batch(s, 0, NULL);
+	s->doubts++;
+	s->taken = 0;
 }
 
-void spool_refused(struct spool *s)
+void spool_taken(struct spool *s)
 {
-	remove_batch(s, 0, REFUSED);
+	/* what failed before did not fail by its own fault */
+	if (s->list[s->current].turn)
+		doubt_server(s);
+	else
+		s->taken++;
+	remove_batch(s, s->current, NULL);
 }
+
+bool spool_failed(struct spool *s)
+{
+	struct batch *batch = &s->list[s->current];
+
+	if (!batch->turn)
+		doubt_server(s);
+	if (batch->doubts != s->doubts)
+		batch->refusals = 0;
+	batch->doubts = s->doubts;
+	batch->turn = ++s->turns;
+	batch->refusals += s->taken >= SPOOL_OTHERS;
+	if (batch->number) {
+		free(batch->bytes);
+		batch->bytes = NULL;
+	}
+	return batch->refusals >= SPOOL_REFUSALS;
+}
+
+bool spool_refused(struct spool *s, char *where, size_t size)
+{
+	uint64_t number = s->list[s->current].number;
+	char name[SPOOL_NAME];
+
+	remove_batch(s, s->current, REFUSED);
+	if (number)
+		snprintf(where, size, "%s/%s", s->limits.directory, name_of(number, REFUSED, name));
+	return number;
+}
+
+/* ---- how much there is -------------------------------------------------------------------- */
 
 uint64_t spool_waiting(const struct spool *s)
 {
@@ -353,133 +385,4 @@ uint64_t spool_at_risk(const struct spool *s)
 	for (size_t i = 0; i < s->count; i++)
 		items += s->list[i].number ? 0 : s->list[i].items;
 	return items;
-}
-
-/* ---- the time up to which all was added ------------------------------------------------------ */
-
-void spool_note_time(struct spool *s)
-{
-	if (s->clock >= 0)
-		futimens(s->clock, NULL);
-}
-
-uint64_t spool_noted_ns(const struct spool *s)
-{
-	return s->noted_ns;
-}
-
-static void open_clock(struct spool *s)
-{
-	struct stat st;
-
-	s->clock = openat(s->directory, "followed", O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
-	if (s->clock >= 0 && !fstat(s->clock, &st))
-		s->noted_ns =
-			(uint64_t)st.st_mtim.tv_sec * 1000000000 + (uint64_t)st.st_mtim.tv_nsec;
-	if (s->clock < 0)
-		s->clock = openat(s->directory, "followed",
-				  O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-}
-
-/* ---- begin and end ------------------------------------------------------------------------- */
-
-static int by_number(const void *a, const void *b)
-{
-	uint64_t one = ((const struct batch *)a)->number, two = ((const struct batch *)b)->number;
-
-	return one < two ? -1 : one > two;
-}
-
-static void find_file(struct spool *s, const char *name)
-{
-	char *end;
-	uint64_t number = strtoull(name, &end, 16);
-	struct batch *batch;
-	struct stat st;
-
-	if (end != name + 16 || !number || (strcmp(end, ROWS) && strcmp(end, REFUSED)) ||
-	    fstatat(s->directory, name, &st, AT_SYMLINK_NOFOLLOW) || !S_ISREG(st.st_mode))
-		return;
-	s->file_bytes += (uint64_t)st.st_size;
-	if (number >= s->next)
-		s->next = number + 1;
-	batch = strcmp(end, ROWS) ? NULL : add_batch(s, number);
-	if (!batch)
-		return;
-	batch->sealed = true;
-	batch->size = (size_t)st.st_size;
-}
-
-static int find_files(struct spool *s)
-{
-	int copy = openat(s->directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *list = copy < 0 ? NULL : fdopendir(copy);
-	const struct dirent *entry;
-
-	if (!list)
-		return -1;
-	while ((entry = readdir(list)))
-		find_file(s, entry->d_name);
-	closedir(list);
-	if (s->count)
-		qsort(s->list, s->count, sizeof(*s->list), by_number);
-	return 0;
-}
-
-/* What others could write would be sent in our name, so the directory must be ours alone. */
-static int open_directory(struct spool *s, const char *path)
-{
-	struct stat st;
-
-	if (mkdir(path, 0700) && errno != EEXIST)
-		return -1;
-	s->directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (s->directory < 0 || fstat(s->directory, &st))
-		return -1;
-	if (st.st_uid != geteuid() || (st.st_mode & 022)) {
-		complain("%s: other users can write to this directory", path);
-		errno = EPERM;
-		return -1;
-	}
-	if (flock(s->directory, LOCK_EX | LOCK_NB) || find_files(s))
-		return -1;
-	open_clock(s);
-	/* exceeding the limit on file size should be an ordinary error */
-	signal(SIGXFSZ, SIG_IGN);
-	return 0;
-}
-
-struct spool *spool_open(const struct spool_options *options)
-{
-	struct spool *s = calloc(1, sizeof(*s));
-
-	if (!s)
-		return NULL;
-	s->limits = *options;
-	s->directory = s->file = s->clock = -1;
-	s->next = 1;
-	if (options->directory && open_directory(s, options->directory)) {
-		int error = errno;
-
-		complain("the spool %s cannot be used: %s", options->directory,
-			 error == EWOULDBLOCK ? "another process uses it" : strerror(error));
-		spool_close(s);
-		errno = error;
-		return NULL;
-	}
-	return s;
-}
-
-void spool_close(struct spool *s)
-{
-	for (size_t i = 0; i < s->count; i++)
-		free(s->list[i].bytes);
-	if (s->file >= 0)
-		close(s->file);
-	if (s->clock >= 0)
-		close(s->clock);
-	if (s->directory >= 0)
-		close(s->directory);
-	free(s->list);
-	free(s);
 }
