@@ -352,6 +352,25 @@ static void a_dump_ages(void **state)
 	close_pair(&after);
 }
 
+/* Of a handshake that moved after the dump, the dump knows nothing. */
+static void a_dump_is_not_older_than_the_handshake(void **state)
+{
+	struct kernel_view view = {0};
+	struct pair pair;
+
+	(void)state;
+	tcp_pair(&pair, AF_INET);
+	dumps_begin();
+	look(&pair, &view);
+	assert_int_equal(view.socket.inq, 0);
+	send_bytes(pair.other, 77);
+	dumps_not_older(0);
+	look(&pair, &view);
+	dumps_end();
+	assert_int_equal(view.socket.inq, 77);
+	close_pair(&pair);
+}
+
 /* ---- unknown descriptor ------------------------------------------------------ */
 
 static void keep_pipes_and(int one, int other)
@@ -521,6 +540,7 @@ int main(void)
 		cmocka_unit_test(datagrams),
 		cmocka_unit_test(a_dump_says_the_same),
 		cmocka_unit_test(a_dump_ages),
+		cmocka_unit_test(a_dump_is_not_older_than_the_handshake),
 		cmocka_unit_test(only_connection),
 		cmocka_unit_test(another_network),
 		cmocka_unit_test(network_that_we_may_not_enter),

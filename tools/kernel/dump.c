@@ -11,7 +11,7 @@
 
 /* Networks times address families. */
 #define DUMPS 16
-/* An older dump is repeated: it must match what is seen of the process now. */
+/* An older dump is repeated: it must match what is seen of the process now, its threads. */
 #define FRESH_NS 50000000ull
 
 struct dump {
@@ -25,6 +25,7 @@ struct dump {
 
 static struct dump dumps[DUMPS];
 static bool kept;
+static uint64_t needed_ns;
 
 static void add(const struct diag_answer *answer, void *context)
 {
@@ -98,7 +99,8 @@ const struct dump *dump_of(pid_t pid, uint8_t family)
 	if (!kept || stat(path, &st))
 		return NULL;
 	dump = place_for(&(struct dump){.device = st.st_dev, .inode = st.st_ino, .family = family});
-	if (dump->at_ns && now_ns(CLOCK_MONOTONIC) - dump->at_ns < FRESH_NS)
+	if (dump->at_ns && dump->at_ns >= needed_ns &&
+	    now_ns(CLOCK_MONOTONIC) - dump->at_ns < FRESH_NS)
 		return dump;
 	if (!fill(dump, pid))
 		return dump;
@@ -117,6 +119,14 @@ const struct diag_answer *dump_find(const struct dump *dump, uint64_t inode)
 void dumps_begin(void)
 {
 	kept = true;
+	needed_ns = 0;
+}
+
+void dumps_not_older(uint64_t than_ns)
+{
+	uint64_t now = now_ns(CLOCK_MONOTONIC);
+
+	needed_ns = now > than_ns ? now - than_ns : 0;
 }
 
 void dumps_end(void)

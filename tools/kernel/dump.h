@@ -13,6 +13,8 @@ struct dump;
 /* Between these two, dumps are kept. */
 void dumps_begin(void);
 void dumps_end(void);
+/* The next look is at a handshake that moved so long ago: an older dump would contradict it. */
+void dumps_not_older(uint64_t than_ns);
 
 /* Sockets of that family in the network of that process; NULL: none are kept, or not permitted. */
 const struct dump *dump_of(pid_t pid, uint8_t family);

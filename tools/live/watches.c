@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "kernel/dump.h"
 #include "tlstall/vocabulary.h"
 
 /* A handshake in flight for this long gets a look from outside, again every LOOK_AGAIN_NS. */
@@ -228,13 +229,12 @@ static void scan_new(struct watches *watches, struct trace *trace, uint64_t now_
 	watches->scanned = cursor;
 }
 
-/* How long nothing had moved at that look. */
-static uint64_t stall_of(const struct kernel_view *view)
+/* How long nothing had moved at that time. */
+static uint64_t stall_of(const struct tlstall_handshake *h, uint64_t at)
 {
-	const struct tlstall_handshake *h = &view->then;
 	uint64_t since = h->progress ? h->progress : h->start;
 
-	return view->at > since ? view->at - since : 0;
+	return at > since ? at - since : 0;
 }
 
 /*
@@ -245,7 +245,8 @@ static void take_view(struct watch *watch, const struct kernel_view *view)
 {
 	bool same = watch->looked_ns && watch->view.then.progress == view->then.progress;
 
-	if (watch->looked_ns && !same && stall_of(view) < stall_of(&watch->view))
+	if (watch->looked_ns && !same &&
+	    stall_of(&view->then, view->at) < stall_of(&watch->view.then, watch->view.at))
 		return;
 	watch->view = *view;
 	if (same)
@@ -289,6 +290,7 @@ static bool ask_kernel(struct watches *watches, struct watch *watch, struct trac
 	    trace_span_ns(trace, clock.ticks - watch->h.start) < LOOK_AFTER_NS ||
 	    !trace_alive(trace, watch->h.process))
 		return false;
+	dumps_not_older(trace_span_ns(trace, stall_of(&watch->h, clock.ticks)));
 	look_at(&watches->looker, trace_pid_here(trace, watch->h.process), &watch->h, clock.ticks, &view);
 	/* it was killed just now: the earlier look tells more */
 	if (view.wait == TLSTALL_WAIT_GONE && watch->looked_ns)
