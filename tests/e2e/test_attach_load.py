@@ -242,6 +242,43 @@ def test_threads(start):
     program.process.stdin = None
 
 
+def anonymous(pid):
+    """Kilobytes of memory that belong to no file: by mapping, and those of the shim's tables."""
+    sizes, tables, shim, place, name = {}, 0, None, "", ""
+    for line in pathlib.Path(f"/proc/{pid}/smaps").read_text().splitlines():
+        if mapping := re.match(r"([0-9a-f]+)-([0-9a-f]+) \S+ \S+ \S+ \d+ *(.*)", line):
+            place, name = mapping[1], mapping[3]
+            is_table = "libtlstall.so" in name or (not name and place == shim)
+            shim = mapping[2] if is_table else shim
+        elif line.startswith("Anonymous:"):
+            size = int(line.split()[1])
+            if is_table:
+                tables += size
+            else:
+                sizes[place, name] = size
+    return sizes, tables
+
+
+def test_memory_stops_growing(start):
+    """A cycle costs a program that makes no handshakes no memory, except for what the shim keeps of SIGBUS: the last 64
+    dispositions, in three pages. The first cycle makes what stays: the library, and libc's stack for the thread."""
+    waits = start(Waits("read")).ready()
+    before, sizes = state(waits.pid), []
+    for _ in range(CYCLES):
+        watching = start(Attached("-q", waits.pid))
+        await_that(lambda: (s := state(waits.pid))["shared"] != before["shared"] and s["threads"] == before["threads"],
+                   lambda: watching.lines)
+        assert waits.answers()
+        assert watching.end() == 0, watching.lines
+        settles_to(waits.pid, before)
+        sizes.append(anonymous(waits.pid))
+    (first, first_tables), (last, last_tables) = sizes[0], sizes[-1]
+    print(f"{CYCLES} cycles; KB of the shim's tables: {first_tables} after the first, {last_tables} after the last")
+    assert last == first, {at: (first.get(at), last.get(at)) for at in first.keys() | last.keys()
+                           if first.get(at) != last.get(at)}
+    assert first_tables and last_tables - first_tables <= 12, (first_tables, last_tables)
+
+
 def test_program_dies_in_the_middle(start, directory):
     """It dies at any moment of an attach: the tool reports that, or has finished before; nothing is left
     behind."""
