@@ -12,7 +12,7 @@ CC      ?= cc
 PREFIX  ?= /usr/local
 LIBDIR  ?= $(PREFIX)/lib
 DESTDIR ?=
-BUILD   ?= build$(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))
+BUILD   ?= build$(if $(LIBFUZZER),-libfuzzer)$(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))
 comma   := ,
 
 VERSION := 0.1.0

@@ -23,7 +23,7 @@
 KINDS        ?= checks unit fuzz e2e
 FUZZ_SECONDS ?= 5
 PYTEST_ARGS  ?=
-export FUZZ_SECONDS PYTEST_ARGS
+export FUZZ_SECONDS LIBFUZZER PYTEST_ARGS
 
 UNIT_TESTS      := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
 SHIM_UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/shim/test_*.c))
@@ -48,6 +48,7 @@ check:
 	@$(MAKE) --no-print-directory WERROR=1 all test-binaries
 	@tests/run-all $(KINDS)
 
+fuzz: export TLSTALL_BUILD := $(BUILD)
 checks unit fuzz e2e: all test-binaries
 	@tests/run-all $@
 
@@ -132,10 +133,16 @@ $(BUILD)/tests/soak/soak $(PROGRAMS) $(HARMS): %: %.c.o $(BUILD)/tests/programs/
 $(STALLS): %: %.c.o $(BUILD)/tests/programs/stalls/stall.c.o $(BUILD)/tests/programs/common.c.o
 	$(CC) $(ALL_CFLAGS) $^ -lssl -lcrypto -lpthread -o $@
 
-# gcc has no libFuzzer: driver.c mutates the seeds itself. Fuzzed code is compiled a second time, with
-# sanitizers, into separate objects.
+# Fuzzed code is compiled a second time, with sanitizers, into separate objects. gcc has no libFuzzer:
+# driver.c mutates the seeds itself. With clang, LIBFUZZER=1 has them guided by coverage.
 FUZZ_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
-FUZZ_OBJECTS  := $(patsubst %,$(BUILD)/fuzz/%.o,tests/fuzz/driver.c tests/fuzz/everything.c tests/fuzz/harmless.c tools/text/clean.c tools/text/json.c tools/text/print.c $(wildcard tools/trace/*.c tools/check/*.c))
+FUZZ_DRIVER   := tests/fuzz/driver.c
+ifdef LIBFUZZER
+FUZZ_SANITIZE += -fsanitize=fuzzer-no-link
+FUZZ_DRIVER   :=
+$(FUZZERS): FUZZ_ENGINE := -fsanitize=fuzzer
+endif
+FUZZ_OBJECTS  := $(patsubst %,$(BUILD)/fuzz/%.o,$(FUZZ_DRIVER) tests/fuzz/everything.c tests/fuzz/harmless.c tools/text/clean.c tools/text/json.c tools/text/print.c $(wildcard tools/trace/*.c tools/check/*.c))
 $(BUILD)/fuzz/%.c.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(TEST_CFLAGS) -O1 -U_FORTIFY_SOURCE $(FUZZ_SANITIZE) -c $< -o $@
@@ -155,7 +162,7 @@ $(BUILD)/tests/fuzz/fuzz_look: FUZZ_WRAPPED := kernel_access memory_open regions
 
 $(FUZZERS): $(BUILD)/%: $(BUILD)/fuzz/%.c.o $(FUZZ_OBJECTS) $(BUILD)/tests/libtools.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(FUZZ_SANITIZE) $(FUZZ_WRAPPED:%=-Wl,--wrap=%) $(filter-out %.a,$^) $(filter %.a,$^) $(TOOL_LIBS) -o $@
+	$(CC) $(ALL_CFLAGS) $(FUZZ_SANITIZE) $(FUZZ_ENGINE) $(FUZZ_WRAPPED:%=-Wl,--wrap=%) $(filter-out %.a,$^) $(filter %.a,$^) $(TOOL_LIBS) -o $@
 
 # The table of causes in doc/DIAGNOSIS.md; tests/checks/catalog.sh reports when it is outdated.
 .PHONY: catalog
