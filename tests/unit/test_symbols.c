@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -103,6 +104,53 @@ static void beyond_the_size(void **state)
 	assert_true(symbols_find(symbols, start + 16, false, &symbol));
 	assert_null(symbol.function);
 	assert_string_equal(symbol.module, "test_symbols");
+	symbols_free(symbols);
+}
+
+/* More addresses than are kept; the second time, each answer is that of somebody who never kept any. */
+static void the_same_again(void **state)
+{
+	struct symbols *often = symbols_of_process(getpid());
+	struct symbols *once = symbols_of_process(getpid());
+	uint64_t start = address_of(sized_function) - 2048;
+	char text[300];
+
+	(void)state;
+	for (uint64_t i = 0; i < 4096; i++)
+		format(often, start + i, false);
+	for (uint64_t i = 4096; i-- > 0;) {
+		strcpy(text, format(often, start + i, false));
+		assert_string_equal(text, format(once, start + i, false));
+		assert_string_equal(text, format(often, start + i, false));
+	}
+	symbols_free(often);
+	symbols_free(once);
+}
+
+static uint64_t cpu_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* Stacks repeat, and libdwfl searches all symbols each time. */
+static void cheaper_again(void **state)
+{
+	struct symbols *symbols = symbols_of_process(getpid());
+	uint64_t start = address_of(dlsym(RTLD_DEFAULT, "gnu_get_libc_version")), times[2];
+	struct symbol symbol;
+
+	(void)state;
+	symbols_find(symbols, start, false, &symbol); /* reads the file */
+	for (uint64_t same = 0; same < 2; same++) {
+		times[same] = cpu_ns();
+		for (uint64_t i = 0; i < 500; i++)
+			symbols_find(symbols, same ? start : start + 1 + i, false, &symbol);
+		times[same] = cpu_ns() - times[same];
+	}
+	assert_true(times[1] < times[0] / 10);
 	symbols_free(symbols);
 }
 
@@ -320,6 +368,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names_of_a_process),	cmocka_unit_test(beyond_the_size),
+		cmocka_unit_test(the_same_again),	cmocka_unit_test(cheaper_again),
 		cmocka_unit_test(names_of_cxx),		cmocka_unit_test(names_of_a_trace),
 		cmocka_unit_test(another_build),	cmocka_unit_test(no_such_file),
 		scratch_unit_test(separate_debug_file), scratch_unit_test(no_address_ranges),

@@ -28,11 +28,23 @@ struct plain {
 	char *text;
 };
 
+/*
+ * libdwfl searches all symbols of a file for each address: 0.6 ms in the official Node.js. Stacks
+ * repeat: what was found stays in a place that depends on the address, until another needs it.
+ */
+struct found {
+	uint64_t address;
+	bool known, is_return, in_module;
+	struct symbol symbol;
+};
+#define FOUND_BITS 10
+
 struct symbols {
 	Dwfl *dwfl;
 	struct range *ranges;
 	unsigned count;
 	struct plain *plains;
+	struct found found[1 << FOUND_BITS];
 };
 
 /* ---- files ------------------------------------------------------------------ */
@@ -349,7 +361,7 @@ static const struct range *find_range(const struct symbols *symbols, uint64_t at
 	return NULL;
 }
 
-bool symbols_find(struct symbols *symbols, uint64_t address, bool is_return, struct symbol *out)
+static bool search(struct symbols *symbols, uint64_t address, bool is_return, struct symbol *out)
 {
 	uint64_t at = address - (is_return && address);
 	const struct range *range = find_range(symbols, at);
@@ -367,6 +379,19 @@ bool symbols_find(struct symbols *symbols, uint64_t address, bool is_return, str
 	if (out->function)
 		find_line(module, at, out);
 	return true;
+}
+
+bool symbols_find(struct symbols *symbols, uint64_t address, bool is_return, struct symbol *out)
+{
+	uint64_t place = address * 0x9e3779b97f4a7c15u >> (64 - FOUND_BITS);
+	struct found *found = &symbols->found[place];
+
+	if (!found->known || found->address != address || found->is_return != is_return) {
+		*found = (struct found){.address = address, .known = true, .is_return = is_return};
+		found->in_module = search(symbols, address, is_return, &found->symbol);
+	}
+	*out = found->symbol;
+	return found->in_module;
 }
 
 void symbols_format(const struct symbol *symbol, uint64_t address, char *buffer, size_t size)
