@@ -25,7 +25,8 @@ static uint8_t error_of(const struct call *call, int ret, bool finished)
 	/* it has sent a cookie, which the next datagram may return */
 	if (call->function == FN_SSL_stateless && ret == 0)
 		return TLSTALL_ERROR_WANT_READ;
-	if (!finished && call->slot && observe_wants_read(call->lib, call->ssl, call->slot))
+	if (!finished && call->slot &&
+	    observe_wants_read(call->lib, call->ssl, call->track, call->slot))
 		return TLSTALL_ERROR_WANT_READ;
 	return (uint8_t)call->lib->real.SSL_get_error(call->ssl, ret);
 }

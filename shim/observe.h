@@ -18,8 +18,9 @@ uint8_t observe_new_state(const struct libssl *lib, const SSL *ssl, unsigned sta
 static inline uint8_t observe_state(const struct libssl *lib, const SSL *ssl)
 {
 	unsigned state = (unsigned)lib->SSL_get_state(ssl);
-	uint8_t id = state < sizeof(lib->state_ids) ? __atomic_load_n(&lib->state_ids[state], __ATOMIC_RELAXED)
-						    : 0;
+	uint8_t id = state < sizeof(lib->state_ids)
+			     ? __atomic_load_n(&lib->state_ids[state], __ATOMIC_RELAXED)
+			     : 0;
 
 	return __builtin_expect(id, 1) ? id : observe_new_state(lib, ssl, state);
 }
@@ -46,21 +47,34 @@ bool observe_transport(struct track *track, const SSL *ssl, struct tlstall_hands
 void observe_pending(const struct track *track, struct handshake_leave *in);
 
 /*
+ * Whether the BIO's retry flags are those of its last read: OpenSSL's own BIOs clear them before
+ * each. A program's own may leave them set for ever (haproxy 2.6), so that a failure looks like a
+ * retry.
+ */
+static inline bool observe_clears_flags(const struct track *track, const BIO *bio)
+{
+	return bio == track->read_end &&
+	       (tlstall_has_descriptor(&track->read) || tlstall_is_in_memory(&track->read));
+}
+
+/*
  * Whether an op on an unfinished handshake returned because it needs data. SSL_get_error would look
  * at the error queue first, which costs more than the rest of the call. The op cleared the queue
- * when it began, so SSL_want and the BIO suffice. If something filled the queue meanwhile, the
- * program's own SSL_get_error shows it.
+ * when it began, so SSL_want and the BIO suffice, if its flags are true. If something filled the
+ * queue meanwhile, the program's own SSL_get_error shows it.
  */
 static inline bool observe_wants_read(const struct libssl *lib, const SSL *ssl,
-				      const struct tlstall_handshake *h)
+				      const struct track *track, const struct tlstall_handshake *h)
 {
 	BIO *bio;
 
 	if ((h->flags & TLSTALL_HS_QUIC) || lib->SSL_want(ssl) != SSL_READING)
 		return false;
 	bio = lib->SSL_get_rbio(ssl);
-	return bio && lib->BIO_test_flags(bio, BIO_FLAGS_READ);
+	return bio && lib->BIO_test_flags(bio, BIO_FLAGS_READ) &&
+	       (observe_clears_flags(track, bio) || !lib->ERR_peek_error());
 }
+
 /*
  * TCP_INFO, and the queue sizes if requested. False: not a descriptor that may be asked. If some
  * time has passed since the SSL used it, `later` checks that the number does not belong to another

@@ -188,8 +188,9 @@ static inline bool is_usual(const struct libssl *lib, const SSL *ssl, const stru
 	in->error = ret > 0 ? TLSTALL_ERROR_NONE : TLSTALL_ERROR_WANT_READ;
 	in->bytes_in = lib->BIO_number_read(bio) - track->base_in;
 	in->bytes_out = lib->BIO_number_written(bio) - track->base_out;
-	return ret > 0 || (lib->SSL_want(ssl) == SSL_READING &&
-			   lib->BIO_test_flags(bio, BIO_FLAGS_READ));
+	return ret > 0 ||
+	       (lib->SSL_want(ssl) == SSL_READING && lib->BIO_test_flags(bio, BIO_FLAGS_READ) &&
+		(observe_clears_flags(track, bio) || !lib->ERR_peek_error()));
 }
 
 /* No other process has it, it is still what it was, and the call was short. */
