@@ -251,6 +251,79 @@ static void test_memory_bio_is_never_sure(void **state)
 	assert_int_equal(first_verdict(&f).confidence, CONFIDENCE_MEDIUM);
 }
 
+/* ---- who has the bytes -------------------------------------------------------------------- */
+
+static void test_read_that_does_not_return(void **state)
+{
+	struct facts f = blocked_client(3 * S);
+	struct verdict v;
+
+	(void)state;
+	f.live = quiet_socket();
+	f.wait = TLSTALL_WAIT_ON_SOCKET;
+	f.wait_syscall = "read";
+	f.live.last_data_recv_ms = 3000;
+	assert_cause(&f, PEER_SILENT);
+	f.live.inq = 1168;
+	v = first_verdict(&f);
+	assert_string_equal(cause_name(v.cause), "APP_NOT_RESUMING");
+	assert_true(says(&v, "1168 B have been unread"));
+	assert_not_cause(&f, PEER_SILENT);
+	/* in a write, it does not read */
+	f.wait_syscall = "write";
+	assert_not_cause(&f, APP_NOT_RESUMING);
+}
+
+static struct facts found_from_outside(void)
+{
+	struct facts f = looked_at();
+
+	f.flags |= TLSTALL_HS_LOOKED;
+	f.live.last_data_sent_ms = 3000;
+	f.live.last_data_recv_ms = 3100;
+	return f;
+}
+
+static void test_read_by_another(void **state)
+{
+	struct facts f = found_from_outside();
+
+	(void)state;
+	f.live.bytes_received = 1168;
+	assert_cause(&f, PEER_SILENT); /* it had come before the ClientHello: STARTTLS */
+	f.live.last_data_recv_ms = 2500;
+	assert_cause(&f, TWO_ON_ONE_SOCKET);
+	assert_int_equal(first_verdict(&f).confidence, CONFIDENCE_MEDIUM);
+	f.live.inq = 1168;
+	assert_not_cause(&f, TWO_ON_ONE_SOCKET);
+}
+
+static void test_another_connection(void **state)
+{
+	struct facts f = found_from_outside();
+
+	(void)state;
+	assert_not_cause(&f, BAD_DESCRIPTOR);
+	f.live.bytes_acked = 1;
+	assert_cause(&f, BAD_DESCRIPTOR);
+	assert_not_cause(&f, PEER_SILENT);
+}
+
+/* A warning is no part of an answer. */
+static void test_alert_is_no_answer(void **state)
+{
+	struct facts f = looked_at();
+
+	(void)state;
+	f.bytes_in = f.live.bytes_received = 7;
+	assert_cause(&f, RX_PARTIAL);
+	with_alert(&f, true, 112);
+	f.alerts[0].level = 1;
+	assert_cause(&f, PEER_SILENT);
+	f.bytes_in = f.live.bytes_received = 12;
+	assert_cause(&f, RX_PARTIAL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -265,6 +338,10 @@ int main(void)
 		cmocka_unit_test(test_bio_of_the_programs_own),
 		cmocka_unit_test(test_private_key_that_waits),
 		cmocka_unit_test(test_memory_bio_is_never_sure),
+		cmocka_unit_test(test_read_that_does_not_return),
+		cmocka_unit_test(test_read_by_another),
+		cmocka_unit_test(test_another_connection),
+		cmocka_unit_test(test_alert_is_no_answer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -134,12 +134,20 @@ static bool may_be_default(const struct facts *f)
 	       f->verify_result <= NOT_VERIFIED;
 }
 
+/* The server answered the ClientHello by an alert: it has neither seen nor asked for a certificate.
+ */
+static bool is_about_no_certificate(const struct facts *f, const struct refusal *r)
+{
+	return r->by_peer && f->role == TLSTALL_ROLE_CLIENT && f->failed && !f->finished_before &&
+	       f->bytes_in && !answered_bytes(f);
+}
+
 bool judge_CERTIFICATE(const struct facts *f, struct verdict *v)
 {
 	struct refusal r = refusal_of(f);
 	char buffer[WORD_SIZE];
 
-	if (r.meaning.cause != CAUSE_CERTIFICATE)
+	if (r.meaning.cause != CAUSE_CERTIFICATE || is_about_no_certificate(f, &r))
 		return false;
 	tell_refusal(f, &r, v);
 	if (f->verify_result)

@@ -138,18 +138,40 @@ static bool judge_computing(const struct facts *f, struct verdict *v)
 	return true;
 }
 
+/* A read returns as soon as one byte is there, unless something keeps the thread from it. */
+static bool judge_unread(const struct facts *f, struct verdict *v)
+{
+	v->cost_ns = f->since_progress_ns;
+	say(v, "%s have been unread for %s, though the call is in %s on that very socket",
+	    size(f->live.inq).s, span(f->live.last_data_recv_ms * MS).s, f->wait_syscall);
+	say_calls(f, v);
+	say_socket(f, v);
+	v->advice =
+		"Find out what keeps the thread from running: a paused container (cgroup.freeze), "
+		"a CPU quota (cpu.stat); or did the program set SO_RCVLOWAT?";
+	return true;
+}
+
+static bool holds_bytes(const struct tlstall_socket *n)
+{
+	return n->ticks && n->inq && n->inq != UINT32_MAX;
+}
+
 bool judge_APP_NOT_RESUMING(const struct facts *f, struct verdict *v)
 {
 	if (is_stopped(f)) {
 		v->cost_ns = f->since_progress_ns;
-		v->advice = "Continue it: kill -CONT PID, or detach the debugger.";
-		say(v, "the process is stopped (a signal or a debugger)");
+		v->advice = "Continue it: kill -CONT PID, detach the debugger, or thaw its cgroup "
+			    "(docker unpause).";
+		say(v, "the process is stopped (by a signal, a debugger, or a frozen cgroup)");
 		say_calls(f, v);
 		say_socket(f, v);
-		if (!open_gap_ready(f))
+		if (!open_gap_ready(f) && !holds_bytes(&f->live))
 			doubt(v, CAUSE_PEER_SILENT);
 		return true;
 	}
+	if (is_left_unread(f))
+		return judge_unread(f, v);
 	if (!was_late(f))
 		return judge_computing(f, v);
 	if (loop_goes_on(f))

@@ -9,10 +9,25 @@
 /* A ClientHello larger than this many bytes does not fit into one packet on most paths. */
 #define LARGE_HELLO 1300
 
-static bool is_connect_error(uint8_t number)
+/* A router, or this host's routes, say that there is no way. */
+static bool is_unreachable(uint8_t number)
 {
-	return number == ENOTCONN || number == ECONNREFUSED || number == EHOSTUNREACH ||
-	       number == ENETUNREACH || number == EHOSTDOWN;
+	return number == EHOSTUNREACH || number == ENETUNREACH || number == EHOSTDOWN ||
+	       number == ENETDOWN;
+}
+
+/* Bytes were taken only after connect() had finished. */
+static bool is_connect_error(const struct facts *f)
+{
+	return f->last_errno == ENOTCONN || f->last_errno == ECONNREFUSED ||
+	       (is_unreachable(f->last_errno) && !f->bytes_out);
+}
+
+/* The connection existed, and the kernel gave it up. */
+static bool was_given_up(const struct facts *f)
+{
+	return f->failed && f->last_error == TLSTALL_ERROR_SYSCALL &&
+	       (f->last_errno == ETIMEDOUT || (is_unreachable(f->last_errno) && f->bytes_out));
 }
 
 static bool in_syn_sent(const struct facts *f)
@@ -24,9 +39,8 @@ static bool in_syn_sent(const struct facts *f)
 
 bool judge_TCP_NOT_CONNECTED(const struct facts *f, struct verdict *v)
 {
-	bool error =
-		f->failed && f->last_error == TLSTALL_ERROR_SYSCALL && !f->bytes_in &&
-		(is_connect_error(f->last_errno) || (f->last_errno == ETIMEDOUT && in_syn_sent(f)));
+	bool error = f->failed && f->last_error == TLSTALL_ERROR_SYSCALL && !f->bytes_in &&
+		     (is_connect_error(f) || (f->last_errno == ETIMEDOUT && in_syn_sent(f)));
 	bool syn = in_syn_sent(f) && !f->bytes_in && f->stuck;
 	bool want = f->stuck && !f->in_op &&
 		    (f->last_error == TLSTALL_ERROR_WANT_CONNECT ||
@@ -130,8 +144,7 @@ bool judge_RX_LOST(const struct facts *f, struct verdict *v)
 bool judge_TX_NOT_ACKED(const struct facts *f, struct verdict *v)
 {
 	bool stuck = f->stuck && (f->unacked || f->unanswered);
-	bool gave_up = f->failed && f->last_error == TLSTALL_ERROR_SYSCALL &&
-		       f->last_errno == ETIMEDOUT && !in_syn_sent(f);
+	bool gave_up = was_given_up(f) && !in_syn_sent(f);
 	uint64_t waited = awaited_peer_ns(f);
 	bool delayed = !f->stuck && waited >= NOTABLE_NS && f->slow && retransmitted(f) &&
 		       !f->leaves_slowly && !f->comes_slowly;
@@ -143,7 +156,13 @@ bool judge_TX_NOT_ACKED(const struct facts *f, struct verdict *v)
 		v->confidence = CONFIDENCE_HIGH;
 	else
 		doubt(v, CAUSE_PEER_SILENT);
-	if (gave_up && had_nothing_to_send(f))
+	if (gave_up && is_unreachable(f->last_errno)) {
+		say(v, "the kernel gave up the connection after %s, with errno %u (%s)",
+		    span(f->age_ns).s, f->last_errno, strerror(f->last_errno));
+		v->advice =
+			"Check the way to the peer: ip route get ADDRESS, mtr ADDRESS; a router "
+			"or firewall answers that it cannot be reached.";
+	} else if (gave_up && had_nothing_to_send(f))
 		say(v,
 		    "the connection timed out after %s (ETIMEDOUT) with nothing to send: "
 		    "keepalive probes were not answered",

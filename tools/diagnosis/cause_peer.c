@@ -36,11 +36,14 @@ static void judge_silence(const struct facts *f, struct verdict *v)
 {
 	v->cost_ns = f->since_progress_ns;
 	say_silence(f, v);
+	say_alerts(f, v);
 	say_calls(f, v);
 	say_socket(f, v);
 	say_neighbors(f, v);
 	if (f->role == TLSTALL_ROLE_SERVER)
 		v->advice = client_advice;
+	else if (answered_bytes(f) || f->hello_retry)
+		v->advice = "Ask the peer's side: did it get what we sent, does its worker hang?";
 	if (is_datagram(f)) {
 		say_no_answer_in_datagrams(f, v);
 		return;
@@ -64,6 +67,9 @@ static void judge_silence(const struct facts *f, struct verdict *v)
 		doubt(v, CAUSE_TX_NOT_ACKED);
 		if (!f->in_op)
 			doubt(v, CAUSE_APP_NOT_RESUMING);
+		/* its connection was looked for in vain: closed, or the number reused */
+		if (f->built_in && f->wait != TLSTALL_WAIT_NOT_LOOKED)
+			doubt(v, CAUSE_BAD_DESCRIPTOR);
 	}
 	if (!f->calls && !f->in_op)
 		v->confidence = CONFIDENCE_LOW;
@@ -77,8 +83,10 @@ static bool was_held_here(const struct facts *f)
 {
 	const struct facts *then = f->then;
 
-	if (!then || then->in_op)
+	if (!then)
 		return false;
+	if (then->in_op)
+		return then->wait == TLSTALL_WAIT_STOPPED || is_left_unread(then);
 	return then->wait == TLSTALL_WAIT_STOPPED ||
 	       (!f->longest_gap_ready_ms && open_gap_ready(then) >= STALL_NS);
 }
@@ -161,6 +169,9 @@ bool judge_PEER_CLOSED(const struct facts *f, struct verdict *v)
 	else if (f->last_errno && f->last_error == TLSTALL_ERROR_SYSCALL)
 		say(v, "the call ended with errno %u (%s) after %s", f->last_errno,
 		    strerror(f->last_errno), span(f->age_ns).s);
+	else if (f->last_error == TLSTALL_ERROR_ZERO_RETURN)
+		say(v, "the peer ended the connection after %s with a close_notify",
+		    span(f->age_ns).s);
 	else
 		say(v, "the connection ended after %s without a close_notify", span(f->age_ns).s);
 	say(v, "%s had been read and %s written", size(f->bytes_in).s, size(f->bytes_out).s);

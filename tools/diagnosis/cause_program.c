@@ -129,8 +129,23 @@ bool judge_WANT_FLAG_MISMATCH(const struct facts *f, struct verdict *v)
 	return true;
 }
 
+static bool judge_swapped(const struct facts *f, struct verdict *v)
+{
+	uint64_t acked = f->live.bytes_acked ? f->live.bytes_acked - 1 : 0;
+
+	v->cost_ns = f->since_progress_ns;
+	say(v,
+	    "OpenSSL wrote %s, but the connection on descriptor %d has carried only %s: it is "
+	    "another one by now",
+	    size(f->bytes_out).s, f->read.fd, size(acked + f->live.outq).s);
+	say_calls(f, v);
+	return true;
+}
+
 bool judge_BAD_DESCRIPTOR(const struct facts *f, struct verdict *v)
 {
+	if (f->swapped)
+		return judge_swapped(f, v);
 	if (!f->failed || f->last_error != TLSTALL_ERROR_SYSCALL ||
 	    (f->last_errno != EBADF && f->last_errno != ENOTSOCK))
 		return false;
@@ -224,10 +239,27 @@ bool judge_FATAL_IGNORED(const struct facts *f, struct verdict *v)
 	return true;
 }
 
+static bool judge_stolen(const struct facts *f, struct verdict *v)
+{
+	v->cost_ns = f->age_ns;
+	say(v,
+	    "OpenSSL has read %s of the %s that came, and %s are unread: something else read the "
+	    "rest",
+	    size(f->bytes_in).s, size(f->live.bytes_received - f->at_start.bytes_received).s,
+	    size(f->live.inq).s);
+	say_calls(f, v);
+	v->advice =
+		"Find out who else reads from this connection: ss -tnp shows the processes that "
+		"have it (a child of fork()?); or it is another thread.";
+	return true;
+}
+
 bool judge_TWO_ON_ONE_SOCKET(const struct facts *f, struct verdict *v)
 {
 	bool known = f->others.same_socket;
 
+	if (is_read_elsewhere(f))
+		return judge_stolen(f, v);
 	if ((!known && !f->others.same_descriptor) || (!f->failed && !f->stuck))
 		return false;
 	v->cost_ns = f->age_ns;
@@ -270,6 +302,11 @@ bool judge_ABANDONED(const struct facts *f, struct verdict *v)
 	say_calls(f, v);
 	say_socket(f, v);
 	doubt(v, CAUSE_PEER_SILENT);
+	/* nobody knows whether the peer had hung up */
+	if (!shut && !f->built_in && !f->memory && !socket_now(f)) {
+		v->confidence = CONFIDENCE_LOW;
+		doubt(v, CAUSE_PEER_CLOSED);
+	}
 	return true;
 }
 
@@ -305,6 +342,27 @@ bool judge_NONE(const struct facts *f, struct verdict *v)
 	return true;
 }
 
+static bool is_garbled(const struct facts *f)
+{
+	return f->reason && strstr(f->reason, "bad record mac");
+}
+
+static const char *failure_advice(const struct facts *f)
+{
+	struct refusal r = refusal_of(f);
+
+	if (is_aborted_here(f))
+		return "Find out who ends connections on this host: ss -K, a program that uses "
+		       "SOCK_DESTROY.";
+	if (is_garbled(f))
+		return "Find out what mixes up the bytes: two threads or processes that use this "
+		       "connection, or a device on the path (compare tcpdump on both ends).";
+	if (r.by_peer)
+		return "Read the peer's log at that time: only the peer, or a device in front of "
+		       "it, knows why it sent this alert.";
+	return "Look up the reason in OpenSSL's errors and read the peer's log at that time.";
+}
+
 bool judge_UNKNOWN(const struct facts *f, struct verdict *v)
 {
 	if (is_fine(f))
@@ -327,13 +385,16 @@ bool judge_UNKNOWN(const struct facts *f, struct verdict *v)
 		    f->reason && *f->reason ? f->reason : "no reason given");
 	if (f->failed && f->last_error == TLSTALL_ERROR_SYSCALL && f->last_errno)
 		say(v, "errno %u (%s)", f->last_errno, strerror(f->last_errno));
+	if (is_aborted_here(f)) {
+		v->fault = FAULT_HOST;
+		v->confidence = CONFIDENCE_MEDIUM;
+		say(v, "this host ended the connection, neither the program nor the peer");
+	}
 	if (has_failed_later(f))
 		say(v, "the first read after the handshake failed: %s",
 		    f->reason && *f->reason ? f->reason : "no reason given");
 	if (f->failed || has_failed_later(f)) {
-		v->advice =
-			"Look up the reason in OpenSSL's errors and read the peer's log at that "
-			"time.";
+		v->advice = failure_advice(f);
 	} else {
 		say_split(f, v);
 		say_calls(f, v);

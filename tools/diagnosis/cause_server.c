@@ -2,6 +2,7 @@
 /* Mistakes that servers make, and trouble after the first handshake. */
 #include <string.h>
 
+#include "diagnosis/reasons.h"
 #include "judge.h"
 
 #define TLS1_3 0x0304
@@ -97,17 +98,27 @@ bool judge_POST_HANDSHAKE_READ_BLOCK(const struct facts *f, struct verdict *v)
 
 bool judge_RENEGOTIATION_STALL(const struct facts *f, struct verdict *v)
 {
-	bool refused = f->failed && f->reason && strstr(f->reason, "renegotiation");
+	bool failed = f->failed || has_failed_later(f);
+	bool refused = failed && f->reason && strstr(f->reason, "renegotiation");
 
 	if (!(f->flags & TLSTALL_HS_RENEGOTIATION) && !f->finished_before)
 		return false;
 	if (!f->stuck && !refused)
 		return false;
 	v->cost_ns = f->age_ns;
+	if (refused) {
+		say(v, "this object had finished a handshake before; a new one was refused");
+		say(v, "OpenSSL's reason: \"%s\"", f->reason);
+		say_alerts(f, v);
+		v->fault = FAULT_CONFIGURATION;
+		v->advice =
+			"Do not renegotiate with a side that forbids it (Apache does for "
+			"SSLVerifyClient "
+			"in a directory): ask for a client certificate at once, or use TLS 1.3.";
+		return true;
+	}
 	say(v, "this object had finished a handshake before; the new one is unfinished after %s",
 	    span(f->age_ns).s);
-	if (refused)
-		say(v, "OpenSSL's reason: \"%s\"", f->reason);
 	say_calls(f, v);
 	say_socket(f, v);
 	doubt(v, CAUSE_PEER_SILENT);

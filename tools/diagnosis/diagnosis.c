@@ -153,6 +153,8 @@ static bool is_unexplained(const struct facts *f, const struct verdict *found, u
 {
 	if (!f->failed || is_shut_here(f) || !count || count >= CAUSE_COUNT)
 		return false;
+	if (is_aborted_here(f))
+		return true;
 	for (unsigned i = 0; i < count; i++) {
 		if (found[i].cost_ns >= f->age_ns)
 			return false;

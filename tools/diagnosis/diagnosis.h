@@ -176,6 +176,7 @@ struct facts {
 	bool ok, failed;     /* neither: in flight or abandoned */
 	bool stuck;	     /* unfinished, and nothing moves */
 	bool in_op;	     /* unfinished, and inside an op */
+	bool swapped; /* the descriptor's connection carried less than OpenSSL wrote */
 	bool left; /* unfinished, and its op never returns: longjmp, the end of its thread */
 	bool slow;	     /* took, or takes, long enough to be worth a word */
 	bool built_in;	     /* a BIO whose descriptor is known */

@@ -40,6 +40,12 @@ const struct cause_row *cause_row(enum cause cause);
 
 /* Whether the stall is a wait for bytes from the peer, as far as can be known. */
 bool awaits_peer(const struct facts *f);
+/* What came from the peer, without alerts that are no part of an answer. */
+uint64_t answered_bytes(const struct facts *f);
+/* Bytes came that are neither in the socket nor were read by OpenSSL. */
+bool is_read_elsewhere(const struct facts *f);
+/* Bytes have been unread for long, though the thread is in a read of that very socket. */
+bool is_left_unread(const struct facts *f);
 /* How long a flight takes at most if one of its packets was lost and retransmitted. */
 uint64_t one_loss_ns(const struct facts *f);
 /* How long a handshake that has ended waited for one flight of its peer. */
@@ -68,6 +74,8 @@ bool has_spun(const struct facts *f);
 bool is_hang_up(const struct facts *f);
 /* ... or rather another part of the program did, not the peer. */
 bool is_shut_here(const struct facts *f);
+/* ... or this host's kernel: it alone ends connections with ECONNABORTED (`ss -K`). */
+bool is_aborted_here(const struct facts *f);
 /* The failure is none: the BIO meant "call again". */
 bool is_want_mismatch(const struct facts *f);
 /* Segments that were retransmitted since the first op. */

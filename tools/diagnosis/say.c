@@ -41,7 +41,7 @@ void doubt(struct verdict *v, enum cause cause)
 
 struct text sent(const struct facts *f)
 {
-	bool hello = f->role == TLSTALL_ROLE_CLIENT && !f->bytes_in && !f->hello_retry;
+	bool hello = f->role == TLSTALL_ROLE_CLIENT && !answered_bytes(f) && !f->hello_retry;
 	uint64_t bytes = hello && f->first_flight ? f->first_flight : f->bytes_out;
 	struct text t;
 

@@ -88,15 +88,36 @@ static bool is_overdue(const struct facts *f)
 	       (n->last_data_sent_ms * MS >= patience(f) || retransmitted(f));
 }
 
-/* Whether any byte of the peer has come since the first op. */
+/* An alert before encryption: the record's head, level and description. */
+#define ALERT_RECORD 7
+
+/* From outside, alerts are not seen: nothing else of that length comes alone. */
+static uint64_t alert_bytes(const struct facts *f)
+{
+	uint64_t bytes = f->looked && f->bytes_in == ALERT_RECORD ? ALERT_RECORD : 0;
+
+	for (unsigned i = 0; i < f->alert_count && i < sizeof(f->alerts) / sizeof(f->alerts[0]);
+	     i++)
+		bytes += f->alerts[i].by_peer ? ALERT_RECORD : 0;
+	return bytes;
+}
+
+uint64_t answered_bytes(const struct facts *f)
+{
+	uint64_t alerts = alert_bytes(f);
+
+	return f->bytes_in > alerts ? f->bytes_in - alerts : 0;
+}
+
+/* Whether any byte of an answer has come since the first op. */
 static bool has_received(const struct facts *f)
 {
 	const struct tlstall_socket *start = &f->at_start;
 
-	if (f->bytes_in)
+	if (answered_bytes(f))
 		return true;
 	return socket_now(f) && start->ticks &&
-	       socket_now(f)->bytes_received > start->bytes_received;
+	       socket_now(f)->bytes_received > start->bytes_received + alert_bytes(f);
 }
 
 /*
@@ -198,6 +219,19 @@ static bool leaves_slowly(const struct facts *f)
 	return now->unacked && now->bytes_acked > start->bytes_acked + now->snd_mss;
 }
 
+/*
+ * Found from outside: the descriptor was closed and its number reused. (The shim would know: it
+ * recorded the connection.) bytes_acked counts the SYN.
+ */
+static bool is_swapped(const struct facts *f)
+{
+	const struct tlstall_socket *n = &f->live;
+
+	return f->looked && f->stuck && f->read.bio_class == TLSTALL_BIO_SOCKET &&
+	       n->ticks && n->tcp_state && n->outq != UINT32_MAX &&
+	       n->bytes_acked + n->outq < f->bytes_out;
+}
+
 /* A spinning program is inside calls half the time: only a call that fills the stall counts. */
 static bool is_inside(const struct facts *f)
 {
@@ -215,7 +249,8 @@ static bool is_left(const struct facts *f)
  */
 static void settle_blocking(struct facts *f)
 {
-	if (f->read.blocking != 2 || f->wait != TLSTALL_WAIT_ON_SOCKET || !f->in_op_ns || !tlstall_has_descriptor(&f->read))
+	if (f->read.blocking != 2 || f->wait != TLSTALL_WAIT_ON_SOCKET || !f->in_op_ns ||
+	    !tlstall_has_descriptor(&f->read))
 		return;
 	f->read.blocking = 1;
 	if (f->write.fd == f->read.fd)
@@ -235,6 +270,7 @@ void facts_settle(struct facts *f)
 	f->stuck = is_stuck(f);
 	f->slow = f->stuck || f->age_ns >= SLOW_HANDSHAKE_NS;
 	f->built_in = tlstall_has_descriptor(&f->read);
+	f->swapped = is_swapped(f);
 	f->memory = tlstall_is_in_memory(&f->read) || tlstall_is_in_memory(&f->write);
 	f->may_block = !f->memory && !(f->built_in && f->read.blocking == 0);
 	f->mid_flight = is_mid_flight(f);
@@ -354,8 +390,42 @@ static bool waits_inside(const struct facts *f)
 	}
 }
 
+static bool is_reading(const struct facts *f)
+{
+	return f->wait == TLSTALL_WAIT_ON_SOCKET && f->wait_syscall &&
+	       (strstr(f->wait_syscall, "read") || strstr(f->wait_syscall, "recv"));
+}
+
+/*
+ * A client found from outside: something came after it had sent its ClientHello. With the shim,
+ * what came since the first op; the end of the stream counts as one byte.
+ */
+bool is_read_elsewhere(const struct facts *f)
+{
+	const struct tlstall_socket *start = &f->at_start, *n = &f->live;
+
+	if (!f->stuck || !f->built_in || f->swapped || !n->ticks || !n->tcp_state ||
+	    n->inq == UINT32_MAX)
+		return false;
+	if (f->looked)
+		return f->role == TLSTALL_ROLE_CLIENT && f->bytes_out && !f->bytes_in && !n->inq &&
+		       n->bytes_received && n->last_data_recv_ms < n->last_data_sent_ms;
+	return !f->in_op && start->ticks && start->tcp_state &&
+	       n->bytes_received - start->bytes_received > f->bytes_in + n->inq + 1;
+}
+
+bool is_left_unread(const struct facts *f)
+{
+	const struct tlstall_socket *n = &f->live;
+
+	return f->stuck && f->in_op && is_reading(f) && n->ticks && n->tcp_state && n->inq &&
+	       n->inq != UINT32_MAX && n->last_data_recv_ms * MS >= patience(f);
+}
+
 bool awaits_peer(const struct facts *f)
 {
+	if (f->swapped || is_left_unread(f))
+		return false;
 	if (!f->stuck || f->unacked || f->unanswered || f->window_shut || f->comes_slowly ||
 	    f->leaves_slowly || is_not_pumped(f) || is_starved(f))
 		return false;
@@ -455,8 +525,12 @@ bool is_hang_up(const struct facts *f)
 	if (f->last_error == TLSTALL_ERROR_SSL)
 		return meaning_of_reason(reason).cause == CAUSE_PEER_CLOSED;
 	return f->last_error == TLSTALL_ERROR_SYSCALL &&
-	       (!f->last_errno || f->last_errno == ECONNRESET || f->last_errno == EPIPE ||
-		f->last_errno == ECONNABORTED);
+	       (!f->last_errno || f->last_errno == ECONNRESET || f->last_errno == EPIPE);
+}
+
+bool is_aborted_here(const struct facts *f)
+{
+	return f->failed && f->last_error == TLSTALL_ERROR_SYSCALL && f->last_errno == ECONNABORTED;
 }
 
 bool is_shut_here(const struct facts *f)

@@ -232,6 +232,29 @@ static enum tlstall_wait wait_by_wchan(pid_t pid, pid_t tid)
 	return TLSTALL_WAIT_UNKNOWN;
 }
 
+static bool is_interruptible(enum tlstall_wait wait)
+{
+	return wait == TLSTALL_WAIT_ON_SOCKET || wait == TLSTALL_WAIT_POLL ||
+	       wait == TLSTALL_WAIT_FUTEX || wait == TLSTALL_WAIT_SLEEP;
+}
+
+/*
+ * Paused by the freezer of its cgroup. That of version 1 leaves it where it is, but as
+ * uninterruptible; that of version 2 takes it to where signals are delivered.
+ */
+static bool is_frozen(pid_t pid, pid_t tid, const struct thread_place *place,
+		      enum tlstall_wait wait)
+{
+	char text[64];
+
+	if (place->where != THREAD_SYSCALL || !is_interruptible(wait))
+		return false;
+	if (place->state != 'S')
+		return place->state == 'D';
+	return read_task(pid, tid, "wchan", text, sizeof(text)) > 0 &&
+	       (!strcmp(text, "get_signal") || !strcmp(text, "do_freezer_trap"));
+}
+
 /*
  * Whether only this thread has ended. If the process was killed, the others follow within this
  * time.
@@ -261,7 +284,7 @@ void thread_wait(pid_t pid, pid_t tid, int own_fd, struct kernel_view *out)
 	}
 	if (place.where == THREAD_SYSCALL)
 		wait_in_syscall(pid, &place, own_fd, out);
-	if (place.state == 'T' || place.state == 't')
+	if (place.state == 'T' || place.state == 't' || is_frozen(pid, tid, &place, out->wait))
 		out->wait = TLSTALL_WAIT_STOPPED;
 	else if (place.where == THREAD_RUNNING || place.state == 'R')
 		out->wait = TLSTALL_WAIT_RUNNING;

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""shared_socket.py TRICK PORT [OTHER]: a blocking handshake on a socket with which the program does something
+else as well.
+
+lowat: the kernel shall wake it only for 20,000 bytes. stolen: a child reads the answer. swapped: after the
+ClientHello its descriptor becomes a connection to port OTHER. stopped: as it is.
+"""
+import contextlib
+import os
+import socket
+import ssl
+import sys
+
+trick, port = sys.argv[1], int(sys.argv[2])
+context = ssl.create_default_context()
+context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+connection = socket.create_connection(("127.0.0.1", port))
+other = connection.dup()
+tls = context.wrap_socket(connection, server_hostname="localhost", do_handshake_on_connect=False)
+if trick == "lowat":
+    tls.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 20000)
+if trick in ("stolen", "swapped"):
+    tls.setblocking(False)
+    with contextlib.suppress(ssl.SSLWantReadError):
+        tls.do_handshake()
+    if trick == "swapped":
+        new = socket.create_connection(("127.0.0.1", int(sys.argv[3])))
+        os.dup2(new.fileno(), tls.fileno())
+    elif os.fork() == 0:
+        other.setblocking(True)
+        other.recv(65536)
+        print("stolen", flush=True)
+        other.recv(1)
+        os._exit(0)
+    tls.setblocking(True)
+tls.do_handshake()
+print(tls.version())

@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Verdicts that an independent judge found wrong, or unclear, and that nothing else reproduces."""
+import contextlib
+import pathlib
+import socket
+import subprocess
+import threading
+import time
+
+import pytest
+
+import peer
+import servers
+import stalls
+import tracing
+from stalls import CLIENTS, PYTHON, Traced, ending, hanging
+
+CURL = ["/usr/bin/curl", "-sSk", "-m", "3"]
+MODES = pytest.mark.parametrize("mode", ["all", "watch"])
+
+
+def in_mode(mode):
+    return {"TLSTALL_MODE": mode}
+
+
+def curl(port):
+    return [*CURL, f"https://localhost:{port}/"]
+
+
+def shared_socket(trick, *ports):
+    return [PYTHON, CLIENTS / "shared_socket.py", trick, *ports]
+
+
+def answers(*alerts, then=None):
+    """A peer that answers a ClientHello by these alerts: (level, description)."""
+    def behave(server, connection):
+        server.read_hello(connection)
+        for alert in alerts:
+            connection.sendall(bytes([21, 3, 3, 0, 2, *alert]))
+        if then:
+            then(connection)
+
+    return behave
+
+
+def said(record):
+    return "\n".join(record.evidence)
+
+
+def looked_at(pid):
+    """What `tlstall look` says of its only handshake."""
+    result = tracing.run([tracing.TLSTALL, "look", "--format", "jsonl", str(pid)])
+    return tracing.Trace(result.stdout).only()
+
+
+# ---- what OpenSSL said ---------------------------------------------------------------------------
+
+
+@MODES
+def test_failure_behind_a_bio_that_leaves_its_flags(mode, start):
+    """Its retry flag and SSL_want() still ask for a retry, but the error queue has the failure."""
+    plain = start(peer.Peer(peer.plain_text)).port
+    final = ending([stalls.STALLS / "flags_left", plain], env=in_mode(mode)).final
+    assert (final.outcome, final.cause, final.reason) == ("failed", "PLAINTEXT_PEER", "wrong version number"), final
+
+
+@MODES
+def test_warning_is_no_part_of_an_answer(mode, start):
+    """The peer sent an alert that is no failure, and was silent then: it did not stop in the middle."""
+    silent = start(peer.Peer(answers((1, 112), then=peer.wait_for_eof))).port
+    seen = hanging(curl(silent)[:2] + curl(silent)[4:], env=in_mode(mode))
+    for record in seen.records():
+        assert (record.cause, record.fault, record.bytes_in) == ("PEER_SILENT", "peer", 7), record
+    assert "warning alert 112 (unrecognized name)" in seen.evidence(), seen.evidence()
+
+
+@MODES
+@pytest.mark.parametrize("description", [42, 46, 49])
+def test_alert_before_any_certificate(description, mode, start):
+    """The server has not asked for a certificate yet, so it did not refuse ours."""
+    refusing = start(peer.Peer(answers((2, description)))).port
+    final = ending(curl(refusing), env=in_mode(mode)).final
+    assert (final.cause, final.confidence) == ("UNKNOWN", "low"), final
+    assert "device in front of it" in final.advice and f"fatal alert {description}" in said(final), final
+
+
+@MODES
+def test_close_notify_is_said(mode, start):
+    leaving = start(peer.Peer(answers((1, 0), then=peer.wait_for_eof))).port
+    final = ending(curl(leaving), env=in_mode(mode)).final
+    assert (final.cause, final.fault) == ("PEER_CLOSED", "peer"), final
+    assert "with a close_notify" in said(final) and "without" not in said(final), final
+
+
+@MODES
+def test_fallback_is_explained(mode, authority, start):
+    server = start(servers.s_server(authority.rsa))
+    final = ending(["/usr/bin/openssl", "s_client", "-connect", f"127.0.0.1:{server.port}", "-tls1_2",
+                    "-fallback_scsv"], env=in_mode(mode)).final
+    assert (final.cause, final.confidence) == ("PROTOCOL_MISMATCH", "medium"), final
+    assert "why the first attempt failed" in final.advice, final
+
+
+@MODES
+def test_changed_bytes(mode, authority, start):
+    server = start(servers.s_server(authority.rsa, only=servers.TLS13))
+
+    def flip(connection, upstream):
+        data = bytearray(peer.read_exactly(upstream, 900))
+        data[700] ^= 1
+        connection.sendall(data)
+        peer.wait_for_eof(upstream)
+
+    final = ending(curl(start(peer.Peer(peer.relay(server.port, flip))).port), env=in_mode(mode)).final
+    assert (final.cause, final.fault) == ("UNKNOWN", "unknown"), final
+    assert "mixes up the bytes" in final.advice, final
+
+
+@MODES
+def test_renegotiation_that_the_client_refuses(mode, authority):
+    """s_server asks for it when it reads R."""
+    argv = ["/usr/bin/openssl", "s_server", "-tls1_2", "-cert", authority.rsa.cert, "-key", authority.rsa.key, "-accept"]
+    context = peer.ssl.create_default_context(cafile=authority.ca)
+    context.options |= peer.ssl.OP_NO_RENEGOTIATION
+    port = servers.free_port()
+    with Traced([*argv, f"127.0.0.1:{port}"], env=in_mode(mode), stdin=subprocess.PIPE) as traced:
+        servers.await_that(lambda: "ACCEPT" in traced.text(), traced.text)
+        with context.wrap_socket(socket.create_connection(("127.0.0.1", port)), server_hostname="localhost") as tls:
+            traced.process.stdin.write(b"R\n")
+            traced.process.stdin.flush()
+            with contextlib.suppress(peer.ssl.SSLError):
+                tls.recv(1)
+            servers.await_that(lambda: "no renegotiation" in traced.text(), traced.text)
+        last, = [r for r in traced.end().handshakes if r.reason]
+    assert (last.cause, last.fault) == ("RENEGOTIATION_STALL", "configuration"), last
+    assert "a new one was refused" in said(last) and "unfinished" not in said(last), last
+
+
+# ---- what the kernel said ------------------------------------------------------------------------
+
+
+def destroy(port):
+    """Has the kernel abort the connections to that port."""
+    result = subprocess.run(["ss", "-K", "dport", "=", str(port)], capture_output=True, text=True)
+    return result.returncode == 0 and f":{port}" in result.stdout
+
+
+@MODES
+def test_connection_aborted_by_this_host(mode, start):
+    silent = start(peer.Peer(peer.silent_after_hello))
+    with Traced(shared_socket("stopped", silent.port), env=in_mode(mode)) as traced:
+        traced.hangs()
+        if not destroy(silent.port):
+            pytest.skip("this kernel or user may not abort connections")
+        final = traced.end(None).only()
+    assert (final.cause, final.fault) == ("UNKNOWN", "host"), final
+    assert "this host ended the connection" in said(final) and "ss -K" in final.advice, final
+
+
+@MODES
+def test_unreachable_after_connect(mode, make_network, authority, start):
+    """The connection was established, so connect() is not to blame."""
+    net = make_network()
+    server = start(servers.s_server(authority.rsa, within=net.far))
+    net.far.command("nft", "-f", "-", stdin="""add table inet test
+add chain inet test input { type filter hook input priority 0; }
+add rule inet test input tcp flags & (psh | syn) == psh reject with icmp type host-unreachable
+""")
+    impatient = f"""import socket, ssl
+s = socket.create_connection(("127.0.0.1", {server.port}))
+s.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1200)
+ssl._create_unverified_context().wrap_socket(s)
+"""
+    final = ending([PYTHON, "-c", impatient], env=in_mode(mode), within=net.near).final
+    assert (final.cause, final.fault) == ("TX_NOT_ACKED", "network"), final
+    assert "No route to host" in said(final) and "ip route" in final.advice, final
+
+
+# ---- who has the bytes ---------------------------------------------------------------------------
+
+
+@MODES
+def test_read_that_does_not_return(mode, authority, start):
+    """The answer is in the socket, and the call waits in a read of that socket."""
+    server = start(servers.s_server(authority.rsa))
+    with Traced(shared_socket("lowat", server.port), env=in_mode(mode)) as traced:
+        live = traced.hangs()
+        looked = looked_at(traced.target())
+        final = traced.end().only()
+    for record in live, looked, final:
+        assert (record.cause, record.fault, record.confidence) == ("APP_NOT_RESUMING", "program", "medium"), record
+        assert "have been unread" in said(record) and "SO_RCVLOWAT" in record.advice, record
+
+
+def test_answer_that_another_process_reads(authority, start):
+    server = start(servers.s_server(authority.rsa))
+    late = start(peer.Peer(peer.relay(server.port, peer.late(0.5)))).port
+    with Traced(shared_socket("stolen", late)) as traced:
+        servers.await_that(lambda: "stolen" in traced.text(), traced.text)
+        traced.hangs()
+        looked = looked_at(traced.target())
+    assert (looked.cause, looked.fault, looked.confidence) == ("TWO_ON_ONE_SOCKET", "program", "medium"), looked
+    assert "something else read the rest" in said(looked) and "fork" in looked.advice, looked
+
+
+def test_descriptor_that_is_another_connection(start):
+    """The shim remembers the connection that it was, and does not look at the new one; `look` sees too few bytes."""
+    first, second = (start(peer.Peer(peer.silent_after_hello)).port for _ in range(2))
+    with Traced(shared_socket("swapped", first, second)) as traced:
+        live = traced.hangs()
+        looked = looked_at(traced.target())
+    assert (live.cause, live.confidence) == ("PEER_SILENT", "low"), live
+    assert "BAD_DESCRIPTOR" in live.not_told_from and live.peer == f"127.0.0.1:{first}", live
+    assert (looked.cause, looked.fault, looked.confidence) == ("BAD_DESCRIPTOR", "program", "medium"), looked
+    assert "carried only 0 B" in said(looked), looked
+
+
+# ---- a paused container --------------------------------------------------------------------------
+
+
+class Freezer:
+    """A cgroup that can be frozen, of whichever version this host has."""
+
+    def __init__(self):
+        self.path = next((path for root in ("freezer", "unified", "") if
+                          (path := self._made(pathlib.Path("/sys/fs/cgroup") / root))), None)
+
+    @staticmethod
+    def _made(root):
+        path = root / f"tlstall-test-{time.monotonic_ns()}"
+        with contextlib.suppress(OSError):
+            path.mkdir()
+            if (path / "freezer.state").exists() or (path / "cgroup.freeze").exists():
+                return path
+            path.rmdir()
+        return None
+
+    def _write(self, old, new):
+        file = self.path / old[0]
+        (file if file.exists() else self.path / new[0]).write_text(old[1] if file.exists() else new[1])
+
+    def freeze(self, pid):
+        (self.path / "cgroup.procs").write_text(str(pid))
+        self._write(("freezer.state", "FROZEN"), ("cgroup.freeze", "1"))
+
+    def thaw(self):
+        self._write(("freezer.state", "THAWED"), ("cgroup.freeze", "0"))
+
+    def close(self):
+        self.thaw()
+        servers.await_that(lambda: not (self.path / "cgroup.procs").read_text(), "its processes end")
+        self.path.rmdir()
+
+
+@MODES
+def test_paused_container(mode, authority, start):
+    """The peer answers while the program is frozen inside a call."""
+    freezer = Freezer()
+    if not freezer.path:
+        pytest.skip("cgroups cannot be made here")
+    server, frozen = start(servers.s_server(authority.rsa)), threading.Event()
+
+    def forward(connection, upstream):
+        frozen.wait(20)
+        while data := upstream.recv(65536):
+            connection.sendall(data)
+
+    held = start(peer.Peer(peer.relay(server.port, forward))).port
+    with contextlib.closing(freezer), Traced(shared_socket("stopped", held), env=in_mode(mode)) as traced:
+        servers.await_that(lambda: stalls.live_records(traced.traces, traced.process), traced.text)
+        freezer.freeze(traced.target())
+        frozen.set()
+        live = traced.hangs()
+        looked = looked_at(traced.target())
+        freezer.thaw()
+        final = traced.end(None).only()
+    for record in live, looked, final:
+        assert (record.cause, record.fault) == ("APP_NOT_RESUMING", "program"), record
+        assert "frozen cgroup" in said(record) and "docker unpause" in record.advice, record
+    assert final.outcome == "ok" and "PEER_SILENT" not in [other["cause"] for other in final.also or []], final
