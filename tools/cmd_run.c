@@ -173,6 +173,8 @@ static void watch(struct run *run)
 		follow_poll(&run->follow);
 		output_tick(&run->output);
 	}
+	if (run->launch.told)
+		output_hurry(&run->output);
 	follow_finish(&run->follow);
 	tell_of_note(run);
 	output_end(&run->output, run->follow.seen);

@@ -279,6 +279,26 @@ def test_memory_stops_growing(start):
     assert first_tables and last_tables - first_tables <= 12, (first_tables, last_tables)
 
 
+@pytest.mark.parametrize("argv", [["waits", "read"], ["many"]], ids=lambda argv: argv[0])
+def test_reader_goes_away(argv, start, directory):
+    """`tlstall attach PID 2>&1 | head`, whether it is about to write or not: it detaches and leaves nothing behind."""
+    program = start(Waits("read").ready() if argv[0] == "waits" else Loop([PROGRAMS / "harm" / argv[0]]))
+    before = state(program.pid)["shared"]
+    with subprocess.Popen([str(TLSTALL), "attach", str(program.pid)], stdout=subprocess.DEVNULL,
+                          stderr=subprocess.PIPE, env=tracing.environment(TMPDIR=str(directory))) as tool:
+        try:
+            assert b"seen from outside" in tool.stderr.readline()
+            await_that(lambda: state(program.pid)["shared"] != before, "the trace in it")
+            tool.stderr.close()
+            assert tool.wait(tracing.TIMEOUT) == 0
+        finally:
+            tool.kill()
+    await_that(lambda: state(program.pid)["shared"] == before, lambda: state(program.pid))
+    assert not list(directory.iterdir())
+    again = run([TLSTALL, "detach", str(program.pid)])
+    assert again.status == 1 and "nothing is attached to it" in again.stderr, again
+
+
 def test_program_dies_in_the_middle(start, directory):
     """It dies at any moment of an attach: the tool reports that, or has finished before; nothing is left
     behind."""

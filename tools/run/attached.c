@@ -90,9 +90,13 @@ static int find_shim(struct attached *a)
 	return 0;
 }
 
-/* From here on, Ctrl-C ends the watching instead of interrupting a step. */
+/*
+ * From here on, Ctrl-C ends the watching instead of interrupting a step; so does the end of whoever
+ * reads our output.
+ */
 static int open_descriptors(struct attached *a)
 {
+	signal(SIGPIPE, SIG_IGN);
 	a->signals = ending_signals();
 	a->process = (int)syscall(SYS_pidfd_open, a->attach.pid, 0);
 	if (a->signals < 0)
@@ -157,14 +161,20 @@ static void watch(struct attached *a)
 {
 	struct pollfd events[] = {{a->signals, POLLIN, 0},
 				  {a->process, POLLIN, 0},
-				  {a->follow.notify, POLLIN, 0}};
+				  {a->follow.notify, POLLIN, 0},
+				  {fileno(a->output.file), 0, 0}};
 
-	while (!events[0].revents && !events[1].revents && !is_over(a) &&
+	while (!events[0].revents && !events[1].revents && !events[3].revents && !is_over(a) &&
 	       (!a->end_ns || now_ns(CLOCK_MONOTONIC) < a->end_ns)) {
-		poll(events, 3, timeout_of(a));
+		poll(events, 4, timeout_of(a));
+		/* standard error was closed from the start */
+		if (events[3].revents & POLLNVAL)
+			events[3] = (struct pollfd){.fd = -1};
 		follow_poll(&a->follow);
 		output_tick(&a->output);
 	}
+	if (events[0].revents)
+		output_hurry(&a->output);
 }
 
 /* A process that we cannot detach from now goes on recording; the message says how to try again. */

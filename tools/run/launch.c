@@ -156,6 +156,8 @@ static void collect(struct launch *launch)
  */
 static void hand_on(struct launch *launch, const struct signalfd_siginfo *info)
 {
+	if (info->ssi_signo != SIGUSR1 && info->ssi_signo != SIGUSR2)
+		launch->told = true;
 	if (launch->ended)
 		launch->hurry = true;
 	else if (info->ssi_code != SI_KERNEL)

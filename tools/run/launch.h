@@ -12,6 +12,7 @@ struct launch {
 	pid_t pid;
 	int signals;   /* a signalfd, to be polled */
 	bool ended;    /* the program */
+	bool told;     /* a signal told the program to end */
 	bool hurry;    /* after its end somebody asked us to end too */
 	int status;    /* our exit status, once it has ended */
 	sigset_t mask; /* as we were given them, for the program */

@@ -19,6 +19,7 @@
 #include "words/words.h"
 
 #define FLUSH_NS 50000000ull
+#define HURRY_NS 1000000000ull
 #define STACK_INDENT "  > "
 
 /* ---- calls ----------------------------------------------------------------- */
@@ -117,6 +118,11 @@ static void print_record(struct output *output, struct followed *from,
 	put_record(output);
 }
 
+static bool is_too_late(const struct output *output)
+{
+	return output->until_ns && now_ns(CLOCK_MONOTONIC) > output->until_ns;
+}
+
 static void on_call(void *context, struct followed *from, const struct tlstall_event *event,
 		    uint64_t ns)
 {
@@ -131,6 +137,10 @@ static void on_call(void *context, struct followed *from, const struct tlstall_e
 			     event->error, trace_span_ns(from->trace, (uint64_t)event->duration));
 	if (options->summary || options->quiet)
 		return;
+	if (is_too_late(output)) {
+		output->left_out++;
+		return;
+	}
 	/*
 	 * A thread that got no CPU between a call's return and its record may come after later
 	 * calls were shown. Times shown never go back.
@@ -301,6 +311,12 @@ void output_tick(struct output *output)
 	fflush(output->file);
 }
 
+void output_hurry(struct output *output)
+{
+	if (!output->records && !output->until_ns)
+		output->until_ns = now_ns(CLOCK_MONOTONIC) + HURRY_NS;
+}
+
 static void print_room(struct output *output)
 {
 	const char *directory = output->options->directory;
@@ -322,8 +338,21 @@ static bool is_off(void)
 	return mode && !strcmp(mode, "off");
 }
 
+static void print_left_out(const struct output *output)
+{
+	fputs("tlstall: ", output->file);
+	put_count(output->file, output->left_out);
+	fputs(" later calls are not shown, so that it ends soon ", output->file);
+	if (output->options->directory)
+		print(output->file, "(the trace in %s keeps them)\n", output->options->directory);
+	else
+		fputs("(-d DIR keeps a trace)\n", output->file);
+}
+
 static void print_notes(struct output *output, unsigned seen)
 {
+	if (output->left_out)
+		print_left_out(output);
 	if (output->lost)
 		print(output->file,
 		      "tlstall: %" PRIu64 " records were overwritten before they were read "

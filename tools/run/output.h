@@ -26,6 +26,8 @@ struct output {
 	struct summary summary;
 	uint64_t last_ns;	     /* of the call that was told last, since the epoch */
 	uint64_t lost;		     /* calls */
+	uint64_t until_ns;	     /* CLOCK_MONOTONIC: later, lines are only counted; 0: never */
+	uint64_t left_out;	     /* ... so many calls */
 	uint64_t flush_ns;	     /* of the fold, since the epoch */
 	unsigned untraced;	     /* processes whose trace could not be made */
 	struct followed *known_from; /* the subject of the last handshake: consecutive calls mostly
@@ -38,6 +40,8 @@ struct output {
 int output_open(struct output *output, const struct run_options *options);
 /* After each poll: prints folded runs and flushes the output. */
 void output_tick(struct output *output);
+/* Somebody waits for the end: no more lines of calls after a second. Records are all written. */
+void output_hurry(struct output *output);
 /* At the end: prints what went wrong, or the summary. `seen`: number of traces. */
 void output_end(struct output *output, unsigned seen);
 /* -1: not all output could be written; the reason was explained. */
