@@ -8,6 +8,7 @@
 #include "libssl.h"
 #include "reach_got.h"
 #include "settings.h"
+#include "stack.h"
 #include "wrappers.h"
 
 typedef void *dlsym_function(void *handle, const char *name);
@@ -66,6 +67,7 @@ static void *redirect(void *found, const char *name)
 	/* a plugin was loaded, and its entry point is looked up before any of it runs */
 	if (settings.reach & REACH_GOT)
 		reach_got(found);
+	stack_refresh();
 	wrapper = settings.reach & REACH_DLSYM ? wrapper_of(name, found) : NULL;
 	return wrapper && (libssl_at(found) || wrapper_follows(name, found)) ? wrapper : found;
 }

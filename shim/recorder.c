@@ -322,28 +322,27 @@ uint16_t recorder_string(const char *text)
 
 /* ---- stacks --------------------------------------------------------------- */
 
-static uint64_t hash_frames(void *const *frames, int count)
+/* The upper 16 bits are the module. */
+static uint64_t hash_frames(void *const *frames, int count, uint16_t module)
 {
 	uint64_t hash = 14695981039346656037ull; /* FNV-1a, a word at a time */
 
 	for (int i = 0; i < count; i++)
 		hash = (hash ^ (uintptr_t)frames[i]) * 1099511628211ull;
-	return hash | 1;
+	return (hash ^ hash >> 48) << 16 >> 16 | 1 | (uint64_t)module << 48;
 }
 
-uint32_t recorder_stack(void *const *frames, int count,
-			void (*before)(void *const *frames, int count))
+uint32_t recorder_stack(void *const *frames, int count, uint16_t module)
 {
 	struct tlstall_header *h = mapping.header;
 	uint32_t room = mapping.stack_room;
-	bool announced = false;
 	uint64_t hash;
 
 	if (count > TLSTALL_STACK_FRAMES)
 		count = TLSTALL_STACK_FRAMES;
 	if (count <= 0)
 		return 0;
-	hash = hash_frames(frames, count);
+	hash = hash_frames(frames, count, module);
 	for (uint32_t i = 0; i < 16; i++) {
 		uint32_t id = 1 + (uint32_t)((hash + i) % (room - 1));
 		struct tlstall_stack *stack = &mapping.stacks[id];
@@ -351,9 +350,6 @@ uint32_t recorder_stack(void *const *frames, int count,
 
 		if (__atomic_load_n(&stack->hash, __ATOMIC_ACQUIRE) == hash)
 			return id;
-		if (!announced)
-			before(frames, count);
-		announced = true;
 		if (!__atomic_compare_exchange_n(&stack->hash, &empty, hash, false,
 						 __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
 			continue;

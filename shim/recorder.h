@@ -52,9 +52,8 @@ static inline void recorder_commit(struct recorder_place place)
 /* Ids of texts, equal for equal texts; 0: no room, or text is NULL. */
 uint8_t recorder_state(const char *text);
 uint16_t recorder_string(const char *text);
-/* Calls `before` before it stores a new stack. */
-uint32_t recorder_stack(void *const *frames, int count,
-			void (*before)(void *const *frames, int count));
+/* `module`: of struct tlstall_stack. */
+uint32_t recorder_stack(void *const *frames, int count, uint16_t module);
 
 /* Notes a libssl copy in the header. */
 bool recorder_knows_libssl(uint8_t id, uintptr_t start);

@@ -25,12 +25,36 @@ static bool may_lock(void)
 	return !mapping_identity()->threaded_parent;
 }
 
+/*
+ * A known path may lead through an object that was unloaded. Its address comes back only if
+ * another one is loaded, and that one's functions are looked up, or make a context.
+ */
+void stack_refresh(void)
+{
+	static uint64_t seen;
+	uint64_t unloads;
+	int saved = errno;
+
+	if (!mapping.header)
+		return;
+	unloads = elf_unloads();
+	if (__atomic_load_n(&seen, __ATOMIC_ACQUIRE) != unloads) {
+		walk_forget();
+		__atomic_store_n(&seen, unloads, __ATOMIC_RELEASE);
+	}
+	errno = saved;
+}
+
 void stack_prepare(void)
 {
 	static uint32_t tried;
 	int saved = errno;
 
-	if (!is_wanted() || __atomic_load_n(&tried, __ATOMIC_RELAXED) ||
+	if (!is_wanted())
+		return;
+	if (may_lock())
+		stack_refresh();
+	if (__atomic_load_n(&tried, __ATOMIC_RELAXED) ||
 	    __atomic_exchange_n(&tried, 1, __ATOMIC_ACQ_REL))
 		return;
 	code_prepare();
@@ -64,67 +88,142 @@ static void copy_build_id(const struct elf_object *object, struct tlstall_module
 	}
 }
 
-static bool module_known(const struct elf_object *object)
+static void describe(const struct elf_object *object, struct tlstall_module *module)
 {
-	uint32_t count = __atomic_load_n(&mapping.header->module_count, __ATOMIC_ACQUIRE);
+	const char *path = object->path[0] ? object->path : mapping.header->program;
 
-	for (uint32_t i = 0; i < count && i < mapping.module_room; i++) {
-		if (mapping.modules[i].start == object->start &&
-		    mapping.modules[i].end == object->end)
-			return true;
-	}
-	return false;
-}
-
-static bool note_module(const struct elf_object *object, void *context)
-{
-	struct tlstall_header *h = mapping.header;
-	const char *path = object->path[0] ? object->path : h->program;
-	struct tlstall_module *module;
-	uint32_t index;
-
-	(void)context;
-	if (module_known(object))
-		return false;
-	index = __atomic_fetch_add(&h->module_count, 1, __ATOMIC_RELAXED);
-	if (index >= mapping.module_room) {
-		__atomic_fetch_add(&h->lost.modules, 1, __ATOMIC_RELAXED);
-		return true;
-	}
-	module = &mapping.modules[index];
 	module->start = object->start;
 	module->end = object->end;
 	module->bias = object->bias;
 	memcpy(module->path, path, strnlen(path, sizeof(module->path) - 1));
 	copy_build_id(object, module);
-	__atomic_store_n(&module->commit, 1, __ATOMIC_RELEASE);
+}
+
+#define NOWHERE UINT32_MAX
+
+/*
+ * The entry of an object. `*first`: no other one, of an object that was unloaded or is another
+ * process's, has its address. The file may contain anything: it decides only about names.
+ */
+static uint32_t find_module(const struct elf_object *object, bool *first)
+{
+	struct tlstall_module wanted = {.commit = 1};
+	uint32_t count = __atomic_load_n(&mapping.header->module_count, __ATOMIC_ACQUIRE);
+	bool described = false;
+
+	*first = true;
+	for (uint32_t i = 0; i < count && i < mapping.module_room; i++) {
+		const struct tlstall_module *module = &mapping.modules[i];
+
+		if (module->start >= object->end || module->end <= object->start)
+			continue;
+		if (!described)
+			describe(object, &wanted);
+		described = true;
+		if (!memcmp(module, &wanted, sizeof(wanted)))
+			return i;
+		*first = false;
+	}
+	return NOWHERE;
+}
+
+/* An object has not been the first at its address. */
+static bool any_later;
+
+/* The new entry of an object; NOWHERE: there is no room. */
+static uint32_t add_module(const struct elf_object *object)
+{
+	struct tlstall_header *h = mapping.header;
+	uint32_t index = __atomic_fetch_add(&h->module_count, 1, __ATOMIC_RELAXED);
+
+	if (index >= mapping.module_room) {
+		__atomic_fetch_add(&h->lost.modules, 1, __ATOMIC_RELAXED);
+		return NOWHERE;
+	}
+	describe(object, &mapping.modules[index]);
+	__atomic_store_n(&mapping.modules[index].commit, 1, __ATOMIC_RELEASE);
+	return index;
+}
+
+static uint32_t module_of(const struct elf_object *object, bool *first)
+{
+	uint32_t index = find_module(object, first);
+
+	if (!*first)
+		__atomic_store_n(&any_later, true, __ATOMIC_RELAXED);
+	return index == NOWHERE ? add_module(object) : index;
+}
+
+static bool note_module(const struct elf_object *object, void *context)
+{
+	bool first;
+
+	(void)context;
+	return module_of(object, &first) == NOWHERE;
+}
+
+struct naming {
+	void *const *frames;
+	int count;
+	uint16_t module; /* for struct tlstall_stack */
+	bool lost;	 /* there was no room for the module of a frame, whose address another has */
+};
+
+static bool holds_frame(const struct elf_object *object, const struct naming *naming)
+{
+	for (int i = 0; i < naming->count; i++) {
+		if ((uintptr_t)naming->frames[i] - 1 - object->start < object->end - object->start)
+			return true;
+	}
+	return false;
+}
+
+static bool name_object(const struct elf_object *object, void *context)
+{
+	struct naming *naming = context;
+	uint32_t index;
+	bool first;
+
+	if (!holds_frame(object, naming))
+		return false;
+	index = module_of(object, &first);
+	if (first || naming->module == index + 1)
+		return false;
+	if (index == NOWHERE)
+		naming->lost = true;
+	naming->module = naming->module ? TLSTALL_SEVERAL_MODULES : (uint16_t)(index + 1);
 	return false;
 }
 
 /* Only the objects of these frames, because the loader's lock may never be free. */
-static void note_modules_of(void *const *frames, int count)
+static void name_by_frames(struct naming *naming)
 {
-	for (int i = 0; i < count; i++) {
+	for (int i = 0; i < naming->count; i++) {
 		struct elf_object object;
 
-		if (code_object((uintptr_t)frames[i] - 1, &object))
-			note_module(&object, NULL);
+		if (code_object((uintptr_t)naming->frames[i] - 1, &object))
+			name_object(&object, naming);
 	}
 }
 
-static void note_modules(void *const *frames, int count)
+/* Notes the modules of these frames, and which of them is not the first at its address. */
+static void note_modules(struct naming *naming)
 {
 	static uint64_t seen;
 	uint64_t loads;
 
 	if (!may_lock()) {
-		note_modules_of(frames, count);
+		name_by_frames(naming);
 		return;
 	}
 	/* a file that replaced a lost one has no modules */
 	loads = elf_loads() + ((uint64_t)mapping.generation << 48);
-	if (__atomic_exchange_n(&seen, loads, __ATOMIC_ACQ_REL) != loads)
+	if (__atomic_load_n(&seen, __ATOMIC_ACQUIRE) != loads) {
 		elf_each(note_module, NULL);
+		__atomic_store_n(&seen, loads, __ATOMIC_RELEASE);
+	}
+	if (__atomic_load_n(&any_later, __ATOMIC_RELAXED))
+		elf_each(name_object, naming);
 }
 
 /* ---- stacks ------------------------------------------------------------------- */
@@ -139,17 +238,27 @@ static int skip_own(const struct walk *walk)
 	return skip;
 }
 
+static uint32_t record(const struct walk *walk)
+{
+	int skip = skip_own(walk);
+	struct naming naming = {.frames = walk->frames + skip, .count = walk->count - skip};
+
+	note_modules(&naming);
+	if (!naming.lost)
+		return recorder_stack(naming.frames, naming.count, naming.module);
+	__atomic_fetch_add(&mapping.header->lost.stacks, 1, __ATOMIC_RELAXED);
+	return 0;
+}
+
 static __attribute__((noinline)) uint32_t take(uintptr_t base)
 {
 	struct walk walk;
 	uint32_t id;
-	int skip;
 
 	stack_prepare();
 	code_refresh(may_lock());
 	walk_take(&walk, ask_may());
-	skip = skip_own(&walk);
-	id = recorder_stack(walk.frames + skip, walk.count - skip, note_modules);
+	id = record(&walk);
 	walk_remember(base, &walk, id);
 	return id;
 }

@@ -35,7 +35,8 @@ __attribute__((noinline)) void walk_take(struct walk *walk, bool ask)
 
 /* ---- known paths ----------------------------------------------------------------------- */
 
-#define WAYS 64
+#define WAYS 64	    /* that are compared */
+#define WAYS_EVER 256 /* including forgotten ones, whose places other threads may be reading */
 
 LARGE static struct way {
 	uint32_t id; /* stored last */
@@ -43,8 +44,8 @@ LARGE static struct way {
 	bool fixed;			/* each frame always has the same size */
 	uint32_t offsets[WALK_FRAMES];	/* from the base */
 	uintptr_t words[WALK_FRAMES];
-} ways[WAYS];
-static uint32_t claimed;
+} ways[WAYS_EVER];
+static uint32_t claimed, forgotten; /* of those claimed, the first ones */
 
 /*
  * How much of its original stack this thread has read: it stays
@@ -82,13 +83,32 @@ uint32_t walk_known(uintptr_t base)
 {
 	uint32_t count = __atomic_load_n(&claimed, __ATOMIC_RELAXED);
 
-	for (uint32_t i = 0; i < count && i < WAYS; i++) {
+	for (uint32_t i = __atomic_load_n(&forgotten, __ATOMIC_RELAXED); i < count && i < WAYS_EVER; i++) {
 		uint32_t id = __atomic_load_n(&ways[i].id, __ATOMIC_ACQUIRE);
 
 		if (id && may_compare(&ways[i], base) && leads_here(&ways[i], base))
 			return id;
 	}
 	return 0;
+}
+
+static uint32_t places_taken(void)
+{
+	uint32_t count = __atomic_load_n(&claimed, __ATOMIC_RELAXED);
+
+	return count < WAYS_EVER ? count : WAYS_EVER;
+}
+
+void walk_forget(void)
+{
+	__atomic_store_n(&forgotten, places_taken(), __ATOMIC_RELEASE);
+}
+
+static bool has_room(void)
+{
+	uint32_t count = places_taken();
+
+	return count < WAYS_EVER && count - __atomic_load_n(&forgotten, __ATOMIC_RELAXED) < WAYS;
 }
 
 static void note_own(uintptr_t base, struct walk *walk)
@@ -138,10 +158,10 @@ void walk_remember(uintptr_t base, struct walk *walk, uint32_t id)
 	if (walk->guessed > first && !own.high)
 		return;
 	/* the path is known, but was new to this thread */
-	if (walk_known(base) == id || __atomic_load_n(&claimed, __ATOMIC_RELAXED) >= WAYS)
+	if (walk_known(base) == id || !has_room())
 		return;
 	index = __atomic_fetch_add(&claimed, 1, __ATOMIC_RELAXED);
-	if (index >= WAYS)
+	if (index >= WAYS_EVER)
 		return;
 	way = &ways[index];
 	way->fixed = walk->guessed <= first;

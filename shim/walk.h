@@ -29,5 +29,7 @@ void walk_take(struct walk *walk, bool ask);
 /* `base`: the frame pointer of the shim's frame whose return address is compared first. */
 uint32_t walk_known(uintptr_t base); /* the stack's id, 0: not known */
 void walk_remember(uintptr_t base, struct walk *walk, uint32_t id);
+/* Other code may lie where that of the known stacks was. */
+void walk_forget(void);
 
 #endif

@@ -27,7 +27,7 @@
 
 #define TLSTALL_MAGIC 0x0a6c6c6174736c74ull /* "tlstall\n", little endian */
 #define TLSTALL_MAJOR 1
-#define TLSTALL_MINOR 3
+#define TLSTALL_MINOR 4
 #define TLSTALL_BYTE_ORDER 0x01020304u
 
 /* ---- header ------------------------------------------------------------ */
@@ -244,11 +244,19 @@ struct tlstall_module {
 	char path[200];
 };
 
+/*
+ * An address may belong to several modules: of plugins loaded one after the other, or of forked
+ * children. A frame is of the first of them, unless the stack's module has its address. Of
+ * TLSTALL_SEVERAL_MODULES it is not known which one it is of (1.4).
+ */
+#define TLSTALL_STACK_MODULE(hash) ((uint32_t)((hash) >> 48)) /* 1 + its index, 0: none */
+#define TLSTALL_SEVERAL_MODULES 0xffff
+
 #define TLSTALL_STACK_FRAMES 30
 struct tlstall_stack {
 	uint32_t commit;
 	uint32_t count;			       /* frames */
-	uint64_t hash;			       /* of the frames */
+	uint64_t hash;			       /* of the frames, and the module: the upper 16 bits (1.4) */
 	uint64_t frames[TLSTALL_STACK_FRAMES]; /* return addresses, innermost first */
 };
 

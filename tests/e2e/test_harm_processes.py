@@ -101,6 +101,34 @@ def test_plugin_is_unloaded(directory, unloads, threads, mode):
     assert mode == "watch" or all("stack" in record for record in found)
 
 
+@pytest.fixture(scope="module")
+def swaps(tmp_path_factory):
+    """A host and two plugins that differ in nothing but names: one lies where the other was, down to each function."""
+    place, source = tmp_path_factory.mktemp("swaps"), tracing.ROOT / "tests/programs"
+    compiler = [os.environ.get("CC", "cc"), "-std=gnu11", "-D_GNU_SOURCE", "-O2", "-g"]
+    subprocess.run([*compiler, source / "reach/unloads.c", "-o", place / "host", "-ldl", "-lpthread"], check=True)
+    for name in "alpha", "gamma":
+        subprocess.run([*compiler, "-shared", "-fPIC", "-Wl,-Bsymbolic", f"-DNAME={name}", f'-DSERVER="{name}"', source / "reach/swapped.c",
+                        source / "common.c", "-o", place / f"{name}.so", "-lssl", "-lcrypto"], check=True)
+    return lambda threads: [place / "host", str(threads), place / "alpha.so", place / "gamma.so"]
+
+
+@pytest.mark.parametrize("threads", [0, 1, 8])
+@pytest.mark.parametrize("mode", ["all", "handshake"])
+def test_plugin_where_another_was(directory, swaps, threads, mode):
+    """In the same process or in another child, which shares the trace: stacks name the right one."""
+    result = preloaded(swaps(threads), directory, MODE=mode)
+    assert (result.status, result.stdout) == (0, "all unloaded\n"), result
+    assert threads != 1 or int(result.stderr) == 9
+    assert threads != 0 or len(set(result.stderr.split())) == 1
+    clients = [record for record in report(directory) if record["role"] == "client"]
+    assert len(clients) == {0: 11, 1: 10, 8: 80}[threads] and {record["sni"] for record in clients} == {"alpha", "gamma"}
+    for record in clients:
+        name, other = record["sni"], {"alpha": "gamma", "gamma": "alpha"}[record["sni"]]
+        assert any(frame.startswith(name) and frame.endswith(f"({name}.so)") for frame in record["stack"]), record
+        assert not any(other in frame for frame in record["stack"]), record
+
+
 # ---- stacks ---------------------------------------------------------------------------
 
 def depths(directory, name, **settings):

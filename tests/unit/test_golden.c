@@ -112,6 +112,18 @@ static void build_spinning(struct build *b)
 	h->read.fd = h->write.fd = -1;
 }
 
+/* Two plugins, one after the other, at the same addresses; this stack is of the second. */
+static void build_plugins(struct build *b)
+{
+	const uint64_t frame = 0x7f0000001234;
+	uint32_t second, id = build_stack(b, &frame, 1);
+
+	build_module(b, "/opt/alpha.so", 0x7f0000000000, 0x7f0000010000);
+	second = build_module(b, "/opt/gamma.so", 0x7f0000000000, 0x7f0000010000);
+	b->stacks[id].hash |= (second + 1ull) << 48;
+	b->handshakes[1].stack_fail = id;
+}
+
 static void build_golden(struct build *b)
 {
 	build_trace(b, &(struct build_plan){.opening = 32, .rest = 16});
@@ -137,6 +149,7 @@ static void build_golden(struct build *b)
 	build_good(b);
 	build_failed(b);
 	build_spinning(b);
+	build_plugins(b);
 	b->processes[0].exited = 0;
 	b->processes[0].exit_ticks = 0;
 	b->processes[0].pid_namespace = 4026532999;
@@ -442,6 +455,21 @@ static void check_1_3(struct trace *trace)
 	check_look_1_3(trace);
 }
 
+static void check_1_4(struct trace *trace)
+{
+	struct trace_modules modules;
+	struct tlstall_handshake h;
+	struct tlstall_stack stack;
+
+	check_1_3(trace);
+	assert_int_equal(trace_handshake(trace, 1, &h), 0);
+	assert_int_equal(trace_stack(trace, h.stack_fail, &stack), 0);
+	assert_int_equal(trace_modules(trace, &modules), 0);
+	assert_int_equal(modules.count, 3);
+	assert_string_equal(trace_module_at(&modules, &stack, stack.frames[0])->path, "/opt/gamma.so");
+	trace_modules_free(&modules);
+}
+
 /* ---- tests --------------------------------------------------------------------------------- */
 
 static const struct {
@@ -452,6 +480,7 @@ static const struct {
 	{"tests/golden/1.1.tlstall", check_1_1_alone},
 	{"tests/golden/1.2.tlstall", check_1_2_alone},
 	{"tests/golden/1.3.tlstall", check_1_3},
+	{"tests/golden/1.4.tlstall", check_1_4},
 };
 
 static void test_read_for_ever(void **state)

@@ -262,6 +262,48 @@ static void names_of_a_trace(void **state)
 	check_trace(&own, name_of_here("test_symbols"));
 }
 
+/* How a stack whose module is the second one names an address that both have. */
+static void check_second(const struct tlstall_module *first, const struct tlstall_module *second,
+			 uint64_t function, const char *expected)
+{
+	struct tlstall_stack stack = {.count = 1, .hash = 2ull << 48, .frames = {function + 1}};
+	struct symbols *symbols;
+	struct symbol symbol;
+	struct trace *trace;
+	struct build b;
+	char text[300];
+
+	build_trace(&b, NULL);
+	b.modules[build_module(&b, first->path, first->start, first->end)] = *first;
+	b.modules[build_module(&b, second->path, second->start, second->end)] = *second;
+	trace = build_open(&b);
+	symbols = symbols_of_trace(trace);
+	assert_non_null(symbols);
+	assert_true(symbols_find_frame(symbols, &stack, 0, &symbol));
+	symbols_format(&symbol, stack.frames[0] - 1, text, sizeof(text));
+	assert_string_equal(text, expected);
+	symbols_free(symbols);
+	trace_close(trace);
+	build_free(&b);
+}
+
+static void one_module_where_another_was(void **state)
+{
+	struct own own = own_module();
+	struct tlstall_module other = own.module;
+	char expected[100];
+
+	(void)state;
+	strcpy(other.path, "/nowhere/other.so");
+	check_second(&other, &own.module, own.function, name_of_here("test_symbols"));
+	/* the file of the first one has that address, too */
+	snprintf(expected, sizeof(expected), "other.so+0x%llx",
+		 (unsigned long long)(own.function + 1 - own.module.bias));
+	check_second(&own.module, &other, own.function, expected);
+	/* both have files */
+	check_second(&own.module, &own.module, own.function, name_of_here("test_symbols"));
+}
+
 /* The file was replaced since, so its names would be wrong. */
 static void another_build(void **state)
 {
@@ -370,6 +412,7 @@ int main(void)
 		cmocka_unit_test(names_of_a_process),	cmocka_unit_test(beyond_the_size),
 		cmocka_unit_test(the_same_again),	cmocka_unit_test(cheaper_again),
 		cmocka_unit_test(names_of_cxx),		cmocka_unit_test(names_of_a_trace),
+		cmocka_unit_test(one_module_where_another_was),
 		cmocka_unit_test(another_build),	cmocka_unit_test(no_such_file),
 		scratch_unit_test(separate_debug_file), scratch_unit_test(no_address_ranges),
 		cmocka_unit_test(forms),

@@ -105,6 +105,57 @@ static void test_processes_modules_stacks(void **state)
 	build_free(&b);
 }
 
+static const char *path_in(struct trace *trace, uint32_t id, uint64_t address)
+{
+	const struct tlstall_module *module;
+	struct trace_modules modules;
+	struct tlstall_stack stack;
+	static char path[200];
+
+	assert_int_equal(trace_stack(trace, id, &stack), 0);
+	assert_int_equal(trace_modules(trace, &modules), 0);
+	module = trace_module_at(&modules, &stack, address);
+	strcpy(path, module ? module->path : "");
+	trace_modules_free(&modules);
+	return path;
+}
+
+/* Several modules with the same address: the stack says which one. */
+static void test_module_of_a_stack(void **state)
+{
+	const uint64_t frames[] = {0x401000};
+	struct trace *trace;
+	struct build b;
+	uint32_t id;
+
+	(void)state;
+	build_trace(&b, NULL);
+	build_module(&b, "first", 0x400000, 0x500000);
+	b.modules[build_module(&b, "unfinished", 0x400000, 0x500000)].commit = 0;
+	build_module(&b, "third", 0x480000, 0x580000);
+	id = build_stack(&b, frames, 1);
+	trace = build_open(&b);
+	assert_string_equal(path_in(trace, id, 0x480000), "first");
+	assert_string_equal(path_in(trace, id, 0x57ffff), "third");
+	assert_string_equal(path_in(trace, id, 0x580000), "");
+	b.stacks[id].hash = 3ull << 48;
+	assert_string_equal(path_in(trace, id, 0x480000), "third");
+	assert_string_equal(path_in(trace, id, 0x47ffff), "first");
+	b.stacks[id].hash = 2ull << 48;
+	assert_string_equal(path_in(trace, id, 0x480000), "first");
+	b.stacks[id].hash = (uint64_t)TLSTALL_SEVERAL_MODULES << 48;
+	assert_string_equal(path_in(trace, id, 0x480000), "");
+	assert_string_equal(path_in(trace, id, 0x47ffff), "first");
+	trace_close(trace);
+	/* before, these bits were of the hash */
+	b.header->minor = 3;
+	b.stacks[id].hash = 3ull << 48;
+	trace = build_open(&b);
+	assert_string_equal(path_in(trace, id, 0x480000), "first");
+	trace_close(trace);
+	build_free(&b);
+}
+
 /* ---- handshakes -------------------------------------------------------------------------- */
 
 static void test_handshakes(void **state)
@@ -252,6 +303,7 @@ int main(void)
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_texts_without_end),
 		cmocka_unit_test(test_processes_modules_stacks),
+		cmocka_unit_test(test_module_of_a_stack),
 		cmocka_unit_test(test_handshakes),
 		cmocka_unit_test(test_handshake_out_of_bounds),
 		cmocka_unit_test(test_stable_copy),

@@ -17,15 +17,6 @@ struct frame_name {
 
 /* ---- one frame ------------------------------------------------------------- */
 
-static const struct tlstall_module *module_at(const struct code_reader *reader, uint64_t address)
-{
-	for (uint32_t i = 0; i < reader->module_count; i++) {
-		if (address >= reader->modules[i].start && address < reader->modules[i].end)
-			return &reader->modules[i];
-	}
-	return NULL;
-}
-
 /* A key that is the same for the same place in the same file, in every process. */
 static void frame_key(const struct tlstall_module *module, uint64_t address, char key[TEXT_SIZE])
 {
@@ -55,14 +46,16 @@ static struct symbols *code_symbols(struct code_reader *reader)
 	return reader->symbols;
 }
 
-static struct frame_name name_frame(struct code_reader *reader, uint64_t address)
+static struct frame_name name_frame(struct code_reader *reader, const struct tlstall_stack *stack,
+				    uint32_t frame)
 {
+	uint64_t address = stack->frames[frame];
 	char text[TEXT_SIZE];
 	struct symbol symbol = {0};
 	struct frame_name name;
 
 	if (code_symbols(reader))
-		symbols_find(reader->symbols, address, true, &symbol);
+		symbols_find_frame(reader->symbols, stack, frame, &symbol);
 	symbols_format(&symbol, address, text, sizeof(text));
 	name.full = strings_any(reader->texts, text);
 	name.function = name.full;
@@ -76,13 +69,15 @@ static struct frame_name name_frame(struct code_reader *reader, uint64_t address
 }
 
 /* The frame's name, looked up once for all traces; NULL: out of memory. */
-static const struct frame_name *frame_name(struct code_reader *reader, uint64_t address)
+static const struct frame_name *frame_name(struct code_reader *reader,
+					   const struct tlstall_stack *stack, uint32_t frame)
 {
+	uint64_t address = stack->frames[frame];
 	struct codes *codes = reader->codes;
 	char key[TEXT_SIZE];
 	uint32_t before = codes->frame_keys.count, id;
 
-	frame_key(module_at(reader, address), address, key);
+	frame_key(trace_module_at(&reader->modules, stack, address - 1), address, key);
 	id = strings_id(&codes->frame_keys, key);
 	if (id >= codes->name_room) {
 		size_t room = codes->name_room ? codes->name_room * 2 : 256;
@@ -94,7 +89,7 @@ static const struct frame_name *frame_name(struct code_reader *reader, uint64_t 
 		codes->name_room = room;
 	}
 	if (id >= before)
-		codes->names[id] = name_frame(reader, address);
+		codes->names[id] = name_frame(reader, stack, frame);
 	return id ? &codes->names[id] : NULL;
 }
 
@@ -154,7 +149,7 @@ static uint32_t make_code(struct code_reader *reader, const struct tlstall_stack
 	unsigned functions = 0;
 
 	for (; count < stack->count && count < TLSTALL_STACK_FRAMES; count++) {
-		const struct frame_name *name = frame_name(reader, stack->frames[count]);
+		const struct frame_name *name = frame_name(reader, stack, count);
 		const char *function;
 
 		if (!name)
@@ -197,23 +192,6 @@ uint32_t code_site(const struct code_reader *reader, uint32_t code)
 
 /* ---- life ------------------------------------------------------------------------ */
 
-static void read_modules(struct code_reader *reader)
-{
-	uint32_t count = trace_header(reader->trace)->section[TLSTALL_SECTION_MODULES].count;
-
-	for (uint32_t i = 0; i < count; i++) {
-		struct tlstall_module *modules, module;
-
-		if (trace_module(reader->trace, i, &module) != 0)
-			continue;
-		modules = realloc(reader->modules, (reader->module_count + 1) * sizeof(*modules));
-		if (!modules)
-			return;
-		modules[reader->module_count++] = module;
-		reader->modules = modules;
-	}
-}
-
 void code_reader_open(struct code_reader *reader, struct codes *codes, struct strings *texts,
 		      struct trace *trace)
 {
@@ -230,13 +208,13 @@ void code_reader_open(struct code_reader *reader, struct codes *codes, struct st
 	reader->known = calloc(reader->known_count, sizeof(*reader->known));
 	if (!reader->known)
 		reader->known_count = 0;
-	read_modules(reader);
+	trace_modules(trace, &reader->modules);
 }
 
 void code_reader_close(struct code_reader *reader)
 {
 	symbols_free(reader->symbols);
-	free(reader->modules);
+	trace_modules_free(&reader->modules);
 	free(reader->known);
 	*reader = (struct code_reader){0};
 }

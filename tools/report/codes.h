@@ -36,8 +36,7 @@ struct code_reader {
 	struct strings *texts;
 	struct trace *trace;
 	struct symbols *symbols; /* made when first needed */
-	struct tlstall_module *modules;
-	uint32_t module_count;
+	struct trace_modules modules;
 	uint32_t *known; /* by stack id: index in codes.list + 1 */
 	uint32_t known_count;
 };

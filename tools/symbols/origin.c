@@ -9,13 +9,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#define MODULES 128
-
 /* Of the trace that was asked about last: traces are exported one after the other. */
 static struct {
 	uint64_t made_ns; /* when its file was made */
-	uint32_t pid, image, count;
-	struct tlstall_module modules[MODULES];
+	uint32_t pid, image;
+	struct trace_modules modules;
 	char build[ORIGIN_SIZE];
 } known;
 
@@ -25,7 +23,9 @@ static void read_modules(struct trace *trace)
 
 	if (known.made_ns == header->first.realtime_ns && known.pid == header->pid &&
 	    known.image == header->image) {
-		if (known.count == header->module_count || known.count == MODULES)
+		uint32_t count = known.modules.count;
+
+		if (count == header->module_count && (!count || known.modules.list[count - 1].end))
 			return;
 	} else {
 		known.build[0] = '\0';
@@ -33,10 +33,8 @@ static void read_modules(struct trace *trace)
 	known.made_ns = header->first.realtime_ns;
 	known.pid = header->pid;
 	known.image = header->image;
-	known.count = 0;
-	while (known.count < MODULES && known.count < header->module_count &&
-	       !trace_module(trace, known.count, &known.modules[known.count]))
-		known.count++;
+	trace_modules_free(&known.modules);
+	trace_modules(trace, &known.modules);
 }
 
 /* ---- the build ------------------------------------------------------------------------- */
@@ -49,9 +47,11 @@ static void write_build(const uint8_t *id, size_t size)
 
 static void ask_modules(const char *program)
 {
-	for (uint32_t i = 0; i < known.count; i++)
-		if (!strcmp(known.modules[i].path, program))
-			write_build(known.modules[i].build_id, known.modules[i].build_id_size);
+	const struct tlstall_module *list = known.modules.list;
+
+	for (uint32_t i = 0; i < known.modules.count; i++)
+		if (!strcmp(list[i].path, program))
+			write_build(list[i].build_id, list[i].build_id_size);
 }
 
 /* The program's file itself, whatever has its name now. */
@@ -89,14 +89,6 @@ const char *origin_build(struct trace *trace, pid_t here, char text[ORIGIN_SIZE]
 
 /* ---- the caller -------------------------------------------------------------------------- */
 
-static const struct tlstall_module *module_at(uint64_t address)
-{
-	for (uint32_t i = 0; i < known.count; i++)
-		if (address >= known.modules[i].start && address < known.modules[i].end)
-			return &known.modules[i];
-	return NULL;
-}
-
 static bool is_ours(const char *name)
 {
 	return !strncmp(name, "libssl", 6) || !strncmp(name, "libcrypto", 9) ||
@@ -112,7 +104,7 @@ const char *origin_caller(struct trace *trace, uint32_t id, char text[ORIGIN_SIZ
 	if (trace_stack(trace, id, &stack))
 		return text;
 	for (uint32_t i = 0; i < stack.count; i++) {
-		const struct tlstall_module *module = module_at(stack.frames[i]);
+		const struct tlstall_module *module = trace_module_at(&known.modules, &stack, stack.frames[i] - 1);
 		const char *slash = module ? strrchr(module->path, '/') : NULL;
 		const char *name = slash ? slash + 1 : module ? module->path : "";
 

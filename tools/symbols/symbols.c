@@ -15,12 +15,6 @@
 
 #include "kernel/maps.h"
 
-/* A mapping. Known even if its file is not: an address is then shown as "libx.so+0x123". */
-struct range {
-	uint64_t start, end, bias;
-	char *name; /* base name */
-};
-
 /* A readable name: C++ demangled, or without the symbol version. */
 struct plain {
 	struct plain *next;
@@ -41,8 +35,8 @@ struct found {
 
 struct symbols {
 	Dwfl *dwfl;
-	struct range *ranges;
-	unsigned count;
+	/* known even if their files are not: an address is then shown as "libx.so+0x123" */
+	struct trace_modules modules;
 	struct plain *plains;
 	struct found found[1 << FOUND_BITS];
 };
@@ -101,22 +95,11 @@ static int open_regular(const char *path)
 	return fd;
 }
 
-static bool add_range(struct symbols *symbols, uint64_t start, uint64_t end, uint64_t bias,
-		      const char *path)
+static const char *base_name(const char *path)
 {
-	struct range *ranges =
-		reallocarray(symbols->ranges, symbols->count + 1, sizeof(*symbols->ranges));
 	const char *slash = strrchr(path, '/');
-	char *name = strdup(slash ? slash + 1 : path);
 
-	if (ranges)
-		symbols->ranges = ranges;
-	if (!ranges || !name) {
-		free(name);
-		return false;
-	}
-	ranges[symbols->count++] = (struct range){start, end, bias, name};
-	return true;
+	return slash ? slash + 1 : path;
 }
 
 /* Takes over the descriptor. */
@@ -137,20 +120,28 @@ static bool is_same_file(int fd, const struct tlstall_module *module)
 	return same;
 }
 
+/*
+ * In libdwfl, each address belongs to one file. A module that has addresses of an earlier one
+ * is put elsewhere.
+ */
+static uint64_t shift_of(const struct trace_modules *modules, const struct tlstall_module *module)
+{
+	for (const struct tlstall_module *m = modules->list; m < module; m++) {
+		if (m->start < module->end && module->start < m->end)
+			return (uint64_t)(module - modules->list + 1) << 48;
+	}
+	return 0;
+}
+
 static void add_trace_module(struct symbols *symbols, const struct tlstall_module *module)
 {
-	char path[sizeof(module->path) + 1] = {0};
-	int fd;
+	int fd = module->path[0] == '/' ? open_regular(module->path) : -1;
 
-	memcpy(path, module->path, sizeof(module->path));
-	if (!add_range(symbols, module->start, module->end, module->bias, path) || path[0] != '/')
-		return;
-	fd = open_regular(path);
 	if (fd >= 0 && !is_same_file(fd, module)) {
 		close(fd);
 		return;
 	}
-	report_file(symbols, fd, path, module->bias);
+	report_file(symbols, fd, module->path, module->bias + shift_of(&symbols->modules, module));
 }
 
 /* ---- modules of a process ---------------------------------------------------- */
@@ -176,6 +167,22 @@ static bool find_bias(int fd, const struct mapped *mapped, uint64_t *bias)
 	return found;
 }
 
+static bool add_module(struct symbols *symbols, const struct mapped *mapped, uint64_t bias)
+{
+	struct trace_modules *modules = &symbols->modules;
+	struct tlstall_module *list =
+		reallocarray(modules->list, modules->count + 1, sizeof(*modules->list));
+	struct tlstall_module *module;
+
+	if (!list)
+		return false;
+	modules->list = list;
+	module = &list[modules->count++];
+	*module = (struct tlstall_module){.start = mapped->start, .end = mapped->end, .bias = bias};
+	snprintf(module->path, sizeof(module->path), "%s", base_name(mapped->path));
+	return true;
+}
+
 static void add_mapped(struct symbols *symbols, pid_t pid, const struct mapped *mapped)
 {
 	uint64_t bias = mapped->start;
@@ -189,7 +196,7 @@ static void add_mapped(struct symbols *symbols, pid_t pid, const struct mapped *
 		close(fd);
 		fd = -1;
 	}
-	if (add_range(symbols, mapped->start, mapped->end, bias, mapped->path))
+	if (add_module(symbols, mapped, bias))
 		report_file(symbols, fd, mapped->path, bias);
 	else if (fd >= 0)
 		close(fd);
@@ -222,16 +229,12 @@ static struct symbols *end(struct symbols *symbols)
 struct symbols *symbols_of_trace(struct trace *trace)
 {
 	struct symbols *symbols = begin();
-	const struct tlstall_header *header = trace_header(trace);
-	unsigned room = header->section[TLSTALL_SECTION_MODULES].count;
-	struct tlstall_module module;
 
 	if (!symbols)
 		return NULL;
-	for (unsigned i = 0; i < header->module_count && i < room; i++) {
-		if (!trace_module(trace, i, &module))
-			add_trace_module(symbols, &module);
-	}
+	trace_modules(trace, &symbols->modules);
+	for (uint32_t i = 0; i < symbols->modules.count; i++)
+		add_trace_module(symbols, &symbols->modules.list[i]);
 	return end(symbols);
 }
 
@@ -260,9 +263,7 @@ void symbols_free(struct symbols *symbols)
 		free(plain->text);
 		free(plain);
 	}
-	for (unsigned i = 0; i < symbols->count; i++)
-		free(symbols->ranges[i].name);
-	free(symbols->ranges);
+	trace_modules_free(&symbols->modules);
 	dwfl_end(symbols->dwfl);
 	free(symbols);
 }
@@ -352,33 +353,39 @@ static void find_line(Dwfl_Module *module, uint64_t at, struct symbol *out)
 		out->file = slash ? slash + 1 : path;
 }
 
-static const struct range *find_range(const struct symbols *symbols, uint64_t at)
+static bool find(struct symbols *symbols, const struct tlstall_stack *stack, uint64_t address,
+		 uint64_t at, struct symbol *out)
 {
-	for (unsigned i = 0; i < symbols->count; i++) {
-		if (at >= symbols->ranges[i].start && at < symbols->ranges[i].end)
-			return &symbols->ranges[i];
-	}
-	return NULL;
+	const struct tlstall_module *module = trace_module_at(&symbols->modules, stack, at);
+	Dwfl_Module *file;
+	uint64_t shift;
+
+	*out = (struct symbol){.offset = address};
+	if (!module)
+		return false;
+	out->module = base_name(module->path);
+	out->offset = address - module->bias;
+	shift = shift_of(&symbols->modules, module);
+	file = dwfl_addrmodule(symbols->dwfl, at + shift);
+	if (!file)
+		return true;
+	find_function(symbols, file, at + shift, address + shift, out);
+	if (out->function)
+		find_line(file, at + shift, out);
+	return true;
 }
 
 static bool search(struct symbols *symbols, uint64_t address, bool is_return, struct symbol *out)
 {
-	uint64_t at = address - (is_return && address);
-	const struct range *range = find_range(symbols, at);
-	Dwfl_Module *module;
+	return find(symbols, NULL, address, address - (is_return && address), out);
+}
 
-	*out = (struct symbol){.offset = address};
-	if (!range)
-		return false;
-	out->module = range->name;
-	out->offset = address - range->bias;
-	module = dwfl_addrmodule(symbols->dwfl, at);
-	if (!module)
-		return true;
-	find_function(symbols, module, at, address, out);
-	if (out->function)
-		find_line(module, at, out);
-	return true;
+bool symbols_find_frame(struct symbols *symbols, const struct tlstall_stack *stack, unsigned frame,
+			struct symbol *out)
+{
+	uint64_t address = stack->frames[frame];
+
+	return find(symbols, stack, address, address - (address != 0), out);
 }
 
 bool symbols_find(struct symbols *symbols, uint64_t address, bool is_return, struct symbol *out)

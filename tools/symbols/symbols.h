@@ -31,6 +31,9 @@ void symbols_free(struct symbols *symbols);
  * strings live until symbols_free(). False: lies in no module.
  */
 bool symbols_find(struct symbols *symbols, uint64_t address, bool is_return, struct symbol *out);
+/* A return address of a trace's stack, which may say which of several modules it is in. */
+bool symbols_find_frame(struct symbols *symbols, const struct tlstall_stack *stack, unsigned frame,
+			struct symbol *out);
 
 /* "curl_multi_perform+0x41 (libcurl.so.4.8.0)", "main at blocking.c:17 (blocking)"; always terminated. */
 void symbols_format(const struct symbol *symbol, uint64_t address, char *buffer, size_t size);

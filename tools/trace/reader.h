@@ -108,7 +108,20 @@ const char *trace_state_name(struct trace *trace, unsigned id);
 const char *trace_string(struct trace *trace, unsigned id);
 int trace_process(struct trace *trace, unsigned index, struct tlstall_process *out);
 int trace_module(struct trace *trace, unsigned index, struct tlstall_module *out);
+/* Of older versions, the stack's module is 0. */
 int trace_stack(struct trace *trace, unsigned id, struct tlstall_stack *out);
+
+/* All modules, each at its index; incomplete ones have no addresses. */
+struct trace_modules {
+	struct tlstall_module *list;
+	uint32_t count;
+};
+
+int trace_modules(struct trace *trace, struct trace_modules *modules);
+void trace_modules_free(struct trace_modules *modules);
+/* The one that an address of this stack (or of none, NULL) is in; NULL: none, or it is not known which. */
+const struct tlstall_module *trace_module_at(const struct trace_modules *modules,
+					     const struct tlstall_stack *stack, uint64_t address);
 
 /* ---- handshakes --------------------------------------------------------- */
 

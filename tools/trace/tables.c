@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The small tables: names, processes, modules, stacks. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -104,5 +105,56 @@ int trace_stack(struct trace *trace, unsigned id, struct tlstall_stack *out)
 		return result;
 	if (out->count > TLSTALL_STACK_FRAMES)
 		out->count = TLSTALL_STACK_FRAMES;
+	if (trace->header.minor < 4)
+		out->hash &= UINT64_MAX >> 16;
 	return 0;
+}
+
+/* ---- the modules together ---------------------------------------------- */
+
+int trace_modules(struct trace *trace, struct trace_modules *modules)
+{
+	uint32_t count = trace->present[TLSTALL_SECTION_MODULES];
+
+	*modules = (struct trace_modules){0};
+	if (count > trace->header.module_count)
+		count = trace->header.module_count;
+	if (!count)
+		return 0;
+	modules->list = calloc(count, sizeof(*modules->list));
+	if (!modules->list)
+		return -ENOMEM;
+	for (; modules->count < count; modules->count++) {
+		struct tlstall_module *module = &modules->list[modules->count];
+
+		if (trace_module(trace, modules->count, module))
+			*module = (struct tlstall_module){0};
+	}
+	return 0;
+}
+
+const struct tlstall_module *trace_module_at(const struct trace_modules *modules,
+					     const struct tlstall_stack *stack, uint64_t address)
+{
+	uint32_t chosen = stack ? TLSTALL_STACK_MODULE(stack->hash) : 0;
+	const struct tlstall_module *first = NULL;
+	bool several = false;
+
+	for (uint32_t i = 0; i < modules->count; i++) {
+		const struct tlstall_module *module = &modules->list[i];
+
+		if (address - module->start >= module->end - module->start)
+			continue;
+		if (i + 1 == chosen)
+			return module;
+		several = first != NULL;
+		first = first ? first : module;
+	}
+	return several && chosen == TLSTALL_SEVERAL_MODULES ? NULL : first;
+}
+
+void trace_modules_free(struct trace_modules *modules)
+{
+	free(modules->list);
+	*modules = (struct trace_modules){0};
 }

@@ -226,7 +226,7 @@ void line_stack(FILE *out, struct trace *trace, uint32_t id, struct symbols *sym
 		struct symbol symbol = {0};
 
 		if (symbols)
-			symbols_find(symbols, stack.frames[i], true, &symbol);
+			symbols_find_frame(symbols, &stack, i, &symbol);
 		symbols_format(&symbol, stack.frames[i], text, sizeof(text));
 		print_text(out, indent);
 		print_text(out, text);

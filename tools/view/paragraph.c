@@ -330,7 +330,7 @@ static void code(const struct sheet *sheet, const struct subject *subject, struc
 	for (uint32_t i = 0; i < stack.count && i < TLSTALL_STACK_FRAMES && shown < FRAMES; i++) {
 		struct symbol symbol = {0};
 
-		if (!symbols_find(symbols, stack.frames[i], true, &symbol) ||
+		if (!symbols_find_frame(symbols, &stack, i, &symbol) ||
 		    is_scaffold(&symbol) || (shown && !symbol.function))
 			continue;
 		symbols_format(&symbol, stack.frames[i], text, sizeof(text));

@@ -48,7 +48,7 @@ static void set_stack(struct json_line *record, struct trace *trace, uint32_t id
 	member_array(record, "stack");
 	for (uint32_t i = 0; i < stack.count && i < TLSTALL_STACK_FRAMES; i++) {
 		memset(&symbol, 0, sizeof(symbol));
-		symbols_find(symbols, stack.frames[i], true, &symbol);
+		symbols_find_frame(symbols, &stack, i, &symbol);
 		symbols_format(&symbol, stack.frames[i], text, sizeof(text));
 		member_text(record, NULL, text);
 	}

@@ -214,6 +214,24 @@ static void too_many_ways_are_walked_again(void **state)
 	assert_int_equal(known(), 1000); /* known stacks stay known */
 }
 
+/* The code that they led through is gone. Their places are not used again, so there is an end to it. */
+static void forgotten_ways_are_not_known(void **state)
+{
+	struct walk walk;
+	int kept = 0;
+
+	(void)state;
+	for (uintptr_t i = 0; i < 400; i++) {
+		walk = make(20000, 5);
+		walk_forget();
+		assert_int_equal(known(), 0);
+		remember(&walk, 2000 + (uint32_t)i);
+		kept += known() == 2000 + i;
+	}
+	assert_in_range(kept, 100, 256);
+	assert_int_equal(known(), 0);
+}
+
 static int set_up(void **state)
 {
 	(void)state;
@@ -235,6 +253,7 @@ int main(void)
 		cmocka_unit_test(real_ways_are_known_the_second_time),
 		cmocka_unit_test(with_frames_of_any_size_too),
 		cmocka_unit_test(too_many_ways_are_walked_again),
+		cmocka_unit_test(forgotten_ways_are_not_known),
 	};
 
 	return cmocka_run_group_tests_name("walk", tests, set_up, NULL);
