@@ -203,6 +203,19 @@ def test_answer_that_another_process_reads(authority, start):
     assert "something else read the rest" in said(looked) and "fork" in looked.advice, looked
 
 
+@MODES
+def test_two_processes_go_on_with_one_handshake(mode, authority, start):
+    """Each reads a part of the answer. In mode `watch` it is not recorded which bytes came before the failure."""
+    server = start(servers.s_server(authority.rsa))
+    late = start(peer.Peer(peer.relay(server.port, peer.late(0.5)))).port
+    with Traced(shared_socket("both", late), env=in_mode(mode)) as traced:
+        records = traced.end(None).handshakes
+    failed = [r for r in records if r.outcome == "failed"]
+    assert failed, records
+    assert {r.cause for r in failed} <= {"TWO_ON_ONE_SOCKET", "UNKNOWN"}, failed
+    assert mode == "watch" or "TWO_ON_ONE_SOCKET" in {r.cause for r in failed}, failed
+
+
 def test_descriptor_that_is_another_connection(start):
     """The shim remembers the connection that it was, and does not look at the new one; `look` sees too few bytes."""
     first, second = (start(peer.Peer(peer.silent_after_hello)).port for _ in range(2))

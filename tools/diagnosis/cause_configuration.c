@@ -204,8 +204,10 @@ bool judge_WRONG_ROLE(const struct facts *f, struct verdict *v)
 {
 	const char *reason = f->reason, *state = f->failed_state;
 	bool first = state && (strstr(state, "client hello") || strstr(state, "before"));
-	bool met = f->failed && reason && strstr(reason, "unexpected message") && first &&
-		   f->bytes_in >= CLIENT_HELLO_LEAST;
+	/* a server is one, if another handshake with it succeeded */
+	bool proven = f->role == TLSTALL_ROLE_CLIENT && f->others.peers_ok;
+	bool met = f->failed && !proven && reason && strstr(reason, "unexpected message") &&
+		   first && f->bytes_in >= CLIENT_HELLO_LEAST;
 	bool waits = awaits_peer(f) && !f->bytes_in && ports_say_swapped(f);
 
 	if (judge_refusal(f, v))

@@ -241,12 +241,14 @@ bool judge_FATAL_IGNORED(const struct facts *f, struct verdict *v)
 
 static bool judge_stolen(const struct facts *f, struct verdict *v)
 {
+	const struct tlstall_socket *n = socket_now(f);
+
 	v->cost_ns = f->age_ns;
 	say(v,
 	    "OpenSSL has read %s of the %s that came, and %s are unread: something else read the "
 	    "rest",
-	    size(f->bytes_in).s, size(f->live.bytes_received - f->at_start.bytes_received).s,
-	    size(f->live.inq).s);
+	    size(f->bytes_in).s, size(n->bytes_received - f->at_start.bytes_received).s,
+	    size(n->inq).s);
 	say_calls(f, v);
 	v->advice =
 		"Find out who else reads from this connection: ss -tnp shows the processes that "

@@ -40,8 +40,14 @@ const struct cause_row *cause_row(enum cause cause);
 
 /* Whether the stall is a wait for bytes from the peer, as far as can be known. */
 bool awaits_peer(const struct facts *f);
+/* No progress for longer than this is a stall. */
+uint64_t patience(const struct facts *f);
+/* Whether any byte of an answer has come since the first op. */
+bool has_received(const struct facts *f);
 /* What came from the peer, without alerts that are no part of an answer. */
 uint64_t answered_bytes(const struct facts *f);
+/* The descriptor is another connection by now. */
+bool is_swapped(const struct facts *f);
 /* Bytes came that are neither in the socket nor were read by OpenSSL. */
 bool is_read_elsewhere(const struct facts *f);
 /* Bytes have been unread for long, though the thread is in a read of that very socket. */

@@ -172,6 +172,12 @@ static void how_long_at_least(const struct sheet *sheet, const struct subject *s
 		    inside ? function && *function ? function : "OpenSSL" : "");
 }
 
+/* Killed, or ended without a trace of its own: the last look was some time before. */
+static bool is_cut_off(const struct subject *subject)
+{
+	return subject->h.outcome == TLSTALL_OUTCOME_IN_FLIGHT && !subject->facts.process_alive;
+}
+
 static void how_long(const struct sheet *sheet, const struct subject *subject)
 {
 	char buffer[WORD_SIZE], since[WORD_SIZE];
@@ -186,11 +192,12 @@ static void how_long(const struct sheet *sheet, const struct subject *subject)
 	else if (subject->h.flags & TLSTALL_HS_MIDDLE)
 		say(sheet, "how long", "at least %s since tlstall attached, %s; it began before", total,
 		    ending(subject));
-	/* nothing is recorded between the entry of a call and a kill */
-	else if (subject->h.outcome == TLSTALL_OUTCOME_IN_FLIGHT && facts->in_op_ns &&
-		 !facts->left && !facts->process_alive)
+	/* nothing is recorded between the last call and a kill */
+	else if (is_cut_off(subject) && facts->in_op_ns && !facts->left)
 		say(sheet, "how long", "at least %s; then the program was killed, inside %s", total,
 		    facts->in_call_function ? facts->in_call_function : "a call");
+	else if (is_cut_off(subject))
+		say(sheet, "how long", "at least %s; then the program was killed", total);
 	else if (subject->h.outcome == TLSTALL_OUTCOME_IN_FLIGHT && facts->in_op_ns && !facts->left)
 		say(sheet, "how long", "%s, %s; inside %s for %s", total, ending(subject),
 		    facts->in_call_function ? facts->in_call_function : "a call",

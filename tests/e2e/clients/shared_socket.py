@@ -3,7 +3,8 @@
 else as well.
 
 lowat: the kernel shall wake it only for 20,000 bytes. stolen: a child reads the answer. swapped: after the
-ClientHello its descriptor becomes a connection to port OTHER. stopped: as it is.
+ClientHello its descriptor becomes a connection to port OTHER. both: a child goes on with the same handshake.
+stopped: as it is.
 """
 import contextlib
 import os
@@ -19,14 +20,14 @@ other = connection.dup()
 tls = context.wrap_socket(connection, server_hostname="localhost", do_handshake_on_connect=False)
 if trick == "lowat":
     tls.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 20000)
-if trick in ("stolen", "swapped"):
+if trick in ("stolen", "swapped", "both"):
     tls.setblocking(False)
     with contextlib.suppress(ssl.SSLWantReadError):
         tls.do_handshake()
     if trick == "swapped":
         new = socket.create_connection(("127.0.0.1", int(sys.argv[3])))
         os.dup2(new.fileno(), tls.fileno())
-    elif os.fork() == 0:
+    elif os.fork() == 0 and trick == "stolen":
         other.setblocking(True)
         other.recv(65536)
         print("stolen", flush=True)

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Whose bytes they are: what is an answer, who reads it, and whether it is still the same
+ * connection. */
+#include <string.h>
+
+#include "judge.h"
+
+uint64_t patience(const struct facts *f)
+{
+	return 4 * f->rtt_ns > STALL_NS ? 4 * f->rtt_ns : STALL_NS;
+}
+
+/* An alert before encryption: the record's head, level and description. */
+#define ALERT_RECORD 7
+
+/* From outside, alerts are not seen: nothing else of that length comes alone. */
+static uint64_t alert_bytes(const struct facts *f)
+{
+	uint64_t bytes = f->looked && f->bytes_in == ALERT_RECORD ? ALERT_RECORD : 0;
+
+	for (unsigned i = 0; i < f->alert_count && i < sizeof(f->alerts) / sizeof(f->alerts[0]);
+	     i++)
+		bytes += f->alerts[i].by_peer ? ALERT_RECORD : 0;
+	return bytes;
+}
+
+uint64_t answered_bytes(const struct facts *f)
+{
+	uint64_t alerts = alert_bytes(f);
+
+	return f->bytes_in > alerts ? f->bytes_in - alerts : 0;
+}
+
+bool has_received(const struct facts *f)
+{
+	const struct tlstall_socket *start = &f->at_start;
+
+	if (answered_bytes(f))
+		return true;
+	return socket_now(f) && start->ticks &&
+	       socket_now(f)->bytes_received > start->bytes_received + alert_bytes(f);
+}
+
+/*
+ * Found from outside: the descriptor was closed and its number reused. (The shim would know: it
+ * recorded the connection.) bytes_acked counts the SYN.
+ */
+bool is_swapped(const struct facts *f)
+{
+	const struct tlstall_socket *n = &f->live;
+
+	return f->looked && f->stuck && f->read.bio_class == TLSTALL_BIO_SOCKET && n->ticks &&
+	       n->tcp_state && n->outq != UINT32_MAX && n->bytes_acked + n->outq < f->bytes_out;
+}
+
+static bool is_reading(const struct facts *f)
+{
+	return f->wait == TLSTALL_WAIT_ON_SOCKET && f->wait_syscall &&
+	       (strstr(f->wait_syscall, "read") || strstr(f->wait_syscall, "recv"));
+}
+
+/*
+ * A client found from outside: something came after it had sent its ClientHello. With the shim:
+ * what came since the first op, of which the end of the stream counts as one byte.
+ */
+bool is_read_elsewhere(const struct facts *f)
+{
+	const struct tlstall_socket *start = &f->at_start, *n = socket_now(f);
+
+	if (!(f->stuck || f->failed) || !f->built_in || f->swapped || !n || !n->tcp_state ||
+	    n->inq == UINT32_MAX)
+		return false;
+	if (f->looked)
+		return f->role == TLSTALL_ROLE_CLIENT && f->bytes_out && !f->bytes_in && !n->inq &&
+		       n->bytes_received && n->last_data_recv_ms < n->last_data_sent_ms;
+	return !f->in_op && start->ticks && start->tcp_state &&
+	       n->bytes_received > start->bytes_received + f->bytes_in + n->inq + 1;
+}
+
+bool is_left_unread(const struct facts *f)
+{
+	const struct tlstall_socket *n = &f->live;
+
+	return f->stuck && f->in_op && is_reading(f) && n->ticks && n->tcp_state && n->inq &&
+	       n->inq != UINT32_MAX && n->last_data_recv_ms * MS >= patience(f);
+}
