@@ -191,8 +191,13 @@ static void reset(struct track *track)
 	typedef uint64_t __attribute__((may_alias)) word;
 	word *words = (word *)(void *)track;
 
-	_Static_assert(offsetof(struct track, lib) % 8 == 0 && sizeof(*track) % 8 == 0, "whole words");
-	for (size_t i = offsetof(struct track, lib) / 8; i < sizeof(*track) / 8; i++)
+	/* words 0, 2 and 3 stay */
+	_Static_assert(offsetof(struct track, phase) == 8 && offsetof(struct track, token) == 16 &&
+			       offsetof(struct track, index) == 24 && offsetof(struct track, use) == 28 &&
+			       offsetof(struct track, lib) == 32 && sizeof(*track) % 8 == 0,
+		       "whole words");
+	__atomic_store_n(&words[1], 0, __ATOMIC_RELAXED);
+	for (size_t i = 4; i < sizeof(*track) / 8; i++)
 		__atomic_store_n(&words[i], 0, __ATOMIC_RELAXED);
 }
 

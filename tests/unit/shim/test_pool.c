@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -126,10 +127,33 @@ static void test_a_running_one_is_the_last_resort(void **state)
 	assert_int_equal(tracks[100]->phase, PHASE_RUNNING);
 }
 
+static void test_nothing_is_left_of_the_object_before(void **state)
+{
+	struct track *track = pool_take(&usual, object(0)), expected;
+	uint32_t index = track->index, use = track->use;
+
+	(void)state;
+	memset(track, 0xff, sizeof(*track));
+	track->index = index;
+	track->use = use;
+	pool_give_back(track);
+	assert_ptr_equal(pool_take(&usual, object(1)), track);
+	memset(&expected, 0, sizeof(expected));
+	expected.ssl = object(1);
+	expected.token = track->token;
+	expected.index = index;
+	expected.use = use + 1;
+	expected.lib = &usual;
+	expected.read.fd = -1;
+	assert_memory_equal(track, &expected, sizeof(expected));
+	pool_give_back(track);
+}
+
 int main(void)
 {
 	static struct identity identity = {.state = IDENTITY_KNOWN};
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_nothing_is_left_of_the_object_before),
 		cmocka_unit_test(test_one_thread_wins),
 		cmocka_unit_test_setup(test_what_is_in_use_is_not_taken, take_all),
 		cmocka_unit_test(test_late_free_takes_nothing),
