@@ -176,6 +176,29 @@ ssl._create_unverified_context().wrap_socket(s)
     assert "No route to host" in said(final) and "ip route" in final.advice, final
 
 
+@MODES
+def test_program_that_calls_again(mode, start):
+    """Its blocking calls end by its own SO_RCVTIMEO, and each is followed by another."""
+    silent = start(peer.Peer(peer.silent_after_hello)).port
+    seen = hanging(shared_socket("patient", silent), lambda r: r.calls >= 2, env=in_mode(mode))
+    for record in seen.records():
+        assert (record.cause, record.fault) == ("PEER_SILENT", "peer"), record
+
+
+@MODES
+def test_half_a_client_hello_before_the_first_call(mode, authority):
+    """s_server calls SSL_accept when the first bytes are there."""
+    port = servers.free_port()
+    argv = ["/usr/bin/openssl", "s_server", "-cert", authority.rsa.cert, "-key", authority.rsa.key, "-accept"]
+    with Traced([*argv, f"127.0.0.1:{port}"], env=in_mode(mode), stdin=subprocess.PIPE) as traced:
+        servers.await_that(lambda: "ACCEPT" in traced.text(), traced.text)
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            client.sendall(peer.client_hello()[:100])
+            live = traced.hangs()
+    assert live.fault == "peer" and "no ClientHello" not in said(live), live
+    assert "RX_PARTIAL" in [live.cause, *live.not_told_from], live
+
+
 # ---- who has the bytes ---------------------------------------------------------------------------
 
 

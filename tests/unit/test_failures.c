@@ -269,6 +269,15 @@ static void test_blocking_want(void **state)
 	assert_true(says(&v, "EINTR"));
 	f.read.blocking = f.write.blocking = 0;
 	assert_not_cause(&f, BLOCKING_WANT);
+	/* it did go on: its third call waits */
+	f = waiting_client(4 * S);
+	f.read.blocking = f.write.blocking = 1;
+	f.longest_call_ns = 1500 * MS;
+	assert_cause(&f, BLOCKING_WANT);
+	f.entered = true;
+	f.in_op_ns = 1 * S;
+	f.idle_ns = 0;
+	assert_not_cause(&f, BLOCKING_WANT);
 }
 
 /* ---- inside a call ----------------------------------------------------------------------- */

@@ -18,11 +18,22 @@ static bool is_acknowledged(const struct facts *f)
 	return n->bytes_acked >= before && n->bytes_acked - before >= f->bytes_out;
 }
 
+/* A part of the ClientHello, or plain text of before TLS. */
+static uint64_t came_before(const struct facts *f)
+{
+	const struct tlstall_socket *n = socket_now(f);
+
+	return n && n->tcp_state ? n->bytes_received : 0;
+}
+
 static void say_silence(const struct facts *f, struct verdict *v)
 {
 	const char *how = is_acknowledged(f) ? "was acknowledged" : "was sent";
 
-	if (f->role == TLSTALL_ROLE_SERVER && !f->bytes_out)
+	if (f->role == TLSTALL_ROLE_SERVER && !f->bytes_out && came_before(f))
+		say(v, "nothing came for %s; before that, the connection had brought %s",
+		    span(f->since_progress_ns).s, size(came_before(f)).s);
+	else if (f->role == TLSTALL_ROLE_SERVER && !f->bytes_out)
 		say(v, "no ClientHello came for %s", span(f->since_progress_ns).s);
 	else
 		say(v, "%s %s; nothing came for %s", sent(f).s, how, span(f->since_progress_ns).s);
@@ -42,7 +53,9 @@ static void judge_silence(const struct facts *f, struct verdict *v)
 	say_neighbors(f, v);
 	if (f->role == TLSTALL_ROLE_SERVER)
 		v->advice = client_advice;
-	else if (answered_bytes(f) || f->hello_retry)
+	if (f->role == TLSTALL_ROLE_SERVER && !f->bytes_out && came_before(f))
+		doubt(v, CAUSE_RX_PARTIAL);
+	if (f->role == TLSTALL_ROLE_CLIENT && (answered_bytes(f) || f->hello_retry))
 		v->advice = "Ask the peer's side: did it get what we sent, does its worker hang?";
 	if (is_datagram(f)) {
 		say_no_answer_in_datagrams(f, v);

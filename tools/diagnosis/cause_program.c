@@ -18,12 +18,18 @@ static bool gave_up(const struct facts *f)
 	return f->outcome == TLSTALL_OUTCOME_ABANDONED;
 }
 
+/* A program that is inside a call, however short, has called again. */
+static bool stands_still(const struct facts *f)
+{
+	return f->stuck && !f->entered && f->idle_ns >= STALL_NS;
+}
+
 /* The program gave up, or stands still, after an op that asked to be called again. */
 static bool broke_off(const struct facts *f)
 {
 	bool again = is_io_want(f->last_error) || is_async_want(f->last_error);
 
-	return !f->in_op && again && (gave_up(f) || f->stuck) && f->calls;
+	return !f->in_op && again && (gave_up(f) || stands_still(f)) && f->calls;
 }
 
 /* A server that is stopped drops all unfinished handshakes: no fault of this one. */

@@ -4,12 +4,13 @@ else as well.
 
 lowat: the kernel shall wake it only for 20,000 bytes. stolen: a child reads the answer. swapped: after the
 ClientHello its descriptor becomes a connection to port OTHER. both: a child goes on with the same handshake.
-stopped: as it is.
+patient: each call ends after half a second, and is repeated. stopped: as it is.
 """
 import contextlib
 import os
 import socket
 import ssl
+import struct
 import sys
 
 trick, port = sys.argv[1], int(sys.argv[2])
@@ -20,6 +21,8 @@ other = connection.dup()
 tls = context.wrap_socket(connection, server_hostname="localhost", do_handshake_on_connect=False)
 if trick == "lowat":
     tls.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 20000)
+if trick == "patient":
+    tls.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", 0, 500000))
 if trick in ("stolen", "swapped", "both"):
     tls.setblocking(False)
     with contextlib.suppress(ssl.SSLWantReadError):
