@@ -3,6 +3,7 @@
 import collections
 import contextlib
 import os
+import pathlib
 import re
 import select
 import signal
@@ -90,10 +91,15 @@ class Shaking:
         self.input.write(self.socket.recv(65536))
 
 
-def crowd(port, count, patience):
-    """This many clients begin at once; when `patience` of them have finished, the others close."""
+def trusting():
     context = peer.ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, peer.ssl.CERT_NONE
+    return context
+
+
+def crowd(port, count, patience):
+    """This many clients begin at once; when `patience` of them have finished, the others close."""
+    context = trusting()
     waiting = [Shaking(port, context) for _ in range(count)]
     served = []
     assert not any(client.is_done() for client in waiting)
@@ -126,16 +132,20 @@ def test_overload(authority):
 # ---- busy event loops ---------------------------------------------------------------------------
 
 
-BUSY = ("local until_ = redis.call('time')[1] + 4 "
+BUSY = ("local until_ = redis.call('time')[1] + 5 "
         "while tonumber(redis.call('time')[1]) < until_ do end return 'done'")
+
+
+def cpu_ticks(pid):
+    """10 ms each, in the program itself."""
+    return int(pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11])
 
 
 @contextlib.contextmanager
 def late_clients(port, count):
     """They connect; calling what the block yields starts their handshakes."""
     plain = [socket.create_connection(("127.0.0.1", port)) for _ in range(count)]
-    context = peer.ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, peer.ssl.CERT_NONE
+    context = trusting()
 
     def shake(connection):
         with contextlib.suppress(OSError), context.wrap_socket(connection):
@@ -152,15 +162,18 @@ def late_clients(port, count):
 def test_redis_script(authority):
     with stalls.directory_for_traces() as traces:
         with servers.redis(authority.ecdsa, authority, trace=["-d", traces]) as server:
-            with late_clients(server.port, 5) as threads:
+            plain = socket.create_connection(("127.0.0.1", server.port), 20)
+            with trusting().wrap_socket(plain) as other, late_clients(server.port, 5) as threads:
                 # once the server has answered another client, their handshakes have begun
-                cli = ["/usr/bin/redis-cli", "-p", str(server.port), "--tls", "--insecure"]
-                subprocess.run([*cli, "ping"], capture_output=True, timeout=20)
-                with subprocess.Popen([*cli, "eval", BUSY, "0"], stdout=subprocess.PIPE) as script:
-                    time.sleep(0.5)  # nothing signals that the script is running
-                    for thread in threads:
-                        thread.start()
-                    script.communicate(timeout=20)
+                other.sendall(b"PING\r\n")
+                assert other.recv(100) == b"+PONG\r\n"
+                before = cpu_ticks(server.target())
+                other.sendall(f'EVAL "{BUSY}" 0\r\n'.encode())
+                # only its use of the CPU shows that the script is running
+                servers.await_that(lambda: cpu_ticks(server.target()) > before + 2, "it computes")
+                for thread in threads:
+                    thread.start()
+                assert b"done" in other.recv(100)
             server.end()
             trace = stalls.with_reports(server.trace, traces)
     waited = [r for r in trace.handshakes if r.duration_ns > 2e9 and r.outcome == "ok"]
