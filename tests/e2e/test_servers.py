@@ -2,9 +2,12 @@
 """Real servers under trace: good handshakes and misbehaving clients. Each case runs the server without
 and with the shim; logs and status must match."""
 import dataclasses
+import fcntl
 import re
 import socket
 import ssl
+import struct
+import termios
 
 import pytest
 
@@ -126,15 +129,16 @@ def fail(context, connection):
     await_end(connection)
 
 
-def await_read(server):
-    """The kernel shows that the server has read everything sent to it."""
+def await_read(server, connection):
+    """The kernel shows that everything sent has arrived, and that the server has read it."""
     wanted = f"0100007F:{server.port:04X}"
 
     def drained():
         with open("/proc/net/tcp", encoding="ascii") as table:
             rows = [line.split() for line in table][1:]
         queues = [row[4] for row in rows if row[1] == wanted and row[3] == "01"]
-        return queues and all(queue.endswith(":00000000") for queue in queues)
+        underway, = struct.unpack("i", fcntl.ioctl(connection, termios.TIOCOUTQ, bytes(4)))
+        return queues and not underway and all(queue.endswith(":00000000") for queue in queues)
 
     servers.await_that(drained, "the server does not read")
 
@@ -169,7 +173,7 @@ def test_client_stops_in_its_hello(kind, serve):
     def client(server):
         connection = connect(kind, server)
         connection.sendall(HALF_A_HELLO)
-        await_read(server)
+        await_read(server, connection)
         server.client = connection  # stays open until the server is gone
 
     handshakes, _ = both(kind, serve, client)
