@@ -9,12 +9,10 @@ import shutil
 import subprocess
 
 import pytest
-from selenium import webdriver
-from selenium.webdriver.chrome.options import Options
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 
 import tracing
+from browsing import open_browser
 from hostile import NAMES, said
 from servers import await_that
 from test_run import read_until
@@ -145,11 +143,7 @@ def test_top(running):
 def test_page(running, tmp_path):
     page = tmp_path / "page.html"
     said("report", "--html", str(page), running[1])
-    options = Options()
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1400,1000"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    browser = webdriver.Chrome(service=Service("/usr/bin/chromedriver"), options=options)
+    browser = open_browser()
     try:
         browser.get(f"file://{page}")
         await_that(lambda: browser.execute_script("return document.documentElement.dataset.ready === 'yes'"),
