@@ -2,6 +2,7 @@
 """Unmodified servers and clients: too many clients, silent ones, no listener."""
 import collections
 import contextlib
+import os
 import socket
 import ssl
 import time
@@ -21,6 +22,17 @@ def client_hello():
     return outgoing.read()
 
 
+@contextlib.contextmanager
+def first_on_the_cpu():
+    """Like memcached: the load is ours, not the machine's."""
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    with contextlib.suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, 0, -20)
+    yield
+    os.setpriority(os.PRIO_PROCESS, 0, before)
+
+
+@first_on_the_cpu()
 def hurried_clients(port, seconds, a_second, patience):
     """They send a ClientHello, wait no longer than `patience`, and close."""
     hello, waiting, begin = client_hello(), collections.deque(), time.monotonic()
