@@ -2,6 +2,7 @@
 /* Where the bytes come from: a file, memory, or the caller. */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -73,6 +74,7 @@ int trace_read_committed(const struct trace *trace, enum tlstall_section_id id, 
 /*
  * There may be more traces than descriptors that a process may have. Those read last are open;
  * others are reopened when they are read. A file that has taken the name meanwhile is not used.
+ * Threads do not share a trace, but they share this, and one may set aside the file of another.
  */
 struct file {
 	char *path;
@@ -85,7 +87,8 @@ struct file {
 static struct {
 	struct file *newest, *oldest;
 	unsigned count, most;
-} pool;
+	pthread_mutex_t lock;
+} pool = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 #define POOL_MOST 512u
 
@@ -160,29 +163,51 @@ static int open_now(struct file *file)
 	return -1;
 }
 
-static ssize_t file_read(void *context, void *buffer, size_t size, uint64_t offset)
+static int get_ready(struct file *file)
 {
-	struct file *file = context;
-
-	if (offset > INT64_MAX - size)
-		return 0;
-	if (file->fd < 0 && open_now(file))
-		return -1;
+	if (file->fd < 0)
+		return open_now(file);
 	if (pool.newest != file) {
 		unlink_file(file);
 		link_newest(file);
 	}
-	return pread(file->fd, buffer, size, (off_t)offset);
+	return 0;
+}
+
+static ssize_t file_read(void *context, void *buffer, size_t size, uint64_t offset)
+{
+	struct file *file = context;
+	ssize_t got = -1;
+
+	if (offset > INT64_MAX - size)
+		return 0;
+	pthread_mutex_lock(&pool.lock);
+	if (!get_ready(file))
+		got = pread(file->fd, buffer, size, (off_t)offset);
+	pthread_mutex_unlock(&pool.lock);
+	return got;
 }
 
 static void file_close(void *context)
 {
 	struct file *file = context;
 
+	pthread_mutex_lock(&pool.lock);
 	if (file->fd >= 0)
 		close_now(file);
+	pthread_mutex_unlock(&pool.lock);
 	free(file->path);
 	free(file);
+}
+
+static int open_first(struct file *file)
+{
+	int result;
+
+	pthread_mutex_lock(&pool.lock);
+	result = open_now(file);
+	pthread_mutex_unlock(&pool.lock);
+	return result;
 }
 
 int source_of_path(const char *path, struct trace_source *out)
@@ -196,7 +221,7 @@ int source_of_path(const char *path, struct trace_source *out)
 		free(file);
 		return TRACE_ERROR_MEMORY;
 	}
-	if (open_now(file)) {
+	if (open_first(file)) {
 		error_io();
 		free(file->path);
 		free(file);
