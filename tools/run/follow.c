@@ -384,9 +384,11 @@ static bool may_open(struct follow *follow, struct followed *followed)
 
 static void poll_traces(struct follow *follow)
 {
-	uint64_t now = now_ns(CLOCK_MONOTONIC);
+	uint64_t now;
 
 	read_directory(follow);
+	/* not before: else a trace may be younger than that */
+	now = now_ns(CLOCK_MONOTONIC);
 	for (struct followed *f = follow->traces; f; f = f->next) {
 		if (!f->trace && !f->drained)
 			f->drained = !may_open(follow, f);
