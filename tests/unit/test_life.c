@@ -202,6 +202,40 @@ static void test_replaced_by_exec(void **state)
 	build_free(&b);
 }
 
+/* Its entry is claimed, but a busy host interrupted it: it is alive, and so is its trace. */
+static void test_starting(void **state)
+{
+	struct build b;
+	struct trace *trace;
+	pid_t dead = fork();
+
+	(void)state;
+	if (!dead)
+		_exit(0);
+	assert_int_equal(waitpid(dead, NULL, 0), dead);
+	build_local(&b, getpid(), monotonic_ns());
+	b.header->start_time = 0;
+	b.processes[0].commit = 0;
+	trace = build_open(&b);
+	assert_true(trace_alive(trace, 0));
+	trace_close(trace);
+	b.header->pid = (uint32_t)dead;
+	trace = build_open(&b);
+	assert_false(trace_alive(trace, 0));
+	trace_close(trace);
+
+	/* a child of it, of which nothing is known */
+	build_process(&b, (uint32_t)getpid(), "child");
+	b.processes[1].exited = 0;
+	b.processes[1].commit = 0;
+	trace = build_open(&b);
+	assert_false(trace_alive(trace, 0));
+	assert_true(trace_alive(trace, 1));
+	assert_false(trace_alive(trace, 2));
+	trace_close(trace);
+	build_free(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -211,6 +245,7 @@ int main(void)
 		cmocka_unit_test(test_horizon_of_alive),
 		cmocka_unit_test(test_seen_alive),
 		cmocka_unit_test(test_replaced_by_exec),
+		cmocka_unit_test(test_starting),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

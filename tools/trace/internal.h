@@ -40,6 +40,7 @@ struct life {
 	uint64_t entry_read; /* in which round, 0: never */
 	bool entry_final;    /* it will not change any more */
 	uint64_t checked_ns; /* when we looked for it last, CLOCK_MONOTONIC; 0: never */
+	uint64_t starting_ns; /* when its entry was first found claimed only, CLOCK_MONOTONIC; 0: never */
 	pid_t here;	     /* its id on this host, 0: it was never found */
 	bool alive;	     /* then */
 	bool over;	     /* dead, and `horizon` is final */

@@ -11,6 +11,8 @@
 #define LIVES_FIRST 4u
 #define LIVES_MAX 65536u	/* an event's process number has 16 bits */
 #define LOOK_AGAIN_NS 10000000u /* asking /proc for every handshake would be slow */
+/* On a busy host, a process may be interrupted for long while it writes its entry. */
+#define STARTING_NS 5000000000ull
 
 /* ---- entries ---------------------------------------------------------------------- */
 
@@ -112,14 +114,49 @@ static struct host_process as_known(const struct trace *trace, const struct tlst
 	};
 }
 
+/*
+ * Claimed, but not written yet: it is starting, or was killed just then. The header tells which
+ * process is the first one.
+ */
+static int read_claimed(const struct trace *trace, unsigned process, struct tlstall_process *out)
+{
+	const struct tlstall_header *h = &trace->header;
+
+	if (process)
+		return 1;
+	*out = (struct tlstall_process){.pid = h->pid,
+					.start_time = h->start_time,
+					.pid_namespace = h->pid_namespace,
+					.exited = h->exited};
+	return 0;
+}
+
+static bool may_be_starting(const struct trace *trace, unsigned process, struct life *life)
+{
+	uint64_t now = time_monotonic_ns();
+
+	if (process >= trace->header.process_count)
+		return false;
+	if (!life->starting_ns)
+		life->starting_ns = now;
+	return now - life->starting_ns < STARTING_NS;
+}
+
 /* Looks its id up only once, as long as that id is the same process. */
 static bool look(struct trace *trace, unsigned process, struct life *life)
 {
 	struct host_process wanted;
 	struct tlstall_process p;
+	int result;
 
-	if (!trace->local || trace->all_over || trace_process(trace, process, &p) != 0 ||
-	    p.exited)
+	if (!trace->local || trace->all_over)
+		return false;
+	result = trace_process(trace, process, &p);
+	if (result > 0)
+		result = read_claimed(trace, process, &p);
+	if (result > 0)
+		return may_be_starting(trace, process, life);
+	if (result || p.exited)
 		return false;
 	wanted = as_known(trace, &p);
 	if (!life->here || !host_alive(life->here, &wanted)) {
