@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The trace reader: what it opens and refuses, and how far it reads. Events: test_cursor.c. */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -235,6 +237,14 @@ static void test_whole(void **state)
 	build_free(&b);
 }
 
+static void make_file(char *path)
+{
+	int fd = mkstemp(path);
+
+	assert_int_not_equal(fd, -1);
+	close(fd);
+}
+
 static void test_from_a_file(void **state)
 {
 	char path[] = "/tmp/tlstall-test-XXXXXX";
@@ -243,7 +253,7 @@ static void test_from_a_file(void **state)
 
 	(void)state;
 	build_one(&b);
-	assert_int_not_equal(mkstemp(path), -1);
+	make_file(path);
 	assert_int_equal(build_write(&b, path), 0);
 	assert_int_equal(trace_open_path(path, &trace), 0);
 	/* truncated while we read: no signal, just an early end */
@@ -255,6 +265,46 @@ static void test_from_a_file(void **state)
 	assert_int_equal(trace_refresh(trace), TRACE_ERROR_UNFINISHED);
 	assert_string_equal(trace_header(trace)->program, "/usr/bin/curl");
 	trace_close(trace);
+	unlink(path);
+	build_free(&b);
+}
+
+#define OPEN 6 /* files at once */
+#define EACH 5 /* traces of each thread */
+
+static void *read_on(void *own)
+{
+	struct trace **traces = own;
+	size_t failed = 0;
+
+	for (int i = 0; i < 50000; i++)
+		failed += trace_refresh(traces[i % EACH]) != 0;
+	return (void *)failed;
+}
+
+/* As in run: one may set aside what the other reads. */
+static void test_two_threads(void **state)
+{
+	char path[] = "/tmp/tlstall-test-XXXXXX";
+	pthread_t threads[2];
+	struct trace *traces[2][EACH];
+	struct build b;
+	void *failed;
+
+	(void)state;
+	build_one(&b);
+	make_file(path);
+	assert_int_equal(build_write(&b, path), 0);
+	for (int i = 0; i < 2 * EACH; i++)
+		assert_int_equal(trace_open_path(path, &traces[i / EACH][i % EACH]), 0);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, read_on, traces[i]), 0);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(pthread_join(threads[i], &failed), 0);
+		assert_null(failed);
+	}
+	for (int i = 0; i < 2 * EACH; i++)
+		trace_close(traces[i / EACH][i % EACH]);
 	unlink(path);
 	build_free(&b);
 }
@@ -329,9 +379,14 @@ int main(void)
 		cmocka_unit_test(test_truncated_sections),
 		cmocka_unit_test(test_whole),
 		cmocka_unit_test(test_from_a_file),
+		cmocka_unit_test(test_two_threads),
 		cmocka_unit_test(test_later_minor),
 		cmocka_unit_test(test_refresh),
 	};
 
+	/* the reader uses half of what it may; others may have left us theirs */
+	for (int fd = 3; fd < 256; fd++)
+		close(fd);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &(struct rlimit){2 * OPEN, 2 * OPEN}), 0);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
