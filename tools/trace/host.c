@@ -106,7 +106,9 @@ bool host_sees(uint64_t pid_namespace)
 static uint64_t start_here(const struct host_process *process)
 {
 	int64_t hertz = sysconf(_SC_CLK_TCK);
-	int64_t offset_ns = own()->boottime_offset_ns - process->boottime_offset_ns;
+	/* unsigned: a broken trace may have any offset */
+	int64_t offset_ns = (int64_t)((uint64_t)own()->boottime_offset_ns -
+				      (uint64_t)process->boottime_offset_ns);
 
 	return process->start_time +
 	       (uint64_t)(offset_ns / (1000000000 / (hertz > 0 ? hertz : 100)));
