@@ -103,8 +103,11 @@ static struct object *free_place(void)
 static struct object *known_place(const struct object *value)
 {
 	for (uint32_t i = 0; i < object_count; i++) {
-		if (objects[i].start == value->start && objects[i].end == value->end &&
-		    objects[i].table.header == value->table.header)
+		const struct object *object = &objects[i];
+
+		if (object->start == value->start && object->end == value->end &&
+		    object->table.header == value->table.header &&
+		    object->table.low == value->table.low && object->table.high == value->table.high)
 			return &objects[i];
 	}
 	return NULL;

@@ -107,17 +107,20 @@ def swaps(tmp_path_factory):
     place, source = tmp_path_factory.mktemp("swaps"), tracing.ROOT / "tests/programs"
     compiler = [os.environ.get("CC", "cc"), "-std=gnu11", "-D_GNU_SOURCE", "-O2", "-g"]
     subprocess.run([*compiler, source / "reach/unloads.c", "-o", place / "host", "-ldl", "-lpthread"], check=True)
-    for name in "alpha", "gamma":
-        subprocess.run([*compiler, "-shared", "-fPIC", "-Wl,-Bsymbolic", f"-DNAME={name}", f'-DSERVER="{name}"', source / "reach/swapped.c",
-                        source / "common.c", "-o", place / f"{name}.so", "-lssl", "-lcrypto"], check=True)
-    return lambda threads: [place / "host", str(threads), place / "alpha.so", place / "gamma.so"]
+    for kind in "PLAIN", "AT_LOAD", "KEPT":
+        (place / kind).mkdir()
+        for name in "alpha", "gamma":
+            subprocess.run([*compiler, "-shared", "-fPIC", "-Wl,-Bsymbolic", f"-DNAME={name}", f'-DSERVER="{name}"', f"-D{kind}=1",
+                            source / "reach/swapped.c", source / "common.c", "-o", place / kind / f"{name}.so", "-lssl", "-lcrypto"], check=True)
+    return lambda threads, kind: [place / "host", str(threads), place / kind / "alpha.so", place / kind / "gamma.so"]
 
 
-@pytest.mark.parametrize("threads", [0, 1, 8])
+@pytest.mark.parametrize("threads,kind", [(0, "PLAIN"), (1, "PLAIN"), (8, "PLAIN"), (1, "AT_LOAD"), (1, "KEPT"), (1, "DEEP")])
 @pytest.mark.parametrize("mode", ["all", "handshake"])
-def test_plugin_where_another_was(directory, swaps, threads, mode):
+def test_plugin_where_another_was(directory, swaps, threads, kind, mode):
     """In the same process or in another child, which shares the trace: stacks name the right one."""
-    result = preloaded(swaps(threads), directory, MODE=mode)
+    deep = {"DEEP": "1"} if kind == "DEEP" else {}
+    result = tracing.run(swaps(threads, "PLAIN" if deep else kind), env={**environment(directory, MODE=mode), **deep})
     assert (result.status, result.stdout) == (0, "all unloaded\n"), result
     assert threads != 1 or int(result.stderr) == 9
     assert threads != 0 or len(set(result.stderr.split())) == 1

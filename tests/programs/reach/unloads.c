@@ -3,6 +3,7 @@
  * unloads THREADS PLUGIN...: each thread loads one plugin after the other, lets it make a
  * handshake, and unloads it. 0 threads: after one round, each is in a child of its own. If there are two
  * plugins, it tells on stderr where they lay: in how many rounds at the same place as before.
+ * With DEEP in the environment, a plugin's libraries come before the program's.
  */
 #include <dlfcn.h>
 #include <pthread.h>
@@ -21,7 +22,7 @@ typedef int function(void);
 
 static function *use(const char *path)
 {
-	void *plugin = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	void *plugin = dlopen(path, RTLD_NOW | RTLD_LOCAL | (getenv("DEEP") ? RTLD_DEEPBIND : 0));
 	function *shake_hands = plugin ? (function *)dlsym(plugin, "shake_hands") : NULL;
 
 	if (!shake_hands || !shake_hands() || dlclose(plugin))
