@@ -226,6 +226,40 @@ def test_answer_that_another_process_reads(authority, start):
     assert "something else read the rest" in said(looked) and "fork" in looked.advice, looked
 
 
+SWALLOWS = """import socket, ssl, sys
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(sys.argv[1], sys.argv[2])
+listener = socket.create_server(("127.0.0.1", int(sys.argv[3])))
+connection = listener.accept()[0]
+connection.recv(4096)
+try:
+    context.wrap_socket(connection, server_side=True)
+except OSError as error:
+    print(error)
+"""
+
+
+@MODES
+def test_server_that_reads_the_client_hello_itself(mode, authority):
+    port = servers.free_port()
+    argv = [PYTHON, "-c", SWALLOWS, authority.rsa.cert, authority.rsa.key, port]
+    with Traced(argv, env=in_mode(mode)) as traced:
+        client = servers.await_that(lambda: connected(port), traced.text)
+        with client:
+            client.sendall(peer.client_hello())
+            live = traced.hangs()
+            looked = looked_at(traced.target())
+        final = traced.end(None).only()
+    for record in live, looked, final:
+        assert record.confidence == "low" and "reads from the connection before TLS" in record.advice, record
+    assert "had brought 517 B" in said(final) and "the client sent nothing" not in said(final), final
+
+
+def connected(port):
+    with contextlib.suppress(OSError):
+        return socket.create_connection(("127.0.0.1", port))
+
+
 @MODES
 def test_two_processes_go_on_with_one_handshake(mode, authority, start):
     """Each reads a part of the answer. In mode `watch` it is not recorded which bytes came before the failure."""

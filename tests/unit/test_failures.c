@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Failures, programs that give up, calls that are delayed, and servers' pitfalls. */
-#include <errno.h>
-
 #include "make_facts.h"
 
 /* ---- the two sides do not match --------------------------------------------------- */
@@ -466,52 +464,6 @@ static void test_renegotiation_refused(void **state)
 	assert_false(says(&v, "unfinished"));
 }
 
-/* ---- who ended it ------------------------------------------------------------------------- */
-
-static void test_aborted_by_this_host(void **state)
-{
-	struct facts f = failed(SYSCALL, NULL);
-	struct verdict v;
-
-	(void)state;
-	f.last_errno = ECONNABORTED;
-	v = first_verdict(&f);
-	assert_string_equal(cause_name(v.cause), "UNKNOWN");
-	assert_int_equal(v.fault, FAULT_HOST);
-	assert_true(says(&v, "this host ended the connection"));
-	f.last_errno = ECONNRESET;
-	assert_cause(&f, PEER_CLOSED);
-}
-
-/* Bytes were written, so connect() had finished. */
-static void test_unreachable_later(void **state)
-{
-	struct facts f = failed(SYSCALL, NULL);
-	struct verdict v;
-
-	(void)state;
-	f.bytes_in = 0;
-	f.last_errno = EHOSTUNREACH;
-	v = first_verdict(&f);
-	assert_string_equal(cause_name(v.cause), "TX_NOT_ACKED");
-	assert_true(says(&v, "gave up the connection"));
-	f.bytes_out = 0;
-	assert_cause(&f, TCP_NOT_CONNECTED);
-}
-
-/* A server that answers the ClientHello by an alert has not asked for a certificate. */
-static void test_alert_before_certificates(void **state)
-{
-	struct facts f = failed(SSL, "tlsv1 alert access denied");
-
-	(void)state;
-	with_alert(&f, true, 49);
-	f.bytes_in = 7;
-	assert_cause(&f, UNKNOWN);
-	f.bytes_in = 3000;
-	assert_cause(&f, CERTIFICATE);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -535,9 +487,6 @@ int main(void)
 		cmocka_unit_test(test_post_handshake_read_block),
 		cmocka_unit_test(test_renegotiation_stall),
 		cmocka_unit_test(test_renegotiation_refused),
-		cmocka_unit_test(test_aborted_by_this_host),
-		cmocka_unit_test(test_unreachable_later),
-		cmocka_unit_test(test_alert_before_certificates),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

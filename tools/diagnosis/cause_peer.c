@@ -26,6 +26,25 @@ static uint64_t came_before(const struct facts *f)
 	return n && n->tcp_state ? n->bytes_received : 0;
 }
 
+/*
+ * A server has sent nothing yet, OpenSSL has read nothing, but something was read from the
+ * connection: the ClientHello, or a PROXY header before it. The end of the stream counts as one
+ * byte.
+ */
+static bool is_swallowed(const struct facts *f)
+{
+	const struct tlstall_socket *n = socket_now(f);
+
+	return f->role == TLSTALL_ROLE_SERVER && !f->bytes_in && !f->bytes_out && n &&
+	       n->tcp_state && n->bytes_acked <= 1 && n->inq != UINT32_MAX &&
+	       n->bytes_received > n->inq + 1;
+}
+
+static const char swallowed_advice[] =
+	"Check whether the program itself reads from the connection before TLS (a PROXY header, a "
+	"look "
+	"at the first bytes without MSG_PEEK): OpenSSL needs all of the ClientHello.";
+
 static void say_silence(const struct facts *f, struct verdict *v)
 {
 	const char *how = is_acknowledged(f) ? "was acknowledged" : "was sent";
@@ -59,6 +78,11 @@ static void judge_silence(const struct facts *f, struct verdict *v)
 		v->advice = "Ask the peer's side: did it get what we sent, does its worker hang?";
 	if (is_datagram(f)) {
 		say_no_answer_in_datagrams(f, v);
+		return;
+	}
+	if (is_swallowed(f)) {
+		v->confidence = CONFIDENCE_LOW;
+		v->advice = swallowed_advice;
 		return;
 	}
 	if (is_acknowledged(f) && (!f->in_op || f->wait == TLSTALL_WAIT_ON_SOCKET)) {
@@ -169,6 +193,17 @@ static bool is_half_closed(const struct facts *f)
 		n->tcp_state == TCP_LAST_ACK);
 }
 
+/* SSL_ERROR_ZERO_RETURN does not prove it, if SSL_OP_IGNORE_UNEXPECTED_EOF is set. */
+static bool has_close_notify(const struct facts *f)
+{
+	for (unsigned i = 0; i < f->alert_count && i < sizeof(f->alerts) / sizeof(f->alerts[0]);
+	     i++) {
+		if (f->alerts[i].by_peer && f->alerts[i].description == 0)
+			return true;
+	}
+	return false;
+}
+
 bool judge_PEER_CLOSED(const struct facts *f, struct verdict *v)
 {
 	bool half = is_half_closed(f);
@@ -182,14 +217,19 @@ bool judge_PEER_CLOSED(const struct facts *f, struct verdict *v)
 	else if (f->last_errno && f->last_error == TLSTALL_ERROR_SYSCALL)
 		say(v, "the call ended with errno %u (%s) after %s", f->last_errno,
 		    strerror(f->last_errno), span(f->age_ns).s);
-	else if (f->last_error == TLSTALL_ERROR_ZERO_RETURN)
+	else if (has_close_notify(f))
 		say(v, "the peer ended the connection after %s with a close_notify",
 		    span(f->age_ns).s);
 	else
 		say(v, "the connection ended after %s without a close_notify", span(f->age_ns).s);
 	say(v, "%s had been read and %s written", size(f->bytes_in).s, size(f->bytes_out).s);
 	say_unanswered(f, v);
-	if (f->role == TLSTALL_ROLE_SERVER && !f->bytes_in) {
+	if (is_swallowed(f)) {
+		say(v, "OpenSSL has read nothing, though the connection had brought %s",
+		    size(came_before(f) - 1).s);
+		v->confidence = CONFIDENCE_LOW;
+		v->advice = swallowed_advice;
+	} else if (f->role == TLSTALL_ROLE_SERVER && !f->bytes_in) {
 		say(v, f->age_ns < SLOW_HANDSHAKE_NS
 			       ? "nothing was ever read: a port probe or a health check looks like "
 				 "this"
@@ -198,6 +238,11 @@ bool judge_PEER_CLOSED(const struct facts *f, struct verdict *v)
 				    ? "If it is a load balancer's health check, have it speak TLS, "
 				      "or ignore it."
 				    : "Give silent clients a deadline; find out who they are.";
+	}
+	/* a write fails so after the peer's reset, and after a shutdown() of our own */
+	if (f->last_error == TLSTALL_ERROR_SYSCALL && f->last_errno == EPIPE) {
+		v->confidence = CONFIDENCE_MEDIUM;
+		doubt(v, CAUSE_ABANDONED);
 	}
 	if (f->flags & TLSTALL_HS_WANT_MISMATCH && f->last_error == TLSTALL_ERROR_SYSCALL) {
 		v->confidence = CONFIDENCE_MEDIUM;

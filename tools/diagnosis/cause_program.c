@@ -311,7 +311,7 @@ bool judge_ABANDONED(const struct facts *f, struct verdict *v)
 	say_socket(f, v);
 	doubt(v, CAUSE_PEER_SILENT);
 	/* nobody knows whether the peer had hung up */
-	if (!shut && !f->built_in && !f->memory && !socket_now(f)) {
+	if (!shut && !f->built_in && !socket_now(f)) {
 		v->confidence = CONFIDENCE_LOW;
 		doubt(v, CAUSE_PEER_CLOSED);
 	}

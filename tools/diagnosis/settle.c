@@ -451,9 +451,14 @@ bool is_aborted_here(const struct facts *f)
 	return f->failed && f->last_error == TLSTALL_ERROR_SYSCALL && f->last_errno == ECONNABORTED;
 }
 
+/* We had sent our end of the stream, and the peer had not yet. */
+static bool is_ending(const struct tlstall_socket *n)
+{
+	return n->ticks && (n->tcp_state == TCP_FIN_WAIT1 || n->tcp_state == TCP_FIN_WAIT2 ||
+			    n->tcp_state == TCP_CLOSING);
+}
+
 bool is_shut_here(const struct facts *f)
 {
-	uint8_t state = f->at_end.ticks ? f->at_end.tcp_state : 0;
-
-	return is_hang_up(f) && (state == TCP_FIN_WAIT1 || state == TCP_FIN_WAIT2);
+	return is_hang_up(f) && (is_ending(&f->at_end) || is_ending(&f->at_gap));
 }
