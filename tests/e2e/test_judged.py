@@ -136,6 +136,36 @@ def test_renegotiation_that_the_client_refuses(mode, authority):
     assert "a new one was refused" in said(last) and "unfinished" not in said(last), last
 
 
+RACE = """import select, socket, ssl, sys
+context = ssl._create_unverified_context()
+def begin(port):
+    tls = context.wrap_socket(socket.create_connection(("127.0.0.1", int(port))), do_handshake_on_connect=False)
+    tls.setblocking(False)
+    return tls
+def done(tls):
+    try:
+        tls.do_handshake()
+        return True
+    except ssl.SSLWantReadError:
+        return False
+loser, winner = map(begin, sys.argv[1:])
+done(loser)
+while not done(winner):
+    select.select([winner], [], [])
+loser.close()
+"""
+
+
+@MODES
+def test_race_of_two_connections(mode, authority, start):
+    """The loser is closed when the winner has finished, after 50 ms: no request was taken for a failure."""
+    server = start(servers.s_server(authority.rsa))
+    winner = start(peer.Peer(peer.relay(server.port, peer.late(0.05)))).port
+    loser = start(peer.Peer(peer.silent_after_hello)).port
+    seen = ending([PYTHON, "-c", RACE, loser, winner], lambda r: r.outcome == "abandoned", env=in_mode(mode))
+    assert seen.final.cause == "ABANDONED", seen.final
+
+
 # ---- what the kernel said ------------------------------------------------------------------------
 
 

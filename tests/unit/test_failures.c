@@ -184,6 +184,25 @@ static void test_want_treated_as_fatal(void **state)
 	assert_not_cause(&f, WANT_TREATED_AS_FATAL);
 }
 
+/* A race of two connections, of which the other has won; a deadline that is short. */
+static void test_given_up_on_purpose(void **state)
+{
+	struct facts f = freed(waiting_client(30 * MS), 30 * MS);
+
+	(void)state;
+	f.at_end = quiet_socket();
+	assert_cause(&f, WANT_TREATED_AS_FATAL);
+	assert_int_equal(first_verdict(&f).confidence, CONFIDENCE_LOW);
+	f.others.thread_other_ops = 1;
+	assert_cause(&f, ABANDONED);
+	f = freed(waiting_client(50 * MS), 1 * MS);
+	f.at_end = quiet_socket();
+	assert_int_equal(first_verdict(&f).confidence, CONFIDENCE_HIGH);
+	f.calls = 3;
+	f.retries = 2;
+	assert_int_equal(first_verdict(&f).confidence, CONFIDENCE_LOW);
+}
+
 static void test_stale_error_queue(void **state)
 {
 	struct facts f = freed(waiting_client(2 * MS), 2 * MS);
@@ -474,6 +493,7 @@ int main(void)
 		cmocka_unit_test(test_wrong_role),
 		cmocka_unit_test(test_peer_closed),
 		cmocka_unit_test(test_want_treated_as_fatal),
+		cmocka_unit_test(test_given_up_on_purpose),
 		cmocka_unit_test(test_stale_error_queue),
 		cmocka_unit_test(test_get_error_misuse),
 		cmocka_unit_test(test_want_flag_mismatch),

@@ -191,15 +191,20 @@ bool judge_BLOCKING_WANT(const struct facts *f, struct verdict *v)
 	return true;
 }
 
+/* Before this long it has not waited; later, a short deadline or a cancellation is likelier. */
+#define NO_WAIT_NS (10 * MS)
+
 bool judge_WANT_TREATED_AS_FATAL(const struct facts *f, struct verdict *v)
 {
 	bool unsure = !f->built_in || !socket_now(f);
+	/* one that has called again knows that WANT is no failure */
+	bool hasty = f->free_after_ns < NO_WAIT_NS && !f->retries;
 
-	if (!broke_off_at_once(f))
+	if (!broke_off_at_once(f) || (!hasty && f->others.thread_other_ops))
 		return false;
 	v->cost_ns = f->age_ns;
-	v->confidence = unsure ? CONFIDENCE_LOW : CONFIDENCE_HIGH;
-	if (unsure && f->built_in)
+	v->confidence = unsure || !hasty ? CONFIDENCE_LOW : CONFIDENCE_HIGH;
+	if (unsure && hasty && f->built_in)
 		v->confidence = CONFIDENCE_MEDIUM;
 	say_break(f, v);
 	say(v, "nothing had failed: %s %s", word_error_short(f->last_error),
