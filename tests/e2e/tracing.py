@@ -112,7 +112,8 @@ class Trace:
                                "other_ns"}
         assert h.retries == max(h.calls - 1, 0), h
         assert h.want_read + h.want_write + h.want_other <= h.calls, h
-        during = [c for c in ops if c.ts_ns <= h.ts_ns + h.duration_ns]
+        # one that was read late has a time after those that were shown before it
+        during = [c for c in ops if c.ts_ns - (c.late_ns or 0) <= h.ts_ns + h.duration_ns]
         returned = [c for c in during[:h.calls]]
         if MODE:
             self._check_packed(h, returned)
