@@ -112,7 +112,8 @@ def check_far(trace, at_least):
     alarms = [h for h in good if not is_calm(h) and h.fault not in ("network", "none")]
     assert not alarms, (len(alarms), alarms[0].cause, alarms[0].evidence)
     quick = [h for h in good if h.duration_ns < 1e9]
-    assert all(map(is_calm, quick)) and len(quick) > 0.8 * len(good), good
+    # near and far lose one of 100 packets each: so do two of the six clients, if these matter
+    assert all(map(is_calm, quick)) and len(good) - len(quick) <= max(2, 0.2 * len(good)), good
     assert len(good) >= at_least, trace.handshakes
 
 
