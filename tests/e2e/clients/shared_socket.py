@@ -23,6 +23,7 @@ if trick == "lowat":
     tls.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 20000)
 if trick == "patient":
     tls.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", 0, 500000))
+stolen, done = os.pipe()
 if trick in ("stolen", "swapped", "both"):
     tls.setblocking(False)
     with contextlib.suppress(ssl.SSLWantReadError):
@@ -33,9 +34,12 @@ if trick in ("stolen", "swapped", "both"):
     elif os.fork() == 0 and trick == "stolen":
         other.setblocking(True)
         other.recv(65536)
+        os.write(done, b".")
         print("stolen", flush=True)
         other.recv(1)
         os._exit(0)
+    if trick == "stolen":
+        os.read(stolen, 1)
     tls.setblocking(True)
 tls.do_handshake()
 print(tls.version())
