@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who ended a handshake: the peer, this host, the network, or the program. */
+/* Who ended a handshake, or made it slow: the peer, this host, the network, or the program. */
 #include <errno.h>
 
 #include "make_facts.h"
@@ -89,6 +89,49 @@ static void test_alert_before_certificates(void **state)
 	assert_cause(&f, CERTIFICATE);
 }
 
+/* ---- who was slow ------------------------------------------------------------------------- */
+
+/* All of the answer had come at once, 2 s before the end: the peer was not slow. */
+static void test_answer_had_come(void **state)
+{
+	struct facts f = finished(2 * S);
+
+	(void)state;
+	f.calls = 1;
+	f.retries = 0;
+	f.read.blocking = f.write.blocking = 1;
+	f.in_call_ns = f.longest_call_ns = 2 * S;
+	f.state_wait = "SSLv3/TLS write client hello";
+	f.state_wait_ns = 1500 * MS;
+	f.state_wait_flight = true;
+	f.at_end = quiet_socket();
+	f.at_end.last_data_recv_ms = 100;
+	assert_cause(&f, PEER_SILENT);
+	f.at_end.last_data_recv_ms = 1990;
+	assert_not_cause(&f, PEER_SILENT);
+}
+
+/* A thread that could run, and got no CPU. */
+static void test_no_cpu(void **state)
+{
+	struct facts f = blocked_client(3 * S);
+	struct verdict v;
+
+	(void)state;
+	f.live = quiet_socket();
+	f.wait = TLSTALL_WAIT_RUNNING;
+	v = first_verdict(&f);
+	assert_string_equal(cause_name(v.cause), "CPU_HEAVY");
+	assert_false(says(&v, "could run"));
+	f.burnt_over_ns = 1 * S;
+	f.burnt_ran_ns = 1 * MS;
+	v = first_verdict(&f);
+	assert_true(says(&v, "was on a CPU for only 1 ms of 1 s"));
+	f.burnt_ran_ns = 900 * MS;
+	v = first_verdict(&f);
+	assert_false(says(&v, "could run"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -97,6 +140,8 @@ int main(void)
 		cmocka_unit_test(test_close_notify),
 		cmocka_unit_test(test_abandoned_on_an_unknown_socket),
 		cmocka_unit_test(test_unreachable_later),
+		cmocka_unit_test(test_answer_had_come),
+		cmocka_unit_test(test_no_cpu),
 		cmocka_unit_test(test_alert_before_certificates),
 	};
 

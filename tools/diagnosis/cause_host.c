@@ -111,10 +111,16 @@ static bool was_locked(const struct facts *f)
 	       (f->then->wait == TLSTALL_WAIT_FUTEX || f->then->wait == TLSTALL_WAIT_RANDOM);
 }
 
+/* It did not wait for anything but a CPU. */
+static bool was_runnable(const struct facts *f)
+{
+	return f->then && f->then->in_op && f->then->wait == TLSTALL_WAIT_RUNNING;
+}
+
 static bool judge_callback_then(const struct facts *f, struct verdict *v)
 {
 	v->cost_ns = off_cpu_ns(f);
-	if (!v->cost_ns || was_locked(f))
+	if (!v->cost_ns || was_locked(f) || was_runnable(f))
 		return false;
 	if (f->may_block && !data_was_there(f))
 		v->confidence = CONFIDENCE_LOW;
@@ -194,6 +200,20 @@ bool judge_LOCK_OR_ENTROPY(const struct facts *f, struct verdict *v)
 	return true;
 }
 
+/* It could run, but got hardly any of a CPU. */
+static bool waits_for_cpu(const struct facts *f)
+{
+	return f->burnt_over_ns && f->burnt_ran_ns < f->burnt_over_ns / 4;
+}
+
+static void say_no_cpu(const struct facts *f, struct verdict *v)
+{
+	say(v, "the thread could run, but was on a CPU for only %s of %s", span(f->burnt_ran_ns).s,
+	    span(f->burnt_over_ns).s);
+	v->advice = "Find out what keeps it from a CPU: the quota of its cgroup (cpu.stat: "
+		    "nr_throttled), or too many threads (/proc/pressure/cpu).";
+}
+
 bool judge_CPU_HEAVY(const struct facts *f, struct verdict *v)
 {
 	bool runs = stuck_inside(f, TLSTALL_WAIT_RUNNING);
@@ -207,6 +227,8 @@ bool judge_CPU_HEAVY(const struct facts *f, struct verdict *v)
 	v->confidence = runs ? CONFIDENCE_MEDIUM : CONFIDENCE_HIGH;
 	if (runs)
 		say_calls(f, v);
+	if (runs && waits_for_cpu(f))
+		say_no_cpu(f, v);
 	if (ran)
 		say(v, "%s of %s went into computing inside OpenSSL", span(cpu).s,
 		    span(f->age_ns).s);

@@ -419,6 +419,17 @@ static uint64_t one_wait_ns(const struct facts *f)
 	return f->state_wait_ns - ready;
 }
 
+/* After the peer's last byte, this side took all of the time. */
+static uint64_t before_last_byte(const struct facts *f)
+{
+	const struct tlstall_socket *end = &f->at_end;
+	uint64_t since = end->last_data_recv_ms * MS;
+
+	if (!end->ticks || !end->tcp_state || !f->ended || !f->bytes_in)
+		return UINT64_MAX;
+	return f->age_ns > since ? f->age_ns - since : 0;
+}
+
 uint64_t awaited_peer_ns(const struct facts *f)
 {
 	uint64_t gap = 0, ready = f->longest_gap_ready_ms * MS, inside = 0;
@@ -429,6 +440,8 @@ uint64_t awaited_peer_ns(const struct facts *f)
 		inside = f->state_wait_ns;
 	if (inside > f->longest_call_ns)
 		inside = f->longest_call_ns;
+	if (inside > before_last_byte(f))
+		inside = before_last_byte(f);
 	return most(most(gap, inside), one_wait_ns(f));
 }
 
