@@ -270,12 +270,11 @@ class Memcached(Server):
 
 
 def memcached(certificate, **options):
-    """Its main thread accepts connections and makes handshakes, one after the other. Other programs take
-    no CPU time from it, if we may see to that."""
+    """Its main thread accepts connections and makes handshakes, one after the other."""
     port = free_port()
     as_root = ["-u", "root"] if os.getuid() == 0 else []
     files = f"ssl_chain_cert={certificate.cert},ssl_key={certificate.key}"
-    return Memcached(["/usr/bin/nice", "-n", "-20", "/usr/bin/memcached", *as_root, "-Z", "-o", files, "-p", str(port),
+    return Memcached(["/usr/bin/memcached", *as_root, "-Z", "-o", files, "-p", str(port),
                       "-l", "127.0.0.1", "-t", "1"], port, **options)
 
 

@@ -3,6 +3,7 @@
 import collections
 import contextlib
 import os
+import pathlib
 import socket
 import ssl
 import time
@@ -23,16 +24,24 @@ def client_hello():
 
 
 @contextlib.contextmanager
-def first_on_the_cpu():
-    """Like memcached: the load is ours, not the machine's."""
+def first_on_the_cpu(server):
+    """The server and its clients, if we may: their load is ours, not the machine's. Both are in sessions, which may
+    have a priority of their own."""
     before = os.getpriority(os.PRIO_PROCESS, 0)
-    with contextlib.suppress(PermissionError):
-        os.setpriority(os.PRIO_PROCESS, 0, -20)
-    yield
-    os.setpriority(os.PRIO_PROCESS, 0, before)
+
+    def set_to(nice):
+        for pid in os.getpid(), server.target():
+            with contextlib.suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, pid, nice)
+                pathlib.Path(f"/proc/{pid}/autogroup").write_text(str(nice))
+
+    set_to(-20)
+    try:
+        yield
+    finally:
+        set_to(before)
 
 
-@first_on_the_cpu()
 def hurried_clients(port, seconds, a_second, patience):
     """They send a ClientHello, wait no longer than `patience`, and close."""
     hello, waiting, begin = client_hello(), collections.deque(), time.monotonic()
@@ -51,10 +60,14 @@ def hurried_clients(port, seconds, a_second, patience):
         client.close()
 
 
+def besieged(server):
+    with first_on_the_cpu(server):
+        hurried_clients(server.port, 2, 1500, 0.1)
+
+
 @reproduction("OVERLOAD", "program", "memcached", "its one thread gets to its clients when they have given up", also="PEER_CLOSED")
 def test_memcached(authority):
-    trace = stalls.served(lambda **more: servers.memcached(authority.large_key(), **more),
-                          lambda server: hurried_clients(server.port, 2, 1500, 0.1))
+    trace = stalls.served(lambda **more: servers.memcached(authority.large_key(), **more), besieged)
     failed = [r for r in trace.handshakes if r.outcome == "failed"]
     causes = collections.Counter(r.cause for r in failed)
     # the first were not late yet, or left no evidence
