@@ -201,7 +201,7 @@ bool elf_is_own(uintptr_t address)
 extern struct r_debug _r_debug __attribute__((weak));
 extern struct r_debug *_dl_debug_addr __attribute__((weak));
 
-static const struct link_map *first_of_list(void)
+const struct link_map *elf_list(void)
 {
 	if (&_r_debug)
 		return _r_debug.r_map;
@@ -212,7 +212,7 @@ void *elf_find_early(const char *name)
 {
 	bool begun = false;
 
-	for (const struct link_map *map = first_of_list(); map; map = map->l_next) {
+	for (const struct link_map *map = elf_list(); map; map = map->l_next) {
 		struct elf_object object = {.bias = map->l_addr, .dynamic = map->l_ld};
 		void *found = begun && elf_tables(&object) ? elf_symbol(&object, name) : NULL;
 

@@ -47,12 +47,15 @@ bool elf_needs(const struct elf_object *object, const char *soname);
 bool elf_is_own(uintptr_t address);
 
 /*
- * Walks over the loaded objects hold a lock of the loader. A fork during a walk would leave it
- * locked in the child forever. So fork waits for walks in progress, which takes microseconds, and
- * the child forgets walks begun since.
+ * Walks over the loaded objects hold a lock of the loader. A fork during a walk leaves it locked in
+ * the child forever. So fork waits for the shim's own walks, which takes microseconds. Others, of
+ * an unwinder or a dlopen in another thread, it cannot await: in the child of a process that had
+ * threads, the functions below use the loader's list without the lock. Call them there only where
+ * the list is not likely to change.
  */
 void elf_await_walks(void);
-void elf_forget_walks(void);
+void elf_after_fork(bool parent_had_threads);
+bool elf_may_be_locked(void);
 
 /* Calls visit for each loaded object until it returns true; returns that. */
 bool elf_each(bool (*visit)(const struct elf_object *object, void *context), void *context);
@@ -87,6 +90,9 @@ uint64_t elf_unloads(void);
 bool elf_hold(bool (*call)(void *context), void *context);
 /* Waits until objects that are being loaded are relocated, as dlsym itself does. */
 bool elf_settle(void);
+
+/* The first entry of the loader's list; NULL: unknown. */
+const struct link_map *elf_list(void);
 
 /* Whether there are other namespaces, made by dlmopen: the counts above include their objects. */
 bool elf_others(void);

@@ -20,6 +20,38 @@ static int walk_one(struct dl_phdr_info *info, size_t size, void *data)
 	return elf_object(info, &object) && walk->visit(&object, walk->context);
 }
 
+/*
+ * The program headers are at the start of the mapping, whose address the loader does not
+ * give. They are accepted if they lie on the page of the tables, which is read anyway,
+ * and lead to the same dynamic section.
+ */
+static bool find_headers(struct elf_object *object)
+{
+	const uintptr_t page = 4096;
+	const ElfW(Ehdr) *header = (const void *)object->bias;
+	const ElfW(Dyn) *dynamic = object->dynamic;
+	const void *first = object->symbols, *hash = elf_pointer(object, DT_HASH);
+
+	if (object->gnu_hash && (const void *)object->gnu_hash < first)
+		first = object->gnu_hash;
+	if (hash && hash < first)
+		first = hash;
+	if ((uintptr_t)first - object->bias >= page || memcmp(header->e_ident, ELFMAG, SELFMAG) ||
+	    header->e_phoff + header->e_phnum * sizeof(ElfW(Phdr)) > page)
+		return false;
+	object->phdr = (const void *)(object->bias + header->e_phoff);
+	object->phdr_count = header->e_phnum;
+	elf_measure(object);
+	return object->dynamic == dynamic;
+}
+
+static bool of_map(const struct link_map *map, struct elf_object *out)
+{
+	*out = (struct elf_object){
+		.path = map->l_name, .bias = map->l_addr, .dynamic = map->l_ld, .map = map};
+	return elf_tables(out) && find_headers(out);
+}
+
 static uint32_t walking;
 
 static void enter_walk(void)
@@ -38,9 +70,43 @@ void elf_await_walks(void)
 		nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
 }
 
-void elf_forget_walks(void)
+static bool may_be_locked;
+
+extern struct r_debug _r_debug __attribute__((weak)); /* glibc's; musl's fork() resets the lock */
+
+void elf_after_fork(bool parent_had_threads)
 {
 	__atomic_store_n(&walking, 0, __ATOMIC_SEQ_CST);
+	may_be_locked |= parent_had_threads && &_r_debug;
+}
+
+bool elf_may_be_locked(void)
+{
+	return may_be_locked;
+}
+
+static bool each_of_list(const struct visit *walk)
+{
+	for (const struct link_map *map = elf_list(); map; map = map->l_next) {
+		struct elf_object object;
+
+		if (!of_map(map, &object))
+			continue;
+		object.map = NULL; /* of our own namespace */
+		if (walk->visit(&object, walk->context))
+			return true;
+	}
+	return false;
+}
+
+/* Another number when the list is another one. */
+static uint64_t hash_list(void)
+{
+	uint64_t hash = 14695981039346656037ull; /* FNV-1a, a word at a time */
+
+	for (const struct link_map *map = elf_list(); map; map = map->l_next)
+		hash = (hash ^ (uintptr_t)map->l_ld) * 1099511628211ull;
+	return hash | 1;
 }
 
 bool elf_each(bool (*visit)(const struct elf_object *object, void *context), void *context)
@@ -48,6 +114,8 @@ bool elf_each(bool (*visit)(const struct elf_object *object, void *context), voi
 	struct visit walk = {visit, context};
 	int found;
 
+	if (may_be_locked)
+		return each_of_list(&walk);
 	enter_walk();
 	found = dl_iterate_phdr(walk_one, &walk);
 	leave_walk();
@@ -145,6 +213,8 @@ uint64_t elf_loads(void)
 {
 	uint64_t loads = 0;
 
+	if (may_be_locked)
+		return hash_list();
 	enter_walk();
 	dl_iterate_phdr(read_adds, &loads);
 	leave_walk();
@@ -162,6 +232,8 @@ uint64_t elf_unloads(void)
 {
 	uint64_t unloads = 0;
 
+	if (may_be_locked)
+		return hash_list();
 	enter_walk();
 	dl_iterate_phdr(read_subs, &unloads);
 	leave_walk();
@@ -187,6 +259,8 @@ bool elf_hold(bool (*call)(void *context), void *context)
 {
 	struct held held = {.call = call, .context = context};
 
+	if (may_be_locked)
+		return call(context);
 	enter_walk();
 	dl_iterate_phdr(call_held, &held);
 	leave_walk();
@@ -235,6 +309,8 @@ bool elf_others(void)
 {
 	struct census census = {0, 0};
 
+	if (may_be_locked)
+		return false;
 	enter_walk();
 	dl_iterate_phdr(count_one, &census);
 	leave_walk();
@@ -249,36 +325,6 @@ static const struct link_map *first_beside(const struct link_map *map)
 	return *map->l_name ? map : NULL;
 }
 
-/*
- * The program headers are at the start of the mapping, whose address the loader does not
- * give. They are accepted if they lie on the page of the tables, which is read anyway,
- * and lead to the same dynamic section.
- */
-static bool find_headers(struct elf_object *object)
-{
-	const uintptr_t page = 4096;
-	const ElfW(Ehdr) *header = (const void *)object->bias;
-	const void *first = object->gnu_hash ? (const void *)object->gnu_hash : object->hash;
-	const ElfW(Dyn) *dynamic = object->dynamic;
-
-	if ((const void *)object->symbols < first)
-		first = object->symbols;
-	if ((uintptr_t)first - object->bias >= page || memcmp(header->e_ident, ELFMAG, SELFMAG) ||
-	    header->e_phoff + header->e_phnum * sizeof(ElfW(Phdr)) > page)
-		return false;
-	object->phdr = (const void *)(object->bias + header->e_phoff);
-	object->phdr_count = header->e_phnum;
-	elf_measure(object);
-	return object->dynamic == dynamic;
-}
-
-static bool beside(const struct link_map *map, struct elf_object *out)
-{
-	*out = (struct elf_object){
-		.path = map->l_name, .bias = map->l_addr, .dynamic = map->l_ld, .map = map};
-	return elf_tables(out) && find_headers(out);
-}
-
 struct lookup {
 	struct link_map *map;
 	struct elf_object *out;
@@ -288,7 +334,7 @@ static bool look_up(void *context)
 {
 	struct lookup *lookup = context;
 
-	return first_beside(lookup->map) && beside(lookup->map, lookup->out);
+	return first_beside(lookup->map) && of_map(lookup->map, lookup->out);
 }
 
 bool elf_elsewhere(const void *address, struct elf_object *out)
@@ -309,7 +355,7 @@ static bool walk_beside(void *context)
 	struct elf_object one;
 
 	for (const struct link_map *map = first_beside(w->object->map); map; map = map->l_next) {
-		if (beside(map, &one) && w->walk.visit(&one, w->walk.context))
+		if (of_map(map, &one) && w->walk.visit(&one, w->walk.context))
 			return true;
 	}
 	return false;

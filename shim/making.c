@@ -37,6 +37,7 @@ __attribute__((constructor)) static void read_settings(void)
 		return;
 	done = true;
 	settings_read();
+	mapping_notice_forks();
 	private_control.mode = settings.mode;
 	private_control.stacks = settings.stacks;
 	private_control.socket = settings.socket != SOCKET_OFF;

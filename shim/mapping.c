@@ -29,6 +29,8 @@ __thread struct thread_id mapping_thread;
 
 /* ---- forks ------------------------------------------------------------------ */
 
+extern char __libc_single_threaded __attribute__((weak)); /* since glibc 2.32 */
+
 /* The directory has one link from its parent, one from itself, and one for each thread. */
 static bool has_threads(void)
 {
@@ -37,17 +39,25 @@ static bool has_threads(void)
 	return system_statx(AT_FDCWD, "/proc/self/task", 0, STATX_NLINK, &st) || st.stx_nlink != 3;
 }
 
+/* Without a trace, a seccomp filter may be in force of which nothing is known: nothing is asked. */
+static bool is_single(void)
+{
+	if (&__libc_single_threaded && __libc_single_threaded)
+		return true;
+	return mapping_process && ask_may() && !has_threads();
+}
+
 static void before_fork(void)
 {
 	int saved = errno;
 
-	mapping.forked = true;
+	mapping.forked = mapping_process != NULL;
 	if (mapping.header) {
 		guard_enter();
 		__atomic_store_n(&mapping.header->forked, 1, __ATOMIC_RELAXED);
 		guard_leave();
 	}
-	parent_was_single = ask_may() && !has_threads();
+	parent_was_single = is_single();
 	elf_await_walks();
 	errno = saved;
 }
@@ -61,8 +71,9 @@ static void after_fork_in_parent(void)
 /* qemu-user accepts MADV_WIPEONFORK but wipes nothing. */
 static void after_fork_in_child(void)
 {
-	__atomic_store_n(&mapping_process->state, IDENTITY_NONE, __ATOMIC_RELEASE);
-	elf_forget_walks();
+	if (mapping_process)
+		__atomic_store_n(&mapping_process->state, IDENTITY_NONE, __ATOMIC_RELEASE);
+	elf_after_fork(!parent_was_single);
 }
 
 /*
@@ -74,8 +85,14 @@ extern int __register_atfork(void (*before)(void), void (*in_parent)(void), void
 extern __typeof__(pthread_atfork) pthread_atfork __attribute__((weak));
 extern void *__dso_handle __attribute__((visibility("hidden")));
 
-static void register_forks(void)
+void mapping_notice_forks(void)
 {
+	static bool done;
+
+	if (done)
+		return;
+	done = true;
+
 	if (__register_atfork)
 		__register_atfork(before_fork, after_fork_in_parent, after_fork_in_child, &__dso_handle);
 	else if (pthread_atfork)
@@ -94,7 +111,7 @@ bool mapping_make_identity(void)
 	if (madvise(identity, 4096, MADV_WIPEONFORK))
 		return false;
 	mapping_process = identity;
-	register_forks();
+	mapping_notice_forks();
 	return true;
 }
 

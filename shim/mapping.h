@@ -80,6 +80,8 @@ struct identity {
 			         locked forever */
 };
 extern struct identity *mapping_process __attribute__((visibility("hidden")));
+/* From the start, because a fork may leave the loader locked in the child. */
+void mapping_notice_forks(void);
 bool mapping_make_identity(void);
 void mapping_become_process(void);
 /* Gives this process an entry in a file that replaced another. */

@@ -65,7 +65,7 @@ static void *redirect(void *found, const char *name)
 	}
 	settings_read();
 	/* a plugin was loaded, and its entry point is looked up before any of it runs */
-	if (settings.reach & REACH_GOT)
+	if ((settings.reach & REACH_GOT) && !elf_may_be_locked())
 		reach_got(found);
 	stack_refresh();
 	wrapper = settings.reach & REACH_DLSYM ? wrapper_of(name, found) : NULL;

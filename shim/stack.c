@@ -35,7 +35,7 @@ void stack_refresh(void)
 	uint64_t unloads;
 	int saved = errno;
 
-	if (!mapping.header)
+	if (!mapping.header || elf_may_be_locked())
 		return;
 	unloads = elf_unloads();
 	if (__atomic_load_n(&seen, __ATOMIC_ACQUIRE) != unloads) {

@@ -48,6 +48,15 @@ def test_handshakes_in_odd_places(directory, where, good, bad, mode):
     assert (found.count("ok"), len(found) - found.count("ok")) == (good, bad), found
 
 
+@pytest.mark.parametrize("when,done", [("first", 2), ("later", 4)])
+@pytest.mark.parametrize("mode", ["all", "watch"])
+def test_locked_loader(directory, when, done, mode):
+    """A process is forked while another thread holds the loader's lock, which stays locked in the child."""
+    result = same([HARM / "locked_loader", when], directory, MODE=mode)
+    assert result.status == 0 and "child: ended" in result.stdout, result
+    assert outcomes(directory) == ["ok"] * done
+
+
 # What it does to itself, and how many handshakes are recorded if it does so between two, and before the
 # first. None: it may have no trace then. A program that gets itself killed is also killed without the shim.
 @pytest.mark.parametrize("deed,between,before", [
