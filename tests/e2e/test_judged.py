@@ -232,12 +232,25 @@ def test_half_a_client_hello_before_the_first_call(mode, authority):
 # ---- who has the bytes ---------------------------------------------------------------------------
 
 
+def held_until(event):
+    """A relay that holds back the answer until then."""
+    def forward(connection, upstream):
+        event.wait(20)
+        while data := upstream.recv(65536):
+            connection.sendall(data)
+
+    return forward
+
+
 @MODES
 def test_read_that_does_not_return(mode, authority, start):
-    """The answer is in the socket, and the call waits in a read of that socket."""
-    server = start(servers.s_server(authority.rsa))
-    with Traced(shared_socket("lowat", server.port), env=in_mode(mode)) as traced:
-        live = traced.hangs()
+    """The answer came while the call waited in a read of that socket, and does not wake it."""
+    server, waits = start(servers.s_server(authority.rsa)), threading.Event()
+    held = start(peer.Peer(peer.relay(server.port, held_until(waits)))).port
+    with Traced(shared_socket("lowat", held), env=in_mode(mode)) as traced:
+        traced.hangs(seconds=0.5)
+        waits.set()
+        live = traced.hangs(lambda r: r.cause != "PEER_SILENT")
         looked = looked_at(traced.target())
         final = traced.end().only()
     for record in live, looked, final:
@@ -360,12 +373,7 @@ def test_paused_container(mode, authority, start):
         pytest.skip("cgroups cannot be made here")
     server, frozen = start(servers.s_server(authority.rsa)), threading.Event()
 
-    def forward(connection, upstream):
-        frozen.wait(20)
-        while data := upstream.recv(65536):
-            connection.sendall(data)
-
-    held = start(peer.Peer(peer.relay(server.port, forward))).port
+    held = start(peer.Peer(peer.relay(server.port, held_until(frozen)))).port
     with contextlib.closing(freezer), Traced(shared_socket("stopped", held), env=in_mode(mode)) as traced:
         servers.await_that(lambda: stalls.live_records(traced.traces, traced.process), traced.text)
         freezer.freeze(traced.target())
