@@ -38,7 +38,12 @@ struct tlstall_look {
 	uint64_t at;	  /* when the look was, ticks; 0: unknown (1.3) */
 	uint32_t threads; /* of that process; 0: unknown (1.3) */
 	uint8_t guessed;  /* 1: `socket` is the only match, and may be another's (1.3) */
-	uint8_t reserved[3];
+	/*
+	 * Of `fitting`: idle, having brought exactly its bytes; 0 if any has bytes unread, or
+	 * unknown.
+	 */
+	uint8_t idle;
+	uint8_t reserved[2];
 
 	/* Since 1.3 (older entries end here): the handshake's fields at that moment. */
 	uint64_t enter, leave, progress, bytes_in, bytes_out;
@@ -78,6 +83,7 @@ TLSTALL_AT(tlstall_look, fitting, 119);
 TLSTALL_AT(tlstall_look, syscall, 120);
 TLSTALL_AT(tlstall_look, at, 144);
 TLSTALL_AT(tlstall_look, guessed, 156);
+TLSTALL_AT(tlstall_look, idle, 157);
 TLSTALL_AT(tlstall_look, enter, 160);
 TLSTALL_AT(tlstall_look, tcp, 216);
 TLSTALL_AT(tlstall_look, stack, 264);

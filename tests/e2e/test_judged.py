@@ -298,6 +298,37 @@ def test_server_that_reads_the_client_hello_itself(mode, authority):
     assert "had brought 517 B" in said(final) and "the client sent nothing" not in said(final), final
 
 
+ASYNCIO = """import asyncio, ssl, sys
+async def main():
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(sys.argv[1], sys.argv[2])
+    server = await asyncio.start_server(lambda *_: None, "127.0.0.1", int(sys.argv[3]), ssl=context)
+    await server.serve_forever()
+asyncio.run(main())
+"""
+
+
+@MODES
+@pytest.mark.parametrize("clients", [1, 2])
+@pytest.mark.parametrize("hello, cause", [(0, "PEER_SILENT"), (100, "RX_PARTIAL")])
+def test_client_of_asyncio_says_no_more(hello, cause, clients, mode, authority):
+    """Which socket a memory BIO belongs to is not known, but none of the process's has brought anything else."""
+    port = servers.free_port()
+    with Traced([PYTHON, "-c", ASYNCIO, authority.rsa.cert, authority.rsa.key, port], env=in_mode(mode)) as traced, \
+            contextlib.ExitStack() as stack:
+        for _ in range(clients):
+            client = stack.enter_context(servers.await_that(lambda: connected(port), traced.text))
+            client.sendall(peer.client_hello()[:hello])
+        live = traced.hangs(lambda r: r.bytes_in == hello)
+        if clients == 1:
+            looked = looked_at(traced.target())
+            assert (looked.cause, looked.fault) == (cause, "peer"), looked
+        final = traced.end().handshakes[0]
+    for record in live, final:
+        assert (record.cause, record.fault, record.confidence) == (cause, "peer", "medium"), record
+        assert "BIO_STARVED" in record.not_told_from and len(set(record.evidence)) == len(record.evidence), record
+
+
 def connected(port):
     with contextlib.suppress(OSError):
         return socket.create_connection(("127.0.0.1", port))

@@ -153,6 +153,34 @@ static void test_bio_starved(void **state)
 	assert_string_equal(cause_name(v.cause), "BIO_STARVED");
 	assert_int_equal(v.fault, FAULT_UNKNOWN);
 	assert_true(doubts(&v, CAUSE_PEER_SILENT));
+
+	/* nothing came on any connection that can be its own */
+	f.wait = TLSTALL_WAIT_POLL;
+	f.fitting = f.idle = 2;
+	v = first_verdict(&f);
+	assert_string_equal(cause_name(v.cause), "PEER_SILENT");
+	assert_int_equal(v.confidence, CONFIDENCE_MEDIUM);
+	assert_true(says(&v, "2 connections of the process fit, and none has bytes unread"));
+	assert_true(doubts(&v, CAUSE_BIO_STARVED));
+	/* one of them brought more: perhaps to the program, which did not feed it */
+	f.idle = 1;
+	v = first_verdict(&f);
+	assert_string_equal(cause_name(v.cause), "PEER_SILENT");
+	assert_int_equal(v.confidence, CONFIDENCE_LOW);
+	/* a part of the answer came */
+	f.idle = 2;
+	f.bytes_in = 100;
+	v = first_verdict(&f);
+	assert_string_equal(cause_name(v.cause), "RX_PARTIAL");
+	assert_int_equal(v.confidence, CONFIDENCE_MEDIUM);
+	assert_true(doubts(&v, CAUSE_BIO_STARVED));
+	/* some have bytes unread; its thread is elsewhere */
+	f.idle = 0;
+	assert_cause(&f, BIO_STARVED);
+	f.idle = 2;
+	f.wait = TLSTALL_WAIT_FUTEX;
+	assert_cause(&f, BIO_STARVED);
+
 	f.read.bio_class = f.write.bio_class = TLSTALL_BIO_SOCKET;
 	assert_not_cause(&f, BIO_STARVED);
 }

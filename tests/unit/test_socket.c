@@ -434,6 +434,15 @@ static void only_connection(void **state)
 	kernel_look(child.pid, &pair.h, &view);
 	assert_true(view.guessed);
 	child_kill(&child);
+	/* idle, until it has bytes that nobody has read */
+	child = child_start(hold, (int[]){second.one, -1});
+	pair.h.enter = pair.h.bytes_out = 0;
+	kernel_look(child.pid, &pair.h, &view);
+	assert_int_equal(view.idle, 1);
+	send_bytes(second.other, 10);
+	kernel_look(child.pid, &pair.h, &view);
+	assert_int_equal(view.idle, 0);
+	child_kill(&child);
 	close_pair(&pair);
 	close_pair(&second);
 }

@@ -324,6 +324,8 @@ bool judge_RX_PARTIAL(const struct facts *f, struct verdict *v)
 	if (f->in_op && f->wait != TLSTALL_WAIT_ON_SOCKET) {
 		v->confidence = CONFIDENCE_LOW;
 		doubt(v, CAUSE_CALLBACK_BLOCKED);
+	} else if (stops && f->memory && !socket_now(f)) {
+		doubt_feeding(f, v);
 	} else if (stops && f->full && f->since_progress_ns < SLOW_SEGMENT_NS) {
 		v->confidence = CONFIDENCE_LOW;
 		doubt(v, CAUSE_NARROW_PATH);

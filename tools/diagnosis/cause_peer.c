@@ -90,11 +90,7 @@ static void judge_silence(const struct facts *f, struct verdict *v)
 		return;
 	}
 	if (f->memory) {
-		v->confidence = CONFIDENCE_LOW;
-		say_only(f, v);
-		doubt(v, CAUSE_BIO_STARVED);
-		doubt(v, CAUSE_BIO_NOT_PUMPED);
-		doubt(v, CAUSE_APP_NOT_RESUMING);
+		doubt_feeding(f, v);
 		return;
 	}
 	if (may_be_own_socket(f))

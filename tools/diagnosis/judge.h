@@ -73,6 +73,10 @@ bool is_seen_not_pumped(const struct facts *f);
 /* All that was written is still in the BIO, whatever the reason. */
 bool lies_in_bio(const struct facts *f);
 bool is_starved(const struct facts *f);
+/*
+ * Memory BIOs are empty, and so are all sockets that can be theirs: nothing came that could be fed.
+ */
+bool is_fed(const struct facts *f);
 /* The thread that made the last call does not wait for a socket. */
 bool is_elsewhere(const struct facts *f);
 bool has_spun(const struct facts *f);
@@ -118,6 +122,8 @@ void say_signature(const struct facts *f,
 		   struct verdict *v);			   /* a server's: how long, with what key */
 void say_socket(const struct facts *f, struct verdict *v); /* what the kernel says of it */
 void say_only(const struct facts *f, struct verdict *v);   /* and of what is taken for it */
+/* Memory BIOs: how sure it is that nothing came, and what else it may be. */
+void doubt_feeding(const struct facts *f, struct verdict *v);
 void say_neighbors(const struct facts *f, struct verdict *v);
 void say_alerts(const struct facts *f, struct verdict *v);
 void say_split(const struct facts *f, struct verdict *v); /* where the time went */

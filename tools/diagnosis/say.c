@@ -103,7 +103,12 @@ static void say_queue(struct verdict *v, const char *who, const struct tlstall_s
 /* Explains why an object has neither peer nor queues. */
 static void say_fitting(const struct facts *f, struct verdict *v)
 {
-	if (f->fitting > 1)
+	if (f->fitting > 1 && f->idle)
+		say(v,
+		    "its socket is not known: %u connections of the process fit, and none has "
+		    "bytes unread",
+		    f->fitting);
+	else if (f->fitting > 1)
 		say(v, "its socket is not known: %u connections of the process fit", f->fitting);
 }
 
@@ -136,6 +141,18 @@ void say_only(const struct facts *f, struct verdict *v)
 		    "unacknowledged, %s received, %s unread",
 		    size(n->bytes_acked ? n->bytes_acked - 1 : 0).s, size(n->outq).s,
 		    size(n->bytes_received).s, size(n->inq).s);
+}
+
+/* Where only one connection fits, or all that do are idle, it does not matter which it is. */
+void doubt_feeding(const struct facts *f, struct verdict *v)
+{
+	v->confidence = is_fed(f) && f->idle == f->fitting ? CONFIDENCE_MEDIUM : CONFIDENCE_LOW;
+	if (f->only.ticks)
+		say_only(f, v);
+	doubt(v, CAUSE_BIO_STARVED);
+	if (!is_fed(f))
+		doubt(v, CAUSE_BIO_NOT_PUMPED);
+	doubt(v, CAUSE_APP_NOT_RESUMING);
 }
 
 void say_signature(const struct facts *f, struct verdict *v)

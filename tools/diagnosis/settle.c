@@ -293,13 +293,18 @@ bool is_elsewhere(const struct facts *f)
 	       f->wait == TLSTALL_WAIT_SLEEP;
 }
 
+bool is_fed(const struct facts *f)
+{
+	return f->idle && f->pending_in == 0 && f->pending_out == 0 && !is_elsewhere(f);
+}
+
 bool is_starved(const struct facts *f)
 {
 	if (!f->stuck || f->in_op || !tlstall_is_in_memory(&f->read) ||
 	    f->last_error != TLSTALL_ERROR_WANT_READ || is_not_pumped(f))
 		return false;
 	/* its socket was found: what has not arrived cannot be fed in */
-	if (f->live.ticks && f->live.tcp_state && !is_elsewhere(f))
+	if ((f->live.ticks && f->live.tcp_state && !is_elsewhere(f)) || is_fed(f))
 		return false;
 	return (f->pending_in == 0 && f->pending_out == 0) || lies_in_bio(f) || is_elsewhere(f);
 }

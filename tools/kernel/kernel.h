@@ -32,6 +32,8 @@ struct kernel_view {
 	/* where the descriptor is not known: how many connections fit; the one that does may be
 	 * another's */
 	uint32_t fitting;
+	/* ... and how many of those brought exactly its bytes; 0 if any has bytes unread */
+	uint32_t idle;
 	bool guessed;
 	enum tlstall_wait wait;
 	char syscall[24];	  /* name, "" when not in one */

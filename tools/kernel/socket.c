@@ -29,6 +29,7 @@ struct search {
 	uint64_t bytes_in, bytes_out;
 	bool is_counted; /* the byte counts are complete: it is not inside an op */
 	unsigned found, exact;
+	unsigned idle, unread; /* of those that count */
 	int fd;
 	struct diag_answer answer;
 };
@@ -87,6 +88,28 @@ static bool is_exact(const struct search *search, const struct tlstall_socket *s
 	       socket->bytes_received == search->bytes_in + socket->inq;
 }
 
+/* It brought exactly the handshake's bytes, all of which were read, and has nothing to send. */
+static bool is_idle(const struct search *search, const struct tlstall_socket *socket)
+{
+	return search->is_counted && socket->tcp_state == TCP_ESTABLISHED && !socket->inq &&
+	       !socket->outq && socket->bytes_received == search->bytes_in;
+}
+
+/* Returns false if it does not count: others have carried exactly the handshake's bytes. */
+static bool count(struct search *search, const struct tlstall_socket *socket)
+{
+	search->found++;
+	if (!is_exact(search, socket)) {
+		if (search->exact)
+			return false;
+	} else if (!search->exact++) {
+		search->idle = search->unread = 0;
+	}
+	search->idle += is_idle(search, socket);
+	search->unread += socket->inq != 0;
+	return true;
+}
+
 static void consider(const struct diag_answer *answer, void *context)
 {
 	struct search *search = context;
@@ -95,10 +118,7 @@ static void consider(const struct diag_answer *answer, void *context)
 		if (search->candidates[i].inode != answer->inode ||
 		    (search->guess && !is_plausible(search, &answer->socket)))
 			continue;
-		search->found++;
-		if (is_exact(search, &answer->socket))
-			search->exact++;
-		else if (search->exact)
+		if (!count(search, &answer->socket))
 			return;
 		search->fd = search->candidates[i].fd;
 		search->answer = *answer;
@@ -107,7 +127,8 @@ static void consider(const struct diag_answer *answer, void *context)
 }
 
 /* What a question without an address of ours would answer. */
-static void search_dump(const struct dump *dump, struct search *search, const struct diag_query *query)
+static void search_dump(const struct dump *dump, struct search *search,
+			const struct diag_query *query)
 {
 	for (unsigned i = 0; i < search->count; i++) {
 		const struct diag_answer *answer = dump_find(dump, search->candidates[i].inode);
@@ -199,8 +220,10 @@ int socket_look(pid_t pid, const struct tlstall_handshake *h, struct kernel_view
 	if (!search.count)
 		return -1;
 	ask_families(&search, h);
-	if (search.guess)
+	if (search.guess) {
 		out->fitting = search.exact ? search.exact : search.found;
+		out->idle = search.unread ? 0 : search.idle;
+	}
 	if (search.exact != 1 && search.found != 1)
 		return -1;
 	out->guessed = search.guess && search.exact != 1;
