@@ -276,7 +276,8 @@ def test_postgres_backend(start, authority, request):
             lambda: [p for p in descendants(server.process.pid) if records(p)[1]], "a backend")
         handshake = stalled(backend)[0]
         assert (handshake["role"], handshake["peer"]) == ("server", ours), handshake
-        assert "no ClientHello came" in handshake["evidence"][0], handshake
+        assert "before that, the connection had brought 8 B" in handshake["evidence"][0], handshake
+        assert (handshake["cause"], handshake["confidence"]) == ("PEER_SILENT", "high"), handshake
         text = look(backend).stdout
         assert shows_a_frame(text, "postgres"), text
 

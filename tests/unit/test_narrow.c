@@ -193,6 +193,7 @@ static void test_narrow_path_of_the_sender(void **state)
 	assert_not_cause(&f, PEER_SILENT);
 	/* none of it arrives */
 	f.live.bytes_acked = f.at_start.bytes_acked;
+	f.live.outq = 10000;
 	f.live.last_ack_recv_ms = 5000;
 	f.live.retransmits = 3;
 	assert_cause(&f, TX_NOT_ACKED);

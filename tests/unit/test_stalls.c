@@ -221,6 +221,7 @@ static void test_tx_not_acked_yet(void **state)
 	f.bytes_out = 1800;
 	f.live = quiet_socket();
 	f.live.unacked = 1;
+	f.live.bytes_acked = 1448;
 	f.live.outq = 352;
 	f.live.rto_us = 7000000;
 	assert_cause(&f, TX_NOT_ACKED);
@@ -238,6 +239,7 @@ static void test_client_hello_dropped(void **state)
 	(void)state;
 	f.bytes_out = f.first_flight = 1700;
 	f.live = quiet_socket();
+	f.live.bytes_acked = 1700;
 	v = first_verdict(&f);
 	assert_string_equal(cause_name(v.cause), "CLIENT_HELLO_DROPPED");
 	assert_int_equal(v.confidence, CONFIDENCE_LOW);

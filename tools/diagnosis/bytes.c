@@ -42,15 +42,16 @@ bool has_received(const struct facts *f)
 }
 
 /*
- * Found from outside: the descriptor was closed and its number reused. (The shim would know: it
- * recorded the connection.) bytes_acked counts the SYN.
+ * The descriptor was closed and its number reused. (If the shim recorded both ends of the
+ * connection, no other one is looked at.) bytes_acked may count the SYN.
  */
 bool is_swapped(const struct facts *f)
 {
 	const struct tlstall_socket *n = &f->live;
 
-	return f->looked && f->stuck && f->read.bio_class == TLSTALL_BIO_SOCKET && n->ticks &&
-	       n->tcp_state && n->outq != UINT32_MAX && n->bytes_acked + n->outq < f->bytes_out;
+	return f->stuck && f->read.bio_class == TLSTALL_BIO_SOCKET &&
+	       f->write.fd == f->read.fd && n->ticks && n->tcp_state && n->outq != UINT32_MAX &&
+	       n->bytes_acked + n->outq < f->bytes_out;
 }
 
 static bool is_reading(const struct facts *f)

@@ -28,22 +28,22 @@ static uint64_t came_before(const struct facts *f)
 
 /*
  * A server has sent nothing yet, OpenSSL has read nothing, but something was read from the
- * connection: the ClientHello, or a PROXY header before it. The end of the stream counts as one
- * byte.
+ * connection: the ClientHello, or a PROXY header before it. A server that has answered spoke its
+ * protocol before TLS (STARTTLS). The end of the stream counts as one byte; so does a SYN, but
+ * only for the side that connected.
  */
 static bool is_swallowed(const struct facts *f)
 {
 	const struct tlstall_socket *n = socket_now(f);
 
 	return f->role == TLSTALL_ROLE_SERVER && !f->bytes_in && !f->bytes_out && n &&
-	       n->tcp_state && n->bytes_acked <= 1 && n->inq != UINT32_MAX &&
+	       n->tcp_state && !n->bytes_acked && !n->unacked && n->inq != UINT32_MAX &&
 	       n->bytes_received > n->inq + 1;
 }
 
 static const char swallowed_advice[] =
 	"Check whether the program itself reads from the connection before TLS (a PROXY header, a "
-	"look "
-	"at the first bytes without MSG_PEEK): OpenSSL needs all of the ClientHello.";
+	"look at the first bytes without MSG_PEEK): OpenSSL needs all of the ClientHello.";
 
 static void say_silence(const struct facts *f, struct verdict *v)
 {
