@@ -50,9 +50,9 @@ def directory_for_traces():
     shutil.rmtree(path, ignore_errors=True)
 
 
-def with_reports(trace, directory):
+def with_reports(trace, directory, mode=tracing.mode()):
     """The checked trace, and its reports. The traces' files are in `directory`."""
-    trace.check().reports = told.Reports(directory)
+    trace.check(mode).reports = told.Reports(directory)
     return trace
 
 
@@ -99,6 +99,7 @@ class Traced:
     def __init__(self, argv, env=None, within=None, stdin=None, options=()):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="tlstall-"))
         self.traces = self.directory / "traces"
+        self.mode = (env or {}).get("TLSTALL_MODE", tracing.mode())
         self.recorder = tracing.Recorder(self.directory, ["-d", self.traces, *options])
         self.output = open(self.directory / "output", "w+b")
         self.process = subprocess.Popen(
@@ -129,7 +130,7 @@ class Traced:
         if number:
             os.kill(self.target(), number)
         self.process.wait(20)
-        return with_reports(self.recorder.read(), self.traces)
+        return with_reports(self.recorder.read(), self.traces, self.mode)
 
     def close(self):
         with contextlib.suppress(ProcessLookupError):
