@@ -16,13 +16,13 @@ every_command = pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 NARROW = ("look", "attach", "detach", "run")
 
 THREADS = """
-import threading, time
-threading.Thread(target=time.sleep, args=(1000,)).start()
-time.sleep(1000)
+import signal, threading
+threading.Thread(target=signal.pause).start()
+signal.pause()
 """
 MAIN_THREAD_ENDS = """
-import ctypes, threading, time
-threading.Thread(target=time.sleep, args=(1000,)).start()
+import ctypes, signal, threading
+threading.Thread(target=signal.pause).start()
 ctypes.CDLL(None).pthread_exit(None)
 """
 

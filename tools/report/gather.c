@@ -357,6 +357,15 @@ static void note_losses(struct gather *g)
 			    "TLSTALL_SIZE keeps more)",
 			    g->label, (unsigned long long)(header->handshakes - g->added),
 			    (unsigned long long)header->handshakes);
+}
+
+/* What else is less than it was, or less certain. */
+static void note_gaps(struct gather *g)
+{
+	const struct tlstall_header *header = trace_header(g->trace);
+	const struct tlstall_lost *lost = &header->lost;
+	struct report *report = g->report;
+
 	if (g->lost && g->sink && g->sink->calls)
 		report_note(report, "%s: %llu calls were overwritten by later ones", g->label,
 			    (unsigned long long)g->lost);
@@ -393,6 +402,7 @@ static int walk(struct gather *g)
 	if (g->sink && g->sink->lost && g->lost)
 		g->sink->lost(g->sink->context, g->lost);
 	note_losses(g);
+	note_gaps(g);
 	return 0;
 }
 
