@@ -13,21 +13,7 @@
 
 #include "attach/stub.h"
 #include "kernel/kernel.h"
-
-static ssize_t read_proc(pid_t pid, const char *name, void *buffer, size_t size)
-{
-	char path[64];
-	ssize_t got;
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -1;
-	got = read(fd, buffer, size);
-	close(fd);
-	return got;
-}
+#include "trace/host.h"
 
 /* The value of "\nName:\tvalue"; NULL: there is no such line. */
 static const char *line_of(const char *status, const char *name)
@@ -42,7 +28,7 @@ static const char *line_of(const char *status, const char *name)
 
 static const char *read_status(pid_t pid, char *buffer, size_t size)
 {
-	ssize_t got = read_proc(pid, "status", buffer, size - 1);
+	ssize_t got = host_read(pid, "status", buffer, size - 1);
 
 	buffer[got > 0 ? got : 0] = '\0';
 	return got > 0 ? buffer : NULL;
@@ -67,21 +53,9 @@ static bool is_our_machine(pid_t pid)
 {
 	Elf64_Ehdr header;
 
-	return read_proc(pid, "exe", &header, sizeof(header)) == sizeof(header) &&
+	return host_read(pid, "exe", &header, sizeof(header)) == sizeof(header) &&
 	       !memcmp(header.e_ident, ELFMAG, SELFMAG) &&
 	       header.e_ident[EI_CLASS] == ELFCLASS64 && header.e_machine == OUR_MACHINE;
-}
-
-static bool is_secure(pid_t pid)
-{
-	Elf64_auxv_t entries[64];
-	ssize_t got = read_proc(pid, "auxv", entries, sizeof(entries));
-
-	for (size_t i = 0; got > 0 && i < (size_t)got / sizeof(*entries); i++) {
-		if (entries[i].a_type == AT_SECURE)
-			return entries[i].a_un.a_val;
-	}
-	return false;
 }
 
 static int refuse(char *why, size_t size, pid_t pid, const char *what)
@@ -133,7 +107,7 @@ int obstacles_look(pid_t pid, bool force, char *why, size_t size)
 		return -1;
 	if (!is_our_machine(pid))
 		return refuse(why, size, pid, "is for another architecture");
-	if (is_secure(pid))
+	if (host_auxv(pid, AT_SECURE))
 		return refuse(why, size, pid,
 			      "runs with rights that its user does not have (setuid, setgid or "
 			      "file capabilities)");

@@ -32,6 +32,10 @@ bool host_alive(pid_t here, const struct host_process *process);
 pid_t host_own_id(pid_t here);
 /* The id by which a thread of process `here` is known here; 0: it has ended. */
 pid_t host_thread(pid_t here, pid_t tid);
+/* The beginning of a file of that process in /proc; -1: it cannot be read. */
+ssize_t host_read(pid_t pid, const char *name, void *to, size_t size);
+/* A value of its auxiliary vector (AT_*); 0: none, or not to be read. */
+uint64_t host_auxv(pid_t pid, uint64_t type);
 /*
  * Whether it is a process that runs a program, as far as can be seen; else says what it is, in a
  * sentence without a full stop: nothing, a thread of another process, a kernel thread, a zombie.

@@ -14,7 +14,7 @@
 /* PF_KTHREAD, which the kernel's headers for programs lack */
 #define KERNEL_THREAD 0x00200000u
 
-static ssize_t read_of(pid_t pid, const char *name, void *to, size_t size)
+ssize_t host_read(pid_t pid, const char *name, void *to, size_t size)
 {
 	char path[64];
 	int file;
@@ -28,6 +28,18 @@ static ssize_t read_of(pid_t pid, const char *name, void *to, size_t size)
 	return got;
 }
 
+uint64_t host_auxv(pid_t pid, uint64_t type)
+{
+	Elf64_auxv_t vector[64];
+	ssize_t got = host_read(pid, "auxv", vector, sizeof(vector));
+
+	for (size_t i = 0; got > 0 && i < (size_t)got / sizeof(*vector); i++) {
+		if (vector[i].a_type == type)
+			return vector[i].a_un.a_val;
+	}
+	return 0;
+}
+
 struct standing {
 	char state, comm[32];
 	int parent, process; /* `process`: whose thread it is */
@@ -38,10 +50,10 @@ struct standing {
 static bool read_standing(pid_t pid, struct standing *out)
 {
 	char text[1024], status[1024], *end, *line;
-	ssize_t got = read_of(pid, "stat", text, sizeof(text) - 1);
+	ssize_t got = host_read(pid, "stat", text, sizeof(text) - 1);
 
 	text[got > 0 ? got : 0] = '\0';
-	got = read_of(pid, "status", status, sizeof(status) - 1);
+	got = host_read(pid, "status", status, sizeof(status) - 1);
 	status[got > 0 ? got : 0] = '\0';
 	/* the command's name may contain anything, in `status` no newline */
 	end = strrchr(text, ')');
@@ -86,18 +98,6 @@ bool host_runs_program(pid_t pid, char *why, size_t size)
 
 /* ---- before its libraries are there -------------------------------------------------------- */
 
-static bool has_loader(pid_t pid)
-{
-	Elf64_auxv_t vector[64];
-	ssize_t got = read_of(pid, "auxv", vector, sizeof(vector));
-
-	for (size_t i = 0; got > 0 && i < (size_t)got / sizeof(*vector); i++) {
-		if (vector[i].a_type == AT_BASE)
-			return vector[i].a_un.a_val;
-	}
-	return false;
-}
-
 static bool is_libc(const char *line)
 {
 	static const char *const names[] = {"/libc.", "/libc-", "/ld-musl-"};
@@ -118,7 +118,7 @@ bool host_is_loading(pid_t pid)
 	FILE *maps;
 
 	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
-	maps = has_loader(pid) ? fopen(path, "re") : NULL;
+	maps = host_auxv(pid, AT_BASE) ? fopen(path, "re") : NULL;
 	if (!maps)
 		return false;
 	while (!found && fgets(line, sizeof(line), maps)) {
