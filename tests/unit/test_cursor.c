@@ -98,18 +98,26 @@ static void test_merge(void **state)
 	finish(&w);
 }
 
-static void test_end_of_event(void **state)
+/* Somebody may have written a duration that fits no integer, or is none. */
+static void test_duration(void **state)
 {
-	struct tlstall_event event = {.ticks = 1000, .duration = 24.7f};
+	static const struct {
+		float written, read;
+	} durations[] = {{24.7f, 24.7f}, {-5, 0}, {__builtin_nanf(""), 0}, {__builtin_inff(), 0}, {4e36f, 0}};
+	struct walk w;
 
 	(void)state;
-	assert_int_equal(trace_event_end(&event), 1024);
-	event.duration = -5;
-	assert_int_equal(trace_event_end(&event), 1000);
-	event.duration = __builtin_nanf("");
-	assert_int_equal(trace_event_end(&event), 1000);
-	event.duration = __builtin_inff();
-	assert_int_equal(trace_event_end(&event), 1000);
+	start(&w, NULL);
+	for (int i = 0; i < 5; i++)
+		(i & 1 ? REST(&w, 1000, i) : OPENING(&w, 1000, i))->duration = durations[i].written;
+	for (int left = 5; left; left--) {
+		struct tlstall_event event;
+
+		assert_int_equal(trace_cursor_next(w.cursor, &event), 0);
+		assert_float_equal(event.duration, durations[event.ret].read, 0);
+		assert_int_equal(trace_event_end(&event), event.ret ? 1000 : 1024);
+	}
+	finish(&w);
 }
 
 /*
@@ -466,7 +474,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_merge),
-		cmocka_unit_test(test_end_of_event),
+		cmocka_unit_test(test_duration),
 		cmocka_unit_test(test_end_follows_its_last_call),
 		cmocka_unit_test(test_uncommitted),
 		cmocka_unit_test(test_skip),

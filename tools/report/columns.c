@@ -16,7 +16,8 @@ static size_t width_of(enum column_type type)
 static void store(unsigned char *to, enum column_type type, double value)
 {
 	uint32_t count = value > UINT32_MAX ? UINT32_MAX : value > 0 ? (uint32_t)value : 0;
-	int32_t number = (int32_t)value;
+	/* converted to an integer only if it fits: else C does not say what happens */
+	int32_t number = value >= INT32_MIN && value <= INT32_MAX ? (int32_t)value : 0;
 	float real = (float)value;
 
 	if (type == COLUMN_COUNT)

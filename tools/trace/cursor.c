@@ -24,7 +24,7 @@ struct ring {
 	uint64_t limit;		   /* positions below it have been claimed */
 	uint64_t chunk, chunk_end; /* positions that `bytes` holds */
 	unsigned char *bytes;	   /* NULL: no chunk in hand */
-	uint32_t *marks; /* commit marks from before `bytes` was read */
+	uint32_t *marks;	   /* commit marks from before `bytes` was read */
 };
 
 struct trace_cursor {
@@ -68,7 +68,6 @@ static int take_room(struct ring *ring)
 	give_room_back(ring);
 	return TRACE_ERROR_MEMORY;
 }
-
 
 static int read_head(const struct trace *trace, const struct ring *ring, uint64_t *head)
 {
@@ -170,12 +169,7 @@ static int peek(struct trace_cursor *cursor, struct ring *ring, const unsigned c
 
 uint64_t trace_event_end(const struct tlstall_event *event)
 {
-	float duration = event->duration;
-
-	/* written so that NaN is refused, too */
-	if (!(duration > 0) || !(duration < 0x1p62f))
-		return event->ticks;
-	return event->ticks + (uint64_t)duration;
+	return event->ticks + (uint64_t)event->duration;
 }
 
 /* How far off an event's end may be, as its duration is a float. */
@@ -241,6 +235,12 @@ static int look_at_heads(struct trace_cursor *cursor)
 	return look_at_history(cursor);
 }
 
+static void take(struct tlstall_event *event, const unsigned char *record)
+{
+	memcpy(event, record, sizeof(*event));
+	event->duration = ticks_tame(event->duration);
+}
+
 static int give(struct ring *ring, const struct tlstall_event *event, struct tlstall_event *out)
 {
 	ring->next++;
@@ -253,7 +253,7 @@ static int merge(struct trace_cursor *cursor, struct tlstall_event *out)
 {
 	struct ring *opening = &cursor->opening, *rest = &cursor->rest;
 	const unsigned char *at[2];
-	struct tlstall_event a, b;
+	struct tlstall_event a = {0}, b = {0};
 	int first = peek(cursor, opening, &at[0]);
 	int second = first < 0 ? first : peek(cursor, rest, &at[1]);
 
@@ -262,9 +262,9 @@ static int merge(struct trace_cursor *cursor, struct tlstall_event *out)
 	if (first == PEEK_PENDING || second == PEEK_PENDING)
 		return 1;
 	if (first == PEEK_RECORD)
-		memcpy(&a, at[0], sizeof(a));
+		take(&a, at[0]);
 	if (second == PEEK_RECORD)
-		memcpy(&b, at[1], sizeof(b));
+		take(&b, at[1]);
 	if (first == PEEK_RECORD && (second == PEEK_NONE || !rest_first(&a, &b)))
 		return give(opening, &a, out);
 	if (second == PEEK_RECORD &&

@@ -14,13 +14,12 @@ static uint64_t whole_number(const struct trace *trace, uint32_t low)
 	uint64_t newest = trace->header.handshakes, number = (newest & ~0xffffffffull) | low;
 
 	return number > newest + 0x80000000u && number > 0xffffffffu ? number - 0x100000000u
-								      : number;
+								     : number;
 }
 
-/* Written so that NaN is refused, too. */
 static uint64_t ticks(float value)
 {
-	return value > 0 && value < 0x1p62f ? (uint64_t)value : 0;
+	return (uint64_t)ticks_tame(value);
 }
 
 static struct tlstall_transport transport(const struct tlstall_summary *s, uint8_t bio_class)
@@ -186,7 +185,7 @@ bool history_event(const struct trace *trace, const struct tlstall_summary *s, u
 		.ssl = s->ssl,
 		.slot = trace->present[TLSTALL_SECTION_HANDSHAKES] + index,
 		.handshake = s->number,
-		.duration = s->duration,
+		.duration = ticks_tame(s->duration),
 		.ret = TLSTALL_OUTCOME_OK,
 		.retry = s->calls ? s->calls - 1u : 0,
 		.tid = s->tid,

@@ -124,6 +124,8 @@ uint32_t looks_read(struct trace *trace, const struct tlstall_look **looks);
 
 /* After this, its counts and small numbers are safe as indexes, and its strings are terminated. */
 void handshake_tame(struct tlstall_handshake *h);
+/* After this, it converts to an integer; 0 if it was no number of ticks. */
+float ticks_tame(float ticks);
 
 /* ---- history.c ---- */
 

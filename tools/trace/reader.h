@@ -179,7 +179,7 @@ int trace_cursor_next(struct trace_cursor *cursor, struct tlstall_event *out);
 void trace_cursor_skip(struct trace_cursor *cursor);
 /* Events overwritten before they were read, those before the cursor was opened included. */
 uint64_t trace_cursor_lost(const struct trace_cursor *cursor);
-/* When the event's call returned, in ticks: the order of the merge. */
+/* When the event's call returned, in ticks: the order of the merge. The event is one of a cursor. */
 uint64_t trace_event_end(const struct tlstall_event *event);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Keeps a handshake's values within bounds, whoever wrote them. */
+/* Keeps values of handshakes and events within bounds, whoever wrote them. */
 #include "trace/internal.h"
 
 static void tame_transport(struct tlstall_transport *transport)
@@ -27,4 +27,10 @@ void handshake_tame(struct tlstall_handshake *h)
 	tame_transport(&h->write);
 	TERMINATE(h->sni);
 	TERMINATE(h->alpn);
+}
+
+/* Written so that NaN is refused, too. The bound leaves room for a sum of two. */
+float ticks_tame(float ticks)
+{
+	return ticks > 0 && ticks < 0x1p62f ? ticks : 0;
 }
