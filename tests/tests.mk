@@ -142,7 +142,7 @@ FUZZ_SANITIZE += -fsanitize=fuzzer-no-link
 FUZZ_DRIVER   :=
 $(FUZZERS): FUZZ_ENGINE := -fsanitize=fuzzer
 endif
-FUZZ_OBJECTS  := $(patsubst %,$(BUILD)/fuzz/%.o,$(FUZZ_DRIVER) tests/fuzz/everything.c tests/fuzz/harmless.c tools/text/clean.c tools/text/json.c tools/text/print.c $(wildcard tools/trace/*.c tools/check/*.c))
+FUZZ_OBJECTS  := $(patsubst %,$(BUILD)/fuzz/%.o,$(FUZZ_DRIVER) tests/fuzz/everything.c tests/fuzz/harmless.c tests/fuzz/run_command.c tools/text/clean.c tools/text/json.c tools/text/print.c $(wildcard tools/trace/*.c tools/check/*.c))
 $(BUILD)/fuzz/%.c.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(TEST_CFLAGS) -O1 -U_FORTIFY_SOURCE $(FUZZ_SANITIZE) -c $< -o $@
@@ -153,9 +153,9 @@ $(BUILD)/tests/fuzz/fuzz_unwind: $(FUZZ_SHIM)
 
 # Fuzzers of whole commands: the rooms that they use are compiled with sanitizers, the rest of the tool
 # without.
-FUZZ_ROOMS := $(filter-out tools/look/stub.c tools/text/clean.c tools/text/json.c tools/text/print.c,$(wildcard $(patsubst %,tools/%/*.c,diagnosis kernel live look symbols text view words)))
-FUZZ_WHOLE := $(patsubst %,$(BUILD)/fuzz/%.o,$(FUZZ_ROOMS) tools/cmd_ps.c tools/cmd_stack.c tools/cmd_ctl.c)
-WHOLE := $(BUILD)/tests/fuzz/fuzz_commands $(BUILD)/tests/fuzz/fuzz_look
+FUZZ_ROOMS := $(filter-out tools/formats/otlp.c tools/look/stub.c tools/text/clean.c tools/text/json.c tools/text/print.c,$(wildcard $(patsubst %,tools/%/*.c,diagnosis formats kernel live look report symbols text view words)))
+FUZZ_WHOLE := $(patsubst %,$(BUILD)/fuzz/%.o,$(FUZZ_ROOMS) $(patsubst %,tools/cmd_%.c,ctl export ps report stack))
+WHOLE := $(patsubst %,$(BUILD)/tests/fuzz/fuzz_%,commands look report)
 $(WHOLE): $(FUZZ_WHOLE)
 $(BUILD)/tests/fuzz/fuzz_commands: FUZZ_WRAPPED := pread
 $(BUILD)/tests/fuzz/fuzz_look: FUZZ_WRAPPED := kernel_access memory_open regions_read sockets_read threads_read stub_start kill waitpid

@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "command.h"
+#include "run_command.h"
 #include "tlstall/trace.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -185,28 +185,6 @@ static void revive(void)
 
 /* ---- commands ---------------------------------------------------------------------------- */
 
-static void run(const struct command *command, int argc, const char *const *words)
-{
-	FILE *streams[] = {stdout, stderr};
-	char *said = NULL, *copies[8] = {0};
-	size_t length = 0;
-	FILE *out = open_memstream(&said, &length);
-
-	if (!out)
-		abort();
-	for (int i = 0; i < argc; i++)
-		copies[i] = strdup(words[i]);
-	stdout = stderr = out;
-	command->run(argc, copies);
-	stdout = streams[0];
-	stderr = streams[1];
-	fclose(out);
-	need_harmless(said, true);
-	free(said);
-	for (int i = 0; i < argc; i++)
-		free(copies[i]);
-}
-
 static void run_one(void)
 {
 	char pid[16];
@@ -222,12 +200,12 @@ static void run_one(void)
 		{&command_ctl, {"ctl", pid, "watch", "stacks=off"}},
 	};
 	uint64_t which = next(sizeof(runs) / sizeof(*runs));
-	int argc = 0;
+	char *said;
 
 	snprintf(pid, sizeof(pid), "%d", child);
-	while (argc < 5 && runs[which].words[argc])
-		argc++;
-	run(runs[which].command, argc, runs[which].words);
+	said = run_command(runs[which].command, runs[which].words);
+	need_harmless(said, true);
+	free(said);
 }
 
 /* ---- setup ----------------------------------------------------------------------------- */
