@@ -87,28 +87,32 @@ void chain_pass(enum function_id function)
 	passing = (uint8_t)(function + 1);
 }
 
-/* A longjmp out of a call does not make the next frame deeper. */
-static bool in_circle(enum function_id function, const void *object)
-{
-	static __thread struct {
-		const void *object;
-		uintptr_t frame;
-		uint8_t function, depth;
-	} last;
-	uintptr_t frame = (uintptr_t)__builtin_frame_address(0);
-	bool deeper = last.object == object && last.function == function && frame < last.frame;
+/* The innermost call that went on to another library. */
+static __thread struct chain_place innermost;
 
-	last.depth = (uint8_t)(deeper ? last.depth + 1 : 0);
-	last.object = object;
-	last.function = (uint8_t)function;
-	last.frame = frame;
-	return last.depth > 8;
+void chain_leave(const struct chain_place *outer)
+{
+	innermost = *outer;
 }
 
-bool chain_takes(enum function_id function, const void *object)
+/* Another library that calls back to us: frames inside each other. */
+static bool in_circle(enum function_id function, const void *object)
+{
+	struct chain_place place = {
+		object, (uintptr_t)__builtin_frame_address(0), (uint8_t)function, 0};
+
+	/* a call that was left by longjmp does not make the next frame deeper */
+	if (innermost.object == object && innermost.function == function && place.frame < innermost.frame)
+		place.depth = (uint8_t)(innermost.depth + 1);
+	innermost = place;
+	return place.depth > 8;
+}
+
+bool chain_takes(enum function_id function, const void *object, struct chain_place *outer)
 {
 	bool past = passing == function + 1;
 
+	*outer = innermost;
 	passing = 0;
 	return !past && !in_circle(function, object);
 }

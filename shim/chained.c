@@ -12,7 +12,9 @@
 #define CHAINED(type, name, by, object, parameters, arguments)                                     \
 	static type chained_##name parameters                                                      \
 	{                                                                                          \
-		if (chain_takes(FN_##name, object))                                                \
+		struct chain_place outer __attribute__((cleanup(chain_leave)));                    \
+                                                                                                   \
+		if (chain_takes(FN_##name, object, &outer))                                        \
 			return chain_next.name arguments;                                          \
 		return OF_##by(object)->real.name arguments;                                       \
 	}

@@ -68,25 +68,37 @@ static info_callback *program_callback(const struct libssl *lib, const SSL *ssl)
 
 /*
  * A program can get our callback from a getter that we do not interpose, and call it from its own
- * callback: endless recursion. That shows as ever deeper frames with the same event, which a
- * longjmp out of a callback does not produce.
+ * callback: endless recursion. That shows as frames inside each other with the same event.
  */
-static bool in_circle(const SSL *ssl, int where)
-{
-	static __thread struct {
-		const SSL *ssl;
-		int where;
-		uintptr_t frame;
-		unsigned depth;
-	} last;
-	uintptr_t frame = (uintptr_t)__builtin_frame_address(0);
-	bool deeper = last.ssl == ssl && last.where == where && frame < last.frame;
+struct place {
+	const SSL *ssl;
+	int where;
+	unsigned depth;
+	uintptr_t frame;
+};
+/* The innermost call of the program's callback. */
+static __thread struct place innermost;
 
-	last.depth = deeper ? last.depth + 1 : 0;
-	last.ssl = ssl;
-	last.where = where;
-	last.frame = frame;
-	return last.depth > 8;
+static struct place place_of(const SSL *ssl, int where)
+{
+	struct place place = {ssl, where, 0, (uintptr_t)__builtin_frame_address(0)};
+
+	/* a callback that was left by longjmp does not make the next frame deeper */
+	if (innermost.ssl == ssl && innermost.where == where && place.frame < innermost.frame)
+		place.depth = innermost.depth + 1;
+	return place;
+}
+
+static void chain(info_callback *program, const SSL *ssl, int where, int ret)
+{
+	struct place outer = innermost, place = place_of(ssl, where);
+
+	if (place.depth > 8)
+		return;
+	innermost = place;
+	program(ssl, where, ret);
+	/* the next callback, even of a deeper op, is not inside this one */
+	innermost = outer;
 }
 
 /* Detached: objects that still have our callback get the program's back. */
@@ -147,8 +159,8 @@ static __attribute__((noinline)) void note_and_chain(const SSL *ssl, int where, 
 		unhook(lib, ssl);
 	note(lib, ssl, where, ret);
 	program = program_callback(lib, ssl);
-	if (program && program != on_info && !in_circle(ssl, where))
-		program(ssl, where, ret);
+	if (program && program != on_info)
+		chain(program, ssl, where, ret);
 }
 
 /* Usually the next state of a handshake that an op drives. */

@@ -82,6 +82,13 @@ def test_info_callbacks(kind, other, tmp_path):
     both_orders([tracing.PROGRAMS / "info_callback"], other(kind), tmp_path, 12)
 
 
+@pytest.mark.parametrize("kind", ["next", "more"])
+def test_deeper_and_deeper(kind, other, tmp_path):
+    """Each call of the same object is made from a deeper frame: no circle, all of them go on."""
+    calls = both_orders([tracing.PROGRAMS / "recursive"], other(kind), tmp_path, 2)
+    assert "SSL_connect 30" in calls
+
+
 @pytest.mark.parametrize("kind", ["next", "more", "more-handle"])
 def test_curl(kind, other, port, tmp_path):
     argv = ["/usr/bin/curl", "-sko", "/dev/null", "-w", "%{http_code}", f"https://127.0.0.1:{port}/"]
