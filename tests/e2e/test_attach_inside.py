@@ -10,14 +10,13 @@ import pytest
 
 import nodes
 import peer
-import test_attach
 import test_inside
 import test_linked
 import test_reach
 import tracing
+from attaching import (WAYS, Attached, Loop, Waits, attach, check_no_call_is_broken_off, detach, hanging_record,
+                       linked_inside, refused, settles_to, stacks, state)  # noqa: F401
 from servers import await_that
-from test_attach import (Attached, Loop, attach, detach, hanging_record, linked_inside, refused, settles_to,  # noqa: F401
-                         stacks, state)
 from test_attach_load import cycle
 from test_look import PROGRAMS, Plain, stalled
 from test_reach import CLIENTS
@@ -72,9 +71,9 @@ def test_threads(options, built, start):
     loop.process.stdin = None
 
 
-@pytest.mark.parametrize("way", test_attach.WAYS)
+@pytest.mark.parametrize("way", WAYS)
 def test_no_call_is_broken_off(way, built, start):
-    test_attach.check_no_call_is_broken_off(start(test_attach.Waits(way, linked_inside(built, "waits"))).ready())
+    check_no_call_is_broken_off(start(Waits(way, linked_inside(built, "waits"))).ready())
 
 
 def test_stall_of_now_and_stall_to_come(built, start, silent):
@@ -184,7 +183,7 @@ def test_inside_a_library(built, start, silent):
 
 def test_left_by_a_killed_tool(built, start):
     """The jumps stay, and can be taken away."""
-    waits = start(test_attach.Waits("epoll", linked_inside(built, "waits", "-no-pie"))).ready()
+    waits = start(Waits("epoll", linked_inside(built, "waits", "-no-pie"))).ready()
     before = state(waits.pid)
     tool = subprocess.Popen([str(tracing.TLSTALL), "attach", "-q", str(waits.pid)], env=tracing.environment())
     await_that(lambda: state(waits.pid)["shared"], "a trace")

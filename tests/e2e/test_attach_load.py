@@ -14,9 +14,9 @@ import pytest
 
 import servers
 import tracing
+from attaching import Attached, Loop, Waits, server, settles_to, stacks, state  # noqa: F401
 from servers import await_that
 from stalls import descendants
-from test_attach import Attached, Loop, Waits, server, settles_to, stacks, state  # noqa: F401
 from test_look import Plain, needs
 from tracing import PROGRAMS, TLSTALL, run
 

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """attach: programs that cannot be attached to are refused with the reason, and not harmed."""
+import contextlib
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 
 import pytest
@@ -11,11 +13,12 @@ import peer
 import test_linked
 import test_reach
 import tracing
+from attaching import LOOP, Loop, Waits, attach, detach, in_the_shim, refused, server, stacks  # noqa: F401
 from servers import await_that
-from test_attach import refused, stacks  # noqa: F401
+from stalls import descendants
 from test_live import as_nobody
-from test_look import Plain, PROGRAMS, stalled
-from tracing import TLSTALL, run
+from test_look import Plain, needs
+from tracing import PROGRAMS, TLSTALL, run
 
 pytestmark = pytest.mark.skipif(os.uname().machine != "x86_64", reason="attach is for x86-64 so far")
 
@@ -119,6 +122,91 @@ def test_itself():
     assert result.status == 1 and "is tlstall itself" in result.stderr, result
 
 
+def test_stopped(start):
+    waits = start(Waits("read"))
+    os.kill(waits.pid, signal.SIGSTOP)
+    await_that(lambda: "State:\tT" in pathlib.Path(f"/proc/{waits.pid}/status").read_text(), "stopped")
+    refused(waits.pid, r"is stopped \(kill -CONT continues it\)")
+    os.kill(waits.pid, signal.SIGCONT)
+    assert waits.answers()
+    assert attach("--for", "1ms", waits.pid).status == 0
+
+
+def test_traced(start):
+    start(Plain(["/usr/bin/strace", "-f", "-o", "/dev/null", "/bin/sleep", "1000"]))
+    sleeper = await_that(lambda: [int(p) for p in os.listdir("/proc") if p.isdigit() and is_sleeper(p)], "asleep")
+    refused(sleeper[0], r"is traced by process \d+, a debugger or strace")
+
+
+def is_sleeper(pid):
+    with contextlib.suppress(OSError):
+        return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes() == b"/bin/sleep\0" b"1000\0" and \
+            "TracerPid:\t0\n" not in pathlib.Path(f"/proc/{pid}/status").read_text()
+
+
+FILTER = """
+import ctypes, socket, ssl, struct
+allow = ctypes.create_string_buffer(struct.pack("HBBI", 6, 0, 0, 0x7fff0000))
+program = ctypes.create_string_buffer(struct.pack("HxxxxxxP", 1, ctypes.addressof(allow)))
+libc = ctypes.CDLL(None)
+assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, program) == 0
+"""
+
+
+def test_filtered(start, server):
+    loop = start(Loop(["/usr/bin/python3", "-c", FILTER + LOOP]))
+    assert loop.shake(server.port) == b"TLSv1.3\n"
+    refused(loop.pid, r"has a seccomp filter, .*\(--force, if the filter allows")
+    assert attach("--force", "--for", "1ms", loop.pid).status == 0
+    assert loop.shake(server.port) == b"TLSv1.3\n"
+
+
+def test_never_out_of_malloc(start):
+    """Its own allocator waits in read(): a thread diverted there would wait for itself."""
+    program = start(Loop([PROGRAMS / "harm" / "in_malloc"]))
+    refused(program.pid, r"no thread in a suitable place after \d+ s: the last one allocates memory")
+    program.process.stdin.close()
+    assert program.process.wait(tracing.TIMEOUT) == 0
+    program.process.stdin = None
+
+
+def test_without_libssl(start):
+    refused(start(Plain(["/bin/sleep", "1000"])).pid, r"has no libssl \(tlstall check \d+ says more\)")
+
+
+def test_started_with_the_shim(start, directory):
+    loop = start(Loop([TLSTALL, "run", "-q", "-d", directory, "/usr/bin/python3", "-c", LOOP]))
+    child = await_that(lambda: [p for p in descendants(loop.pid) if in_the_shim(p)], "started")[0]
+    refused(child, r"it was started with the shim \(tlstall ctl changes what it records, except with TLSTALL_MODE=off\)")
+    result = detach(child)
+    assert result.status == 1 and "nothing is attached to it" in result.stderr, result
+
+
+def test_musl(start, directory):
+    """Recognized by the loader that it requests."""
+    needs("/usr/bin/musl-gcc")
+    program = directory / "program"
+    subprocess.run(["musl-gcc", "-x", "c", "-", "-o", program], check=True, text=True,
+                   input="#include <unistd.h>\nint main(void) { return pause(); }\n")
+    refused(start(Plain([program])).pid, "runs under musl")
+
+
+def test_rights_of_another(start):
+    """passwd is setuid root: its privileges exceed those of the user who starts it."""
+    if not as_nobody() or not os.stat("/usr/bin/passwd").st_mode & 0o4000:
+        pytest.skip("needs root, and a passwd that is setuid")
+    program = start(Plain([*as_nobody(), "/usr/bin/passwd"]))
+    await_that(lambda: os.readlink(f"/proc/{program.pid}/exe") == "/usr/bin/passwd", "passwd")
+    refused(program.pid, r"runs with rights that its user does not have")
+
+
+def test_without_permission(directory):
+    directory.chmod(0o755)
+    program = tracing.copy_products(directory)
+    result = run([*as_nobody(), program, "attach", "1"])
+    assert result.status == 1 and "process 1 belongs to user root" in result.stderr, result
+
+
 YAMA = pathlib.Path("/proc/sys/kernel/yama/ptrace_scope")
 
 
@@ -157,3 +245,12 @@ def test_yama_of_another_kernel(scope, says, command, start, directory):
     result = with_yama(scope, *apart, program, command, str(sleeper.pid))
     assert result.status == 1, result
     assert f"kernel.yama.ptrace_scope is {scope}: {says}" in result.stderr, result
+
+
+def test_wrong_usage():
+    for wrong, words in (([], "no process id given"), (["x"], "'x' is not a process id"),
+                         (["1", "2"], "give only one process"), (["--for", "x", "1"], "invalid duration 'x'"),
+                         (["--for", "0", "1"], "invalid duration '0'")):
+        result = attach(*wrong)
+        assert result.status == 2 and words in result.stderr, result
+    assert "no such process" in attach(2 ** 22 + 5).stderr

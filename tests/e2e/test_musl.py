@@ -13,8 +13,8 @@ import peer
 import servers
 import test_programs
 import tracing
+from attaching import refused
 from servers import await_that
-from test_attach import refused
 from test_look import Plain, check_silent, look, stalled, unwinds
 from tracing import TLSTALL, run
 
