@@ -44,8 +44,10 @@ static void done(struct track *track)
 	track_set_slot(track, NULL);
 }
 
+/* The first time in this file. */
 static void note_libssl(const struct libssl *lib)
 {
+	observe_forget(lib);
 	recorder_libssl(lib->id, lib->start, lib->size, (uint32_t)lib->OpenSSL_version_num(),
 			lib->OpenSSL_version(0));
 }

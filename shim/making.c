@@ -14,6 +14,7 @@
 #include "file.h"
 #include "guard.h"
 #include "layout.h"
+#include "recorder.h"
 #include "self.h"
 #include "settings.h"
 
@@ -239,6 +240,7 @@ static void renew(void)
 		return;
 	}
 	__atomic_fetch_add(&mapping.generation, 1, __ATOMIC_RELEASE);
+	recorder_forget();
 	mapping_join();
 	__atomic_store_n(&mapping.usable, true, __ATOMIC_RELEASE);
 }

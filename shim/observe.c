@@ -46,6 +46,16 @@ uint8_t observe_new_state(const struct libssl *lib, const SSL *ssl, unsigned sta
 	return id;
 }
 
+/* Id, copy and string id of the last group, in one word for all threads: few are in use. */
+static uint64_t known_group;
+
+void observe_forget(const struct libssl *lib)
+{
+	for (size_t i = 0; i < sizeof(lib->state_ids); i++)
+		__atomic_store_n(&((struct libssl *)lib)->state_ids[i], 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&known_group, 0, __ATOMIC_RELAXED);
+}
+
 /* ---- BIOs ------------------------------------------------------------------ */
 
 /*
@@ -427,18 +437,16 @@ static void observe_alpn(const struct libssl *lib, const SSL *ssl, struct tlstal
 		memcpy(h->alpn, protocol, length);
 }
 
-/* Few groups are in use: remembers the name of the last one, in one word for all threads. */
 static uint16_t name_of_group(const struct libssl *lib, const SSL *ssl, uint32_t id)
 {
-	static uint64_t known; /* id, which copy, string id */
 	uint64_t key = (uint64_t)id << 32 | (uint64_t)lib->id << 16;
-	uint64_t last = __atomic_load_n(&known, __ATOMIC_RELAXED);
+	uint64_t last = __atomic_load_n(&known_group, __ATOMIC_RELAXED);
 	uint16_t name = (uint16_t)last;
 
 	if (name && (last ^ key) >> 16 == 0)
 		return name;
 	name = recorder_string(lib->SSL_group_to_name((SSL *)ssl, (int)id));
-	__atomic_store_n(&known, key | name, __ATOMIC_RELAXED);
+	__atomic_store_n(&known_group, key | name, __ATOMIC_RELAXED);
 	return name;
 }
 

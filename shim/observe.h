@@ -25,6 +25,9 @@ static inline uint8_t observe_state(const struct libssl *lib, const SSL *ssl)
 	return __builtin_expect(id, 1) ? id : observe_new_state(lib, ssl, state);
 }
 
+/* The file that has the texts of the remembered ids is lost. */
+void observe_forget(const struct libssl *lib);
+
 /* Role, server name, BIOs, descriptor: known at the start. */
 void observe_start(struct track *track, const SSL *ssl, struct tlstall_handshake *h);
 /* What the kernel knows about the descriptor: asked at the start, except for COMPACT handshakes. */

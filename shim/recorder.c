@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "recorder.h"
 
-#include "clock.h"
-
 #include <string.h>
 #include <sys/mman.h>
 
@@ -133,17 +131,27 @@ static bool in_file(const struct tlstall_handshake *slot)
 	return slot >= mapping.handshakes && slot < mapping.handshakes + mapping.slot_count;
 }
 
-/* Slots that this thread gave back, the newest last. */
+/* Slots of the file that this thread gave back, the newest last. */
 #define SPARE 8
 static __thread struct {
 	struct tlstall_handshake *slots[SPARE];
 	unsigned count;
+	uint32_t generation; /* in a later file, nobody has claimed them */
 } spare;
+
+static uint32_t generation(void)
+{
+	return __atomic_load_n(&mapping.generation, __ATOMIC_RELAXED);
+}
 
 void recorder_give_back(struct tlstall_handshake *slot)
 {
 	__atomic_store_n(&slot->number, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&slot->status, TLSTALL_SLOT_FREE, __ATOMIC_RELEASE);
+	if (spare.generation != generation()) {
+		spare.generation = generation();
+		spare.count = 0;
+	}
 	if (in_file(slot) && spare.count < SPARE)
 		spare.slots[spare.count++] = slot;
 }
@@ -151,10 +159,10 @@ void recorder_give_back(struct tlstall_handshake *slot)
 /* Another thread may have taken them meanwhile. */
 static struct tlstall_handshake *take_spare(void)
 {
-	while (spare.count) {
+	while (spare.count && spare.generation == generation()) {
 		struct tlstall_handshake *slot = spare.slots[--spare.count];
 
-		if (in_file(slot) && !__atomic_load_n(&slot->number, __ATOMIC_RELAXED) &&
+		if (!__atomic_load_n(&slot->number, __ATOMIC_RELAXED) &&
 		    take(slot))
 			return slot;
 	}
@@ -367,6 +375,12 @@ uint32_t recorder_stack(void *const *frames, int count, uint16_t module)
 #define COPIES (sizeof(((struct tlstall_header *)0)->libssl) / sizeof(struct tlstall_libssl))
 
 static uintptr_t noted[COPIES];
+
+void recorder_forget(void)
+{
+	for (size_t i = 0; i < COPIES; i++)
+		__atomic_store_n(&noted[i], 0, __ATOMIC_RELAXED);
+}
 
 bool recorder_knows_libssl(uint8_t id, uintptr_t start)
 {

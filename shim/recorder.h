@@ -55,9 +55,11 @@ uint16_t recorder_string(const char *text);
 /* `module`: of struct tlstall_stack. */
 uint32_t recorder_stack(void *const *frames, int count, uint16_t module);
 
-/* Notes a libssl copy in the header. */
+/* Notes a libssl copy in the header, once in each file. */
 bool recorder_knows_libssl(uint8_t id, uintptr_t start);
 void recorder_libssl(uint8_t id, uintptr_t start, uintptr_t size, uint32_t version,
 		     const char *text);
+/* Another file has replaced a lost one. */
+void recorder_forget(void);
 
 #endif

@@ -8,6 +8,7 @@ import random
 import re
 import signal
 import socket
+import struct
 import subprocess
 import time
 
@@ -218,6 +219,28 @@ def test_trace_is_kept(start, server, directory):
     result = run([TLSTALL, "report", directory])
     assert result.status == 0 and "loop.example" in result.stdout + run(
         [TLSTALL, "report", "--format", "jsonl", directory]).stdout, result
+
+
+def names(directory):
+    """What the trace there has only by reference: states, cipher, copies of libssl."""
+    path, = directory.glob("*.tlstall")
+    lines = run([TLSTALL, "report", "--format", "jsonl", directory]).stdout.splitlines()
+    h, = [r for line in lines if (r := json.loads(line))["type"] == "handshake"]
+    libssl = struct.unpack_from("QQI", path.read_bytes(), 480)
+    return [state["state"] for state in h["states"]], h["cipher"], h["stack"], libssl
+
+
+def test_attached_again(start, server, directory):
+    """The second trace lacks nothing that the first one has."""
+    loop, seen = start(Loop()), []
+    for name in "first", "second":
+        (directory / name).mkdir()
+        watching = start(Attached("-q", "-d", directory / name, loop.pid))
+        await_attached(loop.pid)
+        assert loop.shake(server.port) == b"TLSv1.3\n"
+        assert watching.end() == 0, watching.lines
+        seen.append(names(directory / name))
+    assert seen[0] == seen[1] and all(seen[0][0]) and all(seen[0][3]), seen
 
 
 # ---- what the program waits for -------------------------------------------------------------

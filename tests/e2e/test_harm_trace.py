@@ -75,14 +75,20 @@ def test_sigbus_is_the_programs(directory, what):
     same([HARM / "bus", what], directory)
 
 
-def test_what_comes_after_is_recorded(directory):
-    """Handshakes go to another file, which says how many were lost before it."""
-    same([HARM / "bus", "plain"], directory)
-    files = traces(directory)
-    assert len(files) > 1 and files[0].stat().st_size == 0
-    last = max(files[1:], key=lambda path: path.stat().st_mtime)
-    shown = tracing.run([TLSTALL, "report", "--format", "jsonl", last])
-    assert '"outcome":"ok"' in shown.stdout.replace(" ", ""), shown
+@pytest.mark.parametrize("mode", ["all", "watch"])
+def test_what_comes_after_is_recorded(directory, mode):
+    """Handshakes go to another file, which depends on nothing in the lost one: names and free places."""
+    with subprocess.Popen([HARM / "bus", "plain"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                          env=tracing.environment(**environment(directory, MODE=mode))) as process:
+        assert "client WANT_READ\n" in process.stdout
+        shown = tracing.run([TLSTALL, "ps", "--format", "jsonl"], env={"TLSTALL_DIR": str(directory)})
+        hangs, = [r for r in map(json.loads, shown.stdout.splitlines()) if r["type"] == "handshake"]
+    *lost, last = sorted(traces(directory), key=lambda path: path.stat().st_size)
+    assert lost and not any(path.stat().st_size for path in lost), lost
+    last = report(last)
+    bad, = [h for h in last if h["outcome"] != "ok"]
+    assert len(last) > 2 and bad["handshake"] == hangs["handshake"], (last, hangs)
+    assert all(state["state"] for h in last for state in h["states"]), last
 
 
 DEEDS = {"truncate": lambda path: os.truncate(path, 0),

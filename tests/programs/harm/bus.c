@@ -126,14 +126,34 @@ static void show(const char *when)
 
 /* ---- the cases ---------------------------------------------------------------------------- */
 
+static void at_once(void)
+{
+	struct pair pairs[4];
+
+	for (int i = 0; i < 4; i++) {
+		pairs[i] = bio_pair(0);
+		NEED(finish(&pairs[i]));
+	}
+	for (int i = 0; i < 4; i++)
+		pair_free(&pairs[i]);
+}
+
+/* The last handshake hangs until standard input ends. */
 static void plain(void)
 {
+	struct pair pair;
+
 	for (int i = 0; i < 5; i++) {
+		at_once();
 		cut_off();
 		handshake("on what was cut off");
 		usleep(120000);
 		handshake("later");
 	}
+	pair = bio_pair(0);
+	printf("client %s\n", error_name(step(pair.client)));
+	fflush(stdout);
+	getchar();
 }
 
 static void set_before(int flags)
