@@ -450,6 +450,11 @@ static void test_post_handshake_read_block(void **state)
 		f.at_start.bytes_received + f.bytes_in + 510;
 	f.in_op_ns = 8 * S;
 	assert_cause(&f, POST_HANDSHAKE_READ_BLOCK);
+	/* it has asked something meanwhile, and waits for the answer */
+	f.live.bytes_acked = f.at_start.bytes_acked + f.bytes_out + 90;
+	assert_cause(&f, NONE);
+	f.live.bytes_acked = f.at_start.bytes_acked + f.bytes_out;
+	assert_cause(&f, POST_HANDSHAKE_READ_BLOCK);
 	/* nothing has arrived since: it waits for an answer */
 	f.live.bytes_received -= 510;
 	assert_cause(&f, NONE);

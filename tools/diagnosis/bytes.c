@@ -41,23 +41,46 @@ bool has_received(const struct facts *f)
 	       socket_now(f)->bytes_received > start->bytes_received + alert_bytes(f);
 }
 
-/*
- * The descriptor was closed and its number reused. (If the shim recorded both ends of the
- * connection, no other one is looked at.) bytes_acked may count the SYN.
- */
-bool is_swapped(const struct facts *f)
+uint64_t bytes_taken(const struct facts *f)
 {
-	const struct tlstall_socket *n = &f->live;
+	const struct tlstall_socket *start = &f->at_start, *now = &f->live;
+	uint64_t before, total;
 
-	return f->stuck && f->read.bio_class == TLSTALL_BIO_SOCKET &&
-	       f->write.fd == f->read.fd && n->ticks && n->tcp_state && n->outq != UINT32_MAX &&
-	       n->bytes_acked + n->outq < f->bytes_out;
+	if (!now->ticks || !start->ticks || !now->tcp_state || !start->tcp_state ||
+	    now->outq == UINT32_MAX || f->flags & TLSTALL_HS_MIDDLE)
+		return UINT64_MAX;
+	before = start->bytes_acked + (start->outq == UINT32_MAX ? 0 : start->outq);
+	total = now->bytes_acked + now->outq;
+	return total > before + 1 ? total - before : 0;
 }
 
 static bool is_reading(const struct facts *f)
 {
 	return f->wait == TLSTALL_WAIT_ON_SOCKET && f->wait_syscall &&
 	       (strstr(f->wait_syscall, "read") || strstr(f->wait_syscall, "recv"));
+}
+
+/* Its ClientHello has been written, and the first call reads the answer. */
+static bool awaits_first_answer(const struct facts *f)
+{
+	return f->role == TLSTALL_ROLE_CLIENT && f->in_op && !f->calls && is_reading(f) &&
+	       f->state && strstr(f->state, "write client hello");
+}
+
+/*
+ * The descriptor was closed and its number reused, or OpenSSL writes to another one. (If the shim
+ * recorded both ends of the connection, no other one is looked at.) bytes_acked may count the SYN.
+ */
+bool is_swapped(const struct facts *f)
+{
+	const struct tlstall_socket *n = &f->live;
+
+	if (!f->stuck || f->read.bio_class != TLSTALL_BIO_SOCKET ||
+	    !tlstall_has_descriptor(&f->write) || !n->ticks || !n->tcp_state ||
+	    n->outq == UINT32_MAX)
+		return false;
+	return n->bytes_acked + n->outq < f->bytes_out ||
+	       (awaits_first_answer(f) && !bytes_taken(f));
 }
 
 /*

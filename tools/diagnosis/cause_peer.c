@@ -26,19 +26,24 @@ static uint64_t came_before(const struct facts *f)
 	return n && n->tcp_state ? n->bytes_received : 0;
 }
 
+/* A ClientHello in its record has at least this many bytes. */
+#define SMALLEST_HELLO 60
+
 /*
- * A server has sent nothing yet, OpenSSL has read nothing, but something was read from the
- * connection: the ClientHello, or a PROXY header before it. A server that has answered spoke its
- * protocol before TLS (STARTTLS). The end of the stream counts as one byte; so does a SYN, but
- * only for the side that connected.
+ * A server's OpenSSL has read nothing, but something was read from the connection: the
+ * ClientHello, or a PROXY header before it. A server that has answered spoke its protocol before
+ * TLS (STARTTLS): then only what came after its last answer can be the ClientHello. The end of the
+ * stream counts as one byte; so does a SYN, but only for the side that connected.
  */
 static bool is_swallowed(const struct facts *f)
 {
 	const struct tlstall_socket *n = socket_now(f);
 
-	return f->role == TLSTALL_ROLE_SERVER && !f->bytes_in && !f->bytes_out && n &&
-	       n->tcp_state && !n->bytes_acked && !n->unacked && n->inq != UINT32_MAX &&
-	       n->bytes_received > n->inq + 1;
+	if (f->role != TLSTALL_ROLE_SERVER || f->bytes_in || f->bytes_out || !n || !n->tcp_state ||
+	    n->unacked || n->inq == UINT32_MAX || n->bytes_received <= n->inq + 1)
+		return false;
+	return !n->bytes_acked || (n->bytes_received > n->inq + SMALLEST_HELLO &&
+				   n->last_data_recv_ms < n->last_data_sent_ms);
 }
 
 static const char swallowed_advice[] =
@@ -81,6 +86,9 @@ static void judge_silence(const struct facts *f, struct verdict *v)
 		return;
 	}
 	if (is_swallowed(f)) {
+		if (socket_now(f)->bytes_acked)
+			say(v, "the last of it came after our last answer, and OpenSSL has not "
+			       "read it");
 		v->confidence = CONFIDENCE_LOW;
 		v->advice = swallowed_advice;
 		return;

@@ -138,12 +138,21 @@ bool judge_WANT_FLAG_MISMATCH(const struct facts *f, struct verdict *v)
 static bool judge_swapped(const struct facts *f, struct verdict *v)
 {
 	uint64_t acked = f->live.bytes_acked ? f->live.bytes_acked - 1 : 0;
+	bool apart = f->write.fd != f->read.fd;
 
 	v->cost_ns = f->since_progress_ns;
-	say(v,
-	    "OpenSSL wrote %s, but the connection on descriptor %d has carried only %s: it is "
-	    "another one by now",
-	    size(f->bytes_out).s, f->read.fd, size(acked + f->live.outq).s);
+	if (f->bytes_out)
+		say(v, "OpenSSL wrote %s, but the connection on descriptor %d has carried only %s%s",
+		    size(f->bytes_out).s, f->read.fd, size(acked + f->live.outq).s,
+		    apart ? "" : ": it is another one by now");
+	else
+		say(v,
+		    "OpenSSL wrote the ClientHello, but the connection on descriptor %d has "
+		    "carried nothing since",
+		    f->read.fd);
+	if (apart)
+		say(v, "OpenSSL reads from descriptor %d and writes to descriptor %d", f->read.fd,
+		    f->write.fd);
 	say_calls(f, v);
 	return true;
 }

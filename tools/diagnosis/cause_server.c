@@ -71,6 +71,14 @@ bool judge_TICKET_DEADLOCK(const struct facts *f, struct verdict *v)
 	return true;
 }
 
+/* The client has written something since the handshake: it may well wait for an answer to that. */
+static bool has_asked(const struct facts *f)
+{
+	uint64_t taken = bytes_taken(f);
+
+	return taken != UINT64_MAX && taken > f->bytes_out + 1;
+}
+
 /*
  * Only while it hangs, and only if bytes were consumed after the handshake: otherwise this looks
  * almost like a client that waits for an answer. TCP may have received those bytes before the
@@ -83,7 +91,7 @@ bool judge_POST_HANDSHAKE_READ_BLOCK(const struct facts *f, struct verdict *v)
 	int64_t since = (int64_t)(bytes_consumed(f) - f->bytes_in);
 
 	if (!f->ok || f->role != TLSTALL_ROLE_CLIENT || inside < SLOW_HANDSHAKE_NS ||
-	    f->read.blocking != 1 || f->version != TLS1_3 || now->inq || since <= 0)
+	    f->read.blocking != 1 || f->version != TLS1_3 || now->inq || since <= 0 || has_asked(f))
 		return false;
 	v->cost_ns = inside;
 	v->confidence = CONFIDENCE_LOW;

@@ -46,7 +46,9 @@ uint64_t patience(const struct facts *f);
 bool has_received(const struct facts *f);
 /* What came from the peer, without alerts that are no part of an answer. */
 uint64_t answered_bytes(const struct facts *f);
-/* The descriptor is another connection by now. */
+/* What the connection has taken of ours since the first op; UINT64_MAX: not known. */
+uint64_t bytes_taken(const struct facts *f);
+/* The descriptor is another connection than the one that was written to. */
 bool is_swapped(const struct facts *f);
 /* Bytes came that are neither in the socket nor were read by OpenSSL. */
 bool is_read_elsewhere(const struct facts *f);

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""More verdicts that an independent judge found wrong, or unclear: which connection the bytes went through, and who
+has them."""
+import threading
+
+import pytest
+
+import peer
+import servers
+import stalls
+from stalls import PYTHON, Traced
+from test_judged import MODES, connected, in_mode, looked_at, said
+
+# Longer than the kernel's clock ticks, by which it dates what was sent and received.
+TICKS = 0.05
+
+
+@MODES
+@pytest.mark.parametrize("how", [[], ["nonblocking"]])
+def test_written_to_another_connection(how, mode, start):
+    """The peer of the connection that is read never got a ClientHello."""
+    silent = start(peer.Peer(peer.silent_after_hello)).port
+    with Traced([stalls.STALLS / "written_elsewhere", *how, silent], env=in_mode(mode)) as traced:
+        live = traced.hangs()
+        looked = looked_at(traced.target())
+        final = traced.end().only()
+    for record in live, looked, final:
+        assert (record.cause, record.fault) == ("BAD_DESCRIPTOR", "program"), record
+        assert "SSL_set_fd" in record.advice, record
+    assert "and writes to descriptor" in said(live), live
+
+
+READS_AHEAD = """import socket, ssl, sys
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(sys.argv[1], sys.argv[2])
+connection = socket.create_server(("127.0.0.1", int(sys.argv[3]))).accept()[0]
+lines = connection.makefile("rb")
+connection.sendall(b"220 ready\\r\\n")
+lines.readline()
+connection.sendall(b"220 go ahead\\r\\n")
+lines.peek()
+context.wrap_socket(connection, server_side=True)
+"""
+
+
+@MODES
+def test_client_hello_in_the_buffer_of_a_reader(mode, authority):
+    """The server reads on after STARTTLS: the ClientHello is in its buffer, and OpenSSL waits for it."""
+    port = servers.free_port()
+    with Traced([PYTHON, "-c", READS_AHEAD, authority.rsa.cert, authority.rsa.key, port], env=in_mode(mode)) as traced:
+        with servers.await_that(lambda: connected(port), traced.text) as client, client.makefile("rb") as lines:
+            lines.readline()
+            client.sendall(b"STARTTLS\r\n")
+            lines.readline()
+            threading.Event().wait(TICKS)
+            client.sendall(peer.client_hello())
+            live = traced.hangs()
+            looked = looked_at(traced.target())
+        final = traced.end(None).only()
+    for record in live, looked, final:
+        assert record.confidence == "low" and "reads from the connection before TLS" in record.advice, record
+
+
+ASKS = """import http.client, ssl, sys
+connection = http.client.HTTPSConnection("127.0.0.1", int(sys.argv[1]), context=ssl._create_unverified_context())
+connection.request("GET", "/")
+connection.getresponse()
+"""
+
+
+def test_server_that_does_not_answer_the_request(authority, start):
+    """Session tickets have come, but the program waits for the answer to what it has sent since."""
+    context = peer.ssl.SSLContext(peer.ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority.rsa.cert, authority.rsa.key)
+    asked = threading.Event()
+
+    def behave(_server, connection):
+        with context.wrap_socket(connection, server_side=True) as tls:
+            tls.recv(1000)
+            asked.set()
+            peer.wait_for_eof(tls)
+
+    server = start(peer.Peer(behave))
+    with Traced([PYTHON, "-c", ASKS, server.port]) as traced:
+        assert asked.wait(20), traced.text()
+        threading.Event().wait(stalls.LONG_ENOUGH)
+        listed = stalls.live_records(traced.traces, traced.process)
+        final = traced.end().only()
+    assert final.version == "TLSv1.3" and final.bytes_in > 1000, final
+    for record in [*listed, final]:
+        assert (record.cause, record.fault) == ("NONE", "none"), record
