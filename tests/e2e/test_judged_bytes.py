@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """More verdicts that an independent judge found wrong, or unclear: which connection the bytes went through, and who
 has them."""
+import socket
 import threading
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 import peer
 import servers
 import stalls
-from stalls import PYTHON, Traced
+from stalls import PYTHON, Traced, hanging
 from test_judged import MODES, connected, in_mode, looked_at, said
 
 # Longer than the kernel's clock ticks, by which it dates what was sent and received.
@@ -89,3 +90,21 @@ def test_server_that_does_not_answer_the_request(authority, start):
     assert final.version == "TLSv1.3" and final.bytes_in > 1000, final
     for record in [*listed, final]:
         assert (record.cause, record.fault) == ("NONE", "none"), record
+
+
+def trickle(connection, upstream):
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    while piece := upstream.recv(1):
+        connection.sendall(piece)
+        threading.Event().wait(0.02)
+
+
+@MODES
+def test_killed_while_the_answer_trickled_in(mode, authority, start):
+    """What the looks saw is surer than what the trace of a killed program shows."""
+    server = start(servers.s_server(authority.rsa))
+    slow = start(peer.Peer(peer.relay(server.port, trickle))).port
+    seen = hanging(["/usr/bin/openssl", "s_client", "-connect", f"127.0.0.1:{slow}"], env=in_mode(mode))
+    for record in seen.records():
+        assert (record.cause, record.fault, record.confidence) == ("RX_PARTIAL", "peer", "high"), record
+        assert not record.evidence[0].startswith("0 B"), record

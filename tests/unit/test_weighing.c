@@ -314,6 +314,37 @@ static void test_look_outlives_the_end(void **state)
 	assert_cause(&f, NONE);
 }
 
+/* The process was killed inside the call: the last look was surer than what is left. */
+static void test_look_that_was_surer(void **state)
+{
+	struct facts f = blocked_client(5 * S), then = blocked_client(3 * S);
+	struct verdict v;
+
+	(void)state;
+	f.state = then.state = "TLSv1.3 read encrypted extensions";
+	f.process_alive = false;
+	f.since_progress_ns = 700 * MS;
+	then.live = quiet_socket();
+	then.live.bytes_received = 700;
+	then.wait = TLSTALL_WAIT_ON_SOCKET;
+	facts_settle(&then);
+	assert_int_equal(first_verdict(&f).confidence, CONFIDENCE_LOW);
+	f.then = &then;
+	v = first_verdict(&f);
+	assert_int_equal(v.cause, CAUSE_RX_PARTIAL);
+	assert_int_equal(v.confidence, CONFIDENCE_HIGH);
+	assert_true(says(&v, "this was seen 3 s after the start"));
+	/* its end tells more about one that ended well */
+	f = finished_after_gap(3 * S, 0);
+	v = first_verdict(&f);
+	then = waiting_client(1 * S);
+	then.live = quiet_socket();
+	facts_settle(&then);
+	f.then = &then;
+	assert_int_equal(first_verdict(&f).cause, CAUSE_PEER_SILENT);
+	assert_int_equal(first_verdict(&f).confidence, v.confidence);
+}
+
 /* ---- in a child of fork() --------------------------------------------------------------------- */
 
 static void test_lock_held_at_fork(void **state)
@@ -398,6 +429,7 @@ int main(void)
 		cmocka_unit_test(test_loop_that_computes),
 		cmocka_unit_test(test_fatal_ignored),
 		cmocka_unit_test(test_look_outlives_the_end),
+		cmocka_unit_test(test_look_that_was_surer),
 		cmocka_unit_test(test_lock_held_at_fork),
 		cmocka_unit_test(test_left_by_longjmp),
 		cmocka_unit_test(test_stateless_step),

@@ -314,7 +314,8 @@ bool judge_RX_PARTIAL(const struct facts *f, struct verdict *v)
 		say_calls(f, v);
 	} else {
 		v->cost_ns = f->time.gap_waiting_ns + f->time.wait_in_call_ns;
-		say(v, "%s came in %u pieces over %s", size(f->bytes_in).s, pieces(f),
+		say(v, "%s came in %u pieces over %s",
+		    f->bytes_in ? size(f->bytes_in).s : "a part of the peer's answer", pieces(f),
 		    span(v->cost_ns).s);
 		if (f->rtt_ns)
 			say(v, "a round trip takes %s", span(f->rtt_ns).s);

@@ -105,13 +105,13 @@ static unsigned judge_last(const struct facts *f, struct verdict *found)
 	return 0;
 }
 
-static bool is_among(const struct verdict *found, unsigned count, enum cause cause)
+static struct verdict *find(struct verdict *found, unsigned count, enum cause cause)
 {
 	for (unsigned i = 0; i < count; i++) {
 		if (found[i].cause == cause)
-			return true;
+			return &found[i];
 	}
-	return false;
+	return NULL;
 }
 
 /* How long the situation that the look found went on afterwards. */
@@ -124,26 +124,39 @@ static uint64_t lasted_ns(const struct facts *now, uint64_t seen_ns)
 }
 
 /*
+ * The verdict of a look that is kept: one that the end does not show, or one that was surer while
+ * the handshake hung. If the handshake ended well, its end tells more about the same cause.
+ */
+static bool is_kept(const struct facts *f, const struct verdict *seen, const struct verdict *same)
+{
+	return !same || (!f->ok && seen->confidence > same->confidence);
+}
+
+/*
  * A verdict of a look during the handshake still holds after its end, when the socket's queues, the
  * system call and the stack are gone.
  */
 static unsigned add_seen(const struct facts *f, struct verdict *found, unsigned count)
 {
 	const struct facts *then = f->then;
-	struct verdict *v;
+	struct verdict *v, *same;
 
 	if (!then || (f->ok && !f->slow))
 		return count;
 	for (unsigned cause = 0; cause < CAUSE_COUNT && count < CAUSE_COUNT; cause++) {
 		v = &found[count];
-		if (is_last_resort((enum cause)cause) ||
-		    is_among(found, count, (enum cause)cause) || !judge((enum cause)cause, then, v))
+		same = find(found, count, (enum cause)cause);
+		if (is_last_resort((enum cause)cause) || !judge((enum cause)cause, then, v) ||
+		    !is_kept(f, v, same))
 			continue;
 		v->cost_ns = lasted_ns(f, v->cost_ns);
 		if (v->cost_ns > f->age_ns)
 			v->cost_ns = f->age_ns;
 		say(v, "this was seen %s after the start, while it hung", span(then->age_ns).s);
-		count++;
+		if (same)
+			*same = *v;
+		else
+			count++;
 	}
 	return count;
 }
