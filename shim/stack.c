@@ -187,11 +187,12 @@ static bool name_object(const struct elf_object *object, void *context)
 	if (!holds_frame(object, naming))
 		return false;
 	index = module_of(object, &first);
-	if (first || naming->module == index + 1)
+	if (first)
 		return false;
 	if (index == NOWHERE)
 		naming->lost = true;
-	naming->module = naming->module ? TLSTALL_SEVERAL_MODULES : (uint16_t)(index + 1);
+	else if (naming->module != index + 1)
+		naming->module = naming->module ? TLSTALL_SEVERAL_MODULES : (uint16_t)(index + 1);
 	return false;
 }
 
