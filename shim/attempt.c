@@ -285,9 +285,9 @@ void attempt_freed(struct track *track)
 
 static void timer(struct track *track, bool sent)
 {
-	struct tlstall_handshake *slot = attempt_slot(track);
+	struct tlstall_handshake *slot = attempt_running(track);
 
-	if (!slot || track_phase(track) != PHASE_RUNNING)
+	if (!slot)
 		return;
 	slot->timer_last = clock_ticks();
 	slot->timer_calls += sent;

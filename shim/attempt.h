@@ -8,6 +8,11 @@
 
 /* The slot, held for writing; NULL: none, another process's, or already reused. */
 struct tlstall_handshake *attempt_slot(struct track *track);
+/* The same, if its handshake is unfinished: nothing needs to be released. */
+static inline struct tlstall_handshake *attempt_running(struct track *track)
+{
+	return track_phase(track) == PHASE_RUNNING ? attempt_slot(track) : NULL;
+}
 /* Releases the slot of a handshake that has ended; it stays readable. */
 void attempt_linger(struct track *track);
 

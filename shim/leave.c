@@ -196,8 +196,7 @@ static void leave_other(struct call *call, int ret, int error_number, uint64_t t
 /* Takes a handshake that began inside this op: a renegotiation. */
 static void adopt(struct call *call)
 {
-	struct tlstall_handshake *slot =
-		track_phase(call->track) == PHASE_RUNNING ? attempt_slot(call->track) : NULL;
+	struct tlstall_handshake *slot = attempt_running(call->track);
 
 	if (slot && slot->enter && libssl_drives(call->function))
 		call->slot = slot;

@@ -12,10 +12,10 @@ __thread const SSL *call_last_op;
 void nesting_note_left(void)
 {
 	struct track *track = pool_track((const void *)(uintptr_t)nesting_inside.token);
-	struct tlstall_handshake *slot = track ? attempt_slot(track) : NULL;
+	struct tlstall_handshake *slot = track ? attempt_running(track) : NULL;
 
 	nesting_inside.frame = 0;
-	if (!slot || track_phase(track) != PHASE_RUNNING || !slot->enter || slot->tid != mapping_tid())
+	if (!slot || !slot->enter || slot->tid != mapping_tid())
 		return;
 	track_set_frame(track, 0);
 	handshake_left(slot, clock_ticks());
