@@ -113,11 +113,21 @@ static struct tlstall_header first_header;
 /* Traces lost, and parts of this one. */
 static uint64_t lost_traces, lost_parts;
 
-/* Runs in the signal handler. The zeros that replaced the file become a trace in memory. */
+/*
+ * The zeros that replaced the file become a trace in memory. Handshakes are counted on: objects in
+ * use know theirs by their numbers.
+ */
+static void restart_header(void)
+{
+	memcpy(mapping.header, &first_header, sizeof(first_header));
+	mapping.header->handshakes = __atomic_load_n(&mapping.last_number, __ATOMIC_RELAXED);
+}
+
+/* Runs in the signal handler. */
 static void on_lost(void)
 {
 	__atomic_store_n(&mapping.usable, false, __ATOMIC_RELEASE);
-	memcpy(mapping.header, &first_header, sizeof(first_header));
+	restart_header();
 	__atomic_fetch_add(&lost_traces, 1, __ATOMIC_RELAXED);
 	/* the next trace has lost none */
 	__atomic_store_n(&lost_parts, 0, __ATOMIC_RELAXED);
@@ -375,6 +385,6 @@ void mapping_let_go(void)
 		close_trace(mapping.header);
 	__atomic_store_n(&mapping.usable, false, __ATOMIC_RELEASE);
 	if (guard_remove())
-		memcpy(mapping.header, &first_header, sizeof(first_header));
+		restart_header();
 	guard_leave();
 }
