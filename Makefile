@@ -69,7 +69,7 @@ $(BUILD)/shim/exports.map: shim/functions.def shim/exports.awk
 	awk -f shim/exports.awk shim/functions.def > $@.new && mv $@.new $@
 
 # Sanitizers look up functions, and call them, before their runtime is ready. These files run then.
-EARLY := elf reach_dlsym signals signals_real guard ask
+EARLY := elf reach_dlsym signals signals_real guard ask announce
 $(EARLY:%=$(BUILD)/shim/%.c.o): ALL_CFLAGS := $(filter-out -fsanitize=%,$(ALL_CFLAGS))
 $(BUILD)/shim/%.c.o: shim/%.c
 	@mkdir -p $(@D)

@@ -3,24 +3,19 @@
 
 #include <fcntl.h>
 #include <pthread.h>
-#include <stdarg.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "elf.h"
 #include "settings.h"
 
 uint32_t ask_filtered;
 
-static void note_filter(void)
+void ask_note_filter(void)
 {
 	if (settings.socket != SOCKET_ON)
 		__atomic_store_n(&ask_filtered, 1, __ATOMIC_RELAXED);
 }
-
-/* ---- a filter from before the program's start ----------------------------------------- */
 
 #define LINE "\nSeccomp:\t"
 
@@ -54,47 +49,8 @@ void ask_look(void)
 	if (fd < 0)
 		return;
 	if (find_mode(fd) != '0')
-		note_filter();
+		ask_note_filter();
 	close(fd);
-}
-
-/* ---- a later filter ---------------------------------------------------------------------- */
-
-typedef int prctl_function(int option, ...);
-
-static prctl_function *real_prctl(void)
-{
-	static prctl_function *known;
-	prctl_function *real = __atomic_load_n(&known, __ATOMIC_ACQUIRE);
-
-	if (!real) {
-		real = (prctl_function *)(settings.known ? elf_find("prctl") : elf_find_early("prctl"));
-		__atomic_store_n(&known, real, __ATOMIC_RELEASE);
-	}
-	return real;
-}
-
-/* An unprivileged process must set no_new_privs before a filter, and libseccomp always does. */
-static bool announces_filter(int option)
-{
-	return option == PR_SET_SECCOMP || option == PR_SET_NO_NEW_PRIVS;
-}
-
-__attribute__((visibility("default"))) int prctl(int option, ...)
-{
-	prctl_function *real = real_prctl();
-	unsigned long a, b, c, d;
-	va_list arguments;
-
-	va_start(arguments, option);
-	a = va_arg(arguments, unsigned long);
-	b = va_arg(arguments, unsigned long);
-	c = va_arg(arguments, unsigned long);
-	d = va_arg(arguments, unsigned long);
-	va_end(arguments);
-	if (announces_filter(option))
-		note_filter();
-	return real ? real(option, a, b, c, d) : (int)syscall(SYS_prctl, option, a, b, c, d);
 }
 
 /* ---- ids ------------------------------------------------------------------------------------ */

@@ -21,6 +21,8 @@ static inline bool ask_may(void)
 
 /* Looks whether a filter is in force, once. */
 void ask_look(void);
+/* The program is about to install one. */
+void ask_note_filter(void);
 /* gettid(2) and getpid(2); under a filter, without a system call, the thread's id for both. */
 pid_t ask_tid(void);
 pid_t ask_pid(void);

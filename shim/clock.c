@@ -2,22 +2,36 @@
 #include "clock.h"
 
 #include <fcntl.h>
-#include <stdbool.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #if defined(__x86_64__)
+#include <asm/prctl.h>
 #include <cpuid.h>
 #endif
 
+#include "ask.h"
+
 uint32_t clock_source = TLSTALL_CLOCK_MONOTONIC;
 uint32_t clock_rough_per_us = 1000;
+bool clock_reads_counter;
 
-static inline uint64_t nanoseconds(clockid_t id)
+/*
+ * A thread may be forbidden to read the counter, and then libc's clock_gettime(), which reads it
+ * too, would raise SIGSEGV: the kernel is asked instead. Under a filter, time stands still.
+ */
+static bool forbidden;
+
+static uint64_t nanoseconds(clockid_t id)
 {
 	struct timespec now = {0};
 
-	clock_gettime(id, &now);
+	if (!__atomic_load_n(&forbidden, __ATOMIC_ACQUIRE))
+		clock_gettime(id, &now);
+	else if (ask_may())
+		syscall(SYS_clock_gettime, id, &now);
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
@@ -55,12 +69,15 @@ static void read_words(const char *path, char text[256])
 /*
  * CPUID 0x80000007, EDX bit 8: the TSC runs at the same rate in all power
  * states. Every 64-bit processor has that leaf. In a virtual machine, CPUID
- * traps to the host, which takes 6 us and more.
+ * traps to the host, which takes 6 us and more. A thread may be forbidden to
+ * execute it: it would raise SIGSEGV.
  */
 static bool tsc_is_invariant(void)
 {
 	unsigned eax, ebx, ecx, edx;
 
+	if (!syscall(SYS_arch_prctl, ARCH_GET_CPUID, 0))
+		return false;
 	__cpuid(0x80000007, eax, ebx, ecx, edx);
 	return edx & (1u << 8);
 }
@@ -83,20 +100,84 @@ static bool kernel_trusts_tsc(void)
 }
 #endif
 
+/* ---- when the counter may no longer be read ------------------------------------------- */
+
+/* When the clock was chosen, and when the counter was read last. */
+static struct tlstall_clock_pair chosen, last;
+static uint64_t ticks_per_ns; /* since then; 32 bits of it are a fraction */
+
+#define SHORT_NS 100000u
+
+static uint64_t rate(void)
+{
+	uint64_t ns = last.monotonic_ns - chosen.monotonic_ns, ticks = last.ticks - chosen.ticks;
+
+	/* too early to measure */
+	if (ns < SHORT_NS)
+		return ((uint64_t)clock_rough_per_us << 32) / 1000;
+	for (; ticks >> 31; ns >>= 1)
+		ticks >>= 1;
+	return (ticks << 32) / ns;
+}
+
+void clock_leave_counter(void)
+{
+	static bool begun;
+
+	if (__atomic_exchange_n(&begun, true, __ATOMIC_ACQ_REL))
+		return;
+	if (clock_reads_counter) {
+		last = clock_pair();
+		ticks_per_ns = rate();
+	}
+	__atomic_store_n(&forbidden, true, __ATOMIC_RELEASE);
+	__atomic_store_n(&clock_reads_counter, false, __ATOMIC_RELEASE);
+}
+
+/* A trace whose clock is the counter goes on with it, as far as the kernel's clock can tell. */
+uint64_t clock_ticks_otherwise(void)
+{
+	uint64_t now = clock_monotonic_ns();
+
+	if (clock_source == TLSTALL_CLOCK_MONOTONIC)
+		return now;
+	if (now <= last.monotonic_ns)
+		return last.ticks;
+	return last.ticks + (uint64_t)((unsigned __int128)(now - last.monotonic_ns) * ticks_per_ns >> 32);
+}
+
+/* This thread was forbidden before the program began, or by a call that we did not see. */
+void clock_look(void)
+{
+	int mode = PR_TSC_ENABLE;
+
+	if (!clock_reads_counter && !syscall(SYS_prctl, PR_GET_TSC, &mode, 0, 0, 0) && mode == PR_TSC_SIGSEGV)
+		clock_leave_counter();
+}
+
+/* ---- the choice ----------------------------------------------------------------------- */
+
+static void choose(uint32_t source, uint32_t rough_per_us)
+{
+	clock_source = source;
+	clock_rough_per_us = rough_per_us;
+	__atomic_store_n(&clock_reads_counter, true, __ATOMIC_RELEASE);
+	chosen = clock_pair();
+}
+
 void clock_choose(void)
 {
+	if (clock_reads_counter || forbidden)
+		return;
 #if defined(__x86_64__)
-	if (kernel_trusts_tsc() && tsc_is_invariant()) {
-		clock_source = TLSTALL_CLOCK_TSC;
-		clock_rough_per_us = 2500;
-	}
+	if (kernel_trusts_tsc() && tsc_is_invariant())
+		choose(TLSTALL_CLOCK_TSC, 2500);
 #elif defined(__aarch64__)
 	uint64_t frequency;
 
 	/* from 19 MHz to 1 GHz */
 	__asm__("mrs %0, cntfrq_el0" : "=r"(frequency));
-	clock_source = TLSTALL_CLOCK_CNTVCT;
-	clock_rough_per_us = frequency < 1000000 ? 1 : (uint32_t)(frequency / 1000000);
+	choose(TLSTALL_CLOCK_CNTVCT, frequency < 1000000 ? 1 : (uint32_t)(frequency / 1000000));
 #endif
 }
 

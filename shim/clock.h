@@ -6,6 +6,7 @@
 #ifndef SHIM_CLOCK_H
 #define SHIM_CLOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 #include <time.h>
@@ -17,10 +18,16 @@
 #endif
 
 extern uint32_t clock_source; /* enum tlstall_clock_source */
+/* The CPU's counter is read; otherwise, ticks are computed from CLOCK_MONOTONIC. */
+extern bool clock_reads_counter;
 extern uint32_t clock_rough_per_us;
 
+/* Before any clock is read: asks whether this thread may read the counter. */
+void clock_look(void);
 /* Decides clock_source; reads two small files of sysfs on x86. */
 void clock_choose(void);
+/* From now on, a thread that reads the counter gets SIGSEGV: PR_SET_TSC. */
+void clock_leave_counter(void);
 
 struct tlstall_clock_pair clock_pair(void);
 
@@ -32,18 +39,25 @@ uint64_t clock_monotonic_ns(void);
 /* Since the epoch. */
 uint64_t clock_realtime_ns(void);
 
+uint64_t clock_ticks_otherwise(void);
+
+static inline uint64_t clock_counter(void)
+{
+	uint64_t ticks = 0;
+
+#if defined(__x86_64__)
+	ticks = __rdtsc();
+#elif defined(__aarch64__)
+	__asm__ volatile("mrs %0, cntvct_el0" : "=r"(ticks));
+#endif
+	return ticks;
+}
+
 static inline uint64_t clock_ticks(void)
 {
-#if defined(__x86_64__)
-	if (__builtin_expect(clock_source == TLSTALL_CLOCK_TSC, 1))
-		return __rdtsc();
-#elif defined(__aarch64__)
-	uint64_t ticks;
+	bool reads = __atomic_load_n(&clock_reads_counter, __ATOMIC_RELAXED);
 
-	__asm__ volatile("mrs %0, cntvct_el0" : "=r"(ticks));
-	return ticks;
-#endif
-	return clock_monotonic_ns();
+	return __builtin_expect(reads, 1) ? clock_counter() : clock_ticks_otherwise();
 }
 
 /*

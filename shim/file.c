@@ -147,13 +147,33 @@ static void give_up(struct file *file)
 	close(file->fd);
 }
 
+/*
+ * After mlockall(MCL_FUTURE) the kernel would lock the file in memory, all of it, at the expense of
+ * the program's RLIMIT_MEMLOCK. It locks no page that cannot be accessed yet.
+ */
+static void *map_unlocked(int fd, uint64_t size)
+{
+	void *base = mmap(NULL, size, PROT_NONE, MAP_SHARED, fd, 0);
+	int reason;
+
+	if (base == MAP_FAILED)
+		return base;
+	munlock(base, size);
+	if (!mprotect(base, size, PROT_READ | PROT_WRITE))
+		return base;
+	reason = errno;
+	munmap(base, size);
+	errno = reason;
+	return MAP_FAILED;
+}
+
 static char *map(struct file *file, uint64_t size, int *reason)
 {
 	void *base = MAP_FAILED;
 
 	*reason = allocate(file->fd, size);
 	if (!*reason) {
-		base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, file->fd, 0);
+		base = map_unlocked(file->fd, size);
 		*reason = base == MAP_FAILED ? errno : 0;
 	}
 	if (base == MAP_FAILED) {

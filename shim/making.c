@@ -311,6 +311,7 @@ static void make(void)
 	/* called by a signal handler that interrupted this */
 	if (here)
 		return;
+	clock_look();
 	if (__atomic_compare_exchange_n(&making, &maker, own, false, __ATOMIC_ACQ_REL,
 					__ATOMIC_ACQUIRE)) {
 		here = true;

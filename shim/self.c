@@ -42,7 +42,7 @@ static void read_comm(const char *from, const char *to, char comm[16])
 	if (length)
 		memcpy(comm, from + 1, length < 15 ? length : 15);
 	else
-		prctl(PR_GET_NAME, comm);
+		syscall(SYS_prctl, PR_GET_NAME, comm, 0, 0, 0);
 }
 
 /* "4711 (name) S ...": field 22 is the start time; the name may contain anything. */

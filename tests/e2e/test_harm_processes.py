@@ -62,6 +62,7 @@ def test_locked_loader(directory, when, done, mode):
 @pytest.mark.parametrize("deed,between,before", [
     ("no_descriptors", 4, None), ("no_memory_locked", 4, 2), ("no_processes", 4, 2), ("no_file_size", 4, None),
     ("not_dumpable", 4, 2), ("no_environment", 4, 2), ("other_user", 4, None), ("everything_closed", 4, 2),
+    ("no_counter", 4, 2), ("no_cpuid", 4, 2), ("memory_locked", 6, 4),
     ("strict", 2, None), ("strict_by_itself", 2, None), ("storm", 64, 62), ("all_blocked", 4, 2),
     ("all_ignored", 4, 2), ("thread_ends", 10, 8), ("main_ends", 64, 62), ("daemonized", 6, 4), ("shell", 4, 2),
     ("traced_by_parent", 6, 4), ("address_space", 4, None), ("limited_from_outside", 4, None), ("unloads_itself", 4, 2), ("not_root", 4, None)])
@@ -73,6 +74,13 @@ def test_hostile_to_itself(directory, deed, between, before, mode):
         same([HARM / "hostile", deed, when], place, MODE=mode)
         if expected is not None:
             assert outcomes(place).count("ok") == expected, outcomes(place)
+
+
+@pytest.mark.parametrize("mode", ["all", "watch"])
+def test_counter_that_may_not_be_read(directory, mode):
+    """Forbidden by a system call that is not libc's prctl(): the kernel tells when the trace is made."""
+    same([HARM / "hostile", "no_counter_unannounced", "first"], directory, MODE=mode)
+    assert outcomes(directory) == ["ok"] * 2
 
 
 @pytest.mark.parametrize("mode", ["all", "watch"])

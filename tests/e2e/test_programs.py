@@ -347,8 +347,13 @@ def test_how_old_the_connection_was():
     assert after_text.connected_ms is None
 
 
-
 def test_errno_where_the_kernel_refuses_to_tell():
     lines, trace = both("errno_kept")
     assert "client -1 WANT_READ: errno 11, then 11, queue 0" in lines
     assert [h.outcome for h in trace.handshakes] == ["ok", "ok"]
+
+
+def test_what_a_vfork_child_announces_is_its_own():
+    _, trace = both("announced")
+    clients, _ = by_role(trace)
+    assert len(clients) == 2 and all(h.peer for h in clients)

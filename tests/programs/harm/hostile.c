@@ -7,6 +7,9 @@
 
 #include <openssl/rand.h>
 
+#if defined(__x86_64__)
+#include <asm/prctl.h>
+#endif
 #include <dirent.h>
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -48,6 +51,30 @@ static void no_memory_locked(void)
 	limit(RLIMIT_MEMLOCK, 0);
 }
 
+static long locked_kb(void)
+{
+	FILE *status = fopen("/proc/self/status", "r");
+	char line[256];
+	long kb = -1;
+
+	NEED(status);
+	while (kb < 0 && fgets(line, sizeof(line), status))
+		sscanf(line, "VmLck: %ld", &kb);
+	fclose(status);
+	return kb;
+}
+
+/* All memory mapped from now on is locked, until the limit is reached: OpenSSL needs less than 1 MB. */
+static void memory_locked(void)
+{
+	long before;
+
+	NEED(!mlockall(MCL_FUTURE));
+	before = locked_kb();
+	shake_hands("locked");
+	printf("handshakes locked little memory: %d\n", locked_kb() - before < 1000);
+}
+
 static void no_processes(void)
 {
 	limit(RLIMIT_NPROC, 0);
@@ -82,6 +109,25 @@ static void everything_closed(void)
 		close(fd);
 	for (int fd = 3; fd < 12; fd++)
 		NEED(dup2(1, fd) == fd);
+}
+
+/* Then the instruction that reads the counter raises SIGSEGV, and so does libc's clock_gettime(). */
+static void no_counter(void)
+{
+	NEED(!prctl(PR_SET_TSC, PR_TSC_SIGSEGV));
+}
+
+static void no_counter_unannounced(void)
+{
+	NEED(!syscall(SYS_prctl, PR_SET_TSC, PR_TSC_SIGSEGV, 0, 0, 0));
+}
+
+/* Then the instruction that identifies the processor raises SIGSEGV, if the processor can do that. */
+static void no_cpuid(void)
+{
+#if defined(__x86_64__)
+	syscall(SYS_arch_prctl, ARCH_SET_CPUID, 0);
+#endif
 }
 
 /* Kills for everything but read, write and exit. */
@@ -276,12 +322,16 @@ static const struct {
 } kinds[] = {
 	{"no_descriptors", no_descriptors},
 	{"no_memory_locked", no_memory_locked},
+	{"memory_locked", memory_locked},
 	{"no_processes", no_processes},
 	{"no_file_size", no_file_size},
 	{"not_dumpable", not_dumpable},
 	{"no_environment", no_environment},
 	{"other_user", other_user},
 	{"everything_closed", everything_closed},
+	{"no_counter", no_counter},
+	{"no_counter_unannounced", no_counter_unannounced},
+	{"no_cpuid", no_cpuid},
 	{"strict", strict},
 	{"strict_by_itself", strict_by_itself},
 	{"storm", storm},

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Ticks convert to the same float as the processor's conversion, without raising its flags. */
+/*
+ * Ticks convert to the same float as the processor's conversion, without raising its flags. They go
+ * on at the same rate when the counter may no longer be read.
+ */
 #include <fenv.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -47,11 +50,50 @@ static void no_flag_is_raised(void **state)
 	assert_int_equal(fetestexcept(FE_ALL_EXCEPT), 0);
 }
 
+static uint64_t ticks_in(uint64_t ns)
+{
+	uint64_t start = clock_monotonic_ns(), before = clock_ticks();
+
+	while (clock_monotonic_ns() - start < ns)
+		;
+	return clock_ticks() - before;
+}
+
+/* The least of some, because this thread may have to wait for a processor. */
+static uint64_t least_ticks_in(uint64_t ns)
+{
+	uint64_t least = UINT64_MAX;
+
+	for (int i = 0; i < 10; i++) {
+		uint64_t ticks = ticks_in(ns);
+
+		least = ticks < least ? ticks : least;
+	}
+	return least;
+}
+
+static void go_on_without_the_counter(void **state)
+{
+	uint64_t by_counter, before;
+
+	(void)state;
+	clock_choose();
+	by_counter = least_ticks_in(1000000);
+	before = clock_ticks();
+	clock_leave_counter();
+	assert_false(clock_reads_counter);
+	assert_true(clock_ticks() >= before);
+	assert_true(clock_ticks() - before < 1000 * by_counter);
+	assert_in_range(least_ticks_in(1000000), by_counter - by_counter / 20, by_counter + by_counter / 20);
+	assert_true(clock_cpu_ns() && clock_realtime_ns());
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(close_to_what_it_was),
 		cmocka_unit_test(no_flag_is_raised),
+		cmocka_unit_test(go_on_without_the_counter),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the program announces by prctl(2), and what the shim must not do from then on. */
+#include <stdarg.h>
+#include <stdbool.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "ask.h"
+#include "clock.h"
+#include "elf.h"
+#include "mapping.h"
+#include "settings.h"
+
+typedef int prctl_function(int option, ...);
+
+static prctl_function *real_prctl(void)
+{
+	static prctl_function *known;
+	prctl_function *real = __atomic_load_n(&known, __ATOMIC_ACQUIRE);
+
+	if (!real) {
+		real = (prctl_function *)(settings.known ? elf_find("prctl") : elf_find_early("prctl"));
+		__atomic_store_n(&known, real, __ATOMIC_RELEASE);
+	}
+	return real;
+}
+
+/* A vfork child, which writes to our memory, speaks for itself: it usually executes a program. */
+static bool is_own(void)
+{
+	pid_t pid = mapping_process ? __atomic_load_n(&mapping_process->pid, __ATOMIC_RELAXED) : 0;
+
+	return !pid || pid == getpid();
+}
+
+static void note(int option, unsigned long value)
+{
+	switch (option) {
+	/* an unprivileged process must set this before a filter, and libseccomp always does */
+	case PR_SET_NO_NEW_PRIVS:
+		if (is_own())
+			ask_note_filter();
+		break;
+	case PR_SET_SECCOMP:
+		ask_note_filter();
+		break;
+	case PR_SET_TSC:
+		if (value == PR_TSC_SIGSEGV)
+			clock_leave_counter();
+		break;
+	default:
+		break;
+	}
+}
+
+__attribute__((visibility("default"))) int prctl(int option, ...)
+{
+	prctl_function *real = real_prctl();
+	unsigned long a, b, c, d;
+	va_list arguments;
+
+	va_start(arguments, option);
+	a = va_arg(arguments, unsigned long);
+	b = va_arg(arguments, unsigned long);
+	c = va_arg(arguments, unsigned long);
+	d = va_arg(arguments, unsigned long);
+	va_end(arguments);
+	note(option, a);
+	return real ? real(option, a, b, c, d) : (int)syscall(SYS_prctl, option, a, b, c, d);
+}
