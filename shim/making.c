@@ -168,7 +168,8 @@ static void write_all(char *base, const struct layout *layout, const struct file
 	header->shared_directory = file->shared_directory;
 	header->lost_traces = __atomic_load_n(&lost_traces, __ATOMIC_RELAXED);
 	header->forked = mapping.forked;
-	header->handshakes = __atomic_load_n(&mapping.last_number, __ATOMIC_RELAXED);
+	header->handshakes = header->handshakes_before =
+		__atomic_load_n(&mapping.last_number, __ATOMIC_RELAXED);
 	header->filtered = !ask_may();
 	header->preload_before = chain_has_before;
 	header->attached = mapping.attached;

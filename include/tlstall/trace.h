@@ -27,7 +27,7 @@
 
 #define TLSTALL_MAGIC 0x0a6c6c6174736c74ull /* "tlstall\n", little endian */
 #define TLSTALL_MAJOR 1
-#define TLSTALL_MINOR 4
+#define TLSTALL_MINOR 5
 #define TLSTALL_BYTE_ORDER 0x01020304u
 
 /* ---- header ------------------------------------------------------------ */
@@ -184,13 +184,15 @@ struct tlstall_header {
 	uint32_t preload_before;
 	uint32_t attached; /* 1: the shim was attached to the running process, see attach.h (1.3) */
 	uint32_t detached; /* 1: and was detached: nothing more is written (1.3) */
-	uint8_t reserved2[892];
+	uint32_t reserved2;
+	uint64_t handshakes_before; /* of those in `handshakes`, in traces that this one replaced (1.5) */
+	uint8_t reserved3[880];
 
 	/* Counters that many threads write: one cache line each. */
 	TLSTALL_ALIGNED(64) uint64_t history_head; /* summaries claimed so far in the ring (1.3) */
 	TLSTALL_ALIGNED(64) uint64_t opening_head; /* events claimed so far in the ring */
 	TLSTALL_ALIGNED(64) uint64_t rest_head;
-	TLSTALL_ALIGNED(64) uint64_t handshakes; /* handshakes begun so far */
+	TLSTALL_ALIGNED(64) uint64_t handshakes; /* number of the last one that began */
 	TLSTALL_ALIGNED(64) uint64_t slot_cursor;
 	TLSTALL_ALIGNED(64) uint32_t function_count;
 	uint32_t state_count, string_count, process_count, module_count, stack_count;
@@ -334,7 +336,8 @@ TLSTALL_AT(tlstall_header, filtered, 1200);
 TLSTALL_AT(tlstall_header, privacy, 1204);
 TLSTALL_AT(tlstall_header, preload_before, 1208);
 TLSTALL_AT(tlstall_header, attached, 1212);
-TLSTALL_AT(tlstall_header, reserved2, 1220);
+TLSTALL_AT(tlstall_header, handshakes_before, 1224);
+TLSTALL_AT(tlstall_header, reserved3, 1232);
 TLSTALL_AT(tlstall_header, history_head, 2112);
 TLSTALL_AT(tlstall_header, opening_head, 2176);
 TLSTALL_AT(tlstall_header, function_count, 2432);

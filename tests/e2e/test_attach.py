@@ -224,8 +224,9 @@ def test_trace_is_kept(start, server, directory):
 def names(directory):
     """What the trace there has only by reference: states, cipher, copies of libssl."""
     path, = directory.glob("*.tlstall")
-    lines = run([TLSTALL, "report", "--format", "jsonl", directory]).stdout.splitlines()
-    h, = [r for line in lines if (r := json.loads(line))["type"] == "handshake"]
+    result = run([TLSTALL, "report", "--format", "jsonl", directory])
+    assert not result.stderr, result
+    h, = [r for line in result.stdout.splitlines() if (r := json.loads(line))["type"] == "handshake"]
     libssl = struct.unpack_from("QQI", path.read_bytes(), 480)
     return [state["state"] for state in h["states"]], h["cipher"], h["stack"], libssl
 

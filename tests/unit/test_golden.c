@@ -143,6 +143,7 @@ static void build_golden(struct build *b)
 	b->header->tag = 0xfedcba9876543210;
 	b->header->keep = TLSTALL_KEEP_BAD;
 	b->header->lost_memory = 2;
+	b->header->handshakes_before = 40;
 	build_module(b, "/usr/bin/curl", 0x555500000000, 0x555500100000);
 	b->modules[0].build_id_size = 3;
 	memcpy(b->modules[0].build_id, "\1\2\3", 3);
@@ -470,6 +471,12 @@ static void check_1_4(struct trace *trace)
 	trace_modules_free(&modules);
 }
 
+static void check_1_5(struct trace *trace)
+{
+	check_1_4(trace);
+	assert_int_equal(trace_header(trace)->handshakes_before, 40);
+}
+
 /* ---- tests --------------------------------------------------------------------------------- */
 
 static const struct {
@@ -481,6 +488,7 @@ static const struct {
 	{"tests/golden/1.2.tlstall", check_1_2_alone},
 	{"tests/golden/1.3.tlstall", check_1_3},
 	{"tests/golden/1.4.tlstall", check_1_4},
+	{"tests/golden/1.5.tlstall", check_1_5},
 };
 
 static void test_read_for_ever(void **state)

@@ -82,7 +82,7 @@ static bool is_ok(const char *path)
 
 	if (trace_open_path(path, &trace))
 		return false;
-	ok = slots_are_ok(trace, &seen) && seen == trace_header(trace)->handshakes &&
+	ok = slots_are_ok(trace, &seen) && seen == trace_begun(trace) &&
 	     !trace_damage(trace);
 	trace_close(trace);
 	return ok;

@@ -325,7 +325,8 @@ static void note_losses(struct gather *g)
 	const struct tlstall_header *header = trace_header(g->trace);
 	const struct tlstall_lost *lost = &header->lost;
 	struct report *report = g->report;
-	uint64_t damage = trace_damage(g->trace);
+	uint64_t damage = trace_damage(g->trace), begun = trace_begun(g->trace);
+	uint64_t missing = begun > g->added ? begun - g->added : 0;
 
 	if (damage)
 		report_note(report,
@@ -334,8 +335,7 @@ static void note_losses(struct gather *g)
 			    g->label, (unsigned long long)damage);
 	note_lost_pages(g);
 	report->lost.details += g->overwritten;
-	if (header->handshakes > g->added)
-		report->lost.handshakes += header->handshakes - g->added;
+	report->lost.handshakes += missing;
 	if (g->overwritten)
 		report_note(report,
 			    "%s: only the end of %llu handshakes was kept; their details were "
@@ -351,12 +351,11 @@ static void note_losses(struct gather *g)
 			    "in flight (a larger TLSTALL_SIZE has room for more)",
 			    g->label, (unsigned long long)lost->handshakes_without_slot);
 	}
-	if (header->handshakes > g->added)
+	if (missing)
 		report_note(report,
 			    "%s: %llu of %llu handshakes left nothing in the trace (a larger "
 			    "TLSTALL_SIZE keeps more)",
-			    g->label, (unsigned long long)(header->handshakes - g->added),
-			    (unsigned long long)header->handshakes);
+			    g->label, (unsigned long long)missing, (unsigned long long)begun);
 }
 
 /* What else is less than it was, or less certain. */

@@ -29,6 +29,13 @@ unsigned trace_slot_count(const struct trace *trace)
 	return trace->present[SLOTS] + trace->present[TLSTALL_SECTION_HISTORY];
 }
 
+uint64_t trace_begun(const struct trace *trace)
+{
+	uint64_t all = trace->header.handshakes, before = trace->header.handshakes_before;
+
+	return all > before ? all - before : 0;
+}
+
 static bool readable(const struct tlstall_handshake *h)
 {
 	return h->number && h->status != TLSTALL_SLOT_FREE && h->status <= TLSTALL_SLOT_DONE;

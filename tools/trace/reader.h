@@ -133,6 +133,8 @@ unsigned trace_slot_count(const struct trace *trace);
 unsigned trace_live_slot_count(const struct trace *trace);
 /* Those that have had an owner, as of the last refresh. */
 unsigned trace_slots_used(const struct trace *trace);
+/* How many have begun in this trace, as of the last refresh. */
+uint64_t trace_begun(const struct trace *trace);
 /*
  * A stable copy; >0: the slot was never used or is being replaced. Counts and enums
  * that index something are within bounds, strings have an end.
