@@ -166,6 +166,6 @@ def test_while_processes_start(directory, start):
 
 
 def test_wrong_usage(directory):
-    for options in (["--older", "soon"], ["--keep-bytes", "1Q"], ["--outcome", "bad"], ["--older"], ["a", "b"], ["--what"]):
+    for options in (["--older", "soon"], ["--older", "7"], ["--keep-bytes", "1Q"], ["--outcome", "bad"], ["--older"], ["a", "b"], ["--what"]):
         assert run([TLSTALL, "clean", *options]).status == 2, options
     assert run([TLSTALL, "clean", directory / "none"]).status == 1

@@ -304,13 +304,13 @@ def test_a_unix_socket(directory, start):
     assert agent.stop() == (0, "") and not path.exists()
 
 
-@pytest.mark.parametrize("wrong", ["nonsense", "localhost:1", "127.0.0.1", ":80", "[::1", "unix:"])
+@pytest.mark.parametrize("wrong", ["nonsense", "localhost:1", "127.0.0.1", ":80", "[::1", "unix:", "127.0.0.1:65536", "127.0.0.1:"])
 def test_what_is_no_address(directory, wrong):
     result = run([TLSTALL, "serve", "-l", wrong, directory])
     assert result.status == 1 and "cannot listen on" in result.stderr, result
 
 
-@pytest.mark.parametrize("wrong", [("--older", "soon"), ("--keep-bytes", "-1"), ("--keep-traces", "x"), ("--nosuch",), ("--token",)])
+@pytest.mark.parametrize("wrong", [("--older", "soon"), ("--older", "7"), ("--keep-bytes", "-1"), ("--keep-traces", "x"), ("--nosuch",), ("--token",)])
 def test_wrong_usage(directory, wrong):
     assert run([TLSTALL, "serve", *wrong, directory] if len(wrong) > 1 else [TLSTALL, "serve", directory, *wrong]).status == 2
 

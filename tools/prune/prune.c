@@ -249,12 +249,12 @@ int prune(const struct prune_wish *wish, const struct prune_sink *sink, struct p
 
 /* ---- what people write --------------------------------------------------------------------- */
 
-/* A number and one of the letters `units`, whose values are `sizes`; without a letter, the first. */
-static int parse(const char *text, const char *units, const double *sizes, double *out)
+/* A number and one of the letters `units`, whose values are `sizes`. Without a letter: `bare`, or wrong. */
+static int parse(const char *text, const char *units, const double *sizes, const char *bare, double *out)
 {
 	char *end;
 	double value = strtod(text, &end);
-	const char *unit = *end ? strchr(units, *end) : units;
+	const char *unit = *end ? strchr(units, *end) : bare;
 
 	if (end == text || *text < '0' || *text > '9' || !unit || (*end && end[1]))
 		return -1;
@@ -262,19 +262,21 @@ static int parse(const char *text, const char *units, const double *sizes, doubl
 	return *out < 1e18 ? 0 : -1;
 }
 
+/* Who writes 7 means days: if that were seconds, nearly everything would be removed. */
 int prune_parse_age(const char *text, double *seconds)
 {
 	static const double sizes[] = {1, 60, 3600, 86400, 604800};
 
-	return parse(text, "smhdw", sizes, seconds);
+	return parse(text, "smhdw", sizes, NULL, seconds);
 }
 
 int prune_parse_size(const char *text, uint64_t *bytes)
 {
 	static const double sizes[] = {1, 1024, 1048576, 1073741824, 1099511627776.0};
+	const char *units = "BKMGT";
 	double value;
 
-	if (parse(text, "BKMGT", sizes, &value))
+	if (parse(text, units, sizes, units, &value))
 		return -1;
 	*bytes = (uint64_t)value;
 	return 0;

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,6 +79,14 @@ static bool is_loopback(const struct addrinfo *address)
 	return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)(const void *)address->ai_addr)->sin6_addr);
 }
 
+/* getaddrinfo() takes any number, of which bind() uses the lower 16 bits. */
+static bool is_port(const char *text)
+{
+	size_t digits = strspn(text, "0123456789");
+
+	return digits && digits <= 5 && !text[digits] && atoi(text) <= UINT16_MAX;
+}
+
 /* Splits "HOST:PORT"; an IPv6 address is in brackets. */
 static int split(const char *text, char host[64], char port[8])
 {
@@ -88,7 +97,7 @@ static int split(const char *text, char host[64], char port[8])
 		text++;
 		length -= 2;
 	}
-	if (!length || length >= 64 || !colon[1] || strlen(colon + 1) >= 8)
+	if (!length || length >= 64 || !is_port(colon + 1))
 		return -1;
 	memcpy(host, text, length);
 	host[length] = '\0';
