@@ -7,6 +7,7 @@
 #include "command.h"
 #include "formats/destination.h"
 #include "formats/follow_export.h"
+#include "formats/http_post.h"
 #include "formats/write_export.h"
 #include "message.h"
 #include "prune/prune.h"
@@ -60,6 +61,8 @@ static int check_target(const struct options *options)
 	if (!path || !strcmp(path, "-"))
 		return usage_error(&command_export, "--format %s needs -o %s",
 				   options->format->name, export->streams ? "URL" : "FILE");
+	if (export->streams && !http_is_url(path))
+		return usage_error(&command_export, "'%s' is not a URL (expected http://... or https://...)", path);
 	objection = export->objection ? export->objection(path) : NULL;
 	return objection ? usage_error(&command_export, "%s", objection) : 0;
 }
@@ -88,6 +91,13 @@ static int export_all(const struct options *options, char **arguments, int count
 	return read_status ? read_status : status;
 }
 
+static int follow_all(const struct options *options, char **directories)
+{
+	int status = find_directories(directories);
+
+	return status ? status : format_follow(options->format, directories, &options->target);
+}
+
 static int run_export(int argc, char **argv)
 {
 	static const struct option longs[] = {{"format", required_argument, NULL, 'f'},
@@ -110,10 +120,10 @@ static int run_export(int argc, char **argv)
 			return status;
 	}
 	status = check_options(&options, optind < argc);
-	if (!status && options.target.follows)
-		return format_follow(options.format, optind < argc ? argv + optind : NULL,
-				     &options.target);
-	return status ? status : export_all(&options, argv + optind, argc - optind);
+	if (status)
+		return status;
+	return options.target.follows ? follow_all(&options, optind < argc ? argv + optind : NULL)
+				      : export_all(&options, argv + optind, argc - optind);
 }
 
 const struct command command_export = {

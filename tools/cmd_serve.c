@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "command.h"
+#include "formats/destination.h"
 #include "message.h"
 #include "serve/listen.h"
 #include "serve/loop.h"
@@ -101,7 +102,8 @@ static int run_serve(int argc, char **argv)
 	}
 	if (optind < argc)
 		options.agent.directories = argv + optind;
-	return serve(&options);
+	status = find_directories(options.agent.directories);
+	return status ? status : serve(&options);
 }
 
 const struct command command_serve = {

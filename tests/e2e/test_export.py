@@ -3,7 +3,9 @@
 import collections
 import csv
 import json
+import os
 import pathlib
+import re
 import sqlite3
 
 import pytest
@@ -180,13 +182,29 @@ def test_sqlite_replaces_a_file_when_it_is_whole(many, directory):
 # ---- errors ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["csv", "perfetto", "sqlite"])
-def test_a_full_disk(many, directory, name):
+@pytest.mark.parametrize("name", ["csv", "perfetto", "sqlite", "ctf"])
+def test_what_is_incomplete_is_removed(many, directory, name):
     path = pathlib.Path(directory) / "out"
     result = run(["/bin/sh", "-c", 'ulimit -f 16; trap "" XFSZ; exec "$@"', "sh", TLSTALL, "export", "--format", name, "-o",
                   path, many])
     assert result.status == 1 and f"tlstall: writing the export to {path} failed" in result.stderr, result
     assert not list(pathlib.Path(directory).iterdir())
+
+
+@pytest.mark.parametrize("name", ["csv", "perfetto", "sqlite", "ctf"])
+def test_a_full_disk(many, directory, name):
+    """A file system of 64 KiB in a namespace of its own."""
+    result = run(["unshare", *(["-r"] if os.geteuid() else []), "-m", "/bin/sh", "-c",
+                  'mount -t tmpfs -o size=64k none "$0" && "$@"; status=$?; ls -A "$0"; exit $status', directory,
+                  TLSTALL, "export", "--format", name, "-o", pathlib.Path(directory) / "out", many])
+    assert result.status == 1 and "No space left on device" in result.stderr and not result.stdout, result
+
+
+@pytest.mark.parametrize("name", ["csv", "perfetto", "sqlite"])
+def test_a_directory_instead_of_a_file(many, directory, name):
+    result = run([TLSTALL, "export", "--format", name, "-o", directory, many])
+    assert result.status == 1 and re.fullmatch(r"tlstall: .*: Is a directory\n", result.stderr), result
+    assert not list(pathlib.Path(directory).parent.glob("*.unfinished"))
 
 
 def test_wrong_use(many):

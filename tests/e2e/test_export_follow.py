@@ -91,6 +91,24 @@ def test_a_reader_that_leaves(directory, start):
     follow.stop = lambda: None
 
 
+@pytest.mark.parametrize("command", [["export", "--format", "jsonl", "--follow"], ["serve", "-l", "127.0.0.1:0"]])
+def test_a_file_instead_of_a_directory(directory, command):
+    (directory / "x.tlstall").touch()
+    result = run([TLSTALL, *command, directory, directory / "x.tlstall"])
+    assert (result.status, result.stderr) == (1, f"tlstall: {directory}/x.tlstall: Not a directory\n"), result
+
+
+def test_a_directory_that_comes_later(directory, server, start):
+    follow = start(Follow("--format", "jsonl", directory / "later"))
+    assert follow.process.stderr.readline() == \
+        f"tlstall: {directory}/later does not exist (its traces are followed when it does)\n"
+    refusing = start(peer.Peer(peer.close_after_hello))
+    while not select.select([follow.process.stdout], [], [], 2)[0]:
+        curl(directory / "later", refusing.port)
+    assert json.loads(follow.line())["cause"] == "PEER_CLOSED"
+    assert follow.stop()[0] == 0
+
+
 @pytest.mark.parametrize("name", ["perfetto", "sqlite"])
 def test_what_needs_an_end_cannot_follow(directory, name):
     result = run([TLSTALL, "export", "--format", name, "-o", directory / "x", "--follow", directory])

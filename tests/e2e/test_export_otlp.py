@@ -133,6 +133,8 @@ def test_it_needs_a_url(directory, arguments):
     assert result.status == 2 and "needs -o URL" in result.stderr, result
 
 
-def test_what_is_no_url(many):
-    result = export(many, "file:///etc/passwd")
-    assert result.status == 1 and "Invalid argument" in result.stderr, result
+@pytest.mark.parametrize("name", ["otlp", "clickhouse"])
+@pytest.mark.parametrize("path", ["file:///etc/passwd", "localhost:4318"])
+def test_what_is_no_url(many, name, path):
+    result = run([TLSTALL, "export", "--format", name, "-o", path, many])
+    assert result.status == 2 and f"'{path}' is not a URL" in result.stderr, result

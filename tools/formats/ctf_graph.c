@@ -6,11 +6,14 @@
 #include "formats/ctf_graph.h"
 
 #include <babeltrace2/babeltrace.h>
+#include <dirent.h>
 #include <errno.h>
 #include <stdbool.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define CLASSES_MAX 8
+#define NEARLY_FULL (1u << 20) /* bytes: more than a packet of the sink */
 
 struct source {
 	const struct ctf_trace *trace;
@@ -201,13 +204,34 @@ static int connect_and_run(bt_graph *graph, const bt_component_source *source,
 	return bt_graph_connect_ports(graph, out, in, NULL) || bt_graph_run(graph) ? -1 : 0;
 }
 
+/* The incomplete trace. Nothing was there before. */
+static void discard(const char *path)
+{
+	DIR *directory = opendir(path);
+	struct dirent *entry;
+
+	while (directory && (entry = readdir(directory)))
+		unlinkat(dirfd(directory), entry->d_name, 0);
+	if (directory)
+		closedir(directory);
+	rmdir(path);
+}
+
+/* babeltrace2 does not say why it failed. */
+static int why_not(const char *path)
+{
+	struct statvfs disk;
+
+	return !statvfs(path, &disk) && disk.f_bavail * disk.f_frsize < NEARLY_FULL ? ENOSPC : EIO;
+}
+
 int ctf_write(const struct ctf_trace *trace, const char *path)
 {
 	struct source source = {.trace = trace};
 	const bt_component_source *from;
 	const bt_component_sink *to;
 	bt_graph *graph;
-	int result = -1;
+	int result = -1, error;
 
 	if (!access(path, F_OK)) {
 		errno = EEXIST;
@@ -216,11 +240,16 @@ int ctf_write(const struct ctf_trace *trace, const char *path)
 	graph = bt_graph_create(0);
 	from = graph ? add_source(graph, &source) : NULL;
 	to = from ? add_sink(graph, path) : NULL;
-	errno = from && !to ? ENOPKG : EIO; /* ENOPKG: the plugin is not installed */
+	error = from && !to ? ENOPKG : EIO; /* ENOPKG: the plugin is not installed */
 	if (to)
 		result = connect_and_run(graph, from, to);
-	bt_graph_put_ref(graph);
 	bt_current_thread_clear_error();
-	errno = result && errno != ENOPKG ? EIO : errno;
+	if (to && result) { /* the sink of babeltrace2 2.0 would free its stream twice: the graph stays */
+		error = why_not(path);
+		discard(path);
+	} else {
+		bt_graph_put_ref(graph);
+	}
+	errno = error;
 	return result;
 }

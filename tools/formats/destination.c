@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "formats/destination.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,6 +66,21 @@ int find_inputs(struct inputs *inputs, char **arguments, int count)
 			complain("%s: %s", arguments[i], strerror(errno));
 	}
 	return status;
+}
+
+int find_directories(char **names)
+{
+	for (; names && *names; names++) {
+		DIR *directory = opendir(*names);
+
+		if (directory)
+			closedir(directory);
+		else if (errno == ENOENT)
+			complain("%s does not exist (its traces are followed when it does)", *names);
+		else
+			return fail("%s: %s", *names, strerror(errno));
+	}
+	return 0;
 }
 
 int read_inputs(struct report *report, const struct inputs *inputs, const struct report_sink *sink)

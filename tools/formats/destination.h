@@ -26,6 +26,8 @@ int destination_keep(struct destination *to, int result);
 
 /* Finds the traces that a command line names. Returns the exit status; reports errors. */
 int find_inputs(struct inputs *inputs, char **arguments, int count);
+/* Whether these directories (or NULL) can be followed: one that does not exist yet can. The same. */
+int find_directories(char **names);
 /*
  * Adds all traces to the report, with a progress bar on a terminal. Reports those that cannot be
  * read, and goes on with the others. Returns the exit status.

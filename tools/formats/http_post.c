@@ -185,11 +185,16 @@ static void set_up(struct http_post *post)
 	srandom((unsigned)now_ns(CLOCK_MONOTONIC));
 }
 
+bool http_is_url(const char *text)
+{
+	return !strncasecmp(text, "http://", 7) || !strncasecmp(text, "https://", 8);
+}
+
 struct http_post *http_post_open(const struct http_target *target)
 {
 	struct http_post *post;
 
-	if (strncasecmp(target->url, "http://", 7) && strncasecmp(target->url, "https://", 8)) {
+	if (!http_is_url(target->url)) {
 		errno = EINVAL;
 		return NULL;
 	}

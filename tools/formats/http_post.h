@@ -26,7 +26,9 @@ struct http_target {
 	enum http_result (*judge)(long status);
 };
 
-/* NULL with errno; EINVAL: not an http or https URL. */
+bool http_is_url(const char *text); /* http or https */
+
+/* NULL with errno; EINVAL: not a URL. */
 struct http_post *http_post_open(const struct http_target *target);
 /* "Name: value", for every request. */
 void http_post_header(struct http_post *post, const char *text);

@@ -102,11 +102,13 @@ static int prepare_all(struct database *to)
 	return prepare(to, "INSERT INTO states VALUES(?,?,?,?)", &to->state);
 }
 
-/* Sets errno to the system's error. */
+/* Sets errno to the system's error, which SQLite does not keep if the disk is full. */
 static int failed(const struct database *to)
 {
 	int error = to->db ? sqlite3_system_errno(to->db) : ENOMEM;
 
+	if (to->db && (sqlite3_errcode(to->db) & 0xff) == SQLITE_FULL)
+		error = ENOSPC;
 	errno = error ? error : EIO;
 	return -1;
 }
@@ -249,7 +251,7 @@ static int put(void *context, const struct gathered *gathered, const char *label
 static int end(void *context, bool whole)
 {
 	struct database *to = context;
-	int result = 0;
+	int result = 0, error;
 
 	if (whole && (sqlite3_exec(to->db, indexes, NULL, NULL, NULL) ||
 		      sqlite3_exec(to->db, views, NULL, NULL, NULL) ||
@@ -261,9 +263,11 @@ static int end(void *context, bool whole)
 	to->handshake = to->call = to->state = NULL;
 	if (whole && !result && rename(to->unfinished, to->path))
 		result = -1;
+	error = errno;
 	if (!whole || result)
 		unlink(to->unfinished);
 	free_database(to);
+	errno = error;
 	return result;
 }
 
