@@ -58,32 +58,51 @@ void observe_forget(const struct libssl *lib)
 
 /* ---- BIOs ------------------------------------------------------------------ */
 
+typedef const BIO_METHOD *method_function(void);
+
 /*
- * Built-in methods by type and name, because programs give the built-in types to methods of
- * their own (curl's is a BIO_TYPE_MEM). The last rows are methods of programs that use
- * OpenSSL's control function for sockets.
+ * Programs give the built-in types to methods of their own (curl's is a BIO_TYPE_MEM), and some
+ * the built-in names, too: only the method itself is certain, if this copy has a function that
+ * returns it. The last rows are methods of programs that use OpenSSL's control function for
+ * sockets, and are known by name.
  */
 static const struct {
 	int type; /* 0: any */
+	uint16_t method; /* of struct libssl: what returns it; 0: by name */
 	char name[28];
 	enum tlstall_bio_class bio_class;
 } built_in[] = {
-	{BIO_TYPE_SOCKET, "socket", TLSTALL_BIO_SOCKET},
-	{BIO_TYPE_CONNECT, "socket connect", TLSTALL_BIO_SOCKET},
-	{BIO_TYPE_DGRAM, "datagram socket", TLSTALL_BIO_DATAGRAM},
-	{BIO_TYPE_FD, "file descriptor", TLSTALL_BIO_FD},
-	{BIO_TYPE_MEM, "memory buffer", TLSTALL_BIO_MEMORY},
-	{BIO_TYPE_MEM, "secure memory buffer", TLSTALL_BIO_MEMORY},
-	{BIO_TYPE_BIO, "BIO pair", TLSTALL_BIO_PAIR},
-	{0, "libpq socket", TLSTALL_BIO_SOCKET},
-	{0, "PostgreSQL backend socket", TLSTALL_BIO_SOCKET},
+#define METHOD(function) offsetof(struct libssl, function)
+	{BIO_TYPE_SOCKET, METHOD(BIO_s_socket), "socket", TLSTALL_BIO_SOCKET},
+	{BIO_TYPE_CONNECT, METHOD(BIO_s_connect), "socket connect", TLSTALL_BIO_SOCKET},
+	{BIO_TYPE_DGRAM, METHOD(BIO_s_datagram), "datagram socket", TLSTALL_BIO_DATAGRAM},
+	{BIO_TYPE_FD, METHOD(BIO_s_fd), "file descriptor", TLSTALL_BIO_FD},
+	{BIO_TYPE_MEM, METHOD(BIO_s_mem), "memory buffer", TLSTALL_BIO_MEMORY},
+	{BIO_TYPE_MEM, METHOD(BIO_s_secmem), "secure memory buffer", TLSTALL_BIO_MEMORY},
+	{BIO_TYPE_BIO, METHOD(BIO_s_bio), "BIO pair", TLSTALL_BIO_PAIR},
+	{0, 0, "libpq socket", TLSTALL_BIO_SOCKET},
+	{0, 0, "PostgreSQL backend socket", TLSTALL_BIO_SOCKET},
+#undef METHOD
 };
 
-static enum tlstall_bio_class classify(int type, const char *name)
+/* A BIO begins with its method, since 3.0 after its library context. */
+static bool has_method(const struct libssl *lib, const BIO *bio, uint16_t method)
+{
+	method_function *function;
+	const void *const *words = (const void *)bio, *known;
+
+	memcpy(&function, (const char *)lib + method, sizeof(function));
+	known = function ? function() : NULL;
+	return !known || words[0] == known || words[1] == known;
+}
+
+static enum tlstall_bio_class classify(const struct libssl *lib, const BIO *bio, int type,
+				       const char *name)
 {
 	for (size_t i = 0; name && i < sizeof(built_in) / sizeof(built_in[0]); i++) {
 		if ((!built_in[i].type || built_in[i].type == type) &&
-		    !strcmp(built_in[i].name, name))
+		    !strcmp(built_in[i].name, name) &&
+		    (!built_in[i].method || has_method(lib, bio, built_in[i].method)))
 			return built_in[i].bio_class;
 	}
 	return TLSTALL_BIO_CUSTOM;
@@ -128,7 +147,7 @@ static void describe(const struct libssl *lib, BIO *top, BIO *end, struct tlstal
 		return;
 	name = lib->BIO_method_name(end);
 	out->type = lib->BIO_method_type(end);
-	out->bio_class = (uint8_t)classify(out->type, name);
+	out->bio_class = (uint8_t)classify(lib, end, out->type, name);
 	out->name = recorder_string(name);
 	out->filter = end != top ? recorder_string(lib->BIO_method_name(top)) : 0;
 	out->fd = descriptor(lib, end, out);
