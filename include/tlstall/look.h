@@ -39,8 +39,8 @@ struct tlstall_look {
 	uint32_t threads; /* of that process; 0: unknown (1.3) */
 	uint8_t guessed;  /* 1: `socket` is the only match, and may be another's (1.3) */
 	/*
-	 * Of `fitting`: idle, having brought exactly its bytes; 0 if any has bytes unread, or
-	 * unknown.
+	 * Of `fitting`: idle, having taken and brought exactly its bytes; 0 if any has bytes
+	 * unread, or unknown.
 	 */
 	uint8_t idle;
 	uint8_t reserved[2];

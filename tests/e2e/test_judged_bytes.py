@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """More verdicts that an independent judge found wrong, or unclear: which connection the bytes went through, and who
 has them."""
+import asyncio
 import socket
 import threading
 
@@ -9,6 +10,7 @@ import pytest
 import peer
 import servers
 import stalls
+import tracing
 from stalls import PYTHON, Traced, hanging
 from test_judged import MODES, connected, in_mode, looked_at, said
 
@@ -108,3 +110,52 @@ def test_killed_while_the_answer_trickled_in(mode, authority, start):
     for record in seen.records():
         assert (record.cause, record.fault, record.confidence) == ("RX_PARTIAL", "peer", "high"), record
         assert not record.evidence[0].startswith("0 B"), record
+
+
+DIALS = """import asyncio, ssl, sys
+silent, idle, tls, count = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
+async def dial(context):
+    if tls == "at once":
+        return await asyncio.open_connection("127.0.0.1", silent, ssl=context)
+    reader, writer = await asyncio.open_connection("127.0.0.1", silent)
+    await reader.readline()
+    await asyncio.sleep(0.05)
+    await writer.start_tls(context)
+async def main():
+    if tls == "at once":
+        other = await asyncio.open_connection("127.0.0.1", idle)
+        await other[0].readline()
+    await asyncio.gather(*(dial(ssl._create_unverified_context()) for _ in range(count)))
+asyncio.run(main())
+"""
+
+
+def greeted(behave):
+    """A peer that says something first."""
+
+    def greet(server, connection):
+        connection.sendall(b"220 ready\r\n")
+        behave(server, connection)
+
+    return greet
+
+
+@MODES
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("tls", ["at once", "after a greeting"])
+def test_servers_of_asyncio_are_silent(tls, count, mode, start):
+    """Which connection is whose is not known, but all that can be are idle. An unrelated one cannot, unless they
+    carried other bytes, too."""
+    silent, idle = peer.silent_after_hello, start(peer.Peer(greeted(peer.silent_after_accept))).port
+    port = start(peer.Peer(silent if tls == "at once" else greeted(silent))).port
+    if tls != "at once" and not hasattr(asyncio.StreamWriter, "start_tls"):
+        pytest.skip("start_tls() came with Python 3.11")
+    with Traced([PYTHON, "-c", DIALS, port, idle, tls, count], env=in_mode(mode)) as traced:
+        live = traced.hangs()
+        looked = tracing.Trace(tracing.run([tracing.TLSTALL, "look", "--format", "jsonl", traced.target()]).stdout)
+        final = traced.end().handshakes
+    assert len(looked.handshakes) == len(final) == count, looked.handshakes
+    for record in live, *looked.handshakes, *final:
+        assert (record.cause, record.fault) == ("PEER_SILENT", "peer"), record
+        assert record.confidence in ("medium", "high"), record
+        assert count > 1 or record.peer == f"127.0.0.1:{port}", record

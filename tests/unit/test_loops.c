@@ -162,6 +162,10 @@ static void test_bio_starved(void **state)
 	assert_int_equal(v.confidence, CONFIDENCE_MEDIUM);
 	assert_true(says(&v, "2 connections of the process fit, and none has bytes unread"));
 	assert_true(doubts(&v, CAUSE_BIO_STARVED));
+	/* asyncio takes the output out after the call */
+	f.pending_out = 517;
+	assert_int_equal(first_verdict(&f).confidence, CONFIDENCE_MEDIUM);
+	f.pending_out = 0;
 	/* one of them brought more: perhaps to the program, which did not feed it */
 	f.idle = 1;
 	v = first_verdict(&f);
@@ -183,6 +187,27 @@ static void test_bio_starved(void **state)
 
 	f.read.bio_class = f.write.bio_class = TLSTALL_BIO_SOCKET;
 	assert_not_cause(&f, BIO_STARVED);
+}
+
+/* node: the BIO is its own, and any of its connections may be this handshake's. */
+static void test_silence_behind_own_bio(void **state)
+{
+	struct facts f = with_memory(waiting_client(5 * S), TLSTALL_BIO_CUSTOM, UINT32_MAX, UINT32_MAX);
+	struct verdict v;
+
+	(void)state;
+	f.wait = TLSTALL_WAIT_POLL;
+	f.wait_fd = 13;
+	f.fitting = 2;
+	v = first_verdict(&f);
+	assert_string_equal(cause_name(v.cause), "PEER_SILENT");
+	assert_int_equal(v.confidence, CONFIDENCE_LOW);
+	assert_true(doubts(&v, CAUSE_APP_NOT_RESUMING));
+	assert_false(doubts(&v, CAUSE_CALLBACK_BLOCKED));
+	f.idle = 2;
+	v = first_verdict(&f);
+	assert_int_equal(v.confidence, CONFIDENCE_MEDIUM);
+	assert_false(doubts(&v, CAUSE_TX_NOT_ACKED));
 }
 
 static void test_late_start(void **state)
@@ -244,6 +269,7 @@ int main(void)
 		cmocka_unit_test(test_busy_spin),
 		cmocka_unit_test(test_bio_not_pumped),
 		cmocka_unit_test(test_bio_starved),
+		cmocka_unit_test(test_silence_behind_own_bio),
 		cmocka_unit_test(test_late_start),
 		cmocka_unit_test(test_async_pending),
 	};

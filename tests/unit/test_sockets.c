@@ -14,7 +14,7 @@ struct scene {
 	struct process_socket sockets[ROOM];
 	struct ssl_object objects[ROOM];
 	unsigned sockets_count, objects_count;
-	int joined[ROOM];
+	struct joined_socket joined[ROOM];
 };
 
 static void socket_with(struct scene *scene, uint64_t received, uint64_t acked)
@@ -64,8 +64,8 @@ static void by_descriptor(void **state)
 	object_with(&scene, 11, 0, 517);
 	object_with(&scene, 99, 0, 517); /* closed meanwhile */
 	join(&scene);
-	assert_int_equal(scene.joined[0], 1);
-	assert_int_equal(scene.joined[1], -1);
+	assert_int_equal(scene.joined[0].index, 1);
+	assert_int_equal(scene.joined[1].index, -1);
 }
 
 static void by_bytes_the_syn_may_count(void **state)
@@ -78,8 +78,9 @@ static void by_bytes_the_syn_may_count(void **state)
 	object_with(&scene, -1, 99, 300);
 	object_with(&scene, -1, 0, 517);
 	join(&scene);
-	assert_int_equal(scene.joined[0], 1);
-	assert_int_equal(scene.joined[1], 0);
+	assert_int_equal(scene.joined[0].index, 1);
+	assert_int_equal(scene.joined[1].index, 0);
+	assert_false(scene.joined[0].guessed);
 }
 
 /* Bytes read from the socket may still be in the BIO, and bytes written to the BIO not yet sent. */
@@ -95,7 +96,7 @@ static void by_bytes_of_memory_bios(void **state)
 	object->pending_in = 100;
 	object->pending_out = 100;
 	join(&scene);
-	assert_int_equal(scene.joined[0], 0);
+	assert_int_equal(scene.joined[0].index, 0);
 }
 
 /* A socket's unread bytes have not passed through OpenSSL. */
@@ -109,7 +110,7 @@ static void by_bytes_without_the_unread(void **state)
 	scene.sockets[1].now.inq = 1000;
 	object_with(&scene, -1, 0, 517);
 	join(&scene);
-	assert_int_equal(scene.joined[0], 1);
+	assert_int_equal(scene.joined[0].index, 1);
 }
 
 static void alike_is_not_told(void **state)
@@ -122,8 +123,28 @@ static void alike_is_not_told(void **state)
 	object_with(&scene, -1, 0, 517);
 	object_with(&scene, -1, 0, 517);
 	join(&scene);
-	assert_int_equal(scene.joined[0], -1);
-	assert_int_equal(scene.joined[1], -1);
+	assert_int_equal(scene.joined[0].index, -1);
+	assert_int_equal(scene.joined[1].index, -1);
+	assert_int_equal(scene.joined[0].fitting, 2);
+	assert_int_equal(scene.joined[1].idle, 2);
+	/* another connection, which cannot be theirs, does not count */
+	socket_with(&scene, 12, 6);
+	join(&scene);
+	assert_int_equal(scene.joined[0].fitting, 2);
+	/* one of the two has an answer that nobody has read */
+	scene.sockets[1].now.bytes_received = 90;
+	scene.sockets[1].now.inq = 90;
+	join(&scene);
+	assert_int_equal(scene.joined[0].fitting, 2);
+	assert_int_equal(scene.joined[0].idle, 0);
+	/* one of them has not been given all */
+	scene.sockets[1].now.bytes_received = scene.sockets[1].now.inq = 0;
+	scene.sockets[1].now.bytes_acked = 200;
+	scene.objects[0].pending_out = scene.objects[1].pending_out = 317;
+	scene.sockets[0].now.bytes_acked = 201;
+	join(&scene);
+	assert_int_equal(scene.joined[0].fitting, 2);
+	assert_int_equal(scene.joined[0].idle, 0);
 }
 
 /* The socket carried data before TLS: accepted only if it is the only socket. */
@@ -135,11 +156,19 @@ static void a_preamble(void **state)
 	socket_with(&scene, 30, 540);
 	object_with(&scene, -1, 0, 517);
 	join(&scene);
-	assert_int_equal(scene.joined[0], 0);
+	assert_int_equal(scene.joined[0].index, 0);
+	assert_true(scene.joined[0].guessed);
 	scene.sockets[0].objects = 0;
 	socket_with(&scene, 31, 541);
 	join(&scene);
-	assert_int_equal(scene.joined[0], -1);
+	assert_int_equal(scene.joined[0].index, -1);
+	assert_int_equal(scene.joined[0].idle, 0);
+	/* nothing has come since the ClientHello was sent */
+	scene.sockets[0].now.last_data_recv_ms = scene.sockets[1].now.last_data_recv_ms = 2000;
+	scene.sockets[0].now.last_data_sent_ms = scene.sockets[1].now.last_data_sent_ms = 1990;
+	join(&scene);
+	assert_int_equal(scene.joined[0].fitting, 2);
+	assert_int_equal(scene.joined[0].idle, 2);
 }
 
 static void others_carry_none(void **state)
@@ -154,8 +183,8 @@ static void others_carry_none(void **state)
 	object_with(&scene, -1, 0, 517);
 	object_with(&scene, -1, 0, 517)->has_bio = false;
 	join(&scene);
-	assert_int_equal(scene.joined[0], -1);
-	assert_int_equal(scene.joined[1], -1);
+	assert_int_equal(scene.joined[0].index, -1);
+	assert_int_equal(scene.joined[1].index, -1);
 }
 
 int main(void)

@@ -101,9 +101,11 @@ static void judge_silence(const struct facts *f, struct verdict *v)
 		doubt_feeding(f, v);
 		return;
 	}
-	if (may_be_own_socket(f))
+	if (f->in_op && may_be_own_socket(f))
 		doubt(v, CAUSE_CALLBACK_BLOCKED);
-	if (!socket_now(f)) {
+	if (!socket_now(f) && are_all_idle(f)) {
+		doubt(v, CAUSE_APP_NOT_RESUMING);
+	} else if (!socket_now(f)) {
 		v->confidence = CONFIDENCE_LOW;
 		doubt(v, CAUSE_TX_NOT_ACKED);
 		if (!f->in_op)

@@ -145,7 +145,7 @@ struct facts {
 	struct tlstall_tcp tcp; /* of that socket */
 	uint32_t fitting; /* if its connection is not known: connections of the process that may be
 			     it */
-	/* ... and how many of those brought exactly its bytes; 0 if any has bytes unread */
+	/* ... and how many of those took and brought exactly its bytes; 0 if any has bytes unread */
 	uint32_t idle;
 	bool guessed;	  /* `live` is the only one that fits, and may be another's */
 	/* of memory BIOs: the only TCP connection of the process that can have carried their bytes

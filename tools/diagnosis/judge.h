@@ -79,6 +79,8 @@ bool is_starved(const struct facts *f);
  * Memory BIOs are empty, and so are all sockets that can be theirs: nothing came that could be fed.
  */
 bool is_fed(const struct facts *f);
+/* Whichever connection it is, nothing is unread there, and all that we sent was acknowledged. */
+bool are_all_idle(const struct facts *f);
 /* The thread that made the last call does not wait for a socket. */
 bool is_elsewhere(const struct facts *f);
 bool has_spun(const struct facts *f);

@@ -293,9 +293,14 @@ bool is_elsewhere(const struct facts *f)
 	       f->wait == TLSTALL_WAIT_SLEEP;
 }
 
+bool are_all_idle(const struct facts *f)
+{
+	return f->idle && f->idle == f->fitting;
+}
+
 bool is_fed(const struct facts *f)
 {
-	return f->idle && f->pending_in == 0 && f->pending_out == 0 && !is_elsewhere(f);
+	return f->idle && f->pending_in == 0 && !is_elsewhere(f);
 }
 
 bool is_starved(const struct facts *f)

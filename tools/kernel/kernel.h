@@ -32,7 +32,7 @@ struct kernel_view {
 	/* where the descriptor is not known: how many connections fit; the one that does may be
 	 * another's */
 	uint32_t fitting;
-	/* ... and how many of those brought exactly its bytes; 0 if any has bytes unread */
+	/* ... and how many of those took and brought exactly its bytes; 0 if any has bytes unread */
 	uint32_t idle;
 	bool guessed;
 	enum tlstall_wait wait;

@@ -26,7 +26,9 @@ struct search {
 	} candidates[CANDIDATES];
 	unsigned count;
 	bool guess; /* the descriptor is not known */
-	uint64_t bytes_in, bytes_out;
+	uint64_t bytes_in;
+	uint64_t bytes_out; /* that had been taken out of the BIO when the last op returned */
+	uint64_t written;   /* ... and with those that were in it still */
 	bool is_counted; /* the byte counts are complete: it is not inside an op */
 	unsigned found, exact;
 	unsigned idle, unread; /* of those that count */
@@ -80,19 +82,32 @@ static bool is_plausible(const struct search *search, const struct tlstall_socke
 	       socket->bytes_acked + socket->outq >= search->bytes_out;
 }
 
-/* It carried exactly the handshake's bytes. bytes_acked may count the SYN. */
-static bool is_exact(const struct search *search, const struct tlstall_socket *socket)
+/* bytes_acked may count the SYN. */
+static bool has_carried(const struct tlstall_socket *socket, uint64_t bytes)
 {
-	return search->is_counted && search->bytes_out &&
-	       socket->bytes_acked + socket->outq - search->bytes_out <= 1 &&
-	       socket->bytes_received == search->bytes_in + socket->inq;
+	return bytes && socket->bytes_acked + socket->outq - bytes <= 1;
 }
 
-/* It brought exactly the handshake's bytes, all of which were read, and has nothing to send. */
+/* It carried exactly the handshake's bytes. */
+static bool is_exact(const struct search *search, const struct tlstall_socket *socket)
+{
+	return search->is_counted && socket->bytes_received == search->bytes_in + socket->inq &&
+	       (has_carried(socket, search->bytes_out) || has_carried(socket, search->written));
+}
+
+/* The handshake's bytes, or, after others of before TLS, nothing since ours were sent. */
+static bool has_brought_no_more(const struct search *search, const struct tlstall_socket *socket)
+{
+	return socket->bytes_received == search->bytes_in ||
+	       (search->written && socket->last_data_recv_ms > socket->last_data_sent_ms);
+}
+
+/* It took all that OpenSSL wrote, all that it brought was read, and nothing waits in it. */
 static bool is_idle(const struct search *search, const struct tlstall_socket *socket)
 {
 	return search->is_counted && socket->tcp_state == TCP_ESTABLISHED && !socket->inq &&
-	       !socket->outq && socket->bytes_received == search->bytes_in;
+	       !socket->outq && has_brought_no_more(search, socket) &&
+	       socket->bytes_acked >= search->written;
 }
 
 /* Returns false if it does not count: others have carried exactly the handshake's bytes. */
@@ -191,7 +206,7 @@ static bool is_known(uint16_t family)
 	return family == 0 || family == AF_INET || family == AF_INET6 || family == AF_UNIX;
 }
 
-/* What the program took out of the memory BIO. */
+/* What the program had taken out of the memory BIO when the last op returned. */
 static uint64_t taken_out(const struct tlstall_handshake *h)
 {
 	bool waits = tlstall_is_in_memory(&h->write) && h->pending_out != UINT32_MAX;
@@ -208,6 +223,7 @@ int socket_look(pid_t pid, const struct tlstall_handshake *h, struct kernel_view
 		.guess = h->read.fd < 0,
 		.bytes_in = h->bytes_in,
 		.bytes_out = taken_out(h),
+		.written = h->bytes_out,
 		.is_counted = h->calls && !h->enter,
 	};
 

@@ -44,7 +44,7 @@ static bool keep(struct taking *taking, const struct ssl_object *ssl)
 	if (!list)
 		return false;
 	look->objects = list;
-	list[look->count++] = (struct look_object){.ssl = *ssl, .socket = -1, .thread = -1};
+	list[look->count++] = (struct look_object){.ssl = *ssl, .joined = {.index = -1}, .thread = -1};
 	look->in_handshake += look_is_handshake(&look->objects[look->count - 1]);
 	return look->count < OBJECTS;
 }
@@ -111,7 +111,8 @@ static void ask_versions(struct taking *taking)
 
 struct joining {
 	struct ssl_object *objects;
-	int *sockets, *fds, *threads;
+	struct joined_socket *sockets;
+	int *fds, *threads;
 	bool *inside;
 };
 
@@ -130,7 +131,7 @@ static bool make_joining(const struct look *look, struct joining *j)
 
 	*j = (struct joining){
 		.objects = calloc(room, sizeof(*j->objects)),
-		.sockets = calloc(room, sizeof(int)),
+		.sockets = calloc(room, sizeof(*j->sockets)),
 		.fds = calloc(room, sizeof(int)),
 		.threads = calloc(room, sizeof(int)),
 		.inside = calloc(room, sizeof(bool)),
@@ -163,11 +164,12 @@ static void keep_joined(struct look *look, const struct joining *j)
 	for (unsigned i = 0; i < look->count; i++) {
 		struct look_object *object = &look->objects[i];
 
-		object->socket = j->sockets[i];
+		object->joined = j->sockets[i];
 		object->thread = j->threads[i];
 		object->inside = j->inside[i];
-		if (object->socket >= 0)
-			object->standing_ns = standing_ns(&look->sockets.list[object->socket].now);
+		if (object->joined.index >= 0)
+			object->standing_ns =
+				standing_ns(&look->sockets.list[object->joined.index].now);
 	}
 }
 
@@ -179,8 +181,9 @@ static int join(struct look *look)
 	if (fits) {
 		sockets_join(&look->sockets, j.objects, look->count, j.sockets);
 		for (unsigned i = 0; i < look->count; i++)
-			j.fds[i] = j.sockets[i] < 0 ? j.objects[i].fd
-						    : look->sockets.list[j.sockets[i]].fd;
+			j.fds[i] = j.sockets[i].index < 0
+					   ? j.objects[i].fd
+					   : look->sockets.list[j.sockets[i].index].fd;
 		threads_join(&look->threads, &look->regions, j.objects, j.fds, look->count,
 			     j.threads, j.inside);
 		keep_joined(look, &j);
@@ -334,8 +337,8 @@ static void note_earlier(const struct look *before, const struct look_object *wa
 {
 	object->standing_ns = 0;
 	object->since_ns = since_ns;
-	if (was->socket >= 0)
-		object->earlier = before->sockets.list[was->socket].now;
+	if (was->joined.index >= 0)
+		object->earlier = before->sockets.list[was->joined.index].now;
 }
 
 void look_compare(const struct look *before, struct look *later)

@@ -21,7 +21,7 @@
 /* One SSL object, and the socket and thread that it was matched with. */
 struct look_object {
 	struct ssl_object ssl;
-	int socket;	      /* index, -1: not known */
+	struct joined_socket joined;
 	int thread;	      /* index, -1: not known */
 	bool inside;	      /* that thread is in a call on it */
 	bool moved;	      /* between two looks */

@@ -227,7 +227,7 @@ static void make_transport(struct making *m, const struct look_object *object,
 {
 	const struct ssl_object *ssl = &object->ssl;
 	const struct process_socket *socket =
-		object->socket < 0 ? NULL : &m->look->sockets.list[object->socket];
+		object->joined.index < 0 ? NULL : &m->look->sockets.list[object->joined.index];
 
 	h->read = (struct tlstall_transport){
 		.type = ssl->bio_type,
@@ -380,7 +380,9 @@ void look_view(const struct look *look, uint64_t number, struct kernel_view *out
 {
 	const struct look_object *object = look_of(look, number);
 	const struct process_socket *socket =
-		object && object->socket >= 0 ? &look->sockets.list[object->socket] : NULL;
+		object && object->joined.index >= 0
+			? &look->sockets.list[object->joined.index]
+			: NULL;
 
 	*out = (struct kernel_view){
 		.wait = TLSTALL_WAIT_UNKNOWN,
@@ -388,6 +390,11 @@ void look_view(const struct look *look, uint64_t number, struct kernel_view *out
 		.accept_waiting = look->sockets.waiting,
 		.threads = look->threads.count,
 	};
+	if (object) {
+		out->guessed = object->joined.guessed;
+		out->fitting = object->joined.fitting;
+		out->idle = object->joined.idle;
+	}
 	if (object && object->thread >= 0)
 		thread_wait(look->pid, look->threads.list[object->thread].tid,
 			    socket ? socket->fd : object->ssl.fd, out);

@@ -222,25 +222,25 @@ static bool fits(const struct process_socket *socket, const struct ssl_object *o
 }
 
 static void by_descriptor(const struct process_sockets *sockets, const struct ssl_object *objects,
-			  unsigned count, int *out)
+			  unsigned count, struct joined_socket *out)
 {
 	for (unsigned i = 0; i < count; i++) {
 		struct process_socket *found = sockets_find(sockets, objects[i].fd);
 
-		out[i] = found ? (int)(found - sockets->list) : -1;
+		out[i] = (struct joined_socket){.index = found ? (int)(found - sockets->list) : -1};
 		if (found)
 			found->objects++;
 	}
 }
 
-static bool is_open(const struct ssl_object *object, int joined)
+static bool is_open(const struct ssl_object *object, const struct joined_socket *joined)
 {
-	return joined < 0 && object->fd < 0 && object->has_bio;
+	return joined->index < 0 && object->fd < 0 && object->has_bio;
 }
 
 /* The object's only fitting socket, if no other object fits that one. */
 static int only_one(const struct process_sockets *sockets, const struct ssl_object *objects,
-		    unsigned count, const int *out, unsigned object, bool exactly)
+		    unsigned count, const struct joined_socket *out, unsigned object, bool exactly)
 {
 	int found = -1;
 
@@ -252,7 +252,7 @@ static int only_one(const struct process_sockets *sockets, const struct ssl_obje
 		found = (int)i;
 	}
 	for (unsigned i = 0; i < count && found >= 0; i++) {
-		if (i != object && is_open(&objects[i], out[i]) &&
+		if (i != object && is_open(&objects[i], &out[i]) &&
 		    fits(&sockets->list[found], &objects[i], exactly))
 			return -1;
 	}
@@ -260,21 +260,66 @@ static int only_one(const struct process_sockets *sockets, const struct ssl_obje
 }
 
 static void by_bytes(const struct process_sockets *sockets, const struct ssl_object *objects,
-		     unsigned count, int *out, bool exactly)
+		     unsigned count, struct joined_socket *out, bool exactly)
 {
 	for (unsigned i = 0; i < count; i++) {
-		if (!is_open(&objects[i], out[i]))
+		if (!is_open(&objects[i], &out[i]))
 			continue;
-		out[i] = only_one(sockets, objects, count, out, i, exactly);
-		if (out[i] >= 0)
-			sockets->list[out[i]].objects++;
+		out[i].index = only_one(sockets, objects, count, out, i, exactly);
+		out[i].guessed = out[i].index >= 0 && !exactly;
+		if (out[i].index >= 0)
+			sockets->list[out[i].index].objects++;
 	}
 }
 
+/* What the object was given, or, after others of before TLS, nothing since it wrote. */
+static bool has_brought_no_more(const struct tlstall_socket *now, const struct ssl_object *object)
+{
+	return now->bytes_received == passed_object(object).in ||
+	       (object->bytes_out && now->last_data_recv_ms > now->last_data_sent_ms);
+}
+
+/* It took all that OpenSSL wrote, all that it brought was read, and nothing waits in it. */
+static bool is_idle(const struct process_socket *socket, const struct ssl_object *object)
+{
+	const struct tlstall_socket *now = &socket->now;
+
+	return now->tcp_state == TCP_ESTABLISHED && !now->inq && !now->outq &&
+	       has_brought_no_more(now, object) && now->bytes_acked >= object->bytes_out;
+}
+
+static void count_fitting(const struct process_sockets *sockets, const struct ssl_object *object,
+			  bool exactly, struct joined_socket *out)
+{
+	uint64_t last = 0;
+	bool unread = false;
+
+	for (unsigned i = 0; i < sockets->count; i++) {
+		const struct process_socket *one = &sockets->list[i];
+
+		/* they are sorted: a socket with several descriptors counts once */
+		if (!fits(one, object, exactly) || one->inode == last)
+			continue;
+		last = one->inode;
+		out->fitting++;
+		out->idle += is_idle(one, object);
+		unread |= one->now.inq != 0;
+	}
+	if (unread)
+		out->idle = 0;
+}
+
 void sockets_join(const struct process_sockets *sockets, const struct ssl_object *objects,
-		  unsigned count, int *out)
+		  unsigned count, struct joined_socket *out)
 {
 	by_descriptor(sockets, objects, count, out);
 	by_bytes(sockets, objects, count, out, true);
 	by_bytes(sockets, objects, count, out, false);
+	for (unsigned i = 0; i < count; i++) {
+		if (!is_open(&objects[i], &out[i]))
+			continue;
+		count_fitting(sockets, &objects[i], true, &out[i]);
+		if (!out[i].fitting)
+			count_fitting(sockets, &objects[i], false, &out[i]);
+	}
 }

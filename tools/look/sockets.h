@@ -31,12 +31,20 @@ struct process_sockets {
 int sockets_read(pid_t pid, struct process_sockets *out);
 void sockets_free(struct process_sockets *sockets);
 
+/* The socket of an object. */
+struct joined_socket {
+	int index;	  /* -1: not known, as where several objects and sockets are alike */
+	bool guessed;	  /* it has carried other bytes, too, and may be another's */
+	uint32_t fitting; /* if not known: how many fit */
+	uint32_t idle;	  /* ... and have taken and brought exactly its bytes; 0 if any has bytes
+			     unread */
+};
+
 /*
  * Which one each object uses, by its descriptor; behind a BIO that has none, by the
- * bytes that have gone through both. `out` has an index for each object, -1: not
- * known, as where several objects and sockets are alike.
+ * bytes that have gone through both.
  */
 void sockets_join(const struct process_sockets *sockets, const struct ssl_object *objects,
-		  unsigned count, int *out);
+		  unsigned count, struct joined_socket *out);
 
 #endif
