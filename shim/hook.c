@@ -34,13 +34,18 @@ static info_callback *of_ssl(const struct libssl *lib, const SSL *ssl)
 	return callback.function;
 }
 
+static void expect_callbacks(const struct libssl *lib)
+{
+	((struct libssl *)lib)->has_callbacks = true;
+}
+
 static bool keep_of_ctx(const struct libssl *lib, SSL_CTX *ctx, info_callback *function)
 {
 	union callback callback = {function};
 
 	if (!track_register(lib))
 		return false;
-	((struct libssl *)lib)->has_callbacks = true;
+	expect_callbacks(lib);
 	return lib->SSL_CTX_set_ex_data(ctx, lib->ctx_index, callback.data);
 }
 
@@ -50,8 +55,23 @@ static bool keep_of_ssl(const struct libssl *lib, const SSL *ssl, info_callback 
 
 	if (!track_register(lib))
 		return false;
-	((struct libssl *)lib)->has_callbacks = true;
+	expect_callbacks(lib);
 	return lib->SSL_set_ex_data((SSL *)ssl, lib->callback_index, callback.data);
+}
+
+/* ---- our callback ---------------------------------------------------------------- */
+
+static void on_info(const SSL *ssl, int where, int ret);
+
+/* A context that was made without the shim's knowledge has the program's callback itself. */
+static info_callback *called_for_ctx(const struct libssl *lib, SSL_CTX *ctx)
+{
+	info_callback *kept = of_ctx(lib, ctx), *real;
+
+	if (kept)
+		return kept;
+	real = lib->real.SSL_CTX_get_info_callback(ctx);
+	return real == on_info ? NULL : real;
 }
 
 /* The callback that OpenSSL would have called: the SSL's own, else its context's. */
@@ -61,10 +81,8 @@ static info_callback *program_callback(const struct libssl *lib, const SSL *ssl)
 
 	if (callback || !lib->has_callbacks)
 		return callback;
-	return of_ctx(lib, lib->SSL_get_SSL_CTX(ssl));
+	return called_for_ctx(lib, lib->SSL_get_SSL_CTX(ssl));
 }
-
-/* ---- our callback ---------------------------------------------------------------- */
 
 /*
  * A program can get our callback from a getter that we do not interpose, and call it from its own
@@ -116,20 +134,23 @@ static bool is_wanted(const struct track *track)
 	       (control->mode != TLSTALL_MODE_OFF || (track && track_phase(track) == PHASE_RUNNING));
 }
 
-static void on_info(const SSL *ssl, int where, int ret);
+/* Nothing is kept of a context without our callback: the program may give it another one. */
+static void unhook_ctx(const struct libssl *lib, SSL_CTX *ctx)
+{
+	info_callback *kept = of_ctx(lib, ctx);
+
+	if (lib->real.SSL_CTX_get_info_callback(ctx) != on_info)
+		return;
+	lib->real.SSL_CTX_set_info_callback(ctx, kept);
+	if (kept)
+		lib->SSL_CTX_set_ex_data(ctx, lib->ctx_index, NULL);
+}
 
 static __attribute__((noinline)) void unhook(const struct libssl *lib, const SSL *ssl)
 {
-	SSL_CTX *ctx = lib->SSL_get_SSL_CTX(ssl);
-	info_callback *own = of_ssl(lib, ssl);
-
-	if (lib->real.SSL_CTX_get_info_callback(ctx) == on_info)
-		lib->real.SSL_CTX_set_info_callback(ctx, of_ctx(lib, ctx));
-	if (lib->real.SSL_get_info_callback(ssl) != on_info)
-		return;
-	if (own == lib->real.SSL_CTX_get_info_callback(ctx))
-		own = NULL;
-	lib->real.SSL_set_info_callback((SSL *)ssl, own);
+	unhook_ctx(lib, lib->SSL_get_SSL_CTX(ssl));
+	if (lib->real.SSL_get_info_callback(ssl) == on_info)
+		lib->real.SSL_set_info_callback((SSL *)ssl, of_ssl(lib, ssl));
 }
 
 static void note(const struct libssl *lib, const SSL *ssl, int where, int ret)
@@ -194,7 +215,9 @@ void hook_ssl(const struct libssl *lib, const SSL *ssl)
 
 	if (ctx_has == on_info || ssl_has == on_info)
 		return;
-	if ((!ssl_has && !ctx_has) || keep_of_ssl(lib, ssl, ssl_has ? ssl_has : ctx_has))
+	if (ctx_has)
+		expect_callbacks(lib);
+	if (!ssl_has || keep_of_ssl(lib, ssl, ssl_has))
 		lib->real.SSL_set_info_callback((SSL *)ssl, on_info);
 }
 
@@ -203,6 +226,8 @@ void hook_set_ctx(const struct libssl *lib, SSL_CTX *ctx, info_callback *callbac
 	bool kept = !lib->foreign && lib->real.SSL_CTX_get_info_callback(ctx) == on_info &&
 		    keep_of_ctx(lib, ctx, callback);
 
+	if (callback && !lib->foreign)
+		expect_callbacks(lib);
 	lib->SSL_CTX_set_info_callback(ctx, kept ? on_info : callback);
 }
 

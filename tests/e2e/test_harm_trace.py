@@ -249,6 +249,13 @@ def test_descriptor_comes_free(directory):
     assert not notes(directory)
 
 
+@pytest.mark.parametrize("mode", ["all", "watch"])
+def test_contexts_from_before_the_trace(directory, mode):
+    """Their info callbacks are called as without the shim, also one that is set in the middle of a handshake."""
+    same([HARM / "late_callback"], directory, MODE=mode)
+    assert [h["outcome"] for h in report(directory)] == ["ok", "ok"]
+
+
 def test_missing_directory_is_made(directory):
     same([PROGRAMS / "bio_pair"], directory / "new")
     assert report(directory / "new") and (directory / "new").stat().st_mode & 0o777 == 0o700
