@@ -2,7 +2,6 @@
 /* tlstall check: checks whether a program's TLS can be traced, and if not, why. */
 #include <errno.h>
 #include <getopt.h>
-#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@
 #include "check/check.h"
 #include "command.h"
 #include "formats/format.h"
+#include "kernel/kernel.h"
 #include "message.h"
 #include "text/print.h"
 #include "view/record.h"
@@ -106,26 +106,23 @@ static void print_result(const struct check_result *result, const struct format 
 }
 
 /* A name of digits only is a process id; a program with such a name must be given as ./123. */
-static int check_target(const char *target, const struct check_options *options,
-			struct check_result *result)
+static bool is_id(const char *target)
 {
-	char *end;
-	long pid;
-
-	if (!*target || target[strspn(target, "0123456789")])
-		return check_program(target, options, result);
-	errno = 0;
-	pid = strtol(target, &end, 10);
-	return check_pid(errno || pid > INT_MAX ? 0 : (pid_t)pid, options, result);
+	return *target && !target[strspn(target, "0123456789")];
 }
 
 static int answer(const char *target, const struct check_options *options,
 		  const struct format *format)
 {
 	struct check_result result;
+	pid_t pid = is_id(target) ? kernel_pid(target) : 0;
 	int status = EXIT_ERROR;
 
-	if (check_target(target, options, &result) < 0) {
+	if (is_id(target) && !pid) {
+		complain("no such process: %s", target);
+		return status;
+	}
+	if ((pid ? check_pid(pid, options, &result) : check_program(target, options, &result)) < 0) {
 		complain("%s", result.error ? result.error : "out of memory");
 	} else {
 		print_result(&result, format);

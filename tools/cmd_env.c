@@ -115,7 +115,9 @@ static int take(struct request *request, int option, char **argv)
 		return usage_error(&command_env, "%s needs a value", argv[optind - 1]);
 	if (option == '?')
 		return unknown(argv[optind - 1]);
-	request->values[option] = option == OPTION_HELP ? "" : optarg;
+	if (optarg && !clean_is(optarg))
+		return usage_error(&command_env, "%s cannot be printed (use only printable characters)", optarg);
+	request->values[option == 'h' ? OPTION_HELP : option] = optarg ? optarg : "";
 	if (option == OPTION_FORMAT)
 		return set_format(request, optarg);
 	if (option < TLSTALL_SETTING_COUNT &&
@@ -133,7 +135,7 @@ static int parse(int argc, char **argv, struct request *request)
 	opterr = 0;
 	optind = 0;
 	while (!status && !request->values[OPTION_HELP] &&
-	       (option = getopt_long(argc, argv, "+:", longs, NULL)) != -1)
+	       (option = getopt_long(argc, argv, "+:h", longs, NULL)) != -1)
 		status = take(request, option, argv);
 	if (!status && !request->values[OPTION_HELP] && argv[optind])
 		return usage_error(&command_env, "unexpected argument '%s'", argv[optind]);
@@ -155,9 +157,7 @@ static int show(const struct request *request)
 		if (request->values[i])
 			status = put(request->notation, setting_name((enum tlstall_setting)i),
 				     request->values[i]);
-	if (status)
-		return status;
-	return fflush(stdout) ? fail("writing the environment failed") : 0;
+	return status;
 }
 
 static int run_env(int argc, char **argv)
@@ -193,7 +193,7 @@ const struct command command_env = {
 		"  --limit BYTES        TLSTALL_LIMIT: most for all traces of a user, 1M to 1024G\n"
 		"  --privacy WHAT       TLSTALL_PRIVACY: leave out peer, sni, stacks, or none\n"
 		"  --shim FILE          path of the shim as the program will see it\n"
-		"  --help               print this help\n"
+		"  -h, --help           print this help\n"
 		"\n"
 		"Prints LD_PRELOAD and the given settings; tlstall-env(7) explains them.\n",
 	.run = run_env,

@@ -95,8 +95,6 @@ static int look_into_each(struct look_run *run, const struct named *named)
 		looked_table_print(run->table);
 	if (run->all && !run->shown)
 		complain("no process that you may inspect has a libssl");
-	if (fflush(stdout) || ferror(stdout))
-		return fail("writing the output failed: %s", strerror(errno));
 	return status;
 }
 
@@ -173,8 +171,9 @@ static int run_look(int argc, char **argv)
 			return status;
 	}
 	if (argc - optind != !run.all)
-		return usage_error(&command_look,
-				   run.all ? "--all takes no process" : "no process given");
+		return usage_error(&command_look, run.all	   ? "--all takes no process"
+						  : argc == optind ? "no process given"
+								   : "give only one process");
 	run.target = argv[optind];
 	if (!run.all && !*run.target)
 		return usage_error(&command_look, "no process given");

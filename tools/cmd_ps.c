@@ -231,8 +231,6 @@ static int show(struct ps *ps)
 		print_handshakes(live);
 		print_processes(live);
 	}
-	if (fflush(stdout) || ferror(stdout))
-		return fail("writing the output failed: %s", strerror(errno));
 	return EXIT_SUCCESS;
 }
 

@@ -171,8 +171,6 @@ static int show(struct stack_run *run)
 	if (!status && run->refused)
 		return fail("stopping %u of its threads failed: %s (is a debugger attached?)",
 			    run->refused, strerror(run->error));
-	if (!status && (fflush(stdout) || ferror(stdout)))
-		return fail("writing the output failed: %s", strerror(errno));
 	return status;
 }
 
@@ -218,7 +216,8 @@ static int run_stack(int argc, char **argv)
 			return usage_error(&command_stack, "unknown option '%s'", argv[optind - 1]);
 	}
 	if (argc - optind != 1)
-		return usage_error(&command_stack, "no process id given");
+		return usage_error(&command_stack, argc == optind ? "no process id given"
+								  : "give only one process");
 	run.pid = kernel_pid(argv[optind]);
 	if (!run.pid)
 		return usage_error(&command_stack, "'%s' is not a process id", argv[optind]);

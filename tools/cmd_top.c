@@ -13,6 +13,8 @@
 #include "message.h"
 #include "top/top.h"
 
+#define COLUMNS "pid, command, peer, sni, state, age, retry, cause, fault"
+
 static int find_field(const char *name)
 {
 	for (unsigned i = 0; i < live_field_count; i++) {
@@ -54,7 +56,7 @@ static int take_option(struct top *top, int option, char **argv)
 	case 's':
 		field = find_field(optarg);
 		if (field < 0)
-			return usage_error(&command_top, "unknown column '%s'", optarg);
+			return usage_error(&command_top, "unknown column '%s' (expected " COLUMNS ")", optarg);
 		top->sort = (unsigned)field;
 		return 0;
 	case 'f':
@@ -106,7 +108,7 @@ const struct command command_top = {
 		"  -a, --all            include handshakes left unfinished when their process "
 		"died\n"
 		"  --look               include processes without the shim (see tlstall look)\n"
-		"  --sort COLUMN        pid, command, peer, sni, state, age, retry, cause, fault\n"
+		"  --sort COLUMN        " COLUMNS "\n"
 		"  --filter TEXT        show only rows that contain TEXT\n"
 		"  -h, --help           print this help\n"
 		"\n"

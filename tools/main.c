@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Finds the subcommand in its table and runs it. */
+#include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -39,6 +41,46 @@ static int unknown(const char *name)
 	return EXIT_USAGE;
 }
 
+static const struct command *find(const char *name)
+{
+	for (size_t i = 0; i < COMMANDS; i++) {
+		if (!strcmp(commands[i]->name, name))
+			return commands[i];
+	}
+	return NULL;
+}
+
+static int run(int argc, char **argv)
+{
+	bool help = !strcmp(argv[1], "help");
+	const char *name = help && argc > 2 ? argv[2] : argv[1];
+	const struct command *command = find(name);
+
+	if (command)
+		return help ? command_help(command) : command->run(argc - 1, argv + 1);
+	if (!strcmp(name, "help") || !strcmp(name, "--help") || !strcmp(name, "-h")) {
+		overview(stdout);
+		return 0;
+	}
+	if (!strcmp(name, "--version")) {
+		puts("tlstall " TLSTALL_VERSION);
+		return 0;
+	}
+	return unknown(name);
+}
+
+/* For all commands: what remains to be written, and whether all was. */
+static int finish(int status)
+{
+	errno = 0;
+	if (!fflush(stdout) && !ferror(stdout))
+		return status;
+	if (status)
+		return status;
+	return errno ? fail("writing the output failed: %s", strerror(errno))
+		     : fail("writing the output failed");
+}
+
 int main(int argc, char **argv)
 {
 	text_locale();
@@ -46,17 +88,5 @@ int main(int argc, char **argv)
 		overview(stderr);
 		return EXIT_USAGE;
 	}
-	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
-		overview(stdout);
-		return 0;
-	}
-	if (!strcmp(argv[1], "--version")) {
-		puts("tlstall " TLSTALL_VERSION);
-		return 0;
-	}
-	for (size_t i = 0; i < COMMANDS; i++) {
-		if (!strcmp(commands[i]->name, argv[1]))
-			return commands[i]->run(argc - 1, argv + 1);
-	}
-	return unknown(argv[1]);
+	return finish(run(argc, argv));
 }

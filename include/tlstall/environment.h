@@ -15,7 +15,7 @@
  */
 #define TLSTALL_SETTINGS(X) \
 	X(DIR, "TLSTALL_DIR", "", \
-	  "directory for trace files; default $XDG_RUNTIME_DIR/tlstall, else /tmp/tlstall-UID") \
+	  "an absolute path: the directory for trace files; default $XDG_RUNTIME_DIR/tlstall, else /tmp/tlstall-UID") \
 	X(MODE, "TLSTALL_MODE", "all", \
 	  "all: every call; watch: each handshake compactly, late and failed ones in full; " \
 	  "handshake: only calls of unfinished handshakes; off: nothing") \

@@ -58,7 +58,7 @@ static void look_first(struct attached *a)
 	show(a, &a->adopted.first);
 	if (!a->output.records)
 		fputc('\n', a->output.file);
-	fflush(a->output.file);
+	output_flush(&a->output);
 }
 
 /* The trace does not show handshakes that made no call since tlstall attached. */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -86,10 +87,14 @@ static void become_program(const struct launch *launch, char **argv, const char 
 
 static int explain(const char *program, int error)
 {
+	struct stat status;
+
 	if (error == ENOENT && !strchr(program, '/')) {
 		complain("%s: command not found (in no directory of PATH)", program);
 		return EXIT_NOT_FOUND;
 	}
+	if (error == EACCES && !stat(program, &status) && S_ISDIR(status.st_mode))
+		error = EISDIR;
 	complain("%s: %s", program, strerror(error));
 	return error == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
 }

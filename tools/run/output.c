@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <stdio_ext.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -299,6 +300,12 @@ int output_open(struct output *output, const struct run_options *options)
 	return 0;
 }
 
+void output_flush(struct output *output)
+{
+	if (fflush(output->file) && !output->error)
+		output->error = errno;
+}
+
 void output_tick(struct output *output)
 {
 	uint64_t now = now_ns(CLOCK_REALTIME);
@@ -308,7 +315,7 @@ void output_tick(struct output *output)
 		fold_flush(&output->fold, now);
 		output->flush_ns = now;
 	}
-	fflush(output->file);
+	output_flush(output);
 }
 
 void output_hurry(struct output *output)
@@ -379,22 +386,32 @@ void output_end(struct output *output, unsigned seen)
 		print_notes(output, seen);
 		print_room(output);
 	}
-	fflush(output->file);
+	output_flush(output);
 }
 
 int output_close(struct output *output)
 {
-	bool bad = ferror(output->file);
+	const char *name = output->options->output ? output->options->output : "standard error";
+	bool bad;
 
-	if (output->ours)
-		bad |= fclose(output->file) != 0;
+	output_flush(output);
+	bad = ferror(output->file);
+	if (output->ours && fclose(output->file)) {
+		bad = true;
+		output->error = output->error ? output->error : errno;
+	}
 	fold_free(&output->fold);
 	paragraphs_free(&output->paragraphs);
 	json_line_free(&output->record);
 	if (output->records)
 		output->options->format->records->end(output->records);
 	if (bad)
-		complain("writing to %s failed: output is incomplete",
-			 output->options->output ? output->options->output : "standard error");
+		complain("writing to %s failed, output is incomplete%s%s",
+			 strcmp(name, "-") ? name : "standard output", output->error ? ": " : "",
+			 output->error ? strerror(output->error) : "");
+	if (bad && output->file == stdout) {
+		__fpurge(stdout); /* this has been told */
+		clearerr(stdout);
+	}
 	return bad ? -1 : 0;
 }

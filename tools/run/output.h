@@ -17,6 +17,7 @@ struct output {
 	const struct run_options *options;
 	FILE *file;
 	bool ours;     /* the file is to be closed */
+	int error;     /* errno of the first flush that failed */
 	void *records; /* of a format of records; NULL: words */
 	struct json_line record;
 	bool color;
@@ -44,6 +45,8 @@ void output_tick(struct output *output);
 void output_hurry(struct output *output);
 /* At the end: prints what went wrong, or the summary. `seen`: number of traces. */
 void output_end(struct output *output, unsigned seen);
+/* Keeps the reason of a failure for output_close(). */
+void output_flush(struct output *output);
 /* -1: not all output could be written; the reason was explained. */
 int output_close(struct output *output);
 

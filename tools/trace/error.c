@@ -50,7 +50,7 @@ const char *trace_strerror(const struct trace *trace, int error)
 	case TRACE_ERROR_MEMORY:
 		return "out of memory";
 	case TRACE_ERROR_UNFINISHED:
-		return "incomplete: its program is just starting, or died while starting";
+		return "empty: it is no trace, or its program is just starting or died while starting";
 	}
 	return "no error";
 }
