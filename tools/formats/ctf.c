@@ -90,7 +90,7 @@ static int add_calls(struct ctf *ctf, const struct gathered *gathered, uint64_t 
 
 	for (size_t i = 0; i < gathered->call_count; i++) {
 		const struct gathered_call *call = &gathered->calls[i];
-		uint64_t end = call->ticks + (uint64_t)call->duration, start = subject->h.start;
+		uint64_t end = call->ticks + call->duration, start = subject->h.start;
 		uint64_t at = end > start ? trace_span_ns(subject->trace, end - start) : 0;
 		struct ctf_event *event = add(ctf, CALL, subject, start_ns + at);
 
@@ -101,7 +101,7 @@ static int add_calls(struct ctf *ctf, const struct gathered *gathered, uint64_t 
 		event->texts[1] = strings_any(&ctf->strings, word_error(call->error));
 		event->numbers[2] = call->ret;
 		event->numbers[3] =
-			(int64_t)trace_span_ns(subject->trace, (uint64_t)call->duration);
+			(int64_t)trace_span_ns(subject->trace, call->duration);
 	}
 	return 0;
 }

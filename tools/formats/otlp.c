@@ -233,7 +233,7 @@ static void add_retries(struct otlp *otlp, const struct gathered *gathered, uint
 
 	for (size_t i = 0; i < gathered->call_count; i++) {
 		const struct gathered_call *call = &gathered->calls[i];
-		uint64_t ticks = call->ticks + (uint64_t)call->duration;
+		uint64_t ticks = call->ticks + call->duration;
 		uint64_t at = ticks > subject->h.start
 				      ? trace_span_ns(subject->trace, ticks - subject->h.start)
 				      : 0;

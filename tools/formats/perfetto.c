@@ -165,7 +165,7 @@ static void put_calls(const struct one *one)
 	for (size_t i = 0; i < one->gathered->call_count; i++) {
 		const struct gathered_call *call = &one->gathered->calls[i];
 		uint64_t from = trace_realtime_ns(trace, call->ticks);
-		uint64_t took = trace_span_ns(trace, (uint64_t)call->duration);
+		uint64_t took = trace_span_ns(trace, call->duration);
 		struct json_line *line;
 
 		if (i && from > before)

@@ -223,7 +223,7 @@ static int put_calls(struct database *to, const struct gathered *gathered, uint6
 		bind_number(to->call, 1, row);
 		bind_number(to->call, 2, i);
 		bind_number(to->call, 3, trace_span_ns(s->trace, call->ticks - s->h.start));
-		bind_number(to->call, 4, trace_span_ns(s->trace, (uint64_t)call->duration));
+		bind_number(to->call, 4, trace_span_ns(s->trace, call->duration));
 		sqlite3_bind_text(to->call, 5, trace_function_name(s->trace, call->function), -1,
 				  SQLITE_TRANSIENT);
 		sqlite3_bind_int(to->call, 6, call->ret);

@@ -18,7 +18,7 @@ int calls_add(struct gathered_calls *calls, const struct tlstall_event *event)
 	}
 	calls->list[calls->count++] = (struct gathered_call){
 		.ticks = event->ticks,
-		.duration = event->duration,
+		.duration = (uint64_t)event->duration,
 		.number = event->handshake,
 		.order = event->retry,
 		.ret = event->ret,
@@ -69,7 +69,7 @@ const struct gathered_call *calls_of(const struct gathered_calls *calls, uint32_
 	size_t last = lower_bound(calls, number + 1ull);
 
 	*count = last - first < CALLS_SHOWN ? last - first : CALLS_SHOWN;
-	return calls->list + first;
+	return *count ? calls->list + first : NULL;
 }
 
 size_t calls_unpack(const struct tlstall_handshake *h, struct gathered_call out[TLSTALL_PACKED])
@@ -83,7 +83,7 @@ size_t calls_unpack(const struct tlstall_handshake *h, struct gathered_call out[
 		at += TLSTALL_PACK_GAP(word);
 		out[i] = (struct gathered_call){
 			.ticks = at,
-			.duration = (float)duration,
+			.duration = duration,
 			.number = (uint32_t)h->number,
 			.order = (uint32_t)i,
 			.ret = TLSTALL_PACK_RET(word),

@@ -10,9 +10,9 @@
 
 /* A call of a handshake. */
 struct gathered_call {
-	uint64_t ticks;	 /* of its entry */
-	float duration;	 /* ticks */
-	uint32_t number; /* of the handshake, its low 32 bits */
+	uint64_t ticks;	   /* of its entry */
+	uint64_t duration; /* ticks */
+	uint32_t number;   /* of the handshake, its low 32 bits */
 	uint32_t order;
 	int32_t ret;
 	uint8_t function, error, state;

@@ -117,7 +117,7 @@ static int add_call(struct page *page, struct trace *trace, uint64_t start,
 	const char *state = trace_state_name(trace, call->state);
 	int result = column_add(&column[0], (double)trace_span_ns(trace, at));
 
-	result |= column_add(&column[1], (double)trace_span_ns(trace, (uint64_t)call->duration));
+	result |= column_add(&column[1], (double)trace_span_ns(trace, call->duration));
 	result |= column_add(&column[2], strings_any(&page->names, name));
 	result |= column_add(&column[3], call->ret);
 	result |= column_add(&column[4], call->error);
@@ -133,7 +133,7 @@ static int add_call_in_flight(struct page *page, const struct gathered *gathered
 	uint64_t now = trace_horizon(trace, h->process);
 	const struct gathered_call call = {
 		.ticks = h->enter,
-		.duration = now > h->enter ? (float)(now - h->enter) : 0,
+		.duration = now > h->enter ? now - h->enter : 0,
 		.function = h->in_call_function,
 		.error = PAGE_NOT_RETURNED,
 		.state = h->state,
