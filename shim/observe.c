@@ -406,12 +406,24 @@ void observe_left_behind(const struct track *track, struct tlstall_handshake *h)
 
 /* ---- the session ------------------------------------------------------------ */
 
+/*
+ * An object that has ended a handshake may be without a session: SSL_clear, when it fails, and
+ * SSL_set_session take it away. Functions that read the session's fields do not check for that.
+ */
+static bool has_session(const struct libssl *lib, const SSL *ssl)
+{
+	return lib->SSL_get_session && lib->SSL_get_session(ssl);
+}
+
 static void observe_sni(const struct libssl *lib, const SSL *ssl, struct tlstall_handshake *h)
 {
-	const char *sni = settings.privacy & TLSTALL_PRIVACY_SNI
-				  ? NULL
-				  : lib->SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+	const char *sni;
 
+	/* libssl reads a name from the session if that was resumed */
+	if ((settings.privacy & TLSTALL_PRIVACY_SNI) ||
+	    (lib->SSL_session_reused(ssl) && !has_session(lib, ssl)))
+		return;
+	sni = lib->SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
 	if (sni)
 		strncpy(h->sni, sni, sizeof(h->sni) - 1);
 }
@@ -474,7 +486,7 @@ static uint16_t observe_group(const struct libssl *lib, const SSL *ssl)
 {
 	long id;
 
-	if (!lib->SSL_group_to_name)
+	if (!lib->SSL_group_to_name || !has_session(lib, ssl))
 		return 0;
 	id = lib->real.SSL_ctrl((SSL *)ssl, SSL_CTRL_GET_NEGOTIATED_GROUP, 0, NULL);
 	return id > 0 ? name_of_group(lib, ssl, (uint32_t)id) : 0;
