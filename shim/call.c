@@ -176,6 +176,13 @@ static bool enter_foreign(struct call *call)
 	return true;
 }
 
+/* Only a track that is found by its object's token may be used again. */
+static inline bool is_held(const struct call *call)
+{
+	return __builtin_expect(!call->lib->program_memory, 1) ||
+	       track_hold(call->track, call->lib, call->ssl, (uintptr_t)call);
+}
+
 bool call_enter(struct call *call)
 {
 	int saved;
@@ -192,7 +199,7 @@ bool call_enter(struct call *call)
 	if (!mapping_open())
 		return false;
 	call->track = track ? track : track_make(call->lib, call->ssl);
-	if (!call->track || nesting_is_nested(call)) {
+	if (!call->track || nesting_is_nested(call) || !is_held(call)) {
 		errno = saved;
 		return false;
 	}

@@ -156,9 +156,10 @@ static struct track *claim_stale(uint64_t index, bool running)
 	if (!token || !may_be_stale(track) || (!running && track_phase(track) == PHASE_RUNNING) ||
 	    !pool_claim(track, token))
 		return NULL;
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (!track_is_inside(track))
 		return track;
-	/* a thread has entered a call with it */
+	/* a thread has entered a call with it: see track_hold() */
 	__atomic_store_n(&track->token, token, __ATOMIC_RELEASE);
 	return NULL;
 }
@@ -183,21 +184,22 @@ static void name(struct track *track, const SSL *ssl, uint64_t token)
 }
 
 /*
- * Clears all but those two, the index and the use count. Word by word: a track that is used again may
- * be read by the thread that had it.
+ * Clears all but those two, the index, the use count and the copy. Word by word: a track that is used
+ * again may be read by the thread that had it.
  */
 static void reset(struct track *track)
 {
 	typedef uint64_t __attribute__((may_alias)) word;
 	word *words = (word *)(void *)track;
 
-	/* words 0, 2 and 3 stay */
+	/* words 0, 2, 3 and 4 stay */
 	_Static_assert(offsetof(struct track, phase) == 8 && offsetof(struct track, token) == 16 &&
 			       offsetof(struct track, index) == 24 && offsetof(struct track, use) == 28 &&
-			       offsetof(struct track, lib) == 32 && sizeof(*track) % 8 == 0,
+			       offsetof(struct track, lib) == 32 &&
+			       offsetof(struct track, next_free) == 40 && sizeof(*track) % 8 == 0,
 		       "whole words");
 	__atomic_store_n(&words[1], 0, __ATOMIC_RELAXED);
-	for (size_t i = 4; i < sizeof(*track) / 8; i++)
+	for (size_t i = 5; i < sizeof(*track) / 8; i++)
 		__atomic_store_n(&words[i], 0, __ATOMIC_RELAXED);
 }
 
@@ -214,7 +216,7 @@ struct track *pool_take(const struct libssl *lib, const SSL *ssl)
 		uint64_t use = track->use + 1;
 
 		reset(track);
-		track->lib = lib;
+		__atomic_store_n(&track->lib, lib, __ATOMIC_RELAXED);
 		track->read.fd = -1;
 		track->use = (uint32_t)use;
 		name(track, ssl, salt(process) | (use & INDEX_MASK) << INDEX_BITS | track->index);

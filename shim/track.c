@@ -262,3 +262,16 @@ struct track *track_make(const struct libssl *lib, const SSL *ssl)
 		track->used = true;
 	return track;
 }
+
+/* claim_stale() takes the token before it looks at the frame: one of the two sees the other. */
+bool track_hold(struct track *track, const struct libssl *lib, const SSL *ssl, uintptr_t frame)
+{
+	uintptr_t before = __atomic_exchange_n(&track->in_frame, frame, __ATOMIC_SEQ_CST);
+
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (attached_to(lib, ssl) == track)
+		return true;
+	__atomic_compare_exchange_n(&track->in_frame, &frame, before, false, __ATOMIC_RELAXED,
+				    __ATOMIC_RELAXED);
+	return false;
+}

@@ -127,6 +127,12 @@ static inline struct track *track_get(const struct libssl *lib, const SSL *ssl)
 /* The same, but makes one if needed; NULL: out of memory. */
 struct track *track_make(const struct libssl *lib, const SSL *ssl);
 
+/*
+ * Marks an op on the object as in progress, which keeps another thread from using the track again
+ * (pool.c). False: that has happened since the track was looked up.
+ */
+bool track_hold(struct track *track, const struct libssl *lib, const SSL *ssl, uintptr_t frame);
+
 /* Whether a recorded op on this object is in progress. */
 static inline bool track_is_inside(const struct track *track)
 {
