@@ -260,6 +260,12 @@ def test_filter_by_error(server):
     assert calls and all("WANT_READ" in c["result"] for c in calls), result
 
 
+def test_filter_of_a_function_that_is_none(server):
+    result = tlstall("run", "-e", "SSL_conect,SSL_accept,SSL_CTX_new", "--", *curl_to(server.port, "-o", "/dev/null"))
+    assert result.stderr == ("tlstall: -e SSL_conect: no such function is recorded (did you mean 'SSL_connect'?)\n"
+                             "tlstall: -e SSL_CTX_new: no such function is recorded\n"), result
+
+
 def test_filter_that_is_none(server):
     result = tlstall("run", "-e", "color=blue", "--", *curl_to(server.port))
     assert result.status == 2 and "color" in result.stderr and result.stdout == ""

@@ -72,6 +72,27 @@ static void test_filter_of_several_terms(void **state)
 	filter_free(&filter);
 }
 
+static char unknown[128];
+
+static void note_unknown(const char *name, const char *near)
+{
+	snprintf(unknown + strlen(unknown), sizeof(unknown) - strlen(unknown), "%s:%s ", name, near ? near : "-");
+}
+
+static void test_filter_tells_of_unknown_functions(void **state)
+{
+	const char *functions[] = {"SSL_connect", "SSL_accept", NULL};
+	struct filter filter = {0};
+	char error[128];
+
+	(void)state;
+	filter_add(&filter, "error=none", error, sizeof(error));
+	filter_add(&filter, "SSL_connect,SSL_conect,SSL_a*,X*,,open", error, sizeof(error));
+	filter_tell_unknown(&filter, functions, note_unknown);
+	assert_string_equal(unknown, "SSL_conect:SSL_connect X*:- open:- ");
+	filter_free(&filter);
+}
+
 static void test_filter_refuses(void **state)
 {
 	static const char *const wrong[] = {"color=blue", "",
@@ -80,7 +101,8 @@ static void test_filter_refuses(void **state)
 					    "pid=-1",	   "slow>",
 					    "slow>fast",   "slow>-1",
 					    "slow>1h",	   "SSL connect",
-					    "slow<1",	   "pid=99999999999999999999"};
+					    "slow<1",	   "pid=99999999999999999999",
+					    "error=WANT_REED"};
 	struct filter filter = {0};
 	char error[128] = "";
 
@@ -424,6 +446,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_filter),
 		cmocka_unit_test(test_filter_of_several_terms),
+		cmocka_unit_test(test_filter_tells_of_unknown_functions),
 		cmocka_unit_test(test_filter_refuses),
 		cmocka_unit_test(test_a_spin_is_folded),
 		cmocka_unit_test(test_slow_repetitions_are_not_folded),

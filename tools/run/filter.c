@@ -6,6 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nearest.h"
+#include "tlstall/vocabulary.h"
+#include "words/words.h"
+
 #define ERROR_PREFIX "SSL_ERROR_"
 
 struct filter_term {
@@ -37,6 +41,33 @@ static bool fits_function(const struct filter_term *term, const struct filter_ca
 	return false;
 }
 
+static bool is_known(const char *name, size_t length, const char *const *functions)
+{
+	for (; *functions; functions++) {
+		if (name_fits(name, length, *functions))
+			return true;
+	}
+	return false;
+}
+
+void filter_tell_unknown(const struct filter *filter, const char *const *functions,
+			 void (*tell)(const char *name, const char *near))
+{
+	char text[64];
+
+	for (size_t i = 0; i < filter->count; i++) {
+		const char *name = filter->terms[i].fits == fits_function ? filter->terms[i].text : "";
+
+		for (size_t length; *name; name += length + strspn(name + length, ",")) {
+			length = strcspn(name, ",");
+			if (is_known(name, length, functions))
+				continue;
+			snprintf(text, sizeof(text), "%.*s", (int)length, name);
+			tell(text, nearest(text, functions));
+		}
+	}
+}
+
 static const char *without_prefix(const char *error)
 {
 	size_t length = strlen(ERROR_PREFIX);
@@ -47,6 +78,15 @@ static const char *without_prefix(const char *error)
 static bool fits_error(const struct filter_term *term, const struct filter_call *call)
 {
 	return !strcasecmp(without_prefix(term->text), without_prefix(call->error));
+}
+
+static bool is_error(const char *name)
+{
+	for (uint8_t error = 0; error <= TLSTALL_ERROR_WANT_RETRY_VERIFY; error++) {
+		if (!strcasecmp(without_prefix(name), word_error_short(error)))
+			return true;
+	}
+	return false;
 }
 
 static bool fits_pid(const struct filter_term *term, const struct filter_call *call)
@@ -128,7 +168,7 @@ static int parse_term(struct filter_term *term, const char *expression, char *er
 	if ((rest = after(expression, "error!=")) || (rest = after(expression, "error="))) {
 		term->fits = fits_error;
 		term->negated = expression[strlen("error")] == '!';
-		term->text = is_names(rest) ? strdup(rest) : NULL;
+		term->text = is_error(rest) ? strdup(rest) : NULL;
 		return term->text ? 0
 				  : wrong(error, size,
 					  "expected an error name, such as none or WANT_READ");

@@ -25,6 +25,12 @@ struct filter {
 int filter_add(struct filter *filter, const char *expression, char *error, size_t size);
 /* Whether it fits all expressions. */
 bool filter_fits(const struct filter *filter, const struct filter_call *call);
+/*
+ * Tells each function that the filter names and that is none of `functions` (up to NULL), with the
+ * one that is most similar, or NULL.
+ */
+void filter_tell_unknown(const struct filter *filter, const char *const *functions,
+			 void (*tell)(const char *name, const char *near));
 void filter_free(struct filter *filter);
 
 #endif

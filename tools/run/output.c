@@ -22,6 +22,7 @@
 #define FLUSH_NS 50000000ull
 #define HURRY_NS 1000000000ull
 #define STACK_INDENT "  > "
+#define FUNCTIONS_MAX 256
 
 /* ---- calls ----------------------------------------------------------------- */
 
@@ -203,11 +204,35 @@ static void on_lost(void *context, struct followed *from, uint64_t count)
 	put_record(output);
 }
 
+static void tell_unknown(const char *name, const char *near)
+{
+	if (near)
+		complain("-e %s: no such function is recorded (did you mean '%s'?)", name, near);
+	else
+		complain("-e %s: no such function is recorded", name);
+}
+
+/* Which functions are recorded, only a trace tells. */
+static void check_filter(struct output *output, struct trace *trace)
+{
+	const char *names[FUNCTIONS_MAX + 1] = {NULL};
+	unsigned count = 0;
+
+	if (output->filter_checked)
+		return;
+	output->filter_checked = true;
+	for (unsigned id = 0; id < FUNCTIONS_MAX; id++) {
+		if (trace_function_kind(trace, id) != TLSTALL_KIND_STATE && *trace_function_name(trace, id))
+			names[count++] = trace_function_name(trace, id);
+	}
+	filter_tell_unknown(&output->options->filter, names, tell_unknown);
+}
+
 static void on_opened(void *context, struct followed *from)
 {
 	const struct tlstall_header *header = trace_header(from->trace);
 
-	(void)context;
+	check_filter(context, from->trace);
 	for (unsigned i = 0; i < TLSTALL_SETTING_COUNT; i++)
 		if (header->bad_settings & TLSTALL_BAD_SETTING(i))
 			complain("process %d uses the default for %s: invalid value (expected %s)",

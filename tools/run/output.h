@@ -17,6 +17,7 @@ struct output {
 	const struct run_options *options;
 	FILE *file;
 	bool ours;     /* the file is to be closed */
+	bool filter_checked;
 	int error;     /* errno of the first flush that failed */
 	void *records; /* of a format of records; NULL: words */
 	struct json_line record;
