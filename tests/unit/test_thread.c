@@ -162,6 +162,58 @@ static void threads_that_wait(void **state)
 	}
 }
 
+static void wait_in_poll(void *fd)
+{
+	struct pollfd one = {*(int *)fd, POLLIN, 0};
+
+	child_say_ready();
+	poll(&one, 1, 60000);
+}
+
+static void wait_in_sleep(void *unused)
+{
+	const struct timespec minute = {60, 0};
+
+	(void)unused;
+	child_say_ready();
+	nanosleep(&minute, NULL);
+}
+
+/* A stop makes restart_syscall of a wait with a time limit. */
+static void a_wait_that_was_stopped(void **state)
+{
+	static const struct {
+		void (*work)(void *);
+		enum tlstall_wait kind;
+		const char *syscall;
+	} rows[] = {
+#ifdef SYS_poll
+		{wait_in_poll, TLSTALL_WAIT_ON_SOCKET, "poll"},
+#endif
+		{wait_in_sleep, TLSTALL_WAIT_SLEEP, "clock_nanosleep"},
+	};
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct child child = child_start(rows[i].work, &fds[0]);
+		struct tlstall_handshake h = {.tid = (uint32_t)child.pid, .read = {.fd = fds[0]}};
+		struct kernel_view view;
+
+		look_until(&h, child.pid, rows[i].kind, &view);
+		kill(child.pid, SIGSTOP);
+		look_until(&h, child.pid, TLSTALL_WAIT_STOPPED, &view);
+		kill(child.pid, SIGCONT);
+		look_until(&h, child.pid, rows[i].kind, &view);
+		assert_int_equal(view.wait, rows[i].kind);
+		assert_string_equal(view.syscall, rows[i].syscall);
+		child_kill(&child);
+	}
+	close(fds[0]);
+	close(fds[1]);
+}
+
 static void stopped_and_gone(void **state)
 {
 	struct child child = child_start(child_only_wait, NULL);
@@ -206,6 +258,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(threads_that_wait),
+		cmocka_unit_test(a_wait_that_was_stopped),
 		cmocka_unit_test(stopped_and_gone),
 		cmocka_unit_test(a_thread_has_ended),
 	};

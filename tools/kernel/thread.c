@@ -232,6 +232,36 @@ static enum tlstall_wait wait_by_wchan(pid_t pid, pid_t tid)
 	return TLSTALL_WAIT_UNKNOWN;
 }
 
+void thread_resumed(pid_t pid, pid_t tid, struct thread_place *place)
+{
+	enum tlstall_wait wait;
+	char text[64];
+
+	if (place->where != THREAD_SYSCALL || place->number != SYS_restart_syscall)
+		return;
+	wait = wait_by_wchan(pid, tid);
+	/* resuming a sleep is the last step of each function on the way, which leaves no other trace */
+	if (wait == TLSTALL_WAIT_UNKNOWN && read_task(pid, tid, "wchan", text, sizeof(text)) > 0 &&
+	    (!strncmp(text, "do_syscall_64", 13) || strstr(text, "_sys_restart_syscall") ||
+	     !strncmp(text, "invoke_syscall", 14)))
+		wait = TLSTALL_WAIT_SLEEP;
+	switch (wait) {
+#ifdef SYS_poll
+	case TLSTALL_WAIT_POLL:
+		place->number = SYS_poll;
+		break;
+#endif
+	case TLSTALL_WAIT_FUTEX:
+		place->number = SYS_futex;
+		break;
+	case TLSTALL_WAIT_SLEEP:
+		place->number = SYS_clock_nanosleep;
+		break;
+	default:
+		break;
+	}
+}
+
 static bool is_interruptible(enum tlstall_wait wait)
 {
 	return wait == TLSTALL_WAIT_ON_SOCKET || wait == TLSTALL_WAIT_POLL ||
@@ -282,6 +312,7 @@ void thread_wait(pid_t pid, pid_t tid, int own_fd, struct kernel_view *out)
 		out->wait = lives_on(pid, tid) ? TLSTALL_WAIT_ENDED : TLSTALL_WAIT_GONE;
 		return;
 	}
+	thread_resumed(pid, tid, &place);
 	if (place.where == THREAD_SYSCALL)
 		wait_in_syscall(pid, &place, own_fd, out);
 	if (place.state == 'T' || place.state == 't' || is_frozen(pid, tid, &place, out->wait))

@@ -25,6 +25,11 @@ struct thread_place {
 };
 
 void thread_look(pid_t pid, pid_t tid, struct thread_place *out);
+/*
+ * A wait with a time limit that was stopped meanwhile goes on as restart_syscall, with its arguments where
+ * they were: puts the number of its call back, if it is known.
+ */
+void thread_resumed(pid_t pid, pid_t tid, struct thread_place *place);
 
 /* What it waits for. `own_fd`: the SSL's descriptor, -1: not known. Leaves the socket alone. */
 void thread_wait(pid_t pid, pid_t tid, int own_fd, struct kernel_view *out);

@@ -207,21 +207,22 @@ static bool is_watched(pid_t pid, int epoll, int fd)
 static bool waits_for(const struct process_threads *threads, const struct process_thread *thread,
 		      int fd)
 {
-	const struct thread_place *place = &thread->unwound.place;
+	struct thread_place place = thread->unwound.place;
 
-	if (place->where != THREAD_SYSCALL || fd < 0)
+	if (place.where != THREAD_SYSCALL || fd < 0)
 		return false;
-	switch (place->number) {
+	thread_resumed(threads->pid, thread->tid, &place);
+	switch (place.number) {
 #ifdef SYS_poll
 	case SYS_poll:
 #endif
 	case SYS_ppoll:
-		return polls(threads, place, fd);
+		return polls(threads, &place, fd);
 #ifdef SYS_epoll_wait
 	case SYS_epoll_wait:
 #endif
 	case SYS_epoll_pwait:
-		return is_watched(threads->pid, (int)place->arguments[0], fd);
+		return is_watched(threads->pid, (int)place.arguments[0], fd);
 	default:
 		return false;
 	}
