@@ -26,6 +26,7 @@ struct item {
 struct pruning {
 	const struct prune_wish *wish;
 	const struct prune_sink *sink;
+	int directory; /* what is removed is removed there, whatever has its name by then */
 	struct trace_list list;
 	struct item *items; /* what may be removed, oldest first */
 	size_t count;
@@ -188,8 +189,9 @@ static int oldest_first(const void *a, const void *b)
 static void remove_item(struct pruning *c, const struct item *item)
 {
 	const struct prune_sink *sink = c->sink;
+	const char *name = strrchr(item->entry->path, '/') + 1;
 
-	if (!c->wish->dry && unlink(item->entry->path) && errno != ENOENT) {
+	if (!c->wish->dry && unlinkat(c->directory, name, 0) && errno != ENOENT) {
 		c->done.failed = true;
 		sink->not_removed(sink->context, item->entry->path, strerror(errno));
 		return;
@@ -218,7 +220,8 @@ static void remove_items(struct pruning *c)
 
 static int list_items(struct pruning *c)
 {
-	if (trace_list_add_all(&c->list, c->wish->directory))
+	c->directory = open(c->wish->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (c->directory < 0 || trace_list_add_all(&c->list, c->wish->directory))
 		return -1;
 	c->items = calloc(c->list.count + 1, sizeof(*c->items));
 	if (!c->items)
@@ -242,6 +245,8 @@ int prune(const struct prune_wish *wish, const struct prune_sink *sink, struct p
 	out->left = c.traces - c.done.traces;
 	out->left_bytes = c.bytes - c.done.bytes;
 	out->live = c.live;
+	if (c.directory >= 0)
+		close(c.directory);
 	free(c.items);
 	trace_list_free(&c.list);
 	return result;

@@ -35,23 +35,23 @@ static uint64_t units_of(const struct stat *st)
 	return units ? units : 1;
 }
 
-static uint64_t count(int directory, uid_t user)
+static int count(int directory, uid_t user, uint64_t *units)
 {
-	DIR *stream = fdopendir(dup(directory));
+	int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *stream = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *entry;
-	uint64_t units = 0;
 	struct stat st;
 
 	if (!stream)
-		return 0;
-	rewinddir(stream);
+		return -1;
+	*units = 0;
 	while ((entry = readdir(stream)))
 		if (is_counted(entry->d_name) &&
 		    !fstatat(directory, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) &&
 		    S_ISREG(st.st_mode) && st.st_uid == user)
-			units += units_of(&st);
+			*units += units_of(&st);
 	closedir(stream);
-	return units;
+	return 0;
 }
 
 /* A new file replaces the old one. What others append to the old one meanwhile is lost. */
@@ -89,28 +89,38 @@ static int settle(int directory, const char *taken)
 	    !S_ISREG(st.st_mode) || st.st_uid != uid || (geteuid() && uid != geteuid()))
 		return 0;
 	snprintf(given_back, sizeof(given_back), TLSTALL_GIVEN_BACK_PREFIX "%lu", uid);
-	units = count(directory, (uid_t)uid);
+	if (count(directory, (uid_t)uid, &units))
+		return -1;
 	if (!units)
 		return unlinkat(directory, taken, 0) || (unlinkat(directory, given_back, 0) && errno != ENOENT);
 	return replace(directory, taken, (uid_t)uid, units) ||
 	       replace(directory, given_back, (uid_t)uid, 0);
 }
 
+static int is_taken(const struct dirent *entry)
+{
+	return !strncmp(entry->d_name, TLSTALL_TAKEN_PREFIX, strlen(TLSTALL_TAKEN_PREFIX)) &&
+	       strlen(entry->d_name) < 40;
+}
+
+/* All names are read before the first file is replaced. */
 int trace_ledger_settle(const char *name)
 {
-	int directory = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC), status = 0;
-	DIR *stream = directory < 0 ? NULL : fdopendir(directory);
-	const struct dirent *entry;
+	int directory = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC), found, error = 0;
+	struct dirent **taken = NULL;
 
-	if (!stream) {
-		if (directory >= 0)
-			close(directory);
+	if (directory < 0)
 		return -1;
+	found = scandirat(directory, ".", &taken, is_taken, NULL);
+	if (found < 0)
+		error = errno;
+	for (int i = 0; i < found; i++) {
+		if (settle(directory, taken[i]->d_name))
+			error = errno;
+		free(taken[i]);
 	}
-	while ((entry = readdir(stream)))
-		if (!strncmp(entry->d_name, TLSTALL_TAKEN_PREFIX, strlen(TLSTALL_TAKEN_PREFIX)) &&
-		    strlen(entry->d_name) < 40 && settle(directory, entry->d_name))
-			status = -1;
-	closedir(stream);
-	return status;
+	free(taken);
+	close(directory);
+	errno = error;
+	return error ? -1 : 0;
 }
