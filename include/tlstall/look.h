@@ -43,7 +43,8 @@ struct tlstall_look {
 	 * unread, or unknown.
 	 */
 	uint8_t idle;
-	uint8_t reserved[2];
+	uint8_t descriptor; /* enum tlstall_descriptor */
+	uint8_t reserved[1];
 
 	/* Since 1.3 (older entries end here): the handshake's fields at that moment. */
 	uint64_t enter, leave, progress, bytes_in, bytes_out;
@@ -75,6 +76,13 @@ enum tlstall_wait {
 	TLSTALL_WAIT_ENDED,   /* the thread has, its process lives (1.3) */
 };
 
+/* What the number of the handshake's descriptor stands for. */
+enum tlstall_descriptor {
+	TLSTALL_DESCRIPTOR_KEPT, /* what it did, as far as known */
+	TLSTALL_DESCRIPTOR_CLOSED,
+	TLSTALL_DESCRIPTOR_REPLACED, /* another file, or another socket */
+};
+
 TLSTALL_ASSERT(sizeof(struct tlstall_tcp) == 16);
 TLSTALL_ASSERT(sizeof(struct tlstall_look) == 520);
 TLSTALL_AT(tlstall_look, peer, 88);
@@ -84,6 +92,7 @@ TLSTALL_AT(tlstall_look, syscall, 120);
 TLSTALL_AT(tlstall_look, at, 144);
 TLSTALL_AT(tlstall_look, guessed, 156);
 TLSTALL_AT(tlstall_look, idle, 157);
+TLSTALL_AT(tlstall_look, descriptor, 158);
 TLSTALL_AT(tlstall_look, enter, 160);
 TLSTALL_AT(tlstall_look, tcp, 216);
 TLSTALL_AT(tlstall_look, stack, 264);

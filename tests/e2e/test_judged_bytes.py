@@ -3,6 +3,7 @@
 has them."""
 import asyncio
 import socket
+import subprocess
 import threading
 
 import pytest
@@ -12,7 +13,7 @@ import servers
 import stalls
 import tracing
 from stalls import PYTHON, Traced, hanging
-from test_judged import MODES, connected, in_mode, looked_at, said
+from test_judged import MODES, connected, in_mode, looked_at, said, shared_socket
 
 # Longer than the kernel's clock ticks, by which it dates what was sent and received.
 TICKS = 0.05
@@ -31,6 +32,35 @@ def test_written_to_another_connection(how, mode, start):
         assert (record.cause, record.fault) == ("BAD_DESCRIPTOR", "program"), record
         assert "SSL_set_fd" in record.advice, record
     assert "and writes to descriptor" in said(live), live
+
+
+@MODES
+def test_descriptor_closed_while_the_call_waits(mode, start):
+    """close() in another thread does not end the call: it goes on waiting on the old connection."""
+    silent = start(peer.Peer(peer.silent_after_hello))
+    with Traced(shared_socket("closed", silent.port), env=in_mode(mode), stdin=subprocess.PIPE) as traced:
+        traced.hangs(seconds=0.5)
+        traced.process.stdin.write(b"\n")
+        traced.process.stdin.flush()
+        live = traced.hangs(lambda r: r.cause != "PEER_SILENT")
+        looked = looked_at(traced.target())
+        final = traced.end().only()
+        traced.process.stdin.close()
+    for record in live, looked, final:
+        assert (record.cause, record.fault, record.confidence) == ("BAD_DESCRIPTOR", "program", "medium"), record
+        assert "is closed by now" in said(record) and "shutdown()" in record.advice, record
+
+
+@MODES
+def test_silent_peer_on_a_unix_socket(mode):
+    """In mode `watch` the shim does not say what kind of socket it is."""
+    with Traced([PYTHON, "-c", "import socket, ssl\nmine, other = socket.socketpair()\n"
+                 "ssl._create_unverified_context().wrap_socket(mine)"], env=in_mode(mode)) as traced:
+        live = traced.hangs()
+        final = traced.end().only()
+    for record in live, final:
+        assert (record.cause, record.fault, record.confidence) == ("PEER_SILENT", "peer", "medium"), record
+        assert "0 B unread" in said(record), record
 
 
 READS_AHEAD = """import socket, ssl, sys

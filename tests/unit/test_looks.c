@@ -20,6 +20,7 @@
 static const struct kernel_view view = {
 	.socket = {.ticks = 1, .inq = 7, .tcp_state = 1},
 	.peer = {.family = 2, .port = 443},
+	.descriptor = TLSTALL_DESCRIPTOR_CLOSED,
 	.wait = TLSTALL_WAIT_ON_SOCKET,
 	.syscall = "read",
 	.fd = 5,
@@ -84,6 +85,7 @@ static void test_kept_and_found(void **state)
 	assert_memory_equal(&found.peer, &view.peer, sizeof(view.peer));
 	assert_int_equal(found.wait, TLSTALL_WAIT_ON_SOCKET);
 	assert_int_equal(found.fd, 5);
+	assert_int_equal(found.descriptor, view.descriptor);
 	assert_string_equal(found.syscall, "read");
 	assert_false(found.past);
 	/* it was alive, and hung, until then */

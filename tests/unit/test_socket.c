@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -146,10 +147,12 @@ static void not_a_socket(void **state)
 	pair.h.read.fd = fd;
 	look(&pair, &view);
 	assert_int_equal(view.socket.ticks, 0);
+	assert_int_equal(view.descriptor, TLSTALL_DESCRIPTOR_REPLACED);
 	close(fd);
 	pair.h.read.fd = 4000; /* closed */
 	look(&pair, &view);
 	assert_int_equal(view.socket.ticks, 0);
+	assert_int_equal(view.descriptor, TLSTALL_DESCRIPTOR_CLOSED);
 	close_pair(&pair);
 }
 
@@ -158,13 +161,19 @@ static void descriptor_used_again(void **state)
 {
 	struct kernel_view view;
 	struct pair before, now;
+	struct stat file;
 
 	(void)state;
 	tcp_pair(&before, AF_INET);
 	tcp_pair(&now, AF_INET);
+	assert_int_equal(fstat(before.one, &file), 0);
+	before.h.socket_inode = file.st_ino;
+	look(&before, &view);
+	assert_int_equal(view.descriptor, TLSTALL_DESCRIPTOR_KEPT);
 	assert_int_equal(dup2(now.one, before.one), before.one);
 	look(&before, &view);
 	assert_int_equal(view.socket.ticks, 0);
+	assert_int_equal(view.descriptor, TLSTALL_DESCRIPTOR_REPLACED);
 	close_pair(&before);
 	close_pair(&now);
 }
@@ -179,6 +188,11 @@ static void unix_sockets(void **state)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
 	pair.h.read = (struct tlstall_transport){.fd = fds[0], .bio_class = TLSTALL_BIO_SOCKET};
 	send_bytes(fds[1], 55);
+	/* in mode `watch` the family is not known */
+	pair.h.peer.family = 0;
+	look(&pair, &view);
+	assert_int_equal(view.socket.inq, 55);
+	pair.h.peer.family = AF_UNIX;
 	look(&pair, &view);
 	assert_int_equal(view.socket.ticks, 1);
 	assert_int_equal(view.socket.inq, 55);

@@ -68,13 +68,16 @@ static bool awaits_first_answer(const struct facts *f)
 }
 
 /*
- * The descriptor was closed and its number reused, or OpenSSL writes to another one. (If the shim
- * recorded both ends of the connection, no other one is looked at.) bytes_acked may count the SYN.
+ * The descriptor was closed, and perhaps its number reused, or OpenSSL writes to another one. (If
+ * the shim recorded both ends of the connection, no other one is looked at.) bytes_acked may count
+ * the SYN.
  */
 bool is_swapped(const struct facts *f)
 {
 	const struct tlstall_socket *n = &f->live;
 
+	if (f->stuck && f->descriptor)
+		return true;
 	if (!f->stuck || f->read.bio_class != TLSTALL_BIO_SOCKET ||
 	    !tlstall_has_descriptor(&f->write) || !n->ticks || !n->tcp_state ||
 	    n->outq == UINT32_MAX)

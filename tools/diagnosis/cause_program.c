@@ -135,12 +135,32 @@ bool judge_WANT_FLAG_MISMATCH(const struct facts *f, struct verdict *v)
 	return true;
 }
 
+/* A program that gave up may close the connection long before it frees the object. */
+static void judge_closed(const struct facts *f, struct verdict *v)
+{
+	say(v, "descriptor %d, of the connection, %s by now", f->read.fd,
+	    f->descriptor == TLSTALL_DESCRIPTOR_CLOSED ? "is closed"
+						       : "is another file or connection");
+	say_calls(f, v);
+	if (f->in_op)
+		v->advice = "Find out who closed it (strace -e trace=close,dup2). close() does not "
+			    "end a call that waits: to give up, another thread has to use "
+			    "shutdown().";
+	else
+		doubt(v, CAUSE_ABANDONED);
+	doubt(v, CAUSE_PEER_SILENT);
+}
+
 static bool judge_swapped(const struct facts *f, struct verdict *v)
 {
 	uint64_t acked = f->live.bytes_acked ? f->live.bytes_acked - 1 : 0;
 	bool apart = f->write.fd != f->read.fd;
 
 	v->cost_ns = f->since_progress_ns;
+	if (f->descriptor) {
+		judge_closed(f, v);
+		return true;
+	}
 	if (f->bytes_out)
 		say(v, "OpenSSL wrote %s, but the connection on descriptor %d has carried only %s%s",
 		    size(f->bytes_out).s, f->read.fd, size(acked + f->live.outq).s,

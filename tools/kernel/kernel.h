@@ -35,6 +35,7 @@ struct kernel_view {
 	/* ... and how many of those took and brought exactly its bytes; 0 if any has bytes unread */
 	uint32_t idle;
 	bool guessed;
+	enum tlstall_descriptor descriptor;
 	enum tlstall_wait wait;
 	char syscall[24];	  /* name, "" when not in one */
 	int fd;			  /* of that call, -1: none */

@@ -2,6 +2,7 @@
 #include "kernel/socket.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -9,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "kernel/dump.h"
@@ -46,6 +48,42 @@ static uint64_t socket_inode(pid_t pid, int fd)
 	size = readlink(path, target, sizeof(target) - 1);
 	target[size > 0 ? size : 0] = '\0';
 	return sscanf(target, "socket:[%" SCNu64 "]", &inode) == 1 ? inode : 0;
+}
+
+/* A process that has ended has none, nor one whose descriptors we may not see. */
+static bool has_descriptors(pid_t pid)
+{
+	char path[32];
+	struct dirent *entry;
+	DIR *directory;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+	directory = opendir(path);
+	if (!directory)
+		return false;
+	do
+		entry = readdir(directory);
+	while (entry && entry->d_name[0] == '.');
+	closedir(directory);
+	return entry;
+}
+
+enum tlstall_descriptor socket_descriptor(pid_t pid, int fd, uint64_t inode)
+{
+	uint64_t now = socket_inode(pid, fd);
+	char path[64];
+	struct stat file;
+
+	if (now)
+		return inode && now != inode ? TLSTALL_DESCRIPTOR_REPLACED
+					     : TLSTALL_DESCRIPTOR_KEPT;
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", pid, fd);
+	if (!lstat(path, &file))
+		return TLSTALL_DESCRIPTOR_REPLACED;
+	/* without the right to look, or without the process, nothing is known */
+	if (errno != ENOENT || !has_descriptors(pid))
+		return TLSTALL_DESCRIPTOR_KEPT;
+	return TLSTALL_DESCRIPTOR_CLOSED;
 }
 
 static void add_candidate(struct search *search, int fd, uint64_t inode)
@@ -199,6 +237,9 @@ static void ask_families(struct search *search, const struct tlstall_handshake *
 	}
 	ask(search, h, AF_INET);
 	ask(search, h, AF_INET6);
+	/* their byte counts are not known: of several, none can be told */
+	if (!search->guess && !search->found)
+		ask(search, h, AF_UNIX);
 }
 
 static bool is_known(uint16_t family)
@@ -215,6 +256,12 @@ static uint64_t taken_out(const struct tlstall_handshake *h)
 						       : h->bytes_out;
 }
 
+static bool is_socket(const struct tlstall_transport *transport)
+{
+	return transport->bio_class == TLSTALL_BIO_SOCKET ||
+	       transport->bio_class == TLSTALL_BIO_DATAGRAM;
+}
+
 int socket_look(pid_t pid, const struct tlstall_handshake *h, struct kernel_view *out)
 {
 	struct search search = {
@@ -229,6 +276,8 @@ int socket_look(pid_t pid, const struct tlstall_handshake *h, struct kernel_view
 
 	if (!is_known(h->peer.family))
 		return -1;
+	if (h->read.fd >= 0 && is_socket(&h->read))
+		out->descriptor = socket_descriptor(pid, h->read.fd, h->socket_inode);
 	if (!search.guess)
 		add_candidate(&search, h->read.fd, socket_inode(pid, h->read.fd));
 	else if (!add_all_sockets(&search, pid))

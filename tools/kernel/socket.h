@@ -12,4 +12,7 @@
  */
 int socket_look(pid_t pid, const struct tlstall_handshake *h, struct kernel_view *out);
 
+/* What that socket's descriptor is by now; `inode` 0: not known. */
+enum tlstall_descriptor socket_descriptor(pid_t pid, int fd, uint64_t inode);
+
 #endif

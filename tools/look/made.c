@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "kernel/socket.h"
 #include "kernel/thread.h"
 #include "look/look.h"
 #include "tlstall/vocabulary.h"
@@ -390,6 +391,8 @@ void look_view(const struct look *look, uint64_t number, struct kernel_view *out
 		.accept_waiting = look->sockets.waiting,
 		.threads = look->threads.count,
 	};
+	if (object && !socket && object->ssl.fd >= 0 && class_of(&object->ssl) == TLSTALL_BIO_SOCKET)
+		out->descriptor = socket_descriptor(look->pid, object->ssl.fd, 0);
 	if (object) {
 		out->guessed = object->joined.guessed;
 		out->fitting = object->joined.fitting;

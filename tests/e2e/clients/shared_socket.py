@@ -3,7 +3,8 @@
 else as well.
 
 lowat: the kernel shall wake it only for 20,000 bytes. stolen: a child reads the answer. swapped: after the
-ClientHello its descriptor becomes a connection to port OTHER. both: a child goes on with the same handshake.
+ClientHello its descriptor becomes a connection to port OTHER. closed: another thread closes the descriptor when
+a line comes. both: a child goes on with the same handshake.
 patient: each call ends after half a second, and is repeated. stopped: as it is.
 """
 import contextlib
@@ -12,6 +13,7 @@ import socket
 import ssl
 import struct
 import sys
+import threading
 
 trick, port = sys.argv[1], int(sys.argv[2])
 context = ssl.create_default_context()
@@ -23,6 +25,8 @@ if trick == "lowat":
     tls.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 20000)
 if trick == "patient":
     tls.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", 0, 500000))
+if trick == "closed":
+    threading.Thread(target=lambda: sys.stdin.readline() and os.close(tls.fileno()), daemon=True).start()
 stolen, done = os.pipe()
 if trick in ("stolen", "swapped", "both"):
     tls.setblocking(False)
