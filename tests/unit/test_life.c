@@ -236,6 +236,47 @@ static void test_starting(void **state)
 	build_free(&b);
 }
 
+struct counted {
+	const struct build *b;
+	unsigned reads;
+};
+
+static ssize_t counted_read(void *context, void *buffer, size_t size, uint64_t offset)
+{
+	struct counted *c = context;
+
+	c->reads++;
+	if (offset >= c->b->size)
+		return 0;
+	if (size > c->b->size - offset)
+		size = c->b->size - offset;
+	memcpy(buffer, c->b->bytes + offset, size);
+	return (ssize_t)size;
+}
+
+/* A file that says nothing true about its processes is not read again for each of its handshakes. */
+static void test_damaged_entry(void **state)
+{
+	struct build b;
+	struct trace *trace;
+	struct counted counted = {.b = &b};
+	unsigned once;
+
+	(void)state;
+	build_trace(&b, NULL);
+	b.processes[0].commit = b.processes[0].exited = b.header->exited = 0;
+	b.header->process_count = UINT32_MAX;
+	build_handshake(&b, 0x5000, 1 * BUILD_MS)->enter = 7 * BUILD_MS;
+	assert_int_equal(trace_open((struct trace_source){counted_read, NULL, &counted}, &trace), 0);
+	assert_int_equal(trace_horizon(trace, 0), 7 * BUILD_MS);
+	once = counted.reads;
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(trace_horizon(trace, 0), 7 * BUILD_MS);
+	assert_in_range(counted.reads, once, once + 20); /* its entry, each time */
+	trace_close(trace);
+	build_free(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -246,6 +287,7 @@ int main(void)
 		cmocka_unit_test(test_seen_alive),
 		cmocka_unit_test(test_replaced_by_exec),
 		cmocka_unit_test(test_starting),
+		cmocka_unit_test(test_damaged_entry),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -84,8 +84,9 @@ static void conclude(struct trace *trace, unsigned process)
 /* First finds out who is dead, then reads what they left: nothing they wrote is missed. */
 static void look_for_signs(struct trace *trace)
 {
-	uint32_t count = trace->header.process_count;
-	bool *dead = calloc(count, sizeof(*dead));
+	uint32_t said = trace->header.process_count, most = life_most(trace);
+	uint32_t count = said < most ? said : most; /* a damaged file says any number */
+	bool *dead = calloc(count + 1u, sizeof(*dead));
 
 	if (!dead)
 		return;
@@ -94,9 +95,12 @@ static void look_for_signs(struct trace *trace)
 	signs_of_handshakes(trace);
 	signs_of_events(trace);
 	signs_of_looks(trace);
-	for (uint32_t i = 0; i < count && i < trace->life_count; i++)
+	for (uint32_t i = 0; i < count && i < trace->life_count; i++) {
 		if (dead[i] && !trace->lives[i].over)
 			conclude(trace, i);
+		if (dead[i])
+			trace->lives[i].searched = trace->round + 1;
+	}
 	free(dead);
 }
 
@@ -126,7 +130,9 @@ uint64_t trace_horizon(struct trace *trace, unsigned process)
 		return trace->header.exited ? trace->header.exit_ticks : trace->header.last.ticks;
 	if (trace_alive(trace, process))
 		return now_ticks(trace);
-	if (!life->over && !told_its_end(trace, process, life))
+	/* without a sound entry it is never known to be over: all is read once a round */
+	if (!life->over && !told_its_end(trace, process, life) &&
+	    life->searched != trace->round + 1)
 		look_for_signs(trace);
 	return life_of(trace, process)->horizon; /* look_for_signs() may have moved the entries */
 }

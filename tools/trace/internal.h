@@ -44,6 +44,7 @@ struct life {
 	pid_t here;	     /* its id on this host, 0: it was never found */
 	bool alive;	     /* then */
 	bool over;	     /* dead, and `horizon` is final */
+	uint64_t searched;   /* the round in which its signs of life were read, + 1; 0: none */
 	uint64_t seen;	     /* ticks when it was seen alive last */
 	uint64_t horizon;
 };
@@ -108,6 +109,8 @@ bool time_same_boot(const struct tlstall_header *header);
 
 /* ---- life.c ---- */
 
+/* How many processes the file has entries for, used or not. */
+uint32_t life_most(const struct trace *trace);
 /* NULL: no such process, or no memory. Holds until another process is asked for. */
 struct life *life_of(struct trace *trace, unsigned process);
 /* What the file says of it now, whatever was read before; as trace_process() else. */

@@ -35,10 +35,16 @@ static bool grow_lives(struct trace *trace, unsigned process, uint32_t room)
 	return true;
 }
 
-struct life *life_of(struct trace *trace, unsigned process)
+uint32_t life_most(const struct trace *trace)
 {
 	uint32_t present = trace->present[TLSTALL_SECTION_PROCESSES];
-	uint32_t room = present < LIVES_MAX ? present : LIVES_MAX;
+
+	return present < LIVES_MAX ? present : LIVES_MAX;
+}
+
+struct life *life_of(struct trace *trace, unsigned process)
+{
+	uint32_t room = life_most(trace);
 
 	if (process >= room || (process >= trace->life_count && !grow_lives(trace, process, room)))
 		return NULL;
