@@ -425,7 +425,7 @@ static void observe_sni(const struct libssl *lib, const SSL *ssl, struct tlstall
 		return;
 	sni = lib->SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
 	if (sni)
-		strncpy(h->sni, sni, sizeof(h->sni) - 1);
+		memcpy(h->sni, sni, strnlen(sni, sizeof(h->sni)));
 }
 
 /* With a custom BIO, only the version distinguishes datagrams from a stream. */
@@ -462,8 +462,8 @@ static void observe_alpn(const struct libssl *lib, const SSL *ssl, struct tlstal
 	unsigned length = 0;
 
 	lib->SSL_get0_alpn_selected(ssl, &protocol, &length);
-	if (length >= sizeof(h->alpn))
-		length = sizeof(h->alpn) - 1;
+	if (length > sizeof(h->alpn))
+		length = sizeof(h->alpn);
 	if (protocol)
 		memcpy(h->alpn, protocol, length);
 }

@@ -210,7 +210,7 @@ struct tlstall_handshake {
 	struct tlstall_alert alerts[4];
 	uint64_t states[TLSTALL_STATES];		/* TLSTALL_STATE_*: state completed, when */
 	struct tlstall_socket at_start, at_gap, at_end; /* at_gap: end of the longest gap */
-	char sni[72];
+	char sni[72];  /* without a NUL: a longer name was cut, as the next */
 	char alpn[16];
 
 	/* since 1.3 */
@@ -226,7 +226,7 @@ struct tlstall_handshake {
 	uint16_t key_type, key_bits;
 	/*
 	 * The period in which all certificates of the peer are valid, if verification failed
-	 * for a date: decimal YYYYMMDDhhmmss, UTC; 0: unknown.
+	 * for a date: decimal YYYYMMDDhhmmss, UTC; 0: unknown. After success only the second.
 	 */
 	uint64_t not_before, not_after;
 	uint64_t start_realtime_ns; /* CLOCK_REALTIME at the start, the same for every reader */

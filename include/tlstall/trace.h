@@ -14,7 +14,7 @@
  *
  * Times are in ticks of the clock that the header names; struct
  * tlstall_clock_pair converts them to nanoseconds. Strings are NUL-terminated
- * and truncated to their field. An "op" is a call that can drive a handshake.
+ * and truncated to their field, but for the names in handshake.h. An "op" is a call that can drive a handshake.
  */
 #ifndef TLSTALL_TRACE_H
 #define TLSTALL_TRACE_H

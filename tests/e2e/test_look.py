@@ -140,6 +140,13 @@ def check_silent(handshake, port, name, pid):
     assert any("was acknowledged; nothing came for" in e for e in h["evidence"]), h
 
 
+def test_a_server_name_that_was_cut_does_not_look_like_another(start, silent):
+    name = "0123456789." * 10 + "x"
+    client = start(Plain(["/usr/bin/openssl", "s_client", "-connect", f"127.0.0.1:{silent.port}", "-servername", name]))
+    silent.wait_hellos(1)
+    check_silent(stalled(client.pid)[0], silent.port, name[:68] + "...", client.pid)
+
+
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_program_with_a_silent_peer(name, start, silent, authority):
     argv, sni, function = PROGRAMS[name]

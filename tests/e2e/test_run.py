@@ -231,6 +231,14 @@ def test_traces_are_kept(directory, server):
     assert len(names) == 1 and re.fullmatch(r"\d+-\d+-[0-9a-f]{16}\.tlstall", names[0]), names
 
 
+@pytest.mark.parametrize("length, shown", [(71, 71), (72, 68), (200, 68)])
+def test_a_server_name_that_was_cut_does_not_look_like_another(silent, length, shown):
+    name = ("0123456789." * 20)[:length - 1] + "x"
+    result = tlstall("run", "-q", "--format", "jsonl", "--", CURL, "-sk", "-m", "0.5",
+                     "--connect-to", f"{name}:443:127.0.0.1:{silent.port}", f"https://{name}/")
+    assert [json.loads(line)["sni"] for line in result.stderr.splitlines()] == [name[:shown] + ("..." if shown < length else "")]
+
+
 def test_filter_by_function(far):
     result = tlstall("run", "-e", "SSL_get_error", "--", *curl_to(far.port, "-o", "/dev/null"))
     assert {c["fn"] for c in calls_in(result.stderr)} == {"SSL_get_error"}

@@ -211,7 +211,8 @@ static void test_handshake_out_of_bounds(void **state)
 	assert_int_equal(out.read.bio_class, TLSTALL_BIO_OTHER);
 	assert_int_equal(out.write.blocking, 2);
 	assert_int_equal(strlen(out.sni), sizeof(out.sni) - 1);
-	assert_int_equal(strlen(out.alpn), sizeof(out.alpn) - 1);
+	assert_string_equal(out.sni + 66, "ss...");
+	assert_string_equal(out.alpn, "aaaaaaaaaaaa...");
 	trace_close(trace);
 	build_free(&b);
 }

@@ -297,7 +297,7 @@ static void make_handshake(struct making *m, const struct look_object *object,
 	h->state_count = h->state != 0;
 	/* until a version has been agreed on, this is the SSL_METHOD's */
 	h->version = ssl->version < 0x10000 ? (uint16_t)ssl->version : 0;
-	snprintf(h->sni, sizeof(h->sni), "%s", ssl->name);
+	memcpy(h->sni, ssl->name, strnlen(ssl->name, sizeof(h->sni)));
 	make_transport(m, object, h);
 	make_call(m, object, h);
 }

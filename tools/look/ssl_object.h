@@ -22,7 +22,7 @@ struct ssl_object {
 	int fd;	      /* -1: none, or only the program knows */
 	uint64_t bytes_in, bytes_out; /* of the BIOs' whole life */
 	uint64_t pending_in, pending_out; /* in memory BIOs; UINT64_MAX: not known */
-	char state[60], name[72], bio_name[32], write_name[32];
+	char state[60], name[80], bio_name[32], write_name[32];
 };
 
 enum object_result {

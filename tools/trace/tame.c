@@ -2,12 +2,23 @@
 /* Keeps values of handshakes and events within bounds, whoever wrote them. */
 #include "trace/internal.h"
 
+#include <string.h>
+
 static void tame_transport(struct tlstall_transport *transport)
 {
 	if (transport->bio_class > TLSTALL_BIO_OTHER)
 		transport->bio_class = TLSTALL_BIO_OTHER;
 	if (transport->blocking > 2)
 		transport->blocking = 2;
+}
+
+/* A name that fills its field was cut; it must not look like another one. */
+static void end_name(char *name, size_t size)
+{
+	static const char cut[] = "...";
+
+	if (name[size - 1])
+		memcpy(name + size - sizeof(cut), cut, sizeof(cut));
 }
 
 void handshake_tame(struct tlstall_handshake *h)
@@ -25,8 +36,8 @@ void handshake_tame(struct tlstall_handshake *h)
 		h->libssl = 0;
 	tame_transport(&h->read);
 	tame_transport(&h->write);
-	TERMINATE(h->sni);
-	TERMINATE(h->alpn);
+	end_name(h->sni, sizeof(h->sni));
+	end_name(h->alpn, sizeof(h->alpn));
 }
 
 /* Written so that NaN is refused, too. The bound leaves room for a sum of two. */
