@@ -4,6 +4,9 @@
  * link libssl, such as Qt, .NET and ctypes. The entry points are in assembly, one file for each
  * architecture; on other architectures dlsym is left alone.
  */
+#include <dlfcn.h>
+
+#include "aside.h"
 #include "elf.h"
 #include "libssl.h"
 #include "reach_got.h"
@@ -19,7 +22,9 @@ dlvsym_function *reach_real_dlvsym;
 
 dlsym_function reach_dlsym;
 dlvsym_function reach_dlvsym;
-void reach_resolve(void);
+/* The answer of reach_scope() that dlsym itself shall answer. */
+char reach_usual;
+void *reach_scope(void *handle, const char *name, const void *caller);
 
 static void *no_symbol(void)
 {
@@ -27,7 +32,7 @@ static void *no_symbol(void)
 }
 
 /* Looked up in the symbol table, because the version of these symbols differs between glibcs. */
-void reach_resolve(void)
+static void resolve(void)
 {
 	void *(*find)(const char *name) = settings.known ? elf_find : elf_find_early;
 	void *dlvsym_address = find("dlvsym"), *dlsym_address = find("dlsym");
@@ -53,9 +58,47 @@ static bool is_too_early(const char *name)
 	       !(name[0] == 'S' && name[1] == 'S' && name[2] == 'L' && name[3] == '_');
 }
 
+/* ---- names that only we have ---------------------------------------------------------- */
+
+/* What the global order has after us. If nothing, dlerror() says so. */
+static void *after_us(const char *name)
+{
+	return reach_real_dlsym(RTLD_NEXT, name);
+}
+
+/* RTLD_DEFAULT and RTLD_NEXT find us even where no OpenSSL has the function: see aside.h. */
+void *reach_scope(void *handle, const char *name, const void *caller)
+{
+	void *found;
+
+	if (!__atomic_load_n(&reach_real_dlsym, __ATOMIC_ACQUIRE))
+		resolve();
+	if (!settings.known || !name || !wrapper_of(name, NULL))
+		return &reach_usual;
+	if (aside_finds_ours(name, caller) && !after_us(name))
+		return NULL;
+	if (aside_is_none_of_ours(name, handle == RTLD_NEXT ? caller : NULL, &found))
+		return found;
+	found = handle == RTLD_DEFAULT ? aside_of_plugin(name, caller) : NULL;
+	return found ? found : &reach_usual;
+}
+
+/* The same where the handle was that of the program. */
+static bool is_only_ours(const void *found, const char *name, void **instead)
+{
+	if (!elf_is_own((uintptr_t)found) || !wrapper_of(name, NULL))
+		return false;
+	*instead = NULL;
+	if (aside_finds_ours(name, NULL) && !after_us(name))
+		return true;
+	return aside_is_none_of_ours(name, NULL, instead);
+}
+
+/* ---- what was found -------------------------------------------------------------------- */
+
 static void *redirect(void *found, const char *name)
 {
-	void *wrapper;
+	void *wrapper, *instead;
 
 	if (!found)
 		return NULL;
@@ -68,6 +111,8 @@ static void *redirect(void *found, const char *name)
 	if ((settings.reach & REACH_GOT) && !elf_may_be_locked())
 		reach_got(found);
 	stack_refresh();
+	if (is_only_ours(found, name, &instead))
+		return instead;
 	wrapper = settings.reach & REACH_DLSYM ? wrapper_of(name, found) : NULL;
 	return wrapper && (libssl_at(found) || wrapper_follows(name, found)) ? wrapper : found;
 }
@@ -75,14 +120,14 @@ static void *redirect(void *found, const char *name)
 void *reach_dlsym(void *handle, const char *name)
 {
 	if (!__atomic_load_n(&reach_real_dlsym, __ATOMIC_ACQUIRE))
-		reach_resolve();
+		resolve();
 	return redirect(reach_real_dlsym(handle, name), name);
 }
 
 void *reach_dlvsym(void *handle, const char *name, const char *version)
 {
 	if (!__atomic_load_n(&reach_real_dlsym, __ATOMIC_ACQUIRE))
-		reach_resolve();
+		resolve();
 	return redirect(reach_real_dlvsym(handle, name, version), name);
 }
 

@@ -15,29 +15,30 @@
 	lea	1(%rdi), %rax
 	cmp	$1, %rax
 	ja	reach_\name
-1:	mov	reach_real_\name(%rip), %rax
-	test	%rax, %rax
-	jz	2f
-	jmp	*%rax
-2:	push	%rdi
+	push	%rdi
 	.cfi_adjust_cfa_offset 8
 	push	%rsi
 	.cfi_adjust_cfa_offset 8
 	push	%rdx
 	.cfi_adjust_cfa_offset 8
-	call	reach_resolve
+	mov	24(%rsp), %rdx
+	call	reach_scope
 	pop	%rdx
 	.cfi_adjust_cfa_offset -8
 	pop	%rsi
 	.cfi_adjust_cfa_offset -8
 	pop	%rdi
 	.cfi_adjust_cfa_offset -8
-	jmp	1b
+	lea	reach_usual(%rip), %r10
+	cmp	%r10, %rax
+	jne	1f
+	jmp	*reach_real_\name(%rip)
+1:	ret
 	.cfi_endproc
 	.size	\name, . - \name
 .endm
 
-	.hidden	reach_dlsym, reach_dlvsym, reach_real_dlsym, reach_real_dlvsym, reach_resolve
+	.hidden	reach_dlsym, reach_dlvsym, reach_real_dlsym, reach_real_dlvsym, reach_scope, reach_usual
 	.text
 	entry	dlsym
 	entry	dlvsym

@@ -7,56 +7,13 @@
 #include "reach_got.h"
 
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
+#include "aside.h"
 #include "elf.h"
 #include "libssl.h"
 #include "reach_undo.h"
+#include "slots.h"
 #include "wrappers.h"
-
-#if defined(__x86_64__)
-#define SLOT_TYPE(type)                                                                            \
-	((type) == R_X86_64_JUMP_SLOT || (type) == R_X86_64_GLOB_DAT || (type) == R_X86_64_64)
-#elif defined(__aarch64__)
-#define SLOT_TYPE(type)                                                                            \
-	((type) == R_AARCH64_JUMP_SLOT || (type) == R_AARCH64_GLOB_DAT || (type) == R_AARCH64_ABS64)
-#else
-#define SLOT_TYPE(type) 0
-#endif
-
-struct range {
-	uintptr_t start, end;
-};
-
-/* The whole pages that the loader makes read-only after relocating the object. */
-static struct range relro(const struct elf_object *object)
-{
-	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-
-	for (unsigned i = 0; i < object->phdr_count; i++) {
-		const ElfW(Phdr) *phdr = &object->phdr[i];
-		uintptr_t start = object->bias + phdr->p_vaddr;
-
-		if (phdr->p_type == PT_GNU_RELRO)
-			return (struct range){start & -page, (start + phdr->p_memsz) & -page};
-	}
-	return (struct range){0, 0};
-}
-
-static bool store(uintptr_t *slot, uintptr_t value, struct range read_only)
-{
-	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), at = (uintptr_t)slot;
-	void *start = (void *)(at & -page);
-	bool locked = at >= read_only.start && at < read_only.end;
-
-	if (locked && mprotect(start, page, PROT_READ | PROT_WRITE))
-		return false;
-	__atomic_store_n(slot, value, __ATOMIC_RELEASE);
-	if (locked)
-		mprotect(start, page, PROT_READ);
-	return true;
-}
 
 /* ---- in a program that was running before us: see attach.c --------------------------- */
 
@@ -89,56 +46,33 @@ static bool leads_past_us(const struct elf_object *object, uintptr_t value)
 	return libssl_holding((const void *)value);
 }
 
-static void patch_one(const struct elf_object *object, const ElfW(Rela) * rela,
-		      struct range read_only)
+static void patch_one(const struct slot *slot)
 {
-	const ElfW(Sym) *symbol = &object->symbols[ELF64_R_SYM(rela->r_info)];
-	uintptr_t *slot = (uintptr_t *)(object->bias + rela->r_offset), value;
-	const char *name;
+	const struct elf_object *object = slot->object;
+	uintptr_t value;
 	void *wrapper;
 
-	if (symbol->st_shndx != SHN_UNDEF || !SLOT_TYPE(ELF64_R_TYPE(rela->r_info)))
+	if (slot->symbol->st_shndx != SHN_UNDEF)
 		return;
-	value = *slot;
-	name = object->strings + symbol->st_name;
-	wrapper = wrapper_of(name, libssl_holding((const void *)value) ? (const void *)value : NULL);
+	value = *slot->at;
+	wrapper = wrapper_of(slot->name,
+			     libssl_holding((const void *)value) ? (const void *)value : NULL);
 	if (wrapper && !leads_past_us(object, value))
 		return;
 	if (!wrapper)
-		wrapper = other_wrapper(object, name, value);
-	if (!wrapper || value == (uintptr_t)wrapper || (others && !undo_note(slot, value)))
+		wrapper = other_wrapper(object, slot->name, value);
+	if (!wrapper || value == (uintptr_t)wrapper || (others && !undo_note(slot->at, value)))
 		return;
-	store(slot, (uintptr_t)wrapper, read_only);
+	slots_store(slot, (uintptr_t)wrapper);
 }
 
 /* Restores the slot's contents if it still points to us. */
-static void restore_one(const struct elf_object *object, const ElfW(Rela) * rela,
-			struct range read_only)
+static void restore_one(const struct slot *slot)
 {
-	uintptr_t *slot = (uintptr_t *)(object->bias + rela->r_offset), value;
+	uintptr_t value;
 
-	if (SLOT_TYPE(ELF64_R_TYPE(rela->r_info)) && elf_is_own(*slot) && undo_find(slot, &value))
-		store(slot, value, read_only);
-}
-
-typedef void on_slot(const struct elf_object *object, const ElfW(Rela) * rela,
-		     struct range read_only);
-
-static void each_of_table(const struct elf_object *object, const ElfW(Rela) * rela, size_t size,
-			  on_slot *one)
-{
-	struct range read_only = relro(object);
-
-	for (size_t i = 0; rela && i < size / sizeof(*rela); i++) {
-		if (ELF64_R_SYM(rela[i].r_info))
-			one(object, &rela[i], read_only);
-	}
-}
-
-static void each_slot(const struct elf_object *object, on_slot *one)
-{
-	each_of_table(object, elf_pointer(object, DT_JMPREL), elf_value(object, DT_PLTRELSZ), one);
-	each_of_table(object, elf_pointer(object, DT_RELA), elf_value(object, DT_RELASZ), one);
+	if (elf_is_own(*slot->at) && undo_find(slot->at, &value))
+		slots_store(slot, value);
 }
 
 /* New objects are appended: if none was unloaded, the known ones come first. */
@@ -154,7 +88,7 @@ static bool visit(const struct elf_object *object, void *context)
 	if (progress->at++ < progress->seen || elf_is_own(object->start) ||
 	    (*object->path && libssl_holding((const void *)object->start)))
 		return false;
-	each_slot(object, patch_one);
+	slots_each(object, patch_one);
 	return false;
 }
 
@@ -179,9 +113,22 @@ static bool patch_ours(void *context)
 
 	if (elf_loads() != job->loads)
 		return false;
+	if (!others)
+		aside_new_objects();
 	elf_each(visit, &progress);
 	objects_seen = progress.at;
 	unloads_seen = unloads;
+	return true;
+}
+
+/* Without a libssl, nothing leads to one. */
+static bool only_step_aside(void *context)
+{
+	const struct job *job = context;
+
+	if (elf_loads() != job->loads)
+		return false;
+	aside_new_objects();
 	return true;
 }
 
@@ -243,14 +190,16 @@ static bool is_others(const void *first)
 static void reach_ours(uint64_t loads)
 {
 	struct job job;
+	bool any;
 
 	if (loads == __atomic_load_n(&ours_seen, __ATOMIC_ACQUIRE))
 		return;
 	job.loads = loads;
-	if (!libssl_any())
+	any = libssl_any();
+	if (others && !any)
 		return;
-	__atomic_store_n(&others_first, is_others(elf_first("SSL_connect")), __ATOMIC_RELAXED);
-	if (elf_settle() && elf_hold(patch_ours, &job))
+	__atomic_store_n(&others_first, any && is_others(elf_first("SSL_connect")), __ATOMIC_RELAXED);
+	if (elf_settle() && elf_hold(any ? patch_ours : only_step_aside, &job))
 		__atomic_store_n(&ours_seen, loads, __ATOMIC_RELEASE);
 }
 
@@ -278,7 +227,7 @@ static bool restore(const struct elf_object *object, void *context)
 {
 	(void)context;
 	if (!elf_is_own(object->start))
-		each_slot(object, restore_one);
+		slots_each(object, restore_one);
 	return false;
 }
 

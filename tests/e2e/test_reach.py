@@ -291,3 +291,59 @@ def test_quic(authority, built):
     assert "client: write 1, read 1" in plain.stdout
     assert "server: handshake 1, read 1, write 1" in plain.stdout
     assert {h.role for h in trace.handshakes} == {"client", "server"}
+
+
+def same_in_each_mode(argv):
+    plain = tracing.run(argv)
+    assert plain.status == 0, plain
+    for mode in "all", "watch", "handshake", "off":
+        tracing.compare(plain, tracing.run(argv, env={"LD_PRELOAD": tracing.SHIM, "TLSTALL_MODE": mode}))
+    return plain.stdout
+
+
+OWN = ["-DLINKED", "-fno-builtin", "-ldl"]
+LAZY, NOW = ["-Wl,-z,lazy"], ["-Wl,-z,now"]
+
+
+@pytest.fixture
+def own(built):
+    """A library with names of OpenSSL's functions and other parameters, and what links it."""
+    library = built("own_names.c", "-shared", "-fPIC", "-Wl,-soname,libown.so", *LAZY)
+    (library.parent / "libown.so").unlink(missing_ok=True)
+    (library.parent / "libown.so").symlink_to(library)
+    return [str(library), f"-Wl,-rpath,{library.parent}"]
+
+
+@pytest.mark.parametrize("options", [LAZY, NOW, [*LAZY, "-no-pie"], [*NOW, "-no-pie"]], ids=" ".join)
+def test_names_of_its_own(options, built, own):
+    program = built("own_user.c", "-DPROGRAM", *OWN, *own, *options)
+    assert same_in_each_mode([program]) == "619 2500000000000003 written 622\n1500000000000004, same 1\n"
+
+
+@pytest.mark.parametrize("options", [LAZY, NOW], ids=" ".join)
+@pytest.mark.parametrize("beside", [False, True], ids=["alone", "beside libssl"])
+def test_names_of_its_own_in_a_plugin(options, beside, built, own):
+    plugin = built("own_user.c", "-shared", "-fPIC", *OWN, *own, *options)
+    program = built("own_user.c", "-DPROGRAM", "-ldl")
+    same_in_each_mode([program, plugin, *[soname()] * beside])
+
+
+@pytest.mark.parametrize("options", [LAZY, NOW], ids=" ".join)
+@pytest.mark.parametrize("linked", [False, True], ids=["without libssl", "with libssl"])
+@pytest.mark.parametrize("opened", [False, True], ids=["not opened", "opened"])
+def test_asking_for_names(options, linked, opened, built):
+    """A program that asks whether there is an OpenSSL gets the answer that it gets without the shim."""
+    program = built("asks.c", "-ldl", *options, *["-Wl,--no-as-needed", "-lssl"] * linked)
+    said = same_in_each_mode([program, *[soname()] * opened])
+    assert ("SSL_connect: linked" in said) == linked and "SSL_of_nobody: not linked" in said
+
+
+def test_asking_for_names_of_later_versions(built, tmp_path):
+    """A libssl without some of the functions: OpenSSL 1.1.1 had no SSL_CTX_new_ex."""
+    library = tmp_path / "libssl.so.0"
+    older = built("make.c", "-shared", "-fPIC", "-w", "-DMARK=mark", '-DVERSION="OpenSSL 1.1.1"',
+                  "-Wl,-soname,libssl.so.0")
+    library.symlink_to(older)
+    program = built("asks.c", "-ldl", "-Wl,--no-as-needed", str(library), f"-Wl,-rpath,{tmp_path}", *NOW)
+    said = same_in_each_mode([program])
+    assert "SSL_connect: linked" in said and "SSL_CTX_new_ex: not linked" in said
