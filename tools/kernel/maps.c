@@ -2,12 +2,13 @@
 #include "kernel/maps.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "regular.h"
 
 #define DELETED " (deleted)"
 
@@ -142,5 +143,5 @@ int maps_open(pid_t pid, const struct mapped *mapped)
 			 mapped->start, mapped->first_end);
 	else
 		snprintf(path, sizeof(path), "/proc/%d/root%s", pid, mapped->path);
-	return open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	return regular_open(path);
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "look/names.h"
 
-#include <fcntl.h>
 #include <gelf.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -9,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "regular.h"
 
 #define SYMBOLS_MAX (4u << 20)
 #define NAMES_MAX 65536u
@@ -24,13 +25,13 @@ static int open_file(pid_t pid, const struct region *region)
 
 	snprintf(path, sizeof(path), "/proc/%d/map_files/%" PRIx64 "-%" PRIx64, pid, region->start,
 		 region->end);
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	fd = regular_open(path);
 	if (fd >= 0)
 		return fd;
 	snprintf(path, sizeof(path), "/proc/%d/exe", pid);
 	length = readlink(path, target, sizeof(target) - 1);
 	target[length > 0 ? length : 0] = '\0';
-	return strcmp(target, region->path) ? -1 : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	return strcmp(target, region->path) ? -1 : regular_open(path);
 }
 
 /* ---- its table ---------------------------------------------------------------------- */

@@ -5,15 +5,14 @@
 #include <elfutils/libdwelf.h>
 #include <elfutils/libdwfl.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "kernel/maps.h"
+#include "regular.h"
 
 /* A readable name: C++ demangled, or without the symbol version. */
 struct plain {
@@ -82,19 +81,6 @@ static bool has_build_id(Elf *elf, const struct tlstall_module *module)
 	       !memcmp(id, module->build_id, (size_t)size);
 }
 
-/* A trace may name any file: do not block on a pipe or open a device. */
-static int open_regular(const char *path)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	struct stat st;
-
-	if (fd >= 0 && (fstat(fd, &st) || !S_ISREG(st.st_mode))) {
-		close(fd);
-		fd = -1;
-	}
-	return fd;
-}
-
 static const char *base_name(const char *path)
 {
 	const char *slash = strrchr(path, '/');
@@ -135,7 +121,7 @@ static uint64_t shift_of(const struct trace_modules *modules, const struct tlsta
 
 static void add_trace_module(struct symbols *symbols, const struct tlstall_module *module)
 {
-	int fd = module->path[0] == '/' ? open_regular(module->path) : -1;
+	int fd = module->path[0] == '/' ? regular_open(module->path) : -1;
 
 	if (fd >= 0 && !is_same_file(fd, module)) {
 		close(fd);

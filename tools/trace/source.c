@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Where the bytes come from: a file, memory, or the caller. */
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "regular.h"
 #include "trace/internal.h"
 
 ssize_t source_read(const struct trace_source *source, void *buffer, size_t size, uint64_t offset)
@@ -151,8 +151,8 @@ static int open_now(struct file *file)
 {
 	while (pool.count >= pool_room())
 		put_aside(pool.oldest);
-	/* anything may be there now, such as a FIFO, which must not block us */
-	file->fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	/* anything may be there now */
+	file->fd = regular_open(file->path);
 	if (file->fd < 0)
 		return -1;
 	link_newest(file);
