@@ -122,7 +122,7 @@ const struct command command_ctl = {
 	.arguments = "PID [on|off|handshake|all|watch] [stacks=on|off] [socket=on|off]",
 	.summary = "change what a running traced process records",
 	.help = "  off            record nothing; a call costs a load and a branch\n"
-		"  handshake      record only the calls of unfinished handshakes\n"
+		"  handshake      record calls only until the first read after a handshake\n"
 		"  all, on        record every call\n"
 		"  watch          record each handshake compactly, and in full if late or failed\n"
 		"  stacks=on|off  record the stacks of first and failing calls\n"

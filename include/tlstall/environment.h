@@ -18,7 +18,7 @@
 	  "an absolute path: the directory for trace files; default $XDG_RUNTIME_DIR/tlstall, else /tmp/tlstall-UID") \
 	X(MODE, "TLSTALL_MODE", "all", \
 	  "all: every call; watch: each handshake compactly, late and failed ones in full; " \
-	  "handshake: only calls of unfinished handshakes; off: nothing") \
+	  "handshake: only calls until the first read after a handshake; off: nothing") \
 	X(SIZE, "TLSTALL_SIZE", "2M", \
 	  "size of one trace file in bytes, suffix K, M or G allowed; 256K to 4G") \
 	X(STACKS, "TLSTALL_STACKS", "on", \

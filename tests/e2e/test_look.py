@@ -402,6 +402,8 @@ def test_all(start, silent):
     busy = [line.split()[0] for line in lines[1:] if int(line.split()[3])]
     assert str(client.pid) in busy and [l.split()[0] for l in lines[1:len(busy) + 1]] == busy, lines
     assert client.pid not in before
+    (row,) = [line.split() for line in lines if line.split()[0] == str(client.pid)]
+    assert row[-3:] == ["PEER_SILENT", f"127.0.0.1:{silent.port}", "-"], row  # no name was sent
 
 
 def test_stack_and_ps_look_where_there_is_no_shim(start, silent):

@@ -74,6 +74,11 @@ static int in_handshake_first(const void *a, const void *b)
 	return x->pid < y->pid ? -1 : 1;
 }
 
+static const char *or_none(const char *text)
+{
+	return *text ? text : "-";
+}
+
 static void print_row(struct libscols_table *table, const struct row *row)
 {
 	struct libscols_line *line = scols_table_new_line(table, NULL);
@@ -84,12 +89,10 @@ static void print_row(struct libscols_table *table, const struct row *row)
 	table_cell(line, 2, "%u", row->objects);
 	table_cell(line, 3, "%u", row->in_handshake);
 	table_cell(line, 4, "%u", row->mute);
-	if (!row->in_handshake)
-		return;
 	table_cell(line, 5, "%s", row->longest_ns ? word_duration(row->longest_ns, word) : "-");
-	table_cell(line, 6, "%s", cause_name(row->cause));
-	table_cell(line, 7, "%s", word_address(&row->peer, word));
-	table_cell(line, 8, "%s", row->name);
+	table_cell(line, 6, "%s", row->in_handshake ? cause_name(row->cause) : "-");
+	table_cell(line, 7, "%s", or_none(word_address(&row->peer, word)));
+	table_cell(line, 8, "%s", or_none(row->name));
 }
 
 void looked_table_print(struct looked_table *table)
