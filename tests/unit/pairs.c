@@ -87,3 +87,8 @@ void send_bytes(int fd, size_t count)
 
 	assert_int_equal(send(fd, bytes, count, 0), (ssize_t)count);
 }
+
+void look_at_pair(const struct pair *pair, struct kernel_view *out)
+{
+	kernel_look(getpid(), &pair->h, out);
+}

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <sys/socket.h>
 
+#include "kernel/kernel.h"
 #include "tlstall/trace.h"
 
 struct pair {
@@ -23,6 +24,8 @@ void connect_to(struct pair *pair, int listener, const struct sockaddr_storage *
 /* Over loopback. */
 void tcp_pair(struct pair *pair, int family);
 void close_pair(struct pair *pair);
+/* As another process would look at `one`. */
+void look_at_pair(const struct pair *pair, struct kernel_view *out);
 void send_bytes(int fd, size_t count);
 
 #endif

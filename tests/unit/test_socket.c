@@ -1,35 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * A handshake's socket from outside: this process's, a child's, one in another network namespace.
- */
+/* A handshake's socket from outside: this process's, and a child's. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
-#include <net/if.h>
-#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
-#include "kernel/dump.h"
 #include "kernel/kernel.h"
 #include "unit/children.h"
 #include "unit/pairs.h"
-
-static void look(const struct pair *pair, struct kernel_view *out)
-{
-	kernel_look(getpid(), &pair->h, out);
-}
 
 static void check_unread(int family)
 {
@@ -37,14 +25,14 @@ static void check_unread(int family)
 	struct pair pair;
 
 	tcp_pair(&pair, family);
-	look(&pair, &view);
+	look_at_pair(&pair, &view);
 	assert_int_equal(view.socket.ticks, 1);
 	assert_int_equal(view.socket.tcp_state, 1); /* established */
 	assert_int_equal(view.socket.inq, 0);
 	assert_int_equal(view.socket.unacked, 0);
 	assert_memory_equal(&view.peer, &pair.h.peer, sizeof(view.peer));
 	send_bytes(pair.other, 1234);
-	look(&pair, &view);
+	look_at_pair(&pair, &view);
 	assert_int_equal(view.socket.inq, 1234);
 	assert_int_equal(view.socket.bytes_received, 1234);
 	close_pair(&pair);
@@ -82,7 +70,7 @@ static void mapped_address(void **state)
 	pair = (struct pair){.one = pair.other, .other = pair.one};
 	describe(&pair);
 	assert_int_equal(pair.h.peer.family, AF_INET6);
-	look(&pair, &view);
+	look_at_pair(&pair, &view);
 	assert_int_equal(view.socket.inq, 77);
 	close_pair(&pair);
 }
@@ -103,7 +91,7 @@ static void unsent_bytes(void **state)
 	/* acknowledgments may still be in flight */
 	do {
 		before = after;
-		look(&pair, &view);
+		look_at_pair(&pair, &view);
 		assert_int_equal(ioctl(pair.one, SIOCOUTQ, &after), 0);
 	} while (before != after);
 	assert_true(after > 0);
@@ -128,10 +116,10 @@ static void by_both_addresses(void **state)
 	assert_int_equal(getsockname(pair.one, (void *)&address, &size), 0);
 	take_address(&address, &pair.h.local);
 	send_bytes(pair.other, 10);
-	look(&pair, &view);
+	look_at_pair(&pair, &view);
 	assert_int_equal(view.socket.inq, 10);
 	pair.h.local.addr[3] = 77;
-	look(&pair, &view);
+	look_at_pair(&pair, &view);
 	assert_int_equal(view.socket.inq, 10);
 	close_pair(&pair);
 }
@@ -145,12 +133,12 @@ static void not_a_socket(void **state)
 	(void)state;
 	tcp_pair(&pair, AF_INET);
 	pair.h.read.fd = fd;
-	look(&pair, &view);
+	look_at_pair(&pair, &view);
 	assert_int_equal(view.socket.ticks, 0);
 	assert_int_equal(view.descriptor, TLSTALL_DESCRIPTOR_REPLACED);
 	close(fd);
 	pair.h.read.fd = 4000; /* closed */
-	look(&pair, &view);
+	look_at_pair(&pair, &view);
 	assert_int_equal(view.socket.ticks, 0);
 	assert_int_equal(view.descriptor, TLSTALL_DESCRIPTOR_CLOSED);
 	close_pair(&pair);
@@ -168,10 +156,10 @@ static void descriptor_used_again(void **state)
 	tcp_pair(&now, AF_INET);
 	assert_int_equal(fstat(before.one, &file), 0);
 	before.h.socket_inode = file.st_ino;
-	look(&before, &view);
+	look_at_pair(&before, &view);
 	assert_int_equal(view.descriptor, TLSTALL_DESCRIPTOR_KEPT);
 	assert_int_equal(dup2(now.one, before.one), before.one);
-	look(&before, &view);
+	look_at_pair(&before, &view);
 	assert_int_equal(view.socket.ticks, 0);
 	assert_int_equal(view.descriptor, TLSTALL_DESCRIPTOR_REPLACED);
 	close_pair(&before);
@@ -190,10 +178,10 @@ static void unix_sockets(void **state)
 	send_bytes(fds[1], 55);
 	/* in mode `watch` the family is not known */
 	pair.h.peer.family = 0;
-	look(&pair, &view);
+	look_at_pair(&pair, &view);
 	assert_int_equal(view.socket.inq, 55);
 	pair.h.peer.family = AF_UNIX;
-	look(&pair, &view);
+	look_at_pair(&pair, &view);
 	assert_int_equal(view.socket.ticks, 1);
 	assert_int_equal(view.socket.inq, 55);
 	assert_int_equal(view.socket.outq, 0);
@@ -220,88 +208,15 @@ static void datagrams(void **state)
 	assert_int_equal(connect(pair.one, (void *)address, size), 0);
 	describe(&pair);
 	pair.h.read.bio_class = TLSTALL_BIO_DATAGRAM;
-	look(&pair, &view);
+	look_at_pair(&pair, &view);
 	assert_int_equal(view.socket.ticks, 1);
 	assert_int_equal(view.socket.inq, 0);
 	assert_int_equal(view.socket.tcp_state, 0);
 	getsockname(pair.one, (void *)address, &size);
 	assert_int_equal(connect(pair.other, (void *)address, size), 0);
 	send_bytes(pair.other, 20);
-	look(&pair, &view);
+	look_at_pair(&pair, &view);
 	assert_int_equal(view.socket.inq, UINT32_MAX);
-	close_pair(&pair);
-}
-
-/* ---- many looks, one dump ---------------------------------------------------- */
-
-static void a_dump_says_the_same(void **state)
-{
-	static const int families[] = {AF_INET, AF_INET6};
-	struct kernel_view alone, of_dump;
-	struct pair pair;
-
-	(void)state;
-	for (int i = 0; i < 2; i++) {
-		tcp_pair(&pair, families[i]);
-		send_bytes(pair.other, 1234);
-		look(&pair, &alone);
-		dumps_begin();
-		look(&pair, &of_dump);
-		assert_non_null(dump_of(getpid(), (uint8_t)families[i]));
-		dumps_end();
-		assert_int_equal(of_dump.socket.inq, 1234);
-		assert_int_equal(of_dump.socket.tcp_state, alone.socket.tcp_state);
-		assert_int_equal(of_dump.socket.bytes_received, alone.socket.bytes_received);
-		assert_memory_equal(&of_dump.peer, &alone.peer, sizeof(alone.peer));
-		assert_memory_equal(&of_dump.local, &alone.local, sizeof(alone.local));
-		pair.h.peer.port ^= 1; /* another connection's */
-		look(&pair, &alone);
-		dumps_begin();
-		look(&pair, &of_dump);
-		dumps_end();
-		assert_int_equal(alone.socket.ticks, 0);
-		assert_int_equal(of_dump.socket.ticks, 0);
-		close_pair(&pair);
-	}
-}
-
-/* What is too old for what is seen of a process now is asked for again. */
-static void a_dump_ages(void **state)
-{
-	struct kernel_view view = {0};
-	struct pair before, after;
-
-	(void)state;
-	tcp_pair(&before, AF_INET);
-	dumps_begin();
-	look(&before, &view);
-	assert_int_equal(view.socket.ticks, 1);
-	tcp_pair(&after, AF_INET);
-	do
-		look(&after, &view);
-	while (!view.socket.ticks);
-	dumps_end();
-	assert_null(dump_of(getpid(), AF_INET)); /* nothing is kept */
-	close_pair(&before);
-	close_pair(&after);
-}
-
-/* Of a handshake that moved after the dump, the dump knows nothing. */
-static void a_dump_is_not_older_than_the_handshake(void **state)
-{
-	struct kernel_view view = {0};
-	struct pair pair;
-
-	(void)state;
-	tcp_pair(&pair, AF_INET);
-	dumps_begin();
-	look(&pair, &view);
-	assert_int_equal(view.socket.inq, 0);
-	send_bytes(pair.other, 77);
-	dumps_not_older(0);
-	look(&pair, &view);
-	dumps_end();
-	assert_int_equal(view.socket.inq, 77);
 	close_pair(&pair);
 }
 
@@ -391,94 +306,6 @@ static void only_connection(void **state)
 	close_pair(&second);
 }
 
-/* ---- another network namespace ---------------------------------------------------- */
-
-struct elsewhere {
-	struct pair pair; /* in memory that parent and child share */
-	bool nobody;
-	bool failed;
-};
-
-static void raise_loopback(void)
-{
-	struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP};
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-	ioctl(fd, SIOCSIFFLAGS, &request);
-	close(fd);
-}
-
-static void go_elsewhere(void *argument)
-{
-	struct elsewhere *shared = argument;
-
-	shared->failed = unshare(CLONE_NEWNET) != 0;
-	if (!shared->failed) {
-		raise_loopback();
-		tcp_pair(&shared->pair, AF_INET);
-		send_bytes(shared->pair.other, 321);
-		shared->failed = shared->nobody && !become_nobody();
-		prctl(PR_SET_DUMPABLE, 1);
-		shared->pair.h.tid = (uint32_t)getpid();
-	}
-	child_ready();
-}
-
-static struct elsewhere *share(bool nobody)
-{
-	struct elsewhere *shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
-					MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-	assert_true(shared != MAP_FAILED);
-	shared->nobody = nobody;
-	return shared;
-}
-
-static void another_network(void **state)
-{
-	struct elsewhere *shared = share(false);
-	struct child child = child_start(go_elsewhere, shared);
-	struct kernel_view view;
-
-	(void)state;
-	if (!shared->failed) {
-		kernel_look(child.pid, &shared->pair.h, &view);
-		assert_int_equal(view.socket.inq, 321);
-	}
-	child_kill(&child);
-	if (shared->failed)
-		skip();
-	munmap(shared, sizeof(*shared));
-}
-
-static struct elsewhere *asked_elsewhere;
-
-/* The same user may see the descriptors, but not enter the network namespace. */
-static int look_elsewhere(pid_t pid)
-{
-	struct kernel_view view;
-
-	kernel_look(pid, &asked_elsewhere->pair.h, &view);
-	return view.socket.ticks == 0 && view.wait == TLSTALL_WAIT_OTHER_FD ? 0 : 1;
-}
-
-static void network_that_we_may_not_enter(void **state)
-{
-	struct child child;
-	int answer = 0;
-
-	(void)state;
-	asked_elsewhere = share(true);
-	child = child_start(go_elsewhere, asked_elsewhere);
-	if (!asked_elsewhere->failed)
-		answer = ask_as_nobody(look_elsewhere, child.pid);
-	child_kill(&child);
-	if (asked_elsewhere->failed)
-		skip();
-	assert_int_equal(answer, 0);
-	munmap(asked_elsewhere, sizeof(*asked_elsewhere));
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -491,12 +318,7 @@ int main(void)
 		cmocka_unit_test(descriptor_used_again),
 		cmocka_unit_test(unix_sockets),
 		cmocka_unit_test(datagrams),
-		cmocka_unit_test(a_dump_says_the_same),
-		cmocka_unit_test(a_dump_ages),
-		cmocka_unit_test(a_dump_is_not_older_than_the_handshake),
 		cmocka_unit_test(only_connection),
-		cmocka_unit_test(another_network),
-		cmocka_unit_test(network_that_we_may_not_enter),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
