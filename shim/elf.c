@@ -222,3 +222,14 @@ void *elf_find_early(const char *name)
 	}
 	return NULL;
 }
+
+void *elf_of_libc(const char *name)
+{
+	for (const struct link_map *map = elf_list(); map; map = map->l_next) {
+		struct elf_object object = {.bias = map->l_addr, .dynamic = map->l_ld};
+
+		if (elf_tables(&object) && elf_symbol(&object, "__libc_start_main"))
+			return elf_symbol(&object, name);
+	}
+	return NULL;
+}

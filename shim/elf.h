@@ -75,6 +75,8 @@ bool elf_came_first(void);
  * functions of libc, which may be a sanitizer's that is not ready.
  */
 void *elf_find_early(const char *name);
+/* libc's own definition, whatever comes before it, found in the same way. */
+void *elf_of_libc(const char *name);
 /*
  * The number of objects ever loaded, plus one, and of those unloaded; equal
  * numbers mean that nothing happened in between. musl does not count the objects

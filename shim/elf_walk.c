@@ -6,6 +6,24 @@
 #include <string.h>
 #include <time.h>
 
+/*
+ * Programs that throw many exceptions in many threads have a dl_iterate_phdr() of their own, which
+ * takes no lock, but knows only the objects that were there when it was told to look.
+ */
+static int iterate(int (*visit)(struct dl_phdr_info *info, size_t size, void *data), void *data)
+{
+	static __typeof__(&dl_iterate_phdr) known;
+	__typeof__(&dl_iterate_phdr) real = __atomic_load_n(&known, __ATOMIC_ACQUIRE);
+
+	if (!real) {
+		real = (__typeof__(&dl_iterate_phdr))elf_of_libc("dl_iterate_phdr");
+		if (!real)
+			real = dl_iterate_phdr;
+		__atomic_store_n(&known, real, __ATOMIC_RELEASE);
+	}
+	return real(visit, data);
+}
+
 struct visit {
 	bool (*visit)(const struct elf_object *object, void *context);
 	void *context;
@@ -117,7 +135,7 @@ bool elf_each(bool (*visit)(const struct elf_object *object, void *context), voi
 	if (may_be_locked)
 		return each_of_list(&walk);
 	enter_walk();
-	found = dl_iterate_phdr(walk_one, &walk);
+	found = iterate(walk_one, &walk);
 	leave_walk();
 	return found;
 }
@@ -216,7 +234,7 @@ uint64_t elf_loads(void)
 	if (may_be_locked)
 		return hash_list();
 	enter_walk();
-	dl_iterate_phdr(read_adds, &loads);
+	iterate(read_adds, &loads);
 	leave_walk();
 	return loads + 1;
 }
@@ -235,7 +253,7 @@ uint64_t elf_unloads(void)
 	if (may_be_locked)
 		return hash_list();
 	enter_walk();
-	dl_iterate_phdr(read_subs, &unloads);
+	iterate(read_subs, &unloads);
 	leave_walk();
 	return unloads;
 }
@@ -262,7 +280,7 @@ bool elf_hold(bool (*call)(void *context), void *context)
 	if (may_be_locked)
 		return call(context);
 	enter_walk();
-	dl_iterate_phdr(call_held, &held);
+	iterate(call_held, &held);
 	leave_walk();
 	return held.answer;
 }
@@ -312,7 +330,7 @@ bool elf_others(void)
 	if (may_be_locked)
 		return false;
 	enter_walk();
-	dl_iterate_phdr(count_one, &census);
+	iterate(count_one, &census);
 	leave_walk();
 	return census.loaded > census.here;
 }

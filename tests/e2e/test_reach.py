@@ -100,6 +100,19 @@ def test_plugin(mode, built, port):
     assert plain.stdout == "0: 1\n1: 1\n"
 
 
+@pytest.mark.parametrize("mode", ["local", "global", "deepbind-lazy"])
+def test_plugin_where_the_program_walks_by_itself(mode, built, port):
+    """What tells the shim of loaded objects is libc's function, not the program's of the same name."""
+    plugin = built("plugin.c", "-shared", "-fPIC", "-lssl")
+    host = built("plugin_host.c", str(SOURCES / "own_walk.c"), "-rdynamic", "-ldl")
+    seen([host, port, mode, plugin], handshakes=2, function="SSL_connect")
+
+
+def test_dlsym_where_the_program_walks_by_itself(built, port):
+    program = built("by_dlsym.c", str(SOURCES / "own_walk.c"), "-rdynamic", "-ldl")
+    seen([program, port, soname()], function="SSL_connect")
+
+
 @pytest.mark.parametrize("mode", ["local", "local-lazy"])
 def test_library_opened_globally(mode, built, port):
     """The program opens libssl for all; the plugin does not link it."""
