@@ -6,7 +6,9 @@
 #   make deb          Debian packages, in build/deb
 #   make rpm          an rpm package, in build/rpm
 #   make dist         one archive that runs where it is unpacked, in build/dist; ARCH=arm64 for arm64
-#   make help         every target
+#   make install      the tool, the shim, manual pages and completions, below PREFIX; make uninstall
+#   make clean        removes what was built
+#   make help         every target, those of the tests too
 
 CC      ?= cc
 PREFIX  ?= /usr/local
@@ -143,7 +145,7 @@ clean:
 	rm -rf build build-* libtlstall.so tlstall
 
 help:
-	@sed -n '3,/^$$/s/^#  *//p' Makefile
+	@sed -sn '1,/^$$/s/^#   //p' Makefile $(wildcard tests/tests.mk tests/bench/bench.mk)
 
 -include $(SHIM_OBJECTS:.o=.d) $(TOOL_OBJECTS:.o=.d)
 -include tests/tests.mk

@@ -1,22 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 # Tests; included by the top Makefile.
 #
-#   make check     everything
-#   make checks    properties of the tree and of the built files
-#   make unit      tests/unit/test_*.c with the tool's objects, tests/unit/shim/test_*.c with the shim's
-#   make fuzz      tests/fuzz/fuzz_*.c, FUZZ_SECONDS each
-#   make bench     what tlstall costs, see tests/bench/bench.mk
-#   make confusion the verdict on each reproduction, into doc/DIAGNOSIS.md
-#   make catalog   the table of causes in doc/DIAGNOSIS.md, from causes.def
-#   make soak      SOAK_MINUTES (10) of load: nothing may grow
-#   make check-suites  public test suites, test by test, into doc/TRANSPARENCY.md
-#   make check-harm  the program notices nothing: a part of make check
-#   make e2e       real programs against real servers; PYTEST_ARGS are passed on
-#   make check KINDS=matrix   only some of: checks unit fuzz e2e, and matrix
-#   make check-deb     the Debian packages: built twice, lintian, installed in a clean root
-#   make check-rpm     the rpm package: built, unpacked, tracing a curl that hangs
-#   make check-dist    the archive of `make dist`, in roots of the oldest and a recent Debian; also for arm64
-#   make check-matrix   the end-to-end tests in roots of five Debian suites: OpenSSL 1.1.1 to 4.0
+#   make check        everything; with KINDS="checks unit" some of: checks unit fuzz e2e, and matrix
+#   make checks       properties of the tree and of the built files
+#   make unit         tests/unit/test_*.c with the tool's objects, tests/unit/shim/test_*.c with the shim's
+#   make fuzz         tests/fuzz/fuzz_*.c, FUZZ_SECONDS each
+#   make confusion    the verdict on each reproduction, into doc/DIAGNOSIS.md
+#   make catalog      the table of causes in doc/DIAGNOSIS.md, from causes.def
+#   make soak         SOAK_MINUTES (10) of load: nothing may grow
+#   make check-suites public test suites, test by test, into doc/TRANSPARENCY.md
+#   make check-harm   the program notices nothing: a part of make check
+#   make e2e          real programs against real servers; PYTEST_ARGS are passed on
+#   make check-deb    the Debian packages: built twice, lintian, installed in a clean root
+#   make check-rpm    the rpm package: built, unpacked, tracing a curl that hangs
+#   make check-dist   the archive of `make dist`, in roots of the oldest and a recent Debian; also for arm64
+#   make check-matrix the end-to-end tests in roots of five Debian suites: OpenSSL 1.1.1 to 4.0
 
 .PHONY: soak check-deb check-rpm check-dist check-suites check-harm check checks unit fuzz e2e check-matrix test-binaries programs sanitized
 

@@ -29,7 +29,7 @@
 	X(REACH, "TLSTALL_REACH", "dlsym,got,inside", \
 	  "ways to reach libssl beside symbol order, a list of dlsym, got and inside, or none") \
 	X(KEEP, "TLSTALL_KEEP", "all", \
-	  "all; bad: only traces with a failed, late or unfinished handshake; none") \
+	  "all; bad: only traces with a handshake that failed, took more than a second, or is unfinished; none") \
 	X(LATE, "TLSTALL_LATE", "20", \
 	  "mode watch: milliseconds from which a call or a gap between calls is late; 1 to 10000") \
 	X(SAMPLE, "TLSTALL_SAMPLE", "1000", \

@@ -102,7 +102,7 @@ struct tlstall_control {
 /* What happens to the trace when the last process that writes to it ends. */
 enum tlstall_keep {
 	TLSTALL_KEEP_ALL = 0,
-	TLSTALL_KEEP_BAD = 1,  /* kept only if a handshake failed, was late or is unfinished */
+	TLSTALL_KEEP_BAD = 1,  /* kept only if a handshake failed, took over a second or is unfinished */
 	TLSTALL_KEEP_NONE = 2, /* removed */
 };
 
@@ -176,7 +176,7 @@ struct tlstall_header {
 	uint64_t lost_memory;	   /* chunks that could not be written: disk full */
 	uint64_t lost_traces;	   /* earlier traces of this process: truncated while in use */
 	uint64_t bad_handshakes; /* ended ones that failed, took over a second or were unfinished */
-	uint64_t lost_bad_handshakes; /* those in slots_reused that failed or were late */
+	uint64_t lost_bad_handshakes; /* those in slots_reused that failed or took over about a second */
 
 	uint32_t filtered; /* 1: a seccomp filter is in force: no system calls for handshakes */
 	uint32_t privacy;  /* enum tlstall_privacy: what was left out */

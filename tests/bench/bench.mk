@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # Benchmarks; included by tests/tests.mk.
 #
-#   make bench           every figure, in less than eight minutes; BASE=FILE compares with an earlier
-#                        run, DOCUMENT=doc/PERFORMANCE.md rewrites the table of that page
-#   make bench-peers     the same program under the tools that one would use instead
-#   make bench-fleet     loads a million handshakes of 1,000 simulated hosts into ClickHouse, see doc/FLEET.md
-#   make bench-expected  rewrites tests/checks/instructions.txt
+#   make bench        every figure, in less than eight minutes; BASE=FILE compares with an earlier
+#                     run, DOCUMENT=doc/PERFORMANCE.md rewrites the table of that page
+#   make bench-peers  the same program under the tools that one would use instead
+#   make bench-fleet  loads a million handshakes of 1,000 simulated hosts into ClickHouse, see doc/FLEET.md
+#   make bench-expected rewrites tests/checks/instructions.txt
 
 .PHONY: bench bench-fleet bench-peers bench-expected bench-binaries
 
