@@ -126,7 +126,7 @@ void clock_leave_counter(void)
 
 	if (__atomic_exchange_n(&begun, true, __ATOMIC_ACQ_REL))
 		return;
-	if (clock_reads_counter) {
+	if (__atomic_load_n(&clock_reads_counter, __ATOMIC_ACQUIRE)) {
 		last = clock_pair();
 		ticks_per_ns = rate();
 	}
@@ -151,7 +151,8 @@ void clock_look(void)
 {
 	int mode = PR_TSC_ENABLE;
 
-	if (!clock_reads_counter && !syscall(SYS_prctl, PR_GET_TSC, &mode, 0, 0, 0) && mode == PR_TSC_SIGSEGV)
+	if (!__atomic_load_n(&clock_reads_counter, __ATOMIC_ACQUIRE) &&
+	    !syscall(SYS_prctl, PR_GET_TSC, &mode, 0, 0, 0) && mode == PR_TSC_SIGSEGV)
 		clock_leave_counter();
 }
 

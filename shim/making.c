@@ -280,7 +280,8 @@ static void try_once(void)
 		give_up();
 		return;
 	}
-	if (!is_time())
+	/* another thread made it while this one was on its way here */
+	if (__atomic_load_n(&mapping.usable, __ATOMIC_ACQUIRE) || !is_time())
 		return;
 	if (mapping.header)
 		renew();
