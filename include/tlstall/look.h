@@ -44,7 +44,7 @@ struct tlstall_look {
 	 */
 	uint8_t idle;
 	uint8_t descriptor; /* enum tlstall_descriptor */
-	uint8_t reserved[1];
+	uint8_t unread;	    /* of `fitting`: those with bytes unread for TLSTALL_UNREAD_MS */
 
 	/* Since 1.3 (older entries end here): the handshake's fields at that moment. */
 	uint64_t enter, leave, progress, bytes_in, bytes_out;
@@ -76,6 +76,9 @@ enum tlstall_wait {
 	TLSTALL_WAIT_ENDED,   /* the thread has, its process lives (1.3) */
 };
 
+/* Bytes that are unread for so long are not about to be read. */
+#define TLSTALL_UNREAD_MS 300
+
 /* What the number of the handshake's descriptor stands for. */
 enum tlstall_descriptor {
 	TLSTALL_DESCRIPTOR_KEPT, /* what it did, as far as known */
@@ -93,6 +96,7 @@ TLSTALL_AT(tlstall_look, at, 144);
 TLSTALL_AT(tlstall_look, guessed, 156);
 TLSTALL_AT(tlstall_look, idle, 157);
 TLSTALL_AT(tlstall_look, descriptor, 158);
+TLSTALL_AT(tlstall_look, unread, 159);
 TLSTALL_AT(tlstall_look, enter, 160);
 TLSTALL_AT(tlstall_look, tcp, 216);
 TLSTALL_AT(tlstall_look, stack, 264);

@@ -196,7 +196,7 @@ def test_asyncio_computes(authority, start):
     return seen
 
 
-@reproduction("BIO_STARVED", "unknown", "python3, asyncio",
+@reproduction("APP_NOT_RESUMING", "program", "python3, asyncio",
               "another coroutine sleeps for 3 s; the peer had answered")
 def test_asyncio_sleeps(authority, start):
     port = answers_late(authority, start, 0.5)

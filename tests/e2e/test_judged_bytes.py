@@ -189,3 +189,59 @@ def test_servers_of_asyncio_are_silent(tls, count, mode, start):
         assert (record.cause, record.fault) == ("PEER_SILENT", "peer"), record
         assert record.confidence in ("medium", "high"), record
         assert count > 1 or record.peer == f"127.0.0.1:{port}", record
+
+
+SHUTS = """import socket, ssl, sys, threading
+connection = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+other = connection.dup()
+threading.Thread(target=lambda: sys.stdin.readline() and other.shutdown(socket.SHUT_WR), daemon=True).start()
+ssl._create_unverified_context().wrap_socket(connection)
+"""
+
+
+@MODES
+def test_peer_that_closes_after_us(mode, start):
+    """The peer closes the connection because the program has ended its own side of the stream."""
+    server = start(peer.Peer(peer.silent_after_hello))
+    with Traced([PYTHON, "-c", SHUTS, server.port], env=in_mode(mode), stdin=subprocess.PIPE) as traced:
+        server.wait_hellos()
+        traced.process.stdin.write(b"\n")
+        traced.process.stdin.close()
+        final = traced.end(None).only()
+    assert (final.outcome, final.cause, final.fault) == ("failed", "ABANDONED", "program"), final
+    assert "shut down on this side" in said(final) and "has closed it, too" in said(final), final
+
+
+BUSY = """import asyncio, ssl, sys, time
+async def blocks():
+    await asyncio.sleep(0.2)
+    time.sleep(60)
+async def main():
+    dials = [asyncio.open_connection("127.0.0.1", int(sys.argv[1]), ssl=ssl._create_unverified_context())
+             for _ in range(int(sys.argv[2]))]
+    await asyncio.gather(blocks(), *dials)
+asyncio.run(main())
+"""
+
+
+@MODES
+@pytest.mark.parametrize("count", [1, 3])
+def test_answers_that_a_blocked_loop_does_not_read(count, mode, authority, start):
+    def answers(server, connection):
+        server.read_hello(connection)
+        answered.wait(20)
+        connection.sendall(b"\x16\x03\x03\x00\x40\x02\x00\x00\x3c")
+        peer.wait_for_eof(connection)
+
+    answered = threading.Event()
+    port = start(peer.Peer(answers)).port
+    with Traced([PYTHON, "-c", BUSY, port, count], env=in_mode(mode)) as traced:
+        traced.hangs(seconds=1)
+        answered.set()
+        live = traced.hangs(lambda r: r.cause == "APP_NOT_RESUMING")
+        looked = tracing.Trace(tracing.run([tracing.TLSTALL, "look", "--format", "jsonl", traced.target()]).stdout)
+        final = traced.end().handshakes
+    assert len(looked.handshakes) == len(final) == count, looked.handshakes
+    for record in live, *looked.handshakes:
+        assert (record.cause, record.fault) == ("APP_NOT_RESUMING", "program"), record
+        assert record.confidence in ("medium", "high") and "unread" in said(record), record

@@ -34,6 +34,29 @@ static void test_broken_pipe(void **state)
 	assert_cause(&f, ABANDONED);
 }
 
+/* The peer closed when it got our end of the stream, which has a sequence number of its own. */
+static void test_peer_closed_after_us(void **state)
+{
+	struct facts f = failed(SSL, "unexpected eof while reading");
+	struct verdict v;
+
+	(void)state;
+	f.at_start = f.at_end = quiet_socket();
+	f.at_start.bytes_acked = 1;
+	f.at_end.tcp_state = 7;
+	f.at_end.bytes_acked = 1 + f.bytes_out;
+	assert_cause(&f, PEER_CLOSED);
+	f.at_end.bytes_acked++;
+	v = first_verdict(&f);
+	assert_string_equal(cause_name(v.cause), "ABANDONED");
+	assert_true(says(&v, "shut down on this side"));
+	assert_true(says(&v, "the peer has closed it, too"));
+	assert_true(doubts(&v, CAUSE_PEER_CLOSED));
+	/* that was the SYN */
+	f.at_start.tcp_state = 2;
+	assert_cause(&f, PEER_CLOSED);
+}
+
 /* With SSL_OP_IGNORE_UNEXPECTED_EOF, any end of the stream is a ZERO_RETURN. */
 static void test_close_notify(void **state)
 {
@@ -137,6 +160,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_aborted_by_this_host),
 		cmocka_unit_test(test_broken_pipe),
+		cmocka_unit_test(test_peer_closed_after_us),
 		cmocka_unit_test(test_close_notify),
 		cmocka_unit_test(test_abandoned_on_an_unknown_socket),
 		cmocka_unit_test(test_unreachable_later),

@@ -21,6 +21,7 @@ static const struct kernel_view view = {
 	.socket = {.ticks = 1, .inq = 7, .tcp_state = 1},
 	.peer = {.family = 2, .port = 443},
 	.descriptor = TLSTALL_DESCRIPTOR_CLOSED,
+	.unread = 3,
 	.wait = TLSTALL_WAIT_ON_SOCKET,
 	.syscall = "read",
 	.fd = 5,
@@ -86,6 +87,7 @@ static void test_kept_and_found(void **state)
 	assert_int_equal(found.wait, TLSTALL_WAIT_ON_SOCKET);
 	assert_int_equal(found.fd, 5);
 	assert_int_equal(found.descriptor, view.descriptor);
+	assert_int_equal(found.unread, view.unread);
 	assert_string_equal(found.syscall, "read");
 	assert_false(found.past);
 	/* it was alive, and hung, until then */

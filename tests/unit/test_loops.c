@@ -178,6 +178,15 @@ static void test_bio_starved(void **state)
 	assert_string_equal(cause_name(v.cause), "RX_PARTIAL");
 	assert_int_equal(v.confidence, CONFIDENCE_MEDIUM);
 	assert_true(doubts(&v, CAUSE_BIO_STARVED));
+	/* all have had bytes unread for long: it does not matter which it is */
+	f.idle = 0;
+	f.unread = 2;
+	v = first_verdict(&f);
+	assert_string_equal(cause_name(v.cause), "APP_NOT_RESUMING");
+	assert_int_equal(v.confidence, CONFIDENCE_MEDIUM);
+	assert_true(says(&v, "and all have bytes unread"));
+	assert_not_cause(&f, RX_PARTIAL);
+	f.unread = 1;
 	/* some have bytes unread; its thread is elsewhere */
 	f.idle = 0;
 	assert_cause(&f, BIO_STARVED);

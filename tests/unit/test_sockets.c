@@ -137,6 +137,10 @@ static void alike_is_not_told(void **state)
 	join(&scene);
 	assert_int_equal(scene.joined[0].fitting, 2);
 	assert_int_equal(scene.joined[0].idle, 0);
+	assert_int_equal(scene.joined[0].unread, 0);
+	scene.sockets[1].now.last_data_recv_ms = TLSTALL_UNREAD_MS;
+	join(&scene);
+	assert_int_equal(scene.joined[0].unread, 1);
 	/* one of them has not been given all */
 	scene.sockets[1].now.bytes_received = scene.sockets[1].now.inq = 0;
 	scene.sockets[1].now.bytes_acked = 200;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whose bytes they are: what is an answer, who reads it, and whether it is still the same
  * connection. */
+#include <netinet/tcp.h>
 #include <string.h>
 
 #include "judge.h"
@@ -110,4 +111,24 @@ bool is_left_unread(const struct facts *f)
 
 	return f->stuck && f->in_op && is_reading(f) && n->ticks && n->tcp_state && n->inq &&
 	       n->inq != UINT32_MAX && n->last_data_recv_ms * MS >= patience(f);
+}
+
+bool are_all_unread(const struct facts *f)
+{
+	return f->stuck && !f->in_op && !f->guessed && !f->live.ticks && f->unread &&
+	       f->unread == f->fitting && f->last_error == TLSTALL_ERROR_WANT_READ &&
+	       (f->pending_in == 0 || !f->memory);
+}
+
+/*
+ * Both ends of the stream were sent: the peer has acknowledged one more byte than OpenSSL wrote.
+ * Until the connection is established, the SYN counts as one, too.
+ */
+bool sent_both_ends(const struct facts *f)
+{
+	const struct tlstall_socket *start = &f->at_start, *end = &f->at_end;
+
+	return start->ticks && start->tcp_state == TCP_ESTABLISHED && !start->unacked &&
+	       !(f->flags & TLSTALL_HS_MIDDLE) && end->ticks && end->tcp_state == TCP_CLOSE &&
+	       end->bytes_acked == start->bytes_acked + f->bytes_out + 1;
 }

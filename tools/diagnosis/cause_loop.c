@@ -123,6 +123,12 @@ static bool computes(const struct facts *f, const struct use *use)
 	return f->memory && use->over_ns >= NOTABLE_NS && !use->polls && runs_between_calls(f, use);
 }
 
+static void say_computing(const struct use *use, struct verdict *v)
+{
+	say(v, "between two calls the thread computed: it ran, or waited for a CPU, for %s of %s",
+	    span(use->ns).s, span(use->over_ns).s);
+}
+
 static bool judge_computing(const struct facts *f, struct verdict *v)
 {
 	struct use use = cpu_between_calls(f);
@@ -130,8 +136,7 @@ static bool judge_computing(const struct facts *f, struct verdict *v)
 	if (!computes(f, &use) || !f->slow)
 		return false;
 	v->cost_ns = f->stuck ? f->since_progress_ns : f->longest_gap_ns;
-	say(v, "between two calls the thread computed: it ran, or waited for a CPU, for %s of %s",
-	    span(use.ns).s, span(use.over_ns).s);
+	say_computing(&use, v);
 	say(v, "meanwhile it did not read what the peer may have sent");
 	say_calls(f, v);
 	doubt(v, CAUSE_PEER_SILENT);
@@ -149,6 +154,30 @@ static bool judge_unread(const struct facts *f, struct verdict *v)
 	v->advice =
 		"Find out what keeps the thread from running: a paused container (cgroup.freeze), "
 		"a CPU quota (cpu.stat); or did the program set SO_RCVLOWAT?";
+	return true;
+}
+
+static bool judge_all_unread(const struct facts *f, struct verdict *v)
+{
+	struct use use = cpu_between_calls(f);
+
+	v->cost_ns = f->since_progress_ns;
+	if (f->fitting > 1)
+		say(v,
+		    "its socket is not known: %u connections of the process fit, and all have "
+		    "bytes unread",
+		    f->fitting);
+	else
+		say(v,
+		    "the connection of the process that carried exactly its bytes has %s unread, "
+		    "for %s",
+		    size(f->only.inq).s, span(f->only.last_data_recv_ms * MS).s);
+	say_calls(f, v);
+	if (computes(f, &use))
+		say_computing(&use, v);
+	else if (f->wait_syscall && *f->wait_syscall)
+		say(v, "the thread that made the last call is in %s", f->wait_syscall);
+	doubt(v, CAUSE_WRONG_INTEREST);
 	return true;
 }
 
@@ -172,6 +201,8 @@ bool judge_APP_NOT_RESUMING(const struct facts *f, struct verdict *v)
 	}
 	if (is_left_unread(f))
 		return judge_unread(f, v);
+	if (are_all_unread(f))
+		return judge_all_unread(f, v);
 	if (!was_late(f))
 		return judge_computing(f, v);
 	if (loop_goes_on(f))

@@ -153,6 +153,8 @@ static bool judge_slowness(const struct facts *f, struct verdict *v)
 		say(v, "a round trip takes %s", span(f->rtt_ns).s);
 	if (told && f->state_wait && *f->state_wait)
 		say(v, "it began in state \"%s\"", f->state_wait);
+	if (is_shut_here(f))
+		say(v, "it ended because this side shut the connection down");
 	if (!told) {
 		v->confidence = CONFIDENCE_LOW;
 		doubt(v, CAUSE_CALLBACK_BLOCKED);

@@ -330,9 +330,9 @@ bool judge_ABANDONED(const struct facts *f, struct verdict *v)
 	if (shut)
 		say(v,
 		    "the connection was shut down on this side after %s, elsewhere in the program; "
-		    "the "
-		    "peer has not closed it",
-		    span(f->age_ns).s);
+		    "the peer has %s",
+		    span(f->age_ns).s,
+		    sent_both_ends(f) ? "closed it, too" : "not closed it");
 	else if (freed)
 		say(v, "the SSL object was freed after %s, with the handshake unfinished",
 		    span(f->age_ns).s);
@@ -344,7 +344,9 @@ bool judge_ABANDONED(const struct facts *f, struct verdict *v)
 	say_calls(f, v);
 	say_socket(f, v);
 	doubt(v, CAUSE_PEER_SILENT);
-	/* nobody knows whether the peer had hung up */
+	/* nobody knows whether the peer had hung up, or who was first */
+	if (shut && sent_both_ends(f))
+		doubt(v, CAUSE_PEER_CLOSED);
 	if (!shut && !f->built_in && !socket_now(f)) {
 		v->confidence = CONFIDENCE_LOW;
 		doubt(v, CAUSE_PEER_CLOSED);

@@ -153,6 +153,8 @@ static unsigned add_seen(const struct facts *f, struct verdict *found, unsigned 
 		if (v->cost_ns > f->age_ns)
 			v->cost_ns = f->age_ns;
 		say(v, "this was seen %s after the start, while it hung", span(then->age_ns).s);
+		if (is_shut_here(f))
+			say(v, "it ended because this side shut the connection down");
 		if (same)
 			*same = *v;
 		else

@@ -147,6 +147,7 @@ struct facts {
 			     it */
 	/* ... and how many of those took and brought exactly its bytes; 0 if any has bytes unread */
 	uint32_t idle;
+	uint32_t unread;  /* ... and how many have had bytes unread for TLSTALL_UNREAD_MS */
 	enum tlstall_descriptor descriptor;
 	bool guessed;	  /* `live` is the only one that fits, and may be another's */
 	/* of memory BIOs: the only TCP connection of the process that can have carried their bytes

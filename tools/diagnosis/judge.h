@@ -81,6 +81,8 @@ bool is_starved(const struct facts *f);
 bool is_fed(const struct facts *f);
 /* Whichever connection it is, nothing is unread there, and all that we sent was acknowledged. */
 bool are_all_idle(const struct facts *f);
+/* Whichever connection it is, bytes are there that the program has not read for long. */
+bool are_all_unread(const struct facts *f);
 /* The thread that made the last call does not wait for a socket. */
 bool is_elsewhere(const struct facts *f);
 bool has_spun(const struct facts *f);
@@ -88,6 +90,7 @@ bool has_spun(const struct facts *f);
 bool is_hang_up(const struct facts *f);
 /* ... or rather another part of the program did, not the peer. */
 bool is_shut_here(const struct facts *f);
+bool sent_both_ends(const struct facts *f); /* ... and the peer closed it, too */
 /* ... or this host's kernel: it alone ends connections with ECONNABORTED (`ss -K`). */
 bool is_aborted_here(const struct facts *f);
 /* The failure is none: the BIO meant "call again". */

@@ -352,7 +352,7 @@ static bool waits_inside(const struct facts *f)
 
 bool awaits_peer(const struct facts *f)
 {
-	if (f->swapped || is_left_unread(f))
+	if (f->swapped || is_left_unread(f) || are_all_unread(f))
 		return false;
 	if (!f->stuck || f->unacked || f->unanswered || f->window_shut || f->comes_slowly ||
 	    f->leaves_slowly || is_not_pumped(f) || is_starved(f))
@@ -483,5 +483,6 @@ static bool is_ending(const struct tlstall_socket *n)
 
 bool is_shut_here(const struct facts *f)
 {
-	return is_hang_up(f) && (is_ending(&f->at_end) || is_ending(&f->at_gap));
+	return is_hang_up(f) &&
+	       (is_ending(&f->at_end) || is_ending(&f->at_gap) || sent_both_ends(f));
 }

@@ -34,6 +34,7 @@ struct kernel_view {
 	uint32_t fitting;
 	/* ... and how many of those took and brought exactly its bytes; 0 if any has bytes unread */
 	uint32_t idle;
+	uint32_t unread; /* ... and how many have had bytes unread for TLSTALL_UNREAD_MS */
 	bool guessed;
 	enum tlstall_descriptor descriptor;
 	enum tlstall_wait wait;

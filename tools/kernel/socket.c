@@ -33,7 +33,8 @@ struct search {
 	uint64_t written;   /* ... and with those that were in it still */
 	bool is_counted; /* the byte counts are complete: it is not inside an op */
 	unsigned found, exact;
-	unsigned idle, unread; /* of those that count */
+	unsigned idle; /* of those that count */
+	unsigned fresh, unread; /* of those, too: with bytes unread at all, and for long */
 	int fd;
 	struct diag_answer answer;
 };
@@ -156,10 +157,11 @@ static bool count(struct search *search, const struct tlstall_socket *socket)
 		if (search->exact)
 			return false;
 	} else if (!search->exact++) {
-		search->idle = search->unread = 0;
+		search->idle = search->fresh = search->unread = 0;
 	}
 	search->idle += is_idle(search, socket);
-	search->unread += socket->inq != 0;
+	search->fresh += socket->inq != 0;
+	search->unread += socket->inq && socket->last_data_recv_ms >= TLSTALL_UNREAD_MS;
 	return true;
 }
 
@@ -287,7 +289,8 @@ int socket_look(pid_t pid, const struct tlstall_handshake *h, struct kernel_view
 	ask_families(&search, h);
 	if (search.guess) {
 		out->fitting = search.exact ? search.exact : search.found;
-		out->idle = search.unread ? 0 : search.idle;
+		out->idle = search.fresh ? 0 : search.idle;
+		out->unread = search.is_counted ? search.unread : 0;
 	}
 	if (search.exact != 1 && search.found != 1)
 		return -1;

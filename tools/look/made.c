@@ -397,6 +397,7 @@ void look_view(const struct look *look, uint64_t number, struct kernel_view *out
 		out->guessed = object->joined.guessed;
 		out->fitting = object->joined.fitting;
 		out->idle = object->joined.idle;
+		out->unread = object->joined.unread;
 	}
 	if (object && object->thread >= 0)
 		thread_wait(look->pid, look->threads.list[object->thread].tid,

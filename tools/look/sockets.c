@@ -292,7 +292,7 @@ static void count_fitting(const struct process_sockets *sockets, const struct ss
 			  bool exactly, struct joined_socket *out)
 {
 	uint64_t last = 0;
-	bool unread = false;
+	bool fresh = false;
 
 	for (unsigned i = 0; i < sockets->count; i++) {
 		const struct process_socket *one = &sockets->list[i];
@@ -303,9 +303,10 @@ static void count_fitting(const struct process_sockets *sockets, const struct ss
 		last = one->inode;
 		out->fitting++;
 		out->idle += is_idle(one, object);
-		unread |= one->now.inq != 0;
+		out->unread += one->now.inq && one->now.last_data_recv_ms >= TLSTALL_UNREAD_MS;
+		fresh |= one->now.inq != 0;
 	}
-	if (unread)
+	if (fresh)
 		out->idle = 0;
 }
 

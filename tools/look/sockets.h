@@ -38,6 +38,7 @@ struct joined_socket {
 	uint32_t fitting; /* if not known: how many fit */
 	uint32_t idle;	  /* ... and have taken and brought exactly its bytes; 0 if any has bytes
 			     unread */
+	uint32_t unread;  /* ... and have had bytes unread for TLSTALL_UNREAD_MS */
 };
 
 /*

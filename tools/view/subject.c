@@ -20,6 +20,7 @@ static void add_view(const struct kernel_view *view, struct facts *facts)
 	facts->fitting = view->fitting;
 	facts->guessed = view->guessed;
 	facts->idle = view->idle;
+	facts->unread = view->unread;
 	facts->descriptor = view->descriptor;
 	facts->wait = view->wait;
 	facts->wait_syscall = view->syscall[0] ? view->syscall : NULL;
