@@ -182,6 +182,31 @@ def test_no_directory_is_left(start, server, directory):
     assert not os.listdir(directory)
 
 
+OTHER_ROOT = """
+mount -t tmpfs none "$0" && cd "$0" && mkdir up work root &&
+mount -t overlay overlay -o lowerdir=/,upperdir=up,workdir=work root &&
+rm -rf root/tmp && ln -s "$1" root/tmp && mount -t proc proc root/proc && exec chroot root /usr/bin/python3 -c "$2"
+"""
+
+
+def test_link_out_of_its_root(start, server, directory):
+    """To the process, /tmp leads nowhere; from here, it would lead to this directory of ours."""
+    if os.geteuid():
+        pytest.skip("needs root")
+    (directory / "root").mkdir()
+    (directory / "ours").mkdir()
+    untouched = os.stat(directory / "ours").st_mtime_ns
+    loop = start(Loop(["/usr/bin/unshare", "-m", "sh", "-c", OTHER_ROOT, directory / "root", directory / "ours", LOOP]))
+    watching = start(Attached(loop.pid))
+    await_attached(loop.pid)
+    assert "/var/tmp/tlstall-run-" in state(loop.pid)["shared"][0][0], state(loop.pid)
+    assert loop.shake(server.port) == b"TLSv1.3\n"
+    watching.await_line("SSL_do_handshake")
+    assert watching.end() == 0, watching.lines
+    assert os.stat(directory / "ours").st_mtime_ns == untouched
+    assert not list(pathlib.Path("/proc", str(loop.pid), "root", "var", "tmp").glob("tlstall-run-*"))
+
+
 def test_detach_from_elsewhere(start, server):
     loop = start(Loop())
     before = at_rest(loop.pid)

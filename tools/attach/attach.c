@@ -123,8 +123,7 @@ static int come_in(struct attach *attach, struct errand *errand, char *why, size
 	enum stub_order order = program->has_shim ? STUB_CALL : STUB_LOAD;
 
 	fill_page(program, "tlstall_attach", program->attach, &page);
-	place_as_seen(attach->pid, attach->place, page.arguments.directory,
-		      sizeof(page.arguments.directory));
+	snprintf(page.arguments.directory, sizeof(page.arguments.directory), "%s", attach->seen);
 	page.arguments.is_private = attach->made;
 	fill_adopted(attach, &page.arguments);
 	if ((!program->has_shim && name_library(attach, errand, &page, why, size)) ||

@@ -23,7 +23,9 @@ struct attach {
 
 	/* what came of it */
 	char place[PATH_MAX + 32]; /* of the trace, as we see it */
+	char seen[TLSTALL_ATTACH_DIRECTORY]; /* the same, as the process sees it */
 	bool made;		   /* it was made for this */
+	int top, own; /* descriptors of the directory in which it was made, and of it; if made */
 	uint64_t stopped_ns;	   /* for how long a thread was stopped */
 	uint32_t slots;
 };

@@ -11,12 +11,12 @@
 
 /* Whether that process sees the same file at that path. */
 bool place_is_same(pid_t pid, const char *path);
-/* A path of its root, from here; and back. */
+/* A path of its root, from here. */
 void place_from_here(pid_t pid, const char *path, char *out, size_t size);
-void place_as_seen(pid_t pid, const char *path, char *out, size_t size);
 
 /*
- * Creates a directory for its trace that it can write to: `place`. Returns 0, or -1 and a sentence.
+ * Creates a directory for its trace that it can write to. Returns 0, or -1 and a sentence. One that
+ * was made in its root stays the same for us, whatever takes its name meanwhile.
  */
 int place_make(struct attach *attach, char *why, size_t size);
 void place_remove(const struct attach *attach);
