@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -215,13 +216,15 @@ static pid_t inner_id(const char *status)
 	return count > 1 ? id : 0;
 }
 
+/* Shared by threads, although they do not share traces. */
 static struct {
 	struct elsewhere {
 		pid_t here, there;
 	} * list;
 	size_t count, room;
 	uint64_t read_ns;
-} others;
+	pthread_mutex_t lock;
+} others = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static void add_other(pid_t here, pid_t there)
 {
@@ -274,6 +277,18 @@ static pid_t find_other(const struct host_process *process)
 	return 0;
 }
 
+/* Under the lock. */
+static pid_t find_elsewhere(const struct host_process *process)
+{
+	pid_t here = others.read_ns ? find_other(process) : 0;
+
+	if (here || (others.read_ns && now_ns(CLOCK_MONOTONIC) - others.read_ns < LOOK_AGAIN_NS))
+		return here;
+	read_others();
+	others.read_ns = now_ns(CLOCK_MONOTONIC);
+	return find_other(process);
+}
+
 pid_t host_find(const struct host_process *process)
 {
 	pid_t here;
@@ -281,12 +296,10 @@ pid_t host_find(const struct host_process *process)
 	if (!process->pid_namespace || process->pid_namespace == own()->pid_namespace)
 		return !has_ended(process->pid) && host_alive(process->pid, process) ? process->pid
 										     : 0;
-	here = others.read_ns ? find_other(process) : 0;
-	if (here || (others.read_ns && now_ns(CLOCK_MONOTONIC) - others.read_ns < LOOK_AGAIN_NS))
-		return here;
-	read_others();
-	others.read_ns = now_ns(CLOCK_MONOTONIC);
-	return find_other(process);
+	pthread_mutex_lock(&others.lock);
+	here = find_elsewhere(process);
+	pthread_mutex_unlock(&others.lock);
+	return here;
 }
 
 pid_t host_own_id(pid_t here)
