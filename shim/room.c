@@ -73,9 +73,21 @@ static bool may_grow(uint64_t size)
 	return !getrlimit(RLIMIT_FSIZE, &limit) && size + 2 * TIDY < limit.rlim_cur;
 }
 
-static void append(const char *prefix, uint64_t units)
+static void write_zeros(int fd, uint64_t size)
 {
 	static const char zeros[MOST];
+	uint64_t part;
+
+	for (; size; size -= part) {
+		part = size < MOST ? size : MOST;
+		if (write(fd, zeros, part) != (ssize_t)part)
+			return;
+		tidy(fd, part);
+	}
+}
+
+static void append(const char *prefix, uint64_t units)
+{
 	const int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
 	struct statx st;
 	int fd;
@@ -85,11 +97,9 @@ static void append(const char *prefix, uint64_t units)
 	fd = open(name_of(prefix), flags, 0600);
 	if (fd < 0)
 		return;
-	units = units < MOST ? units : MOST;
 	if (!system_statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &st) && S_ISREG(st.stx_mode) &&
-	    st.stx_uid == geteuid() && may_grow(st.stx_size) &&
-	    write(fd, zeros, units) == (ssize_t)units)
-		tidy(fd, units);
+	    st.stx_uid == geteuid() && may_grow(st.stx_size + units))
+		write_zeros(fd, units);
 	close(fd);
 }
 

@@ -125,6 +125,8 @@ $(CHAIN_OBJECTS): $(BUILD)/tests/unit/shim/chains_%.o: tests/unit/shim/chains.c
 	$(CC) $(filter-out -D_FORTIFY_SOURCE=2,$(ALL_CFLAGS)) $(call chain_flags,$*) -DCHAINS=chains_$* -DFLAGS='"$(call chain_flags,$*)"' -c $< -o $@
 $(BUILD)/tests/unit/shim/test_unwind: $(CHAIN_OBJECTS)
 
+$(BUILD)/tests/unit/shim/test_room: $(BUILD)/tests/unit/scratch.c.o
+
 $(BUILD)/tests/soak/soak $(PROGRAMS) $(HARMS): %: %.c.o $(BUILD)/tests/programs/common.c.o
 	$(CC) $(ALL_CFLAGS) $^ -lssl -lcrypto -lpthread -ldl -lm -o $@
 
