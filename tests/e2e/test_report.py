@@ -423,6 +423,22 @@ def test_full_disk(maker):
     assert os.path.exists("/dev/full")
 
 
+@pytest.mark.parametrize("script", ['cat "$1" | "$0" report -', '"$0" report <(cat "$1")'])
+def test_a_pipe(maker, script):
+    path = maker.make(20)
+    plain, piped = report(path), run(["/bin/bash", "-c", script, TLSTALL, path])
+    assert piped.status == 0 and not piped.stderr, piped
+    assert piped.stdout.splitlines()[0].startswith("20 handshakes in 1 trace (") and "(0 B)" not in piped.stdout, piped
+    assert piped.stdout.splitlines()[1:5] == plain.stdout.splitlines()[1:5]
+
+
+def test_a_pipe_of_somebody_else_keeps_nobody_waiting(directory):
+    os.mkfifo(directory / "x.tlstall")
+    result = report(directory / "x.tlstall")
+    assert (result.status, result.stderr) == \
+        (1, f"tlstall: {directory}/x.tlstall is a pipe, not a trace ('-' reads standard input)\n"), result
+
+
 def test_no_half_page_is_left(maker, directory):
     page = directory / "page.html"
     result = run(["/bin/sh", "-c", 'ulimit -f 64; trap "" XFSZ; exec "$@"', "sh", TLSTALL, "report", "--html", page,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,8 +63,8 @@ static int copy(int from, int to)
 	return size < 0 ? -1 : 0;
 }
 
-/* Never closed: the path names the descriptor. */
-static int add_standard_input(struct inputs *inputs)
+/* What cannot be read at any offset is copied. Never closed: the path names the descriptor. */
+static int add_stream(struct inputs *inputs, int from, const char *label)
 {
 	int fd = memfd_create("trace", MFD_CLOEXEC);
 	char path[64];
@@ -71,10 +72,26 @@ static int add_standard_input(struct inputs *inputs)
 	if (fd < 0)
 		return -1;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	if (copy(STDIN_FILENO, fd) == 0 && add(inputs, path, "standard input", NULL, false) == 0)
+	if (copy(from, fd) == 0 && add(inputs, path, label, NULL, false) == 0)
 		return 0;
 	close(fd);
 	return -1;
+}
+
+/* Of a shell's <(command). In a directory of others, a pipe would keep the reader waiting. */
+static int add_pipe(struct inputs *inputs, const char *path)
+{
+	int fd, result;
+
+	errno = ESPIPE;
+	if (strncmp(path, "/dev/fd/", 8))
+		return -1;
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0)
+		return -1;
+	result = add_stream(inputs, fd, path);
+	close(fd);
+	return result;
 }
 
 int inputs_add(struct inputs *inputs, const char *argument)
@@ -82,11 +99,13 @@ int inputs_add(struct inputs *inputs, const char *argument)
 	struct stat status;
 
 	if (!strcmp(argument, "-"))
-		return add_standard_input(inputs);
+		return add_stream(inputs, STDIN_FILENO, "standard input");
 	if (stat(argument, &status) < 0)
 		return -1;
 	if (S_ISDIR(status.st_mode))
 		return add_directory(inputs, argument);
+	if (S_ISFIFO(status.st_mode))
+		return add_pipe(inputs, argument);
 	return add(inputs, argument, argument, NULL, false);
 }
 

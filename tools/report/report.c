@@ -39,8 +39,9 @@ int report_add_source(struct report *report, const char *path, const char *label
 		return -1;
 	}
 	sources[count] = source;
-	/* standard input may be a copy in /proc/self/fd: then the original's size counts */
-	if (!(strncmp(path, "/proc/self/fd/", 14) ? stat(path, &st) : fstat(STDIN_FILENO, &st)))
+	/* of a copy of standard input, the original's size counts, if that is a file */
+	if ((!strncmp(path, "/proc/self/fd/", 14) && !strcmp(label, "standard input") && !fstat(STDIN_FILENO, &st) &&
+	     S_ISREG(st.st_mode)) || !stat(path, &st))
 		report->bytes += (uint64_t)st.st_blocks * 512;
 	return (int)report->source_count++;
 }
