@@ -2,6 +2,8 @@
 """More verdicts that an independent judge found wrong, or unclear: which connection the bytes went through, and who
 has them."""
 import asyncio
+import contextlib
+import functools
 import socket
 import subprocess
 import threading
@@ -245,3 +247,21 @@ def test_answers_that_a_blocked_loop_does_not_read(count, mode, authority, start
     for record in live, *looked.handshakes:
         assert (record.cause, record.fault) == ("APP_NOT_RESUMING", "program"), record
         assert record.confidence in ("medium", "high") and "unread" in said(record), record
+
+
+@pytest.mark.parametrize("size, cause, words", [(100, "RX_PARTIAL", "a part of what the client sends came"),
+                                                (None, "PEER_SILENT", "what we sent was acknowledged")])
+def test_client_of_apache_says_no_more(size, cause, words, authority):
+    """Its BIO is its own, and the call does not return: how much OpenSSL has read is not known."""
+
+    @contextlib.contextmanager
+    def client(server):
+        with socket.create_connection(("127.0.0.1", server.port)) as connection:
+            connection.sendall(peer.client_hello()[:size])
+            yield
+
+    # on a busy machine the kernel measures round trips of half a second: it takes longer to call that a stall
+    seen = stalls.serving(functools.partial(servers.apache, authority.rsa), client, lambda r: r.cause == cause)
+    for record in seen.records():
+        assert (record.cause, record.fault, record.confidence) == (cause, "peer", "medium"), record
+        assert words in said(record) and "client's side" in record.advice, record

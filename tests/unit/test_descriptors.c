@@ -32,6 +32,37 @@ static void test_hello_read_before_tls(void **state)
 	assert_int_equal(first_verdict(&f).confidence, CONFIDENCE_HIGH);
 }
 
+/* Apache blocks in a BIO of its own: what was read in the call is not known. */
+static void test_bytes_of_a_call_in_progress(void **state)
+{
+	struct facts f = as_server(blocked_client(3 * S));
+	struct verdict v;
+
+	(void)state;
+	f.read.fd = f.write.fd = -1;
+	f.read.bio_class = f.write.bio_class = TLSTALL_BIO_CUSTOM;
+	f.wait = TLSTALL_WAIT_ON_SOCKET;
+	f.live = quiet_socket();
+	f.live.bytes_acked = 0;
+	f.live.bytes_received = 100;
+	v = first_verdict(&f);
+	assert_int_equal(v.cause, CAUSE_RX_PARTIAL);
+	assert_true(says(&v, "a part of what the client sends came"));
+	assert_true(advises(&v, "client's side"));
+	f.live.bytes_received = 0;
+	v = first_verdict(&f);
+	assert_int_equal(v.cause, CAUSE_PEER_SILENT);
+	assert_true(says(&v, "no ClientHello came"));
+	/* it has answered */
+	f.live.bytes_received = 517;
+	f.live.bytes_acked = 1172;
+	f.state = "TLSv1.3 early data";
+	v = first_verdict(&f);
+	assert_int_equal(v.cause, CAUSE_PEER_SILENT);
+	assert_true(says(&v, "what we sent was acknowledged"));
+	assert_false(doubts(&v, CAUSE_RX_PARTIAL));
+}
+
 static void test_bad_descriptor(void **state)
 {
 	struct facts f = failed(SYSCALL, NULL);
@@ -112,6 +143,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_hello_read_before_tls),
+		cmocka_unit_test(test_bytes_of_a_call_in_progress),
 		cmocka_unit_test(test_bad_descriptor),
 		cmocka_unit_test(test_closed_descriptor),
 		cmocka_unit_test(test_written_elsewhere),

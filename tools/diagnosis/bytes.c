@@ -32,12 +32,34 @@ uint64_t answered_bytes(const struct facts *f)
 	return f->bytes_in > alerts ? f->bytes_in - alerts : 0;
 }
 
+bool counts_bytes(const struct facts *f)
+{
+	return f->looked || !f->in_op || (f->at_start.ticks && f->live.ticks);
+}
+
+/*
+ * The BIO is the program's own, its descriptor was found only now, and the call has not returned:
+ * what a server's client sent before any answer, or a client's peer after our last bytes.
+ */
+static bool has_brought_something(const struct facts *f)
+{
+	const struct tlstall_socket *n = socket_now(f);
+
+	if (!n || !n->tcp_state || n->inq == UINT32_MAX || n->bytes_received <= n->inq)
+		return false;
+	if (f->role == TLSTALL_ROLE_SERVER)
+		return !n->bytes_acked;
+	return n->last_data_recv_ms < n->last_data_sent_ms;
+}
+
 bool has_received(const struct facts *f)
 {
 	const struct tlstall_socket *start = &f->at_start;
 
 	if (answered_bytes(f))
 		return true;
+	if (!counts_bytes(f))
+		return has_brought_something(f);
 	return socket_now(f) && start->ticks &&
 	       socket_now(f)->bytes_received > start->bytes_received + alert_bytes(f);
 }

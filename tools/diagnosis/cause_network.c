@@ -309,7 +309,9 @@ bool judge_RX_PARTIAL(const struct facts *f, struct verdict *v)
 	if (stops) {
 		v->cost_ns = f->since_progress_ns;
 		say(v, "%s came, then nothing for %s",
-		    f->bytes_in ? size(f->bytes_in).s : "a part of the peer's answer",
+		    f->bytes_in ? size(f->bytes_in).s
+		    : f->role == TLSTALL_ROLE_SERVER ? "a part of what the client sends"
+						     : "a part of the peer's answer",
 		    span(f->since_progress_ns).s);
 		say_calls(f, v);
 	} else {
@@ -322,6 +324,9 @@ bool judge_RX_PARTIAL(const struct facts *f, struct verdict *v)
 	}
 	say_socket(f, v);
 	say_neighbors(f, v);
+	if (f->role == TLSTALL_ROLE_SERVER)
+		v->advice = "Check on the client's side whether it sent everything: tcpdump there. "
+			    "If it did, a packet was lost on the way (MTU).";
 	if (f->in_op && f->wait != TLSTALL_WAIT_ON_SOCKET) {
 		v->confidence = CONFIDENCE_LOW;
 		doubt(v, CAUSE_CALLBACK_BLOCKED);

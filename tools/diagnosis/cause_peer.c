@@ -39,11 +39,18 @@ static bool is_swallowed(const struct facts *f)
 {
 	const struct tlstall_socket *n = socket_now(f);
 
-	if (f->role != TLSTALL_ROLE_SERVER || f->bytes_in || f->bytes_out || !n || !n->tcp_state ||
-	    n->unacked || n->inq == UINT32_MAX || n->bytes_received <= n->inq + 1)
+	if (f->role != TLSTALL_ROLE_SERVER || f->bytes_in || f->bytes_out || !counts_bytes(f) ||
+	    !n || !n->tcp_state || n->unacked || n->inq == UINT32_MAX || n->bytes_received <= n->inq + 1)
 		return false;
 	return !n->bytes_acked || (n->bytes_received > n->inq + SMALLEST_HELLO &&
 				   n->last_data_recv_ms < n->last_data_sent_ms);
+}
+
+/* This server waits for a ClientHello. */
+static bool awaits_hello(const struct facts *f)
+{
+	return f->role == TLSTALL_ROLE_SERVER && !f->bytes_out &&
+	       (counts_bytes(f) || !f->state || strstr(f->state, "before"));
 }
 
 static const char swallowed_advice[] =
@@ -54,10 +61,10 @@ static void say_silence(const struct facts *f, struct verdict *v)
 {
 	const char *how = is_acknowledged(f) ? "was acknowledged" : "was sent";
 
-	if (f->role == TLSTALL_ROLE_SERVER && !f->bytes_out && came_before(f))
+	if (awaits_hello(f) && came_before(f))
 		say(v, "nothing came for %s; before that, the connection had brought %s",
 		    span(f->since_progress_ns).s, size(came_before(f)).s);
-	else if (f->role == TLSTALL_ROLE_SERVER && !f->bytes_out)
+	else if (awaits_hello(f))
 		say(v, "no ClientHello came for %s", span(f->since_progress_ns).s);
 	else
 		say(v, "%s %s; nothing came for %s", sent(f).s, how, span(f->since_progress_ns).s);
@@ -77,7 +84,7 @@ static void judge_silence(const struct facts *f, struct verdict *v)
 	say_neighbors(f, v);
 	if (f->role == TLSTALL_ROLE_SERVER)
 		v->advice = client_advice;
-	if (f->role == TLSTALL_ROLE_SERVER && !f->bytes_out && came_before(f))
+	if (awaits_hello(f) && came_before(f))
 		doubt(v, CAUSE_RX_PARTIAL);
 	if (f->role == TLSTALL_ROLE_CLIENT && (answered_bytes(f) || f->hello_retry))
 		v->advice = "Ask the peer's side: did it get what we sent, does its worker hang?";
