@@ -18,7 +18,7 @@ import pytest
 import peer
 import servers
 import tracing
-from tracing import SHIM, TLSTALL, run
+from tracing import PROGRAMS, SHIM, TLSTALL, run
 
 CURL = "/usr/bin/curl"
 LINE = re.compile(
@@ -82,6 +82,21 @@ def test_not_found():
     result = tlstall("run", "/nonexistent/program")
     assert result.status == 127 and "/nonexistent/program" in result.stderr
     assert result.stderr.startswith("tlstall: ")
+
+
+def test_trace_is_cut_before_an_exec(directory):
+    """What cannot be read any more is not waited for."""
+    argv = [TLSTALL, "run", "-d", directory, "--", PROGRAMS / "harm" / "exec_later"]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          env=tracing.environment()) as process:
+        assert "SSL_" in process.stderr.readline()
+        for path in directory.glob("*.tlstall"):
+            os.truncate(path, 0)
+        try:
+            out, said = process.communicate("go on\n", timeout=20)
+        finally:
+            process.kill()
+    assert (process.returncode, out) == (0, "first\nsecond\n") and "SSL_" in said, said
 
 
 def test_not_executable(directory):

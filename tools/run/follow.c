@@ -261,7 +261,12 @@ static void scan(struct follow *follow, struct followed *followed, uint64_t now)
 
 static void poll_trace(struct follow *follow, struct followed *followed, uint64_t now)
 {
-	if (trace_refresh(followed->trace) || !set_clock(followed, now))
+	if (trace_refresh(followed->trace)) {
+		/* what cannot be read will not be shown, so nothing waits for it */
+		followed->drained = followed->over;
+		return;
+	}
+	if (!set_clock(followed, now))
 		return;
 	/* check before reading: then whatever a dead process wrote is all there */
 	if (!followed->over && (follow->ending || now - followed->alive_ns > ALIVE_NS)) {
