@@ -91,6 +91,19 @@ def test_stripped_environment(directory, start):
     assert "environment-stripped" in answer.reasons and running.line in answer.words, answer
 
 
+def test_replaced_shim(directory, start):
+    """As after an upgrade: the process has it, and its child is known to lack it."""
+    program, shim = compile_c(directory, CAT), directory / SHIM.name
+    shutil.copy(SHIM, shim)
+    running = start(Running(["/bin/sh", "-c", f"echo $$; env -u LD_PRELOAD {program}; exit"], LD_PRELOAD=str(shim)))
+    assert running.process.stdout.readline() == "there\n"
+    shim.unlink()
+    shutil.copy(SHIM, shim)
+    assert "has the shim" in Answer(running.line).words
+    answer = Answer(run(["pgrep", "-P", running.line]).stdout.split()[0])
+    assert "environment-stripped" in answer.reasons and running.line in answer.words, answer
+
+
 def test_replaced_program(directory, start):
     program = compile_c(directory, CAT)
     running = start(Running([program]))

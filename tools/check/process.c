@@ -78,6 +78,18 @@ static bool ends_with(const char *text, const char *end)
 	return length >= n && !strcmp(text + length - n, end);
 }
 
+/* What the kernel adds to the path of a file that was replaced or removed. */
+#define DELETED " (deleted)"
+
+static bool cut_deleted(char *path)
+{
+	bool deleted = ends_with(path, DELETED);
+
+	if (deleted)
+		path[strlen(path) - strlen(DELETED)] = 0;
+	return deleted;
+}
+
 /* The path on one line of maps, "" if there is none. Cuts the line there. */
 static const char *mapped_path(char *line)
 {
@@ -85,6 +97,7 @@ static const char *mapped_path(char *line)
 
 	line[strcspn(line, "\n")] = 0;
 	sscanf(line, "%*s %*s %*s %*s %*s %n", &at);
+	cut_deleted(line + at);
 	return line + at;
 }
 
@@ -137,7 +150,7 @@ static bool has_shim(pid_t pid)
 {
 	size_t size;
 	char *maps = read_proc(pid, "maps", &size);
-	bool found = maps && strstr(maps, "/" SHIM_NAME "\n");
+	bool found = maps && (strstr(maps, "/" SHIM_NAME "\n") || strstr(maps, "/" SHIM_NAME DELETED "\n"));
 
 	free(maps);
 	return found;
@@ -308,11 +321,9 @@ static int open_executable(struct process *process)
 	if (length < 0)
 		return -errno;
 	target[length] = 0;
-	if (ends_with(target, " (deleted)")) {
-		target[length - (ssize_t)strlen(" (deleted)")] = 0;
+	if (cut_deleted(target))
 		add_note(result, target,
 			 "its program file was replaced or removed after it started");
-	}
 	result->program = strdup(target);
 	process->inquiry->fd = open(link, O_RDONLY | O_CLOEXEC);
 	return process->inquiry->fd < 0 ? -errno : 0;
