@@ -11,6 +11,7 @@
 #include "elf.h"
 #include "mapping.h"
 #include "settings.h"
+#include "system.h"
 
 typedef int prctl_function(int option, ...);
 
@@ -31,7 +32,7 @@ static bool is_own(void)
 {
 	pid_t pid = mapping_process ? __atomic_load_n(&mapping_process->pid, __ATOMIC_RELAXED) : 0;
 
-	return !pid || pid == getpid();
+	return !pid || pid == system_getpid();
 }
 
 static void note(int option, unsigned long value)
@@ -67,5 +68,5 @@ __attribute__((visibility("default"))) int prctl(int option, ...)
 	d = va_arg(arguments, unsigned long);
 	va_end(arguments);
 	note(option, a);
-	return real ? real(option, a, b, c, d) : (int)syscall(SYS_prctl, option, a, b, c, d);
+	return real ? real(option, a, b, c, d) : (int)system_call(SYS_prctl, option, a, b, c, d);
 }

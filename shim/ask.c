@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "settings.h"
+#include "system.h"
 
 uint32_t ask_filtered;
 
@@ -26,7 +27,7 @@ static char find_mode(int fd)
 	size_t kept = 0;
 	ssize_t got;
 
-	while ((got = read(fd, text + kept, sizeof(text) - 1 - kept)) > 0) {
+	while ((got = system_read(fd, text + kept, sizeof(text) - 1 - kept)) > 0) {
 		const char *line;
 
 		kept += (size_t)got;
@@ -44,13 +45,13 @@ static char find_mode(int fd)
 
 void ask_look(void)
 {
-	int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+	int fd = system_open("/proc/self/status", O_RDONLY | O_CLOEXEC, 0);
 
 	if (fd < 0)
 		return;
 	if (find_mode(fd) != '0')
 		ask_note_filter();
-	close(fd);
+	system_close(fd);
 }
 
 /* ---- ids ------------------------------------------------------------------------------------ */
@@ -69,10 +70,10 @@ static pid_t own_tid(void)
 
 pid_t ask_tid(void)
 {
-	return ask_may() ? (pid_t)syscall(SYS_gettid) : own_tid();
+	return ask_may() ? (pid_t)system_gettid() : own_tid();
 }
 
 pid_t ask_pid(void)
 {
-	return ask_may() ? getpid() : own_tid();
+	return ask_may() ? system_getpid() : own_tid();
 }

@@ -13,6 +13,7 @@
 #endif
 
 #include "ask.h"
+#include "system.h"
 
 uint32_t clock_source = TLSTALL_CLOCK_MONOTONIC;
 uint32_t clock_rough_per_us = 1000;
@@ -31,7 +32,7 @@ static uint64_t nanoseconds(clockid_t id)
 	if (!__atomic_load_n(&forbidden, __ATOMIC_ACQUIRE))
 		clock_gettime(id, &now);
 	else if (ask_may())
-		syscall(SYS_clock_gettime, id, &now);
+		system_call(SYS_clock_gettime, id, &now);
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
@@ -76,7 +77,7 @@ static bool tsc_is_invariant(void)
 {
 	unsigned eax, ebx, ecx, edx;
 
-	if (!syscall(SYS_arch_prctl, ARCH_GET_CPUID, 0))
+	if (!system_call(SYS_arch_prctl, ARCH_GET_CPUID, 0))
 		return false;
 	__cpuid(0x80000007, eax, ebx, ecx, edx);
 	return edx & (1u << 8);
@@ -152,7 +153,7 @@ void clock_look(void)
 	int mode = PR_TSC_ENABLE;
 
 	if (!__atomic_load_n(&clock_reads_counter, __ATOMIC_ACQUIRE) &&
-	    !syscall(SYS_prctl, PR_GET_TSC, &mode, 0, 0, 0) && mode == PR_TSC_SIGSEGV)
+	    !system_call(SYS_prctl, PR_GET_TSC, &mode, 0, 0, 0) && mode == PR_TSC_SIGSEGV)
 		clock_leave_counter();
 }
 

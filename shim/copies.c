@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 
 #include "elf.h"
+#include "system.h"
 
 struct libssl *libssl_copies[LIBSSL_MAX];
 
@@ -24,8 +25,8 @@ bool libssl_is_copy(const struct elf_object *object)
 void copies_add(const struct libssl *made)
 {
 	/* Not malloc: we may be inside the program's own allocator. */
-	struct libssl *copy = mmap(NULL, sizeof(*copy), PROT_READ | PROT_WRITE,
-				   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct libssl *copy = system_mmap(NULL, sizeof(*copy), PROT_READ | PROT_WRITE,
+					  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (copy == MAP_FAILED)
 		return;
@@ -40,7 +41,7 @@ void copies_add(const struct libssl *made)
 		if (expected->start == made->start)
 			break;
 	}
-	munmap(copy, sizeof(*copy));
+	system_munmap(copy, sizeof(*copy));
 }
 
 bool copies_know(uintptr_t start)

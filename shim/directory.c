@@ -20,7 +20,8 @@
 /* A group of the user's own is as trustworthy as the user. */
 static bool others_may_write(const struct statx *st)
 {
-	return (st->stx_mode & S_IWOTH) || ((st->stx_mode & S_IWGRP) && st->stx_gid != getegid());
+	return (st->stx_mode & S_IWOTH) ||
+	       ((st->stx_mode & S_IWGRP) && st->stx_gid != system_getegid());
 }
 
 /* A file system that may hang is not accessed, unless the settings allow it. */
@@ -36,12 +37,12 @@ static int prepare_default(const char *path)
 
 	if (!may_be_asked(path))
 		return REASON_REMOTE;
-	mkdir(path, 0700);
+	system_mkdir(path, 0700);
 	if (system_statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_MODE | STATX_UID, &st))
 		return errno;
 	if (!S_ISDIR(st.stx_mode))
 		return ENOTDIR;
-	return st.stx_uid == geteuid() && !(st.stx_mode & OTHERS_MAY_WRITE) ? 0 : EACCES;
+	return st.stx_uid == system_geteuid() && !(st.stx_mode & OTHERS_MAY_WRITE) ? 0 : EACCES;
 }
 
 #define WANTED (STATX_MODE | STATX_UID | STATX_GID | STATX_INO)
@@ -51,7 +52,7 @@ static int look(struct statx *st)
 {
 	if (!system_statx(AT_FDCWD, settings.directory, 0, WANTED, st))
 		return 0;
-	if (errno != ENOENT || mkdir(settings.directory, 0700))
+	if (errno != ENOENT || system_mkdir(settings.directory, 0700))
 		return errno;
 	return system_statx(AT_FDCWD, settings.directory, 0, WANTED, st) ? errno : 0;
 }
@@ -117,7 +118,7 @@ static int has_room(void)
 	struct statfs fs;
 	uint64_t size, free, left;
 
-	if (statfs(settings.directory, &fs) || !fs.f_blocks)
+	if (system_statfs(settings.directory, &fs) || !fs.f_blocks)
 		return room_left() > 0 ? 0 : REASON_LIMIT;
 	size = (uint64_t)fs.f_blocks * (uint64_t)fs.f_bsize;
 	free = (uint64_t)fs.f_bavail * (uint64_t)fs.f_bsize;
@@ -216,6 +217,6 @@ void directory_take_note_back(void)
 {
 	if (!path_of_note[0])
 		return;
-	unlink(path_of_note);
+	system_unlink(path_of_note);
 	path_of_note[0] = '\0';
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Walks over the loaded objects. */
 #include "elf.h"
+#include "system.h"
 
 #include <dlfcn.h>
 #include <string.h>
@@ -85,7 +86,7 @@ static void leave_walk(void)
 void elf_await_walks(void)
 {
 	for (int i = 0; i < 100 && __atomic_load_n(&walking, __ATOMIC_SEQ_CST); i++)
-		nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+		system_nanosleep(&(struct timespec){.tv_nsec = 100000});
 }
 
 static bool may_be_locked;

@@ -14,6 +14,7 @@
 #include "mapping.h"
 #include "self.h"
 #include "settings.h"
+#include "system.h"
 
 static bool is_alive(const struct tlstall_process *process)
 {
@@ -22,7 +23,7 @@ static bool is_alive(const struct tlstall_process *process)
 
 	if (process->pid_namespace != mapping.processes[mapping_identity()->process].pid_namespace)
 		return true;
-	if (kill((pid_t)process->pid, 0) && errno == ESRCH)
+	if (system_kill((pid_t)process->pid, 0) && errno == ESRCH)
 		return false;
 	snprintf(path, sizeof(path), "/proc/%u/stat", process->pid);
 	if (self_read_small(path, text, sizeof(text)) <= 0)

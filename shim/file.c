@@ -50,7 +50,7 @@ static const char *path_of_trace(void)
 
 static bool store(int fd, const void *value, size_t size, uint64_t offset)
 {
-	return pwrite(fd, value, size, (off_t)offset) == (ssize_t)size;
+	return system_pwrite(fd, value, size, (off_t)offset) == (ssize_t)size;
 }
 
 /*
@@ -87,22 +87,39 @@ static void write_end(int fd, const struct tlstall_header *header, uint64_t size
 static bool end_image(const char *path, const struct self *self)
 {
 	LARGE static struct tlstall_header header;
-	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	int fd = system_open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0);
 	struct statx st;
 	bool own;
 
 	if (fd < 0)
 		return false;
-	own = !system_statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &st) && S_ISREG(st.stx_mode) &&
-	      st.stx_uid == geteuid() && st.stx_nlink == 1 &&
-	      pread(fd, &header, sizeof(header), 0) == sizeof(header) && is_our_own(&header, self);
+	own = !system_statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &st) &&
+	      S_ISREG(st.stx_mode) && st.stx_uid == system_geteuid() && st.stx_nlink == 1 &&
+	      system_pread(fd, &header, sizeof(header), 0) == sizeof(header) &&
+	      is_our_own(&header, self);
 	if (own && !header.exited)
 		write_end(fd, &header, st.stx_size);
-	close(fd);
+	system_close(fd);
 	return own;
 }
 
 /* ---- making a file ----------------------------------------------------------------- */
+
+/* Some file systems cannot allocate: there, a byte is written to each block. */
+static int reserve(int fd, off_t size)
+{
+	const off_t block = 4096;
+
+	if (!system_fallocate(fd, 0, 0, size))
+		return 0;
+	if (errno != EOPNOTSUPP)
+		return errno;
+	for (off_t at = 0; at < size; at += block) {
+		if (system_pwrite(fd, "", 1, at) != 1)
+			return errno;
+	}
+	return 0;
+}
 
 /*
  * The file is sparse; the guard handles pages that cannot be written later. The first part
@@ -113,9 +130,9 @@ static int allocate(int fd, uint64_t size)
 {
 	struct rlimit limit;
 
-	if (!getrlimit(RLIMIT_FSIZE, &limit) && limit.rlim_cur < size)
+	if (!system_getrlimit(RLIMIT_FSIZE, &limit) && limit.rlim_cur < size)
 		return EFBIG;
-	return ftruncate(fd, (off_t)size) ? errno : posix_fallocate(fd, 0, LAYOUT_FIRST);
+	return system_ftruncate(fd, (off_t)size) ? errno : reserve(fd, LAYOUT_FIRST);
 }
 
 /*
@@ -129,22 +146,22 @@ static int open_new(struct file *file, const struct self *self)
 	named.pid = self->pid;
 	named.start_time = self->start_time;
 	file->named = false;
-	file->fd = self->start_time ? open(settings.directory, flags | O_TMPFILE, 0600) : -1;
+	file->fd = self->start_time ? system_open(settings.directory, flags | O_TMPFILE, 0600) : -1;
 	if (file->fd >= 0)
 		return 0;
 	if (self->start_time && errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)
 		return errno;
 	file->named = true;
 	name_file(path_of_making, self_tag(self, true), TLSTALL_MAKING_SUFFIX);
-	file->fd = open(path_of_making, flags | O_CREAT | O_EXCL, 0600);
+	file->fd = system_open(path_of_making, flags | O_CREAT | O_EXCL, 0600);
 	return file->fd < 0 ? errno : 0;
 }
 
 static void give_up(struct file *file)
 {
 	if (file->named)
-		unlink(path_of_making);
-	close(file->fd);
+		system_unlink(path_of_making);
+	system_close(file->fd);
 }
 
 /*
@@ -153,16 +170,16 @@ static void give_up(struct file *file)
  */
 static void *map_unlocked(int fd, uint64_t size)
 {
-	void *base = mmap(NULL, size, PROT_NONE, MAP_SHARED, fd, 0);
+	void *base = system_mmap(NULL, size, PROT_NONE, MAP_SHARED, fd, 0);
 	int reason;
 
 	if (base == MAP_FAILED)
 		return base;
-	munlock(base, size);
-	if (!mprotect(base, size, PROT_READ | PROT_WRITE))
+	system_munlock(base, size);
+	if (!system_mprotect(base, size, PROT_READ | PROT_WRITE))
 		return base;
 	reason = errno;
-	munmap(base, size);
+	system_munmap(base, size);
 	errno = reason;
 	return MAP_FAILED;
 }
@@ -181,7 +198,7 @@ static char *map(struct file *file, uint64_t size, int *reason)
 		return NULL;
 	}
 	/* otherwise the kernel reads 128 KiB of holes around each page that is touched */
-	madvise(base, size, MADV_RANDOM);
+	system_madvise(base, size, MADV_RANDOM);
 	return base;
 }
 
@@ -212,11 +229,16 @@ bool file_may_come(void)
 /* Never replaces a file. */
 static int move(const char *from, const char *to)
 {
+	struct statx st;
+
 	if (!system_renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE))
 		return 0;
 	if (errno != EINVAL && errno != ENOSYS)
 		return errno;
-	return faccessat(AT_FDCWD, to, F_OK, AT_SYMLINK_NOFOLLOW) && !rename(from, to) ? 0 : EEXIST;
+	return system_statx(AT_FDCWD, to, AT_SYMLINK_NOFOLLOW, STATX_TYPE, &st) &&
+			       !system_rename(from, to)
+		       ? 0
+		       : EEXIST;
 }
 
 static int link_from(const char *descriptors, int fd)
@@ -224,7 +246,7 @@ static int link_from(const char *descriptors, int fd)
 	char link[40];
 
 	snprintf(link, sizeof(link), "/proc/%s/fd/%d", descriptors, fd);
-	return linkat(AT_FDCWD, link, AT_FDCWD, path_of_trace(), AT_SYMLINK_FOLLOW) ? errno : 0;
+	return system_link(link, path_of_trace()) ? errno : 0;
 }
 
 static int give_name(const struct file *file)
@@ -272,7 +294,7 @@ bool file_publish(struct file *file, const struct self *self, struct tlstall_hea
 		directory_note(self, reason);
 		return false;
 	}
-	close(file->fd);
+	system_close(file->fd);
 	room_take(1);
 	directory_take_note_back();
 	return true;
@@ -280,7 +302,7 @@ bool file_publish(struct file *file, const struct self *self, struct tlstall_hea
 
 void file_remove(void)
 {
-	if (directory_is_at_its_place() && !unlink(path_of_trace()))
+	if (directory_is_at_its_place() && !system_unlink(path_of_trace()))
 		room_give_back(1);
 }
 

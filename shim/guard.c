@@ -10,6 +10,7 @@
 #include "ask.h"
 #include "large.h"
 #include "signals_real.h"
+#include "system.h"
 
 static struct guard guard;
 
@@ -26,8 +27,8 @@ static bool replace(uintptr_t start, size_t size)
 	void *at = (void *)start;
 
 	/* shared memory does not count against RLIMIT_DATA */
-	return mmap(at, size, PROT_READ | PROT_WRITE, flags | MAP_PRIVATE, -1, 0) == at ||
-	       mmap(at, size, PROT_READ | PROT_WRITE, flags | MAP_SHARED, -1, 0) == at;
+	return system_mmap(at, size, PROT_READ | PROT_WRITE, flags | MAP_PRIVATE, -1, 0) == at ||
+	       system_mmap(at, size, PROT_READ | PROT_WRITE, flags | MAP_SHARED, -1, 0) == at;
 }
 
 /*
@@ -77,7 +78,7 @@ static uint64_t change_mask(int how, const uint64_t *set)
 {
 	uint64_t old = 0;
 
-	syscall(SYS_rt_sigprocmask, how, set, &old, KERNEL_MASK_SIZE);
+	system_call(SYS_rt_sigprocmask, how, set, &old, KERNEL_MASK_SIZE);
 	return old;
 }
 
@@ -106,13 +107,13 @@ void guard_open(void)
 static void send_again(void)
 {
 	siginfo_t info = sent;
-	pid_t pid = getpid();
+	pid_t pid = system_getpid();
 
 	was_sent = false;
 	if (info.si_code == SI_TKILL)
-		syscall(SYS_rt_tgsigqueueinfo, pid, syscall(SYS_gettid), SIGBUS, &info);
+		system_call(SYS_rt_tgsigqueueinfo, pid, system_gettid(), SIGBUS, &info);
 	else
-		syscall(SYS_rt_sigqueueinfo, pid, SIGBUS, &info);
+		system_call(SYS_rt_sigqueueinfo, pid, SIGBUS, &info);
 }
 
 void guard_close(void)
@@ -184,7 +185,7 @@ static void without_us(const struct sigaction *action)
  */
 static bool is_own(void)
 {
-	pid_t none = 0, pid = getpid();
+	pid_t none = 0, pid = system_getpid();
 
 	return __atomic_compare_exchange_n(guard.pid, &none, pid, false, __ATOMIC_RELAXED,
 					   __ATOMIC_RELAXED) ||

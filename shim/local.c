@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "large.h"
+#include "system.h"
 
 /* ---- kinds of file systems ------------------------------------------------------------ */
 
@@ -43,7 +44,7 @@ LARGE static char target[PATH_MAX];
 
 static bool more(void)
 {
-	ssize_t got = read(list.fd, list.text, sizeof(list.text));
+	ssize_t got = system_read(list.fd, list.text, sizeof(list.text));
 
 	list.at = 0;
 	list.size = got > 0 ? (size_t)got : 0;
@@ -138,15 +139,15 @@ bool local_is_by(const char *name, const char *path)
 	bool good = true;
 
 	list.at = list.size = 0;
-	list.fd = open(name, O_RDONLY | O_CLOEXEC);
+	list.fd = system_open(name, O_RDONLY | O_CLOEXEC, 0);
 	/* the first thread has ended, so /proc/self is a zombie's */
 	if (list.fd < 0 && errno == EINVAL)
-		list.fd = open("/proc/thread-self/mountinfo", O_RDONLY | O_CLOEXEC);
+		list.fd = system_open("/proc/thread-self/mountinfo", O_RDONLY | O_CLOEXEC, 0);
 	if (list.fd < 0)
 		return true;
 	while (good && read_line())
 		good = !leads_through(path, target) || is_local_kind(list.kind);
-	close(list.fd);
+	system_close(list.fd);
 	return good;
 }
 
@@ -199,7 +200,7 @@ static int follow(void)
 			return put("", parent_of(at), end) ? 1 : -1;
 		after = way[end];
 		way[end] = '\0';
-		got = readlink(way, target, sizeof(target) - 1);
+		got = system_readlink(way, target, sizeof(target) - 1);
 		way[end] = after;
 		if (got <= 0)
 			continue;

@@ -17,6 +17,7 @@
 #include "recorder.h"
 #include "self.h"
 #include "settings.h"
+#include "system.h"
 
 static struct tlstall_control private_control = {.mode = TLSTALL_MODE_ALL};
 /* Separate from the one above, which other threads may be reading. */
@@ -71,10 +72,11 @@ static void find_sections(const struct layout *l, char *base)
 
 static void write_self(struct tlstall_header *h, const struct self *self)
 {
+	struct utsname host;
 	ssize_t length;
 
 	h->pid = self->pid;
-	h->uid = (uint32_t)getuid();
+	h->uid = (uint32_t)system_getuid();
 	h->start_time = self->start_time;
 	h->pid_namespace = self->pid_namespace;
 	h->time_namespace = self->time_namespace;
@@ -82,7 +84,8 @@ static void write_self(struct tlstall_header *h, const struct self *self)
 	h->boottime_offset_ns = self->boottime_offset_ns;
 	memcpy(h->boot_id, self->boot_id, sizeof(h->boot_id));
 	memcpy(h->comm, self->comm, sizeof(h->comm));
-	gethostname(h->host, sizeof(h->host) - 1);
+	if (!system_uname(&host))
+		memcpy(h->host, host.nodename, strnlen(host.nodename, sizeof(h->host) - 1));
 	length = self_read_link("exe", h->program, sizeof(h->program) - 1);
 	h->program[length > 0 ? length : 0] = '\0';
 }
@@ -190,7 +193,7 @@ static char *new_file(void)
 		return NULL;
 	write_all(base, &layout, &file, &self);
 	if (!file_publish(&file, &self, (struct tlstall_header *)base)) {
-		munmap(base, layout.size);
+		system_munmap(base, layout.size);
 		return NULL;
 	}
 	memcpy(&first_header, base, sizeof(first_header));
@@ -244,9 +247,8 @@ static void renew(void)
 
 	if (!base)
 		return;
-	if (mremap(base, mapping.size, mapping.size, MREMAP_MAYMOVE | MREMAP_FIXED,
-		   mapping.header) == MAP_FAILED) {
-		munmap(base, mapping.size);
+	if (system_move(base, mapping.size, mapping.header) == MAP_FAILED) {
+		system_munmap(base, mapping.size);
 		file_remove();
 		return;
 	}
@@ -329,7 +331,7 @@ static void make(void)
 	for (int i = 0; i < 100 && !__atomic_load_n(&mapping.header, __ATOMIC_ACQUIRE); i++) {
 		if (!__atomic_load_n(&making, __ATOMIC_ACQUIRE))
 			return;
-		nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+		system_nanosleep(&(struct timespec){.tv_nsec = 100000});
 	}
 	if (!__atomic_load_n(&mapping.header, __ATOMIC_ACQUIRE) &&
 	    (maker != own || is_long_ago(__atomic_load_n(&since, __ATOMIC_RELAXED))))
@@ -380,7 +382,7 @@ void mapping_let_go(void)
 	give_up();
 	/* another thread may be making a trace */
 	for (int i = 0; i < 100 && __atomic_load_n(&making, __ATOMIC_ACQUIRE); i++)
-		nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+		system_nanosleep(&(struct timespec){.tv_nsec = 100000});
 	if (!mapping.header)
 		return;
 	guard_enter();

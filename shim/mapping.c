@@ -105,10 +105,11 @@ bool mapping_make_identity(void)
 
 	if (mapping_process)
 		return true;
-	identity = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	identity =
+		system_mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (identity == MAP_FAILED)
 		return false;
-	if (madvise(identity, 4096, MADV_WIPEONFORK))
+	if (system_madvise(identity, 4096, MADV_WIPEONFORK))
 		return false;
 	mapping_process = identity;
 	mapping_notice_forks();
@@ -126,7 +127,8 @@ void mapping_ahead(void *from, size_t size)
 	uintptr_t limit = (uintptr_t)mapping.header + mapping.size;
 
 	if (ask_may())
-		madvise((void *)start, (end < limit ? end : limit) - start, MADV_POPULATE_WRITE);
+		system_madvise((void *)start, (end < limit ? end : limit) - start,
+			       MADV_POPULATE_WRITE);
 }
 
 /* ---- processes and threads ------------------------------------------------ */
@@ -136,7 +138,7 @@ static void describe(struct tlstall_process *process)
 {
 	const struct tlstall_header *maker = mapping.header;
 
-	process->parent = (uint32_t)getppid();
+	process->parent = (uint32_t)system_getppid();
 	if (process == mapping.processes && process->pid == maker->pid) {
 		process->start_time = maker->start_time;
 		process->pid_namespace = maker->pid_namespace;
@@ -198,7 +200,7 @@ void mapping_become_process(void)
 	for (int i = 0; i < 100 && __atomic_load_n(&mapping_process->state, __ATOMIC_ACQUIRE) !=
 					   IDENTITY_KNOWN;
 	     i++)
-		nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+		system_nanosleep(&(struct timespec){.tv_nsec = 100000});
 	errno = saved;
 }
 

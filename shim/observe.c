@@ -241,11 +241,11 @@ typedef int get_name(int fd, struct sockaddr *address, socklen_t *size);
 static int name_of_former_peer(int fd, struct sockaddr *address, socklen_t *size)
 {
 	*size = sizeof(struct sockaddr_in);
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERNAME, address, size) ||
+	if (system_getsockopt(fd, SOL_SOCKET, SO_PEERNAME, address, size) ||
 	    address->sa_family != AF_INET6)
 		return address->sa_family == AF_INET ? 0 : -1;
 	*size = sizeof(struct sockaddr_in6);
-	return getsockopt(fd, SOL_SOCKET, SO_PEERNAME, address, size);
+	return system_getsockopt(fd, SOL_SOCKET, SO_PEERNAME, address, size);
 }
 
 static bool read_address(get_name *get, int fd, struct tlstall_address *out)
@@ -282,9 +282,9 @@ static uint64_t inode(int fd)
 static void look_at_addresses(int fd, struct tlstall_handshake *h)
 {
 	if (!(settings.privacy & TLSTALL_PRIVACY_PEER) &&
-	    !read_address(getpeername, fd, &h->peer))
+	    !read_address(system_getpeername, fd, &h->peer))
 		read_address(name_of_former_peer, fd, &h->peer);
-	read_address(getsockname, fd, &h->local);
+	read_address(system_getsockname, fd, &h->local);
 }
 
 void observe_descriptor(struct track *track, struct tlstall_handshake *h)
@@ -293,7 +293,7 @@ void observe_descriptor(struct track *track, struct tlstall_handshake *h)
 
 	if (fd < 0 || !ask_may())
 		return;
-	flags = fcntl(fd, F_GETFL);
+	flags = system_get_flags(fd);
 	if (flags >= 0)
 		h->read.blocking = !(flags & O_NONBLOCK);
 	if (track->write.fd == fd)
@@ -330,9 +330,9 @@ static void read_queues(int fd, struct tlstall_socket *out)
 {
 	int bytes;
 
-	if (!ioctl(fd, SIOCINQ, &bytes))
+	if (!system_ioctl(fd, SIOCINQ, &bytes))
 		out->inq = (uint32_t)bytes;
-	if (!ioctl(fd, SIOCOUTQ, &bytes))
+	if (!system_ioctl(fd, SIOCOUTQ, &bytes))
 		out->outq = (uint32_t)bytes;
 }
 
@@ -351,7 +351,7 @@ static bool ask_socket(const struct track *track, struct tlstall_handshake *h, b
 	if (later && !is_still_it(track))
 		return false;
 	*out = (struct tlstall_socket){.inq = UINT32_MAX, .outq = UINT32_MAX};
-	if (!getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size))
+	if (!system_getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size))
 		copy_tcp_info(&info, out);
 	/* data that a client has not read when it begins TLS is no answer to its ClientHello */
 	if (later || (h->role == TLSTALL_ROLE_CLIENT && has_carried(&info)))

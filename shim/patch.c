@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -42,13 +43,13 @@ static uint8_t *map_near(uintptr_t start, uintptr_t end)
 		void *map;
 
 		at -= step;
-		map = mmap((void *)at, ISLANDS, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+		map = system_mmap((void *)at, ISLANDS, PROT_READ | PROT_WRITE,
+				  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
 		if (map == (void *)at)
 			return map;
 		/* older kernels take the address as a hint */
 		if (map != MAP_FAILED)
-			munmap(map, ISLANDS);
+			system_munmap(map, ISLANDS);
 		if (i % 16 == 0)
 			step *= 2;
 	}
@@ -80,7 +81,7 @@ struct pages {
 
 static struct pages pages_of(const struct entry *entry)
 {
-	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	uintptr_t page = (uintptr_t)getauxval(AT_PAGESZ);
 	uintptr_t start = (uintptr_t)entry->at & -page;
 	uintptr_t end = ((uintptr_t)entry->at + entry->jump_size + page - 1) & -page;
 
@@ -89,26 +90,25 @@ static struct pages pages_of(const struct entry *entry)
 
 static bool open_pages(struct pages pages)
 {
-	return !mprotect(pages.start, pages.size, PROT_READ | PROT_WRITE);
+	return !system_mprotect(pages.start, pages.size, PROT_READ | PROT_WRITE);
 }
 
 static void replace_pages(struct pages pages)
 {
-	void *copy = mmap(NULL, pages.size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-			  -1, 0);
+	void *copy = system_mmap(NULL, pages.size, PROT_READ | PROT_WRITE,
+				 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (copy == MAP_FAILED)
 		return;
 	memcpy(copy, pages.start, pages.size);
-	if (mprotect(copy, pages.size, PROT_READ | PROT_EXEC) ||
-	    mremap(copy, pages.size, pages.size, MREMAP_MAYMOVE | MREMAP_FIXED, pages.start) ==
-		    MAP_FAILED)
-		munmap(copy, pages.size);
+	if (system_mprotect(copy, pages.size, PROT_READ | PROT_EXEC) ||
+	    system_move(copy, pages.size, pages.start) == MAP_FAILED)
+		system_munmap(copy, pages.size);
 }
 
 static void close_pages(struct pages pages)
 {
-	if (mprotect(pages.start, pages.size, PROT_READ | PROT_EXEC))
+	if (system_mprotect(pages.start, pages.size, PROT_READ | PROT_EXEC))
 		replace_pages(pages);
 }
 
@@ -141,7 +141,7 @@ static enum patch_result fill_islands(struct patch *list, size_t count, uint8_t 
 {
 	if (!make_entries(list, count, islands, entries))
 		return PATCH_CODE;
-	if (mprotect(islands, ISLANDS, PROT_READ | PROT_EXEC))
+	if (system_mprotect(islands, ISLANDS, PROT_READ | PROT_EXEC))
 		return PATCH_PROTECTED;
 	for (size_t i = 0; i < count; i++)
 		list[i].trampoline = entries[i].trampoline;
@@ -163,7 +163,7 @@ enum patch_result patch_prepare(struct patch *list, size_t count, uintptr_t star
 		return PATCH_PROTECTED;
 	result = fill_islands(list, count, islands, entries);
 	if (result != PATCH_DONE)
-		munmap(islands, ISLANDS);
+		system_munmap(islands, ISLANDS);
 	return result;
 }
 
@@ -177,6 +177,6 @@ enum patch_result patch_functions(struct patch *list, size_t count, uintptr_t st
 	result = patch_prepare(list, count, start, end, entries);
 	if (result != PATCH_DONE || write_all(entries, count))
 		return result;
-	munmap(entries[0].room, ISLANDS);
+	system_munmap(entries[0].room, ISLANDS);
 	return PATCH_PROTECTED;
 }

@@ -9,6 +9,7 @@
 #include "clock.h"
 #include "large.h"
 #include "mapping.h"
+#include "system.h"
 
 /* Tracks in a block. Blocks do not come from malloc, so the program's allocator sees nothing. */
 #define BLOCK 128u
@@ -87,14 +88,14 @@ static struct track *make_block(uint32_t number)
 {
 	struct track *none = NULL, *block;
 
-	block = mmap(NULL, BLOCK * sizeof(*block), PROT_READ | PROT_WRITE,
-		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	block = system_mmap(NULL, BLOCK * sizeof(*block), PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (block == MAP_FAILED)
 		return NULL;
 	if (__atomic_compare_exchange_n(&blocks[number], &none, block, false, __ATOMIC_ACQ_REL,
 					__ATOMIC_ACQUIRE))
 		return block;
-	munmap(block, BLOCK * sizeof(*block));
+	system_munmap(block, BLOCK * sizeof(*block));
 	return none;
 }
 

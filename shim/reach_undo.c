@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "reach_undo.h"
+#include "system.h"
 
 #include <stddef.h>
 #include <sys/mman.h>
@@ -16,8 +17,8 @@ static uint32_t count;
 
 static bool make_room(void)
 {
-	void *memory = mmap(NULL, UNDOS * sizeof(*list), PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *memory = system_mmap(NULL, UNDOS * sizeof(*list), PROT_READ | PROT_WRITE,
+				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (memory == MAP_FAILED)
 		return false;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "elf.h"
+#include "system.h"
 
 #define PAGE 4096ul /* the smallest page size */
 /* If a single frame is larger than this, only its far end is checked. */
@@ -35,7 +36,7 @@ enum { UNKNOWN, TRUSTED, NOT_TRUSTED };
  */
 static int ask(uintptr_t page)
 {
-	return syscall(SYS_rt_sigprocmask, ~0ul, page, 0ul, 8ul) ? errno : 0;
+	return system_call(SYS_rt_sigprocmask, ~0ul, page, 0ul, 8ul) ? errno : 0;
 }
 
 static uint32_t known;

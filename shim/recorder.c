@@ -7,6 +7,7 @@
 #include "clock.h"
 #include "mapping.h"
 #include "summary.h"
+#include "system.h"
 #include "tlstall/vocabulary.h"
 
 /*
@@ -107,13 +108,13 @@ static struct tlstall_handshake *private_slots(void)
 
 	if (known)
 		return known;
-	made = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	made = system_mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (made == MAP_FAILED)
 		return NULL;
 	if (__atomic_compare_exchange_n(&table, &known, made, false, __ATOMIC_ACQ_REL,
 					__ATOMIC_ACQUIRE))
 		return made;
-	munmap(made, size);
+	system_munmap(made, size);
 	return known;
 }
 

@@ -19,7 +19,8 @@ static bool is_limited(void)
 
 static const char *name_of(const char *prefix)
 {
-	snprintf(large_path, sizeof(large_path), "%s/%s%u", settings.directory, prefix, (unsigned)geteuid());
+	snprintf(large_path, sizeof(large_path), "%s/%s%u", settings.directory, prefix,
+		 (unsigned)system_geteuid());
 	return large_path;
 }
 
@@ -34,7 +35,7 @@ static uint64_t count(const char *prefix)
 	struct statx st;
 
 	if (system_statx(AT_FDCWD, name_of(prefix), AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, &st) ||
-	    !S_ISREG(st.stx_mode) || st.stx_uid != geteuid() || st.stx_size > INT64_MAX / 2)
+	    !S_ISREG(st.stx_mode) || st.stx_uid != system_geteuid() || st.stx_size > INT64_MAX / 2)
 		return 0;
 	return st.stx_size;
 }
@@ -59,10 +60,11 @@ int64_t room_left(void)
 
 static void tidy(int fd, uint64_t added)
 {
-	off_t end = lseek(fd, 0, SEEK_CUR);
+	off_t end = system_lseek(fd, 0, SEEK_CUR);
 
 	if (end > TIDY && (uint64_t)end % TIDY < added)
-		fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, end / TIDY * TIDY);
+		system_fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
+				 end / TIDY * TIDY);
 }
 
 /* A write beyond RLIMIT_FSIZE would kill the program. */
@@ -70,7 +72,7 @@ static bool may_grow(uint64_t size)
 {
 	struct rlimit limit;
 
-	return !getrlimit(RLIMIT_FSIZE, &limit) && size + 2 * TIDY < limit.rlim_cur;
+	return !system_getrlimit(RLIMIT_FSIZE, &limit) && size + 2 * TIDY < limit.rlim_cur;
 }
 
 static void write_zeros(int fd, uint64_t size)
@@ -80,7 +82,7 @@ static void write_zeros(int fd, uint64_t size)
 
 	for (; size; size -= part) {
 		part = size < MOST ? size : MOST;
-		if (write(fd, zeros, part) != (ssize_t)part)
+		if (system_write(fd, zeros, part) != (ssize_t)part)
 			return;
 		tidy(fd, part);
 	}
@@ -94,13 +96,13 @@ static void append(const char *prefix, uint64_t units)
 
 	if (!is_limited() || !units)
 		return;
-	fd = open(name_of(prefix), flags, 0600);
+	fd = system_open(name_of(prefix), flags, 0600);
 	if (fd < 0)
 		return;
 	if (!system_statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &st) && S_ISREG(st.stx_mode) &&
-	    st.stx_uid == geteuid() && may_grow(st.stx_size + units))
+	    st.stx_uid == system_geteuid() && may_grow(st.stx_size + units))
 		write_zeros(fd, units);
-	close(fd);
+	system_close(fd);
 }
 
 void room_take(uint64_t units)

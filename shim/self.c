@@ -10,14 +10,15 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "system.h"
 
 ssize_t self_read_small(const char *path, char *buffer, size_t size)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t got = fd < 0 ? -1 : read(fd, buffer, size - 1);
+	int fd = system_open(path, O_RDONLY | O_CLOEXEC, 0);
+	ssize_t got = fd < 0 ? -1 : system_read(fd, buffer, size - 1);
 
 	if (fd >= 0)
-		close(fd);
+		system_close(fd);
 	buffer[got > 0 ? got : 0] = '\0';
 	return got;
 }
@@ -28,7 +29,7 @@ static ssize_t read_stat(char *text, size_t size)
 	char path[64];
 	ssize_t got;
 
-	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", getpid());
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", system_getpid());
 	got = self_read_small(path, text, size);
 	return got > 0 ? got : self_read_small("/proc/self/stat", text, size);
 }
@@ -42,7 +43,7 @@ static void read_comm(const char *from, const char *to, char comm[16])
 	if (length)
 		memcpy(comm, from + 1, length < 15 ? length : 15);
 	else
-		syscall(SYS_prctl, PR_GET_NAME, comm, 0, 0, 0);
+		system_call(SYS_prctl, PR_GET_NAME, comm, 0, 0, 0);
 }
 
 /* "4711 (name) S ...": field 22 is the start time; the name may contain anything. */
@@ -66,11 +67,11 @@ ssize_t self_read_link(const char *name, char *buffer, size_t size)
 	ssize_t got;
 
 	snprintf(path, sizeof(path), "/proc/self/%s", name);
-	got = readlink(path, buffer, size);
+	got = system_readlink(path, buffer, size);
 	if (got >= 0)
 		return got;
 	snprintf(path, sizeof(path), "/proc/thread-self/%s", name);
-	return readlink(path, buffer, size);
+	return system_readlink(path, buffer, size);
 }
 
 /* A link that reads "pid:[4026531836]". */
@@ -118,7 +119,7 @@ static void read_offsets(struct self *self)
 
 void self_read(struct self *self)
 {
-	*self = (struct self){.pid = (uint32_t)getpid()};
+	*self = (struct self){.pid = (uint32_t)system_getpid()};
 	self->start_time = self_start_time(self->comm);
 	self->pid_namespace = self_pid_namespace();
 	self->time_namespace = namespace("ns/time");
@@ -137,7 +138,7 @@ static uint64_t random_word(void)
 {
 	uint64_t word;
 
-	if (syscall(SYS_getrandom, &word, sizeof(word), 1 /* GRND_NONBLOCK */) != sizeof(word))
+	if (system_call(SYS_getrandom, &word, sizeof(word), 1 /* GRND_NONBLOCK */) != sizeof(word))
 		word = 0;
 	return word;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "slots.h"
+#include "system.h"
 
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -32,15 +34,15 @@ static bool is_read_only(const struct elf_object *object, uintptr_t at, uintptr_
 
 bool slots_store(const struct slot *slot, uintptr_t value)
 {
-	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), at = (uintptr_t)slot->at;
+	uintptr_t page = (uintptr_t)getauxval(AT_PAGESZ), at = (uintptr_t)slot->at;
 	void *start = (void *)(at & -page);
 	bool locked = is_read_only(slot->object, at, page);
 
-	if (locked && mprotect(start, page, PROT_READ | PROT_WRITE))
+	if (locked && system_mprotect(start, page, PROT_READ | PROT_WRITE))
 		return false;
 	__atomic_store_n(slot->at, value, __ATOMIC_RELEASE);
 	if (locked)
-		mprotect(start, page, PROT_READ);
+		system_mprotect(start, page, PROT_READ);
 	return true;
 }
 

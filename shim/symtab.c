@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -36,7 +37,7 @@ struct reading {
 
 static bool read_at(const struct reading *r, uint64_t offset, void *to, size_t size)
 {
-	return offset <= INT64_MAX && pread(r->fd, to, size, (off_t)offset) == (ssize_t)size;
+	return offset <= INT64_MAX && system_pread(r->fd, to, size, (off_t)offset) == (ssize_t)size;
 }
 
 /* ---- the file --------------------------------------------------------------------- */
@@ -45,12 +46,12 @@ static bool open_regular(struct reading *r, const char *path)
 {
 	struct statx st;
 
-	r->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	r->fd = system_open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0);
 	if (r->fd < 0)
 		return false;
 	if (system_statx(r->fd, "", AT_EMPTY_PATH, STATX_TYPE | STATX_SIZE, &st) ||
 	    !S_ISREG(st.stx_mode)) {
-		close(r->fd);
+		system_close(r->fd);
 		return false;
 	}
 	r->file_size = st.stx_size;
@@ -75,14 +76,14 @@ static bool is_its_file(const struct reading *r, const ElfW(Ehdr) * header)
  */
 static bool load(const struct reading *r, const ElfW(Shdr) * section, struct table *out)
 {
-	uint64_t before = section->sh_offset % (uint64_t)sysconf(_SC_PAGESIZE);
+	uint64_t before = section->sh_offset % (uint64_t)getauxval(AT_PAGESZ);
 	void *map;
 
 	if (!section->sh_size || section->sh_size > TABLE_MAX ||
 	    section->sh_offset > r->file_size || section->sh_size > r->file_size - section->sh_offset)
 		return false;
-	map = mmap(NULL, section->sh_size + before, PROT_READ, MAP_PRIVATE | MAP_POPULATE, r->fd,
-		   (off_t)(section->sh_offset - before));
+	map = system_mmap(NULL, section->sh_size + before, PROT_READ, MAP_PRIVATE | MAP_POPULATE,
+			  r->fd, (off_t)(section->sh_offset - before));
 	if (map == MAP_FAILED)
 		return false;
 	*out = (struct table){(char *)map + before, section->sh_size, map, section->sh_size + before};
@@ -92,7 +93,7 @@ static bool load(const struct reading *r, const ElfW(Shdr) * section, struct tab
 static void unload(const struct table *table)
 {
 	if (table->map)
-		munmap(table->map, table->map_size);
+		system_munmap(table->map, table->map_size);
 }
 
 /* Whether the last string is terminated. */
@@ -210,6 +211,6 @@ bool symtab_find(const struct elf_object *object, const char *path,
 	if (count > SYMTAB_NAMES || !open_regular(&r, path))
 		return false;
 	good = read_file(&r);
-	close(r.fd);
+	system_close(r.fd);
 	return good;
 }

@@ -127,3 +127,21 @@ def test_two_others(built, other, port, tmp_path):
     result, found, traces = counted(argv, [first, tracing.SHIM, copy], tmp_path, "between")
     assert without == found == ["SSL_connect 1"] * 2 and result.status == 0
     assert outcomes(traces) == ["ok"]
+
+
+@pytest.mark.parametrize("program", ["announced", "blocking", "threads", "fork_middle", "abandoned"])
+@pytest.mark.parametrize("keep", ["all", "none"])
+def test_functions_of_libc(program, keep, built, tmp_path):
+    """The shim calls none that another library may have replaced."""
+    library = built("watches_libc.c", "-shared", "-fPIC", "-w", "-fno-builtin", "-ldl")
+    plain = tracing.run([tracing.PROGRAMS / program], env={"LD_PRELOAD": library})
+    assert plain.status == 0 and not plain.stderr, plain
+    for name, order in ("before", [library, tracing.SHIM]), ("behind", [tracing.SHIM, library]):
+        traces = tmp_path / name
+        traces.mkdir(mode=0o700)
+        result = tracing.run([tracing.PROGRAMS / program],
+                             env={"LD_PRELOAD": ":".join(map(str, order)), "TLSTALL_DIR": traces,
+                                  "TLSTALL_KEEP": keep})
+        tracing.compare(plain, result)
+        if keep == "all":
+            assert outcomes(traces)
