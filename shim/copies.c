@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 
 #include "elf.h"
+#include "large.h"
 #include "system.h"
 
 struct libssl *libssl_copies[LIBSSL_MAX];
@@ -22,13 +23,38 @@ bool libssl_is_copy(const struct elf_object *object)
 	return false;
 }
 
+/*
+ * The first copy has a place here: if there is no memory left, the program's calls must still reach
+ * its OpenSSL.
+ */
+LARGE static struct libssl first_place;
+static bool first_place_is_taken;
+
+/* Not malloc: we may be inside the program's own allocator. */
+static struct libssl *make_room(void)
+{
+	struct libssl *room;
+
+	if (!__atomic_exchange_n(&first_place_is_taken, true, __ATOMIC_ACQUIRE))
+		return &first_place;
+	room = system_mmap(NULL, sizeof(*room), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			   -1, 0);
+	return room == MAP_FAILED ? NULL : room;
+}
+
+static void give_back(struct libssl *room)
+{
+	if (room == &first_place)
+		__atomic_store_n(&first_place_is_taken, false, __ATOMIC_RELEASE);
+	else
+		system_munmap(room, sizeof(*room));
+}
+
 void copies_add(const struct libssl *made)
 {
-	/* Not malloc: we may be inside the program's own allocator. */
-	struct libssl *copy = system_mmap(NULL, sizeof(*copy), PROT_READ | PROT_WRITE,
-					  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct libssl *copy = make_room();
 
-	if (copy == MAP_FAILED)
+	if (!copy)
 		return;
 	*copy = *made;
 	for (uint8_t i = 0; i < LIBSSL_MAX; i++) {
@@ -41,7 +67,7 @@ void copies_add(const struct libssl *made)
 		if (expected->start == made->start)
 			break;
 	}
-	system_munmap(copy, sizeof(*copy));
+	give_back(copy);
 }
 
 bool copies_know(uintptr_t start)

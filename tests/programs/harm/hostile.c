@@ -14,6 +14,7 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <linux/seccomp.h>
+#include <malloc.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/personality.h>
@@ -284,6 +285,30 @@ static void address_space(void)
 	limit(RLIMIT_AS, 1 << 20);
 }
 
+/* All address space for a while, in which OpenSSL does what it has memory for. */
+static void memory_gone(void)
+{
+	struct rlimit before, none = {1 << 20, RLIM_INFINITY};
+	EVP_PKEY *private_key;
+	X509 *certificate;
+	SSL_CTX *context;
+	void *warm;
+
+	NEED(mallopt(M_MMAP_THRESHOLD, 8 << 20) && mallopt(M_TRIM_THRESHOLD, 64 << 20));
+	make_certificate("warm", &certificate, &private_key);
+	NEED(OPENSSL_init_ssl(0, NULL) && (warm = malloc(4 << 20)));
+	free(warm);
+	NEED(!getrlimit(RLIMIT_AS, &before));
+	none.rlim_max = before.rlim_max;
+	NEED(!setrlimit(RLIMIT_AS, &none));
+	context = SSL_CTX_new(TLS_method());
+	NEED(!setrlimit(RLIMIT_AS, &before));
+	printf("a context without memory: %d\n", context != NULL);
+	SSL_CTX_free(context);
+	EVP_PKEY_free(private_key);
+	X509_free(certificate);
+}
+
 /* An administrator's prlimit(1), while the program runs. */
 static void limited_from_outside(void)
 {
@@ -343,6 +368,7 @@ static const struct {
 	{"shell", shell},
 	{"traced_by_parent", traced_by_parent},
 	{"address_space", address_space},
+	{"memory_gone", memory_gone},
 	{"limited_from_outside", limited_from_outside},
 	{"unloads_itself", unloads_itself},
 	{"not_root", not_root},
