@@ -2,6 +2,7 @@
 """ps, top, stack and ctl, on programs that are really stuck in a handshake."""
 import os
 import pathlib
+import pty
 import re
 import signal
 import subprocess
@@ -401,3 +402,17 @@ def test_top_needs_a_terminal(tlstall):
     assert result.status == 1 and "needs a terminal" in result.stderr, result
     for wrong in (["--sort", "color"], ["--delay", "0"], ["1", "2"], ["--loud"], ["x"]):
         assert tlstall("top", *wrong).status == 2, wrong
+
+
+def test_top_ends_with_its_terminal(directory):
+    """No signal tells it, if the terminal is not the one that controls it or SIGHUP is ignored."""
+    terminal, other = pty.openpty()
+    argv, env = [TLSTALL, "top"], tracing.environment(TERM="xterm", TLSTALL_DIR=str(directory))
+    with subprocess.Popen(argv, stdin=other, stdout=other, start_new_session=True, env=env) as process:
+        os.close(other)
+        assert os.read(terminal, 4096)
+        os.close(terminal)
+        try:
+            process.wait(10)
+        finally:
+            process.kill()

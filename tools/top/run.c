@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <curses.h>
-#include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "message.h"
 #include "now.h"
@@ -26,6 +27,14 @@ static long now_ms(void)
 	return (long)(now_ns(CLOCK_MONOTONIC) / 1000000);
 }
 
+/* Then waiting for a key returns at once, always. */
+static bool terminal_is_gone(void)
+{
+	struct pollfd input = {STDIN_FILENO, POLLIN, 0};
+
+	return poll(&input, 1, 0) == 1 && input.revents & (POLLHUP | POLLERR);
+}
+
 /* Draws, and waits for a key until the next refresh. */
 static int loop(struct top *top)
 {
@@ -48,6 +57,8 @@ static int loop(struct top *top)
 			top_move(top, 0);
 		else if (key != ERR)
 			top_key(top, key);
+		else if (terminal_is_gone())
+			top->quit = true;
 	}
 	return 0;
 }
