@@ -269,7 +269,6 @@ int live_refresh(struct live *live)
 	int result;
 
 	free_subjects(live);
-	live->unreadable = live->untraced = 0;
 	live->problem[0] = '\0';
 	for (unsigned i = 0; i < live->file_count; i++)
 		forget_reading(live->files[i]);

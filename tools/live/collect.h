@@ -45,9 +45,7 @@ struct live {
 	unsigned sorted; /* of `files`, by path; those that are new come behind */
 	struct subject **subjects; /* in flight, the oldest first */
 	unsigned subject_count;
-	unsigned unreadable; /* traces that could not be opened */
-	unsigned untraced;   /* processes that could not be traced, by their notes */
-	char problem[200];   /* of the first of either kind */
+	char problem[200]; /* the first trace that cannot be opened, or process that cannot be traced */
 	struct looker looker;
 	struct looked *looked; /* of `look`: what the subjects from outside belong to */
 	unsigned looked_count;

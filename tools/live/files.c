@@ -91,7 +91,6 @@ static void open_file(struct live *live, struct live_file *file)
 	file->trace = NULL;
 	if (error == TRACE_ERROR_UNFINISHED || (error == TRACE_ERROR_IO && errno == ENOENT))
 		return;
-	live->unreadable++;
 	note_problem(live, file->path,
 		     error == TRACE_ERROR_IO ? strerror(errno) : trace_strerror(NULL, error));
 }
@@ -117,9 +116,8 @@ static void take_note(struct live *live, const struct trace_entry *entry)
 	const struct host_process process = {.pid = entry->pid, .start_time = entry->start_time};
 	char what[160];
 
-	if (!host_find(&process))
+	if (live->problem[0] || !host_find(&process))
 		return;
-	live->untraced++;
 	snprintf(what, sizeof(what), "process %d runs untraced: %s (%s)", entry->pid,
 		 trace_note_words(entry->failed), entry->failed);
 	note_problem(live, NULL, what);
@@ -196,10 +194,8 @@ int files_list(struct live *live, files_read *read)
 	int result = directories ? 0 : -1;
 
 	for (char **directory = directories; directory && *directory; directory++) {
-		if (trace_list_add(&list, *directory) && errno != ENOENT) {
-			live->unreadable++;
+		if (trace_list_add(&list, *directory) && errno != ENOENT)
 			note_problem(live, *directory, strerror(errno));
-		}
 	}
 	live->sorted = live->file_count;
 	if (live->sorted)

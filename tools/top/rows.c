@@ -37,7 +37,7 @@ static int compare(const void *a, const void *b, void *context)
 	int order = live_fields[top->sort].compare(x, y);
 
 	if (!order)
-		order = x->facts.age_ns > y->facts.age_ns ? -1 : 1;
+		order = (y->facts.age_ns > x->facts.age_ns) - (y->facts.age_ns < x->facts.age_ns);
 	return top->reverse ? -order : order;
 }
 
