@@ -27,6 +27,10 @@ static void test_peer_silent(void **state)
 	assert_int_equal(first_verdict(&f).confidence, CONFIDENCE_HIGH);
 	f.guessed = true;
 	assert_int_equal(first_verdict(&f).confidence, CONFIDENCE_MEDIUM);
+	/* also if the kind of BIO usually has a descriptor */
+	f.read.bio_class = f.write.bio_class = TLSTALL_BIO_SOCKET;
+	assert_int_equal(first_verdict(&f).confidence, CONFIDENCE_MEDIUM);
+	f.read.bio_class = f.write.bio_class = TLSTALL_BIO_CUSTOM;
 	f.live.ticks = 0;
 	f.fitting = 2;
 	v = first_verdict(&f);
@@ -252,8 +256,15 @@ static void test_client_hello_dropped(void **state)
 	f.live.snd_mss = 32768;
 	assert_cause(&f, PEER_SILENT);
 	assert_not_cause(&f, CLIENT_HELLO_DROPPED);
-	/* partly answered */
+	/* most of it is early data */
 	f.live.snd_mss = 1448;
+	f.state = "TLSv1.3 early data";
+	v = first_verdict(&f);
+	assert_string_equal(cause_name(v.cause), "PEER_SILENT");
+	assert_true(says(&v, "ClientHello and early data, 1700 B, was acknowledged"));
+	assert_not_cause(&f, CLIENT_HELLO_DROPPED);
+	f.state = "SSLv3/TLS write client hello";
+	/* partly answered */
 	f.bytes_in = 5;
 	assert_not_cause(&f, CLIENT_HELLO_DROPPED);
 }

@@ -32,6 +32,13 @@ uint64_t answered_bytes(const struct facts *f)
 	return f->bytes_in > alerts ? f->bytes_in - alerts : 0;
 }
 
+bool sent_early_data(const struct facts *f)
+{
+	const char *state = f->failed ? f->failed_state : f->state;
+
+	return f->role == TLSTALL_ROLE_CLIENT && state && strstr(state, "early data");
+}
+
 bool counts_bytes(const struct facts *f)
 {
 	return f->looked || !f->in_op || (f->at_start.ticks && f->live.ticks);

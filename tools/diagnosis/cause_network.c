@@ -252,7 +252,7 @@ bool judge_CLIENT_HELLO_DROPPED(const struct facts *f, struct verdict *v)
 		   f->alert_count == 0;
 
 	if (f->role != TLSTALL_ROLE_CLIENT || f->bytes_in || f->first_flight <= LARGE_HELLO ||
-	    f->hello_retry || (!silent && !cut) || !hello_is_split(f))
+	    f->hello_retry || sent_early_data(f) || (!silent && !cut) || !hello_is_split(f))
 		return false;
 	v->cost_ns = silent ? f->since_progress_ns : f->age_ns;
 	v->confidence = f->others.peers_ok ? CONFIDENCE_MEDIUM : CONFIDENCE_LOW;

@@ -39,7 +39,7 @@ static bool is_about_bytes(enum cause cause)
 /* Either OpenSSL moves the bytes, or the program does and we found its socket. */
 static bool is_socket_known(const struct facts *f)
 {
-	return f->built_in || ((f->live.ticks || f->seen.ticks) && !f->guessed);
+	return !f->guessed && (f->built_in || f->live.ticks || f->seen.ticks);
 }
 
 static bool judge(enum cause cause, const struct facts *f, struct verdict *v)

@@ -42,6 +42,8 @@ const struct cause_row *cause_row(enum cause cause);
 bool awaits_peer(const struct facts *f);
 /* No progress for longer than this is a stall. */
 uint64_t patience(const struct facts *f);
+/* A client that has not been answered sent application data with its ClientHello. */
+bool sent_early_data(const struct facts *f);
 /* The bytes of both directions are known: inside the call of a BIO of the program's own, they are not. */
 bool counts_bytes(const struct facts *f);
 /* Whether any byte of an answer has come since the first op. */

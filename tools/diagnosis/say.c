@@ -43,13 +43,15 @@ struct text sent(const struct facts *f)
 {
 	bool hello = f->role == TLSTALL_ROLE_CLIENT && !answered_bytes(f) && !f->hello_retry;
 	uint64_t bytes = hello && f->first_flight ? f->first_flight : f->bytes_out;
+	const char *what = sent_early_data(f) ? "ClientHello and early data" : "ClientHello";
 	struct text t;
 
+	if (!hello)
+		what = "what we sent";
 	if (bytes)
-		snprintf(t.s, sizeof(t.s), "%s, %.16s,", hello ? "ClientHello" : "what we sent",
-			 size(bytes).s);
+		snprintf(t.s, sizeof(t.s), "%s, %.16s,", what, size(bytes).s);
 	else
-		snprintf(t.s, sizeof(t.s), "%s", hello ? "ClientHello" : "what we sent");
+		snprintf(t.s, sizeof(t.s), "%s", what);
 	return t;
 }
 
