@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pool.h"
 
+#include <errno.h>
 #include <stddef.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -87,11 +88,14 @@ struct track *pool_track(const void *token)
 static struct track *make_block(uint32_t number)
 {
 	struct track *none = NULL, *block;
+	int saved = errno;
 
 	block = system_mmap(NULL, BLOCK * sizeof(*block), PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (block == MAP_FAILED)
+	if (block == MAP_FAILED) {
+		errno = saved;
 		return NULL;
+	}
 	if (__atomic_compare_exchange_n(&blocks[number], &none, block, false, __ATOMIC_ACQ_REL,
 					__ATOMIC_ACQUIRE))
 		return block;

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A track belongs to one object, whichever threads want it at the same time. */
+#include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include <cmocka.h>
 
@@ -149,6 +151,23 @@ static void test_nothing_is_left_of_the_object_before(void **state)
 	pool_give_back(track);
 }
 
+static void test_errno_is_kept_without_memory(void **state)
+{
+	struct rlimit usual_limit, none = {0};
+	int error;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_AS, &usual_limit), 0);
+	none.rlim_max = usual_limit.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_AS, &none), 0);
+	errno = EDOM;
+	while (pool_take(&usual, object(0)))
+		;
+	error = errno;
+	assert_int_equal(setrlimit(RLIMIT_AS, &usual_limit), 0);
+	assert_int_equal(error, EDOM);
+}
+
 int main(void)
 {
 	static struct identity identity = {.state = IDENTITY_KNOWN};
@@ -158,6 +177,7 @@ int main(void)
 		cmocka_unit_test_setup(test_what_is_in_use_is_not_taken, take_all),
 		cmocka_unit_test(test_late_free_takes_nothing),
 		cmocka_unit_test(test_a_running_one_is_the_last_resort),
+		cmocka_unit_test(test_errno_is_kept_without_memory),
 	};
 
 	mapping_process = &identity;
