@@ -34,12 +34,18 @@ def test_help():
     ("check 0", 2, "no such process: 0"), ("check 99999999999999999999", 2, "no such process: 99999999999999999999"),
     ("env --dir a", 2, "expected an absolute path"), ("env --dir /\x7f", 2, "/\\x7f cannot be printed"),
     ("top --sort x", 2, "unknown column 'x' (expected pid, command, "), ("run /", 126, "/: Is a directory"),
-    ("report /dev/null", 1, "/dev/null: empty: it is no trace"),
+    ("report /dev/null", 1, "/dev/null is a pipe or a device, not a trace"),
 ])
 def test_wrong(arguments, status, words):
     result = run([TLSTALL, *arguments.split()])
     assert result.status == status and result.stderr.startswith("tlstall: ") and words in result.stderr, result
     assert not result.stdout, result
+
+
+def test_an_empty_file(directory):
+    (directory / "x.tlstall").touch()
+    result = run([TLSTALL, "report", directory / "x.tlstall"])
+    assert (result.status, result.stdout) == (1, "") and "x.tlstall: empty: it is no trace" in result.stderr, result
 
 
 @pytest.fixture(name="traced")

@@ -436,7 +436,7 @@ def test_a_pipe_of_somebody_else_keeps_nobody_waiting(directory):
     os.mkfifo(directory / "x.tlstall")
     result = report(directory / "x.tlstall")
     assert (result.status, result.stderr) == \
-        (1, f"tlstall: {directory}/x.tlstall is a pipe, not a trace ('-' reads standard input)\n"), result
+        (1, f"tlstall: {directory}/x.tlstall is a pipe or a device, not a trace ('-' reads standard input)\n"), result
 
 
 def test_no_half_page_is_left(maker, directory):

@@ -63,7 +63,7 @@ int find_inputs(struct inputs *inputs, char **arguments, int count)
 			complain("no trace in %s (tlstall run -d %s -- PROGRAM makes one)",
 				 arguments[i], arguments[i]);
 		else if (errno == ESPIPE)
-			complain("%s is a pipe, not a trace ('-' reads standard input)", arguments[i]);
+			complain("%s is a pipe or a device, not a trace ('-' reads standard input)", arguments[i]);
 		else
 			complain("%s: %s", arguments[i], strerror(errno));
 	}

@@ -104,7 +104,7 @@ int inputs_add(struct inputs *inputs, const char *argument)
 		return -1;
 	if (S_ISDIR(status.st_mode))
 		return add_directory(inputs, argument);
-	if (S_ISFIFO(status.st_mode))
+	if (!S_ISREG(status.st_mode))
 		return add_pipe(inputs, argument);
 	return add(inputs, argument, argument, NULL, false);
 }
