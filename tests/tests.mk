@@ -135,7 +135,7 @@ $(STALLS): %: %.c.o $(BUILD)/tests/programs/stalls/stall.c.o $(BUILD)/tests/prog
 
 # Fuzzed code is compiled a second time, with sanitizers, into separate objects. gcc has no libFuzzer:
 # driver.c mutates the seeds itself. With clang, LIBFUZZER=1 has them guided by coverage.
-FUZZ_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+FUZZ_SANITIZE := -fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=all -fno-omit-frame-pointer
 FUZZ_DRIVER   := tests/fuzz/driver.c
 ifdef LIBFUZZER
 FUZZ_SANITIZE += -fsanitize=fuzzer-no-link

@@ -348,12 +348,30 @@ static uint32_t count_waiters(const struct neighbors *n, const struct wait *hole
  */
 #define POLLS_MOST 2
 
+/* A damaged trace may give any value, or none. */
+static uint64_t whole(double value)
+{
+	if (!(value > 0))
+		return 0;
+	return value < 0x1p63 ? (uint64_t)value : (uint64_t)INT64_MAX;
+}
+
+static uint64_t to_ns(const struct neighbors *n, uint64_t ticks)
+{
+	return whole((double)ticks / n->ticks_per_ms * (double)MS);
+}
+
+static uint64_t to_ticks(const struct neighbors *n, uint64_t ns)
+{
+	return whole((double)ns / (double)MS * n->ticks_per_ms);
+}
+
 /* How long the socket had been ready when the gap ended, or until now. */
 static uint64_t ready_ticks(const struct neighbors *n, const struct facts *facts, bool open)
 {
 	uint64_t ms = open ? open_gap_ready(facts) / MS : facts->longest_gap_ready_ms;
 
-	return (uint64_t)((double)ms * n->ticks_per_ms);
+	return whole((double)ms * n->ticks_per_ms);
 }
 
 static void add_hole(const struct neighbors *n, const struct tlstall_handshake *h,
@@ -361,21 +379,20 @@ static void add_hole(const struct neighbors *n, const struct tlstall_handshake *
 {
 	bool open = facts->idle_ns > facts->longest_gap_ns;
 	struct wait hole = {.tid = h->tid, .process = (uint16_t)h->process};
-	uint64_t ready = ready_ticks(n, facts, open), ms;
+	uint64_t ready = ready_ticks(n, facts, open);
 	struct span gap;
 	size_t first, last;
 
 	find_gap(h, facts, &gap.from, &gap.to);
 	if (open && !h->end)
-		gap.to = h->leave + (uint64_t)((double)facts->idle_ns / MS * n->ticks_per_ms);
+		gap.to = h->leave + to_ticks(n, facts->idle_ns);
 	if (ready && gap.to - gap.from > ready)
 		gap.from = gap.to - ready;
 	first = ops_find(&n->ops, h, gap.from);
 	last = gap.to > gap.from ? ops_find_after(&n->ops, first, h, gap.to) : first;
 	facts->others.polls = ops_polls(&n->ops, first, last, gap.from, POLLS_MOST);
 	gap = ops_hole(&n->ops, first, last, gap);
-	ms = (uint64_t)((double)(gap.to - gap.from) / n->ticks_per_ms);
-	facts->others.hole_ns = ms * MS;
+	facts->others.hole_ns = to_ns(n, gap.to - gap.from) / MS * MS;
 	hole.from = gap.from;
 	hole.to = gap.to;
 	facts->others.hole_waiters = count_waiters(n, &hole);
@@ -383,24 +400,19 @@ static void add_hole(const struct neighbors *n, const struct tlstall_handshake *
 	facts->others.hole_waiters -= facts->others.hole_waiters > 0;
 }
 
-static uint64_t to_ns(const struct neighbors *n, uint64_t ticks)
-{
-	return (uint64_t)((double)ticks / n->ticks_per_ms * (double)MS);
-}
-
 /* From the peer's first byte, or the first op, to the end of the handshake. */
 static void add_window(const struct neighbors *n, const struct tlstall_handshake *h,
 		       struct facts *facts)
 {
 	uint64_t lay = h->at_start.ticks && h->at_start.bytes_received
-			       ? (uint64_t)(h->at_start.last_data_recv_ms * n->ticks_per_ms)
+			       ? whole(h->at_start.last_data_recv_ms * n->ticks_per_ms)
 			       : 0;
 	uint64_t from = h->start > lay ? h->start - lay : 0, to = h->end;
 	const struct op *op = n->ops.list;
 	size_t first, last;
 
 	if (!to)
-		to = h->leave + (uint64_t)((double)facts->idle_ns / MS * n->ticks_per_ms);
+		to = h->leave + to_ticks(n, facts->idle_ns);
 	if (to <= from)
 		return;
 	facts->others.window_ns = to_ns(n, to - from);
