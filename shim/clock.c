@@ -25,14 +25,20 @@ bool clock_reads_counter;
  */
 static bool forbidden;
 
-static uint64_t nanoseconds(clockid_t id)
+static __attribute__((noinline)) void ask_kernel(clockid_t id, struct timespec *now)
+{
+	if (ask_may())
+		system_call(SYS_clock_gettime, id, now);
+}
+
+static inline __attribute__((always_inline)) uint64_t nanoseconds(clockid_t id)
 {
 	struct timespec now = {0};
 
-	if (!__atomic_load_n(&forbidden, __ATOMIC_ACQUIRE))
+	if (__builtin_expect(__atomic_load_n(&forbidden, __ATOMIC_ACQUIRE), 0))
+		ask_kernel(id, &now);
+	else
 		clock_gettime(id, &now);
-	else if (ask_may())
-		system_call(SYS_clock_gettime, id, &now);
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
@@ -136,15 +142,18 @@ void clock_leave_counter(void)
 }
 
 /* A trace whose clock is the counter goes on with it, as far as the kernel's clock can tell. */
-uint64_t clock_ticks_otherwise(void)
+static __attribute__((noinline)) uint64_t ticks_at(uint64_t now)
 {
-	uint64_t now = clock_monotonic_ns();
-
-	if (clock_source == TLSTALL_CLOCK_MONOTONIC)
-		return now;
 	if (now <= last.monotonic_ns)
 		return last.ticks;
 	return last.ticks + (uint64_t)((unsigned __int128)(now - last.monotonic_ns) * ticks_per_ns >> 32);
+}
+
+uint64_t clock_ticks_otherwise(void)
+{
+	uint64_t now = nanoseconds(CLOCK_MONOTONIC);
+
+	return clock_source == TLSTALL_CLOCK_MONOTONIC ? now : ticks_at(now);
 }
 
 /* This thread was forbidden before the program began, or by a call that we did not see. */

@@ -64,6 +64,7 @@ struct libssl {
 	_Atomic bool has_callbacks;	/* the program has set an info callback */
 	_Atomic bool program_memory;	/* the program replaced OpenSSL's allocator */
 	uint8_t state_ids[64];		/* of the texts for an OSSL_HANDSHAKE_STATE; 0: not known */
+	const void *methods[8];		/* its BIO methods, in the order of observe.c; NULL: not asked yet */
 	struct functions real;
 	/* what a wrapper forwards to: the real function, or one of chained.h */
 #define INTERPOSED(name, ...) __typeof__(&name) name;

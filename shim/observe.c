@@ -85,14 +85,26 @@ static const struct {
 #undef METHOD
 };
 
-/* A BIO begins with its method, since 3.0 after its library context. */
-static bool has_method(const struct libssl *lib, const BIO *bio, uint16_t method)
+static const void *method_of(const struct libssl *lib, size_t row)
 {
+	const void **place = &((struct libssl *)lib)->methods[row];
+	const void *known = __atomic_load_n(place, __ATOMIC_RELAXED);
 	method_function *function;
-	const void *const *words = (const void *)bio, *known;
 
-	memcpy(&function, (const char *)lib + method, sizeof(function));
+	if (known)
+		return known;
+	memcpy(&function, (const char *)lib + built_in[row].method, sizeof(function));
 	known = function ? function() : NULL;
+	__atomic_store_n(place, known, __ATOMIC_RELAXED);
+	return known;
+}
+
+/* A BIO begins with its method, since 3.0 after its library context. */
+static bool has_method(const struct libssl *lib, const BIO *bio, size_t row)
+{
+	const void *known = built_in[row].method ? method_of(lib, row) : NULL;
+	const void *const *words = (const void *)bio;
+
 	return !known || words[0] == known || words[1] == known;
 }
 
@@ -101,8 +113,7 @@ static enum tlstall_bio_class classify(const struct libssl *lib, const BIO *bio,
 {
 	for (size_t i = 0; name && i < sizeof(built_in) / sizeof(built_in[0]); i++) {
 		if ((!built_in[i].type || built_in[i].type == type) &&
-		    !strcmp(built_in[i].name, name) &&
-		    (!built_in[i].method || has_method(lib, bio, built_in[i].method)))
+		    !strcmp(built_in[i].name, name) && has_method(lib, bio, i))
 			return built_in[i].bio_class;
 	}
 	return TLSTALL_BIO_CUSTOM;
