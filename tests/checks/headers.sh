@@ -11,7 +11,7 @@ for header in $(find include shim tools tests -name '*.h'); do
 	esac
 	room='-Itools -Itests'
 	# not -I, because shim/elf.h differs from the system's
-	case $header in shim/*) room='-iquote shim' ;; esac
+	case $header in shim/* | tests/unit/shim/*) room='-iquote shim' ;; esac
 	${CC:-cc} -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -Iinclude $room \
 		$(pkg-config --cflags $packages) -fsyntax-only -x c "$header" ||
 		{ echo "$header does not compile alone"; status=1; }
