@@ -5,7 +5,6 @@
 
 #include "large.h"
 
-
 /* ---- the loader's own search ------------------------------------------------------------ */
 
 /* struct dl_find_object of glibc 2.35, whose function takes no lock. */

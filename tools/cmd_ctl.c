@@ -41,7 +41,7 @@ static const struct change *find_change(const char *word)
 
 static int apply(const char *path, char **words, int count)
 {
-	int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+	int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
 	int status = EXIT_SUCCESS;
 
 	if (fd < 0)

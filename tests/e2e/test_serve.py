@@ -278,6 +278,14 @@ def test_a_token(directory, start):
     assert agent.status("metrics", Authorization="Bearer s3cret") == 200
 
 
+def test_a_token_that_is_too_long(directory):
+    token = directory / "token"
+    token.write_text("x" * 600 + "\n")
+    token.chmod(0o600)
+    result = run([TLSTALL, "serve", "--token", token, directory])
+    assert result.status == 1 and "too long for a token (at most 510 bytes)" in result.stderr, result
+
+
 def test_an_address_of_others_needs_a_token(directory):
     token = directory / "token"
     token.write_text("s3cret\n")

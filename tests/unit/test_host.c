@@ -113,7 +113,6 @@ static void test_first_thread_ended(void **state)
 	waitpid(child, NULL, 0);
 }
 
-
 /* ---- namespaces ------------------------------------------------------------------ */
 
 #define AHEAD_S 100000 /* of the time namespace */

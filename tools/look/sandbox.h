@@ -38,5 +38,4 @@ enum sandbox_result sandbox_call(struct sandbox *sandbox, uint64_t function, uin
 /* The next call finds the memory as it is in the process: earlier writes are discarded. */
 void sandbox_renew(struct sandbox *sandbox);
 
-
 #endif

@@ -34,19 +34,23 @@ static int read_token(const char *path, char token[TOKEN_SIZE])
 {
 	FILE *file = fopen(path, "re");
 	struct stat st;
-	bool open;
+	bool open, cut;
 
 	if (!file)
 		return fail("%s: %s", path, strerror(errno));
 	open = fstat(fileno(file), &st) == 0 && (st.st_mode & S_IRWXO);
 	if (!fgets(token, TOKEN_SIZE, file))
 		token[0] = '\0';
+	cut = !strpbrk(token, "\r\n") && !feof(file);
 	fclose(file);
 	token[strcspn(token, "\r\n")] = '\0';
 	if (open)
 		return fail("%s: everybody can read it (chmod o= %s)", path, path);
 	if (!token[0])
 		return fail("%s: no token in its first line", path);
+	if (cut)
+		return fail("%s: its first line is too long for a token (at most %d bytes)", path,
+			    TOKEN_SIZE - 2);
 	return 0;
 }
 
