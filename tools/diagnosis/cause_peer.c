@@ -74,6 +74,29 @@ static const char client_advice[] =
 	"Ask the client's side: does it speak TLS, did it get what we sent, does its program hang? "
 	"A port probe sends nothing either: give clients a deadline.";
 
+static void judge_swallowed(const struct facts *f, struct verdict *v)
+{
+	if (socket_now(f)->bytes_acked)
+		say(v, "the last of it came after our last answer, and OpenSSL has not read it");
+	v->confidence = CONFIDENCE_LOW;
+	v->advice = swallowed_advice;
+}
+
+static void doubt_without_socket(const struct facts *f, struct verdict *v)
+{
+	if (are_all_idle(f)) {
+		doubt(v, CAUSE_APP_NOT_RESUMING);
+		return;
+	}
+	v->confidence = CONFIDENCE_LOW;
+	doubt(v, CAUSE_TX_NOT_ACKED);
+	if (!f->in_op)
+		doubt(v, CAUSE_APP_NOT_RESUMING);
+	/* its connection was looked for in vain: closed, or the number reused */
+	if (f->built_in && f->wait != TLSTALL_WAIT_NOT_LOOKED)
+		doubt(v, CAUSE_BAD_DESCRIPTOR);
+}
+
 static void judge_silence(const struct facts *f, struct verdict *v)
 {
 	v->cost_ns = f->since_progress_ns;
@@ -93,11 +116,7 @@ static void judge_silence(const struct facts *f, struct verdict *v)
 		return;
 	}
 	if (is_swallowed(f)) {
-		if (socket_now(f)->bytes_acked)
-			say(v, "the last of it came after our last answer, and OpenSSL has not "
-			       "read it");
-		v->confidence = CONFIDENCE_LOW;
-		v->advice = swallowed_advice;
+		judge_swallowed(f, v);
 		return;
 	}
 	if (is_acknowledged(f) && (!f->in_op || f->wait == TLSTALL_WAIT_ON_SOCKET)) {
@@ -110,17 +129,8 @@ static void judge_silence(const struct facts *f, struct verdict *v)
 	}
 	if (f->in_op && may_be_own_socket(f))
 		doubt(v, CAUSE_CALLBACK_BLOCKED);
-	if (!socket_now(f) && are_all_idle(f)) {
-		doubt(v, CAUSE_APP_NOT_RESUMING);
-	} else if (!socket_now(f)) {
-		v->confidence = CONFIDENCE_LOW;
-		doubt(v, CAUSE_TX_NOT_ACKED);
-		if (!f->in_op)
-			doubt(v, CAUSE_APP_NOT_RESUMING);
-		/* its connection was looked for in vain: closed, or the number reused */
-		if (f->built_in && f->wait != TLSTALL_WAIT_NOT_LOOKED)
-			doubt(v, CAUSE_BAD_DESCRIPTOR);
-	}
+	if (!socket_now(f))
+		doubt_without_socket(f, v);
 	if (!f->calls && !f->in_op)
 		v->confidence = CONFIDENCE_LOW;
 }
