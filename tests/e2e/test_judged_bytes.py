@@ -14,7 +14,7 @@ import peer
 import servers
 import stalls
 import tracing
-from stalls import PYTHON, Traced, hanging
+from stalls import PYTHON, Traced, ending, hanging
 from test_judged import MODES, connected, in_mode, looked_at, said, shared_socket
 
 # Longer than the kernel's clock ticks, by which it dates what was sent and received.
@@ -124,6 +124,24 @@ def test_server_that_does_not_answer_the_request(authority, start):
     assert final.version == "TLSv1.3" and final.bytes_in > 1000, final
     for record in [*listed, final]:
         assert (record.cause, record.fault) == ("NONE", "none"), record
+
+
+@MODES
+def test_large_client_hello_that_is_answered_late(mode, authority, start):
+    """While it hung, nothing told it from one that a device on the path had dropped."""
+    context = peer.ssl.SSLContext(peer.ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority.rsa.cert, authority.rsa.key)
+
+    def behave(_server, connection):
+        threading.Event().wait(2)
+        context.wrap_socket(connection, server_side=True)
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1000)
+    slow = start(peer.Peer(behave, listener=listener)).port
+    seen = ending([PYTHON, stalls.CLIENTS / "large_hello.py", slow], env=in_mode(mode))
+    assert (seen.final.outcome, seen.final.cause, seen.final.fault) == ("ok", "PEER_SILENT", "peer"), seen.final
+    assert "CLIENT_HELLO_DROPPED" not in [other["cause"] for other in seen.final.also or []], seen.final
 
 
 def trickle(connection, upstream):

@@ -155,6 +155,84 @@ static void test_no_cpu(void **state)
 	assert_false(says(&v, "could run"));
 }
 
+/* ---- suspected while it hung ------------------------------------------------------------------ */
+
+/* A client on a connection of small segments that has waited for its answer. */
+static struct facts waiting_after(uint32_t hello)
+{
+	struct facts f = waiting_client(1 * S);
+
+	f.first_flight = hello;
+	f.bytes_out = hello;
+	f.live = quiet_socket();
+	f.live.bytes_acked = hello + 1;
+	f.wait = TLSTALL_WAIT_POLL;
+	return f;
+}
+
+/* The same handshake when it has ended well after 3 s. */
+static struct facts answered_after(const struct facts *then)
+{
+	struct facts f = finished_after_gap(3 * S, 0);
+
+	f.at_gap = quiet_socket();
+	f.misuse = then->misuse;
+	f.flags = then->flags;
+	f.finished_before = then->finished_before;
+	f.local = then->local;
+	f.peer = then->peer;
+	f.others = then->others;
+	return f;
+}
+
+static void assert_disproved(struct facts then, enum cause cause)
+{
+	struct facts f = answered_after(&then);
+
+	assert_string_equal(cause_name(first_verdict(&then).cause), cause_name(cause));
+	facts_settle(&then);
+	f.then = &then;
+	assert_false(has_verdict(&f, cause));
+	assert_cause(&f, PEER_SILENT);
+}
+
+static void test_look_that_the_end_disproves(void **state)
+{
+	struct facts then;
+
+	(void)state;
+	assert_disproved(waiting_after(1600), CAUSE_CLIENT_HELLO_DROPPED);
+	then = waiting_after(517);
+	then.local.port = 1000;
+	then.peer.port = 40000;
+	assert_disproved(then, CAUSE_WRONG_ROLE);
+	then = waiting_after(517);
+	then.misuse = TLSTALL_MISUSE_RET;
+	assert_disproved(then, CAUSE_GET_ERROR_MISUSE);
+	then.misuse = TLSTALL_MISUSE_QUEUE;
+	assert_disproved(then, CAUSE_STALE_ERROR_QUEUE);
+	then = waiting_after(517);
+	then.read.blocking = 1;
+	assert_disproved(then, CAUSE_BLOCKING_WANT);
+	then = waiting_after(517);
+	then.flags = TLSTALL_HS_RENEGOTIATION;
+	assert_disproved(then, CAUSE_RENEGOTIATION_STALL);
+	then = waiting_after(517);
+	then.others.same_socket = true;
+	assert_disproved(then, CAUSE_TWO_ON_ONE_SOCKET);
+}
+
+/* No answer came: what the look suspected may well be so. */
+static void test_look_that_the_end_confirms(void **state)
+{
+	struct facts then = waiting_after(1600), f = freed(waiting_client(3 * S), 3 * S);
+
+	(void)state;
+	facts_settle(&then);
+	f.then = &then;
+	assert_true(has_verdict(&f, CAUSE_CLIENT_HELLO_DROPPED));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -167,6 +245,8 @@ int main(void)
 		cmocka_unit_test(test_answer_had_come),
 		cmocka_unit_test(test_no_cpu),
 		cmocka_unit_test(test_alert_before_certificates),
+		cmocka_unit_test(test_look_that_the_end_disproves),
+		cmocka_unit_test(test_look_that_the_end_confirms),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -123,12 +123,38 @@ static uint64_t lasted_ns(const struct facts *now, uint64_t seen_ns)
 	return seen_ns > ns ? seen_ns : ns;
 }
 
+/* What was suspected at the look, and what has happened since shows that it was not so. */
+static bool is_disproved(const struct facts *f, enum cause cause)
+{
+	switch (cause) {
+	/* no answer would ever come */
+	case CAUSE_CLIENT_HELLO_DROPPED:
+	case CAUSE_WRONG_ROLE:
+		return f->bytes_in;
+	/* the program would not go on */
+	case CAUSE_STALE_ERROR_QUEUE:
+	case CAUSE_GET_ERROR_MISUSE:
+	case CAUSE_BLOCKING_WANT:
+		return f->calls > f->then->calls;
+	/* the handshake could not succeed */
+	case CAUSE_BAD_DESCRIPTOR:
+	case CAUSE_TWO_ON_ONE_SOCKET:
+	case CAUSE_RENEGOTIATION_STALL:
+	case CAUSE_LOCK_HELD_AT_FORK:
+		return f->ok;
+	default:
+		return false;
+	}
+}
+
 /*
  * The verdict of a look that is kept: one that the end does not show, or one that was surer while
  * the handshake hung. If the handshake ended well, its end tells more about the same cause.
  */
 static bool is_kept(const struct facts *f, const struct verdict *seen, const struct verdict *same)
 {
+	if (is_disproved(f, seen->cause))
+		return false;
 	return !same || (!f->ok && seen->confidence > same->confidence);
 }
 
