@@ -8,7 +8,7 @@
 /* More of TCP_INFO, as only a look from outside has it. */
 struct tlstall_tcp {
 	uint32_t notsent;      /* tcpi_notsent_bytes */
-	uint32_t out_of_order; /* tcpi_rcv_ooopack: segments */
+	uint32_t out_of_order; /* tcpi_rcv_ooopack: segments; 0: none of them still waits */
 	uint32_t window;       /* tcpi_snd_wnd: bytes */
 	uint8_t known;	       /* 1: the other fields are known */
 	uint8_t probes;	       /* tcpi_probes: unanswered probes of a zero window or keepalive */

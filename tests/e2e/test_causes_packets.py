@@ -114,6 +114,18 @@ def records(count):
     return forward
 
 
+def test_hole_that_was_filled(long_chain, start, make_network):
+    """One packet is lost once, and is there after its retransmission: what is missing then, the peer has not sent."""
+    net = make_network()
+    net.near.drop("tcp sport != 0 meta length > 1400 numgen inc mod 1000000 == 0")
+    server = start(servers.nginx(long_chain, only=servers.TLS12))
+    port = start(peer.Peer(peer.relay(server.port, records(2)), listener=net.listen())).port
+    seen = hanging(curl(port, "--tls-max", "1.2"), within=net.near)
+    for record in seen.records():
+        assert (record.cause, record.fault) == ("RX_PARTIAL", "peer"), record
+        assert "RX_LOST" not in [other["cause"] for other in record.also or []], record
+
+
 @reproduction("PEER_SILENT", "peer", "openssl s_client, blocking",
               "the server asks for another ClientHello (HelloRetryRequest), and is silent then")
 def test_silent_after_retry(authority, start):

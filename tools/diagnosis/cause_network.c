@@ -117,7 +117,7 @@ static uint32_t lost_before(const struct facts *f)
 {
 	const struct tlstall_socket *start = &f->at_start, *n = socket_now(f);
 
-	if (f->live.ticks && f->tcp.known && f->tcp.out_of_order)
+	if (f->live.ticks && f->tcp.known)
 		return f->tcp.out_of_order;
 	if (n && start->ticks && n->tcp_state && start->tcp_state && start->data_segs_in &&
 	    n->bytes_received == start->bytes_received && n->data_segs_in > start->data_segs_in)

@@ -98,7 +98,8 @@ static int send_inet(int netlink, const struct diag_query *query, bool exact)
 			   .nlmsg_flags = NLM_F_REQUEST | (exact ? 0 : NLM_F_DUMP)},
 		.body = {.sdiag_family = query->family,
 			 .sdiag_protocol = query->protocol,
-			 .idiag_ext = 1 << (INET_DIAG_INFO - 1),
+			 .idiag_ext = 1 << (INET_DIAG_INFO - 1) |
+				      1 << (INET_DIAG_SKMEMINFO - 1),
 			 .idiag_states = ~NOBODYS},
 	};
 	struct inet_diag_sockid *id = &request.body.id;
@@ -140,6 +141,19 @@ static const void *find_attribute(const struct rtattr *at, int length, int type,
 	}
 	*size = 0;
 	return NULL;
+}
+
+/*
+ * The kernel counts all segments that ever came out of order. It holds those that still wait for
+ * an earlier one in the same memory as what the program can read.
+ */
+static bool holds_nothing(const struct rtattr *attributes, int length)
+{
+	size_t size;
+	const uint32_t *memory = find_attribute(attributes, length, INET_DIAG_SKMEMINFO, &size);
+
+	return memory && size > SK_MEMINFO_RMEM_ALLOC * sizeof(*memory) &&
+	       !memory[SK_MEMINFO_RMEM_ALLOC];
 }
 
 static void take_more(const struct tcp_info *info, size_t size, struct tlstall_tcp *out)
@@ -192,13 +206,14 @@ static void take_inet(const struct nlmsghdr *message, struct diag_answer *out)
 	const struct inet_diag_msg *body = NLMSG_DATA(message);
 	int left = (int)NLMSG_PAYLOAD(message, sizeof(*body));
 	struct tcp_info info = {0};
+	const struct rtattr *attributes = (const struct rtattr *)(body + 1);
 	const void *attribute;
 	size_t size;
 
 	out->inode = body->idiag_inode;
 	take_address(body->idiag_family, body->id.idiag_src, body->id.idiag_sport, &out->local);
 	take_address(body->idiag_family, body->id.idiag_dst, body->id.idiag_dport, &out->peer);
-	attribute = find_attribute((const struct rtattr *)(body + 1), left, INET_DIAG_INFO, &size);
+	attribute = find_attribute(attributes, left, INET_DIAG_INFO, &size);
 	if (!attribute) {
 		out->socket.inq = bytes_of_memory(body->idiag_rqueue);
 		out->socket.outq = bytes_of_memory(body->idiag_wqueue);
@@ -210,6 +225,8 @@ static void take_inet(const struct nlmsghdr *message, struct diag_answer *out)
 	memcpy(&info, attribute, size < sizeof(info) ? size : sizeof(info));
 	take_tcp_info(&info, &out->socket);
 	take_more(&info, size, &out->tcp);
+	if (holds_nothing(attributes, left))
+		out->tcp.out_of_order = 0;
 }
 
 static void take_unix(const struct nlmsghdr *message, struct diag_answer *out)
