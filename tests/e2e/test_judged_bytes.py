@@ -144,6 +144,26 @@ def test_large_client_hello_that_is_answered_late(mode, authority, start):
     assert "CLIENT_HELLO_DROPPED" not in [other["cause"] for other in seen.final.also or []], seen.final
 
 
+IMPATIENT = """import socket, ssl, sys
+connection = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1500)
+context = ssl._create_unverified_context()
+context.set_alpn_protocols([f"protocol-{i:03}" for i in range(120)])
+context.wrap_socket(connection)
+"""
+
+
+@MODES
+def test_large_client_hello_that_the_kernel_gave_up(mode, start, make_network):
+    """Nothing of it was acknowledged."""
+    net = make_network()
+    port = start(peer.Peer(peer.silent_after_accept, listener=net.listen())).port
+    net.far.drop("meta length > 1000")
+    final = ending([PYTHON, "-c", IMPATIENT, port], env=in_mode(mode), within=net.near).final
+    assert (final.cause, final.fault, final.confidence) == ("TX_NOT_ACKED", "network", "high"), final
+    assert "CLIENT_HELLO_DROPPED" not in [other["cause"] for other in final.also or []], final
+
+
 def trickle(connection, upstream):
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     while piece := upstream.recv(1):

@@ -155,6 +155,57 @@ static void test_no_cpu(void **state)
 	assert_false(says(&v, "could run"));
 }
 
+/* Neither a device that drops large ClientHellos nor an unexpected PROXY header ends it in this way. */
+static void test_not_cut_off_by_the_peer(void **state)
+{
+	struct facts f = failed(SYSCALL, NULL);
+
+	(void)state;
+	f.bytes_in = 0;
+	f.bytes_out = f.first_flight = 1600;
+	f.at_start = f.at_end = quiet_socket();
+	f.at_start.bytes_acked = 51; /* sent before TLS */
+	f.at_end.bytes_acked = 51;
+	f.at_end.outq = 1600;
+	f.at_end.tcp_state = 7;
+	f.last_errno = ETIMEDOUT;
+	assert_cause(&f, TX_NOT_ACKED);
+	assert_not_cause(&f, CLIENT_HELLO_DROPPED);
+	assert_not_cause(&f, PROXY_HEADER);
+	f.last_errno = EBADF;
+	assert_cause(&f, BAD_DESCRIPTOR);
+	assert_not_cause(&f, CLIENT_HELLO_DROPPED);
+	assert_not_cause(&f, PROXY_HEADER);
+	/* this side shut it down */
+	f = failed(SSL, "unexpected eof while reading");
+	f.bytes_in = 0;
+	f.bytes_out = f.first_flight = 1600;
+	f.at_start = f.at_end = quiet_socket();
+	f.at_end.tcp_state = 5;
+	assert_cause(&f, ABANDONED);
+}
+
+/* A reset may come before anything was acknowledged. */
+static void test_reset_at_a_large_client_hello(void **state)
+{
+	struct facts f = failed(SYSCALL, NULL);
+	struct verdict v;
+
+	(void)state;
+	f.last_errno = ECONNRESET;
+	f.bytes_in = 0;
+	f.bytes_out = f.first_flight = 1600;
+	f.at_start = f.at_end = quiet_socket();
+	f.at_start.bytes_acked = f.at_end.bytes_acked = 1;
+	f.at_end.tcp_state = 7;
+	v = first_verdict(&f);
+	assert_string_equal(cause_name(v.cause), "CLIENT_HELLO_DROPPED");
+	assert_false(says(&v, "acknowledged"));
+	f.at_end.bytes_acked = 1601;
+	v = first_verdict(&f);
+	assert_true(says(&v, "and was acknowledged"));
+}
+
 /* ---- suspected while it hung ------------------------------------------------------------------ */
 
 /* A client on a connection of small segments that has waited for its answer. */
@@ -245,6 +296,8 @@ int main(void)
 		cmocka_unit_test(test_answer_had_come),
 		cmocka_unit_test(test_no_cpu),
 		cmocka_unit_test(test_alert_before_certificates),
+		cmocka_unit_test(test_not_cut_off_by_the_peer),
+		cmocka_unit_test(test_reset_at_a_large_client_hello),
 		cmocka_unit_test(test_look_that_the_end_disproves),
 		cmocka_unit_test(test_look_that_the_end_confirms),
 	};

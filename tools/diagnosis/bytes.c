@@ -84,6 +84,16 @@ uint64_t bytes_taken(const struct facts *f)
 	return total > before + 1 ? total - before : 0;
 }
 
+bool is_acknowledged(const struct facts *f)
+{
+	const struct tlstall_socket *n = socket_now(f), *start = &f->at_start;
+	uint64_t before = start->ticks && start->tcp_state ? start->bytes_acked : 0;
+
+	if (!n || !n->tcp_state || n->unacked || f->notsent || (n->outq && n->outq != UINT32_MAX))
+		return false;
+	return n->bytes_acked >= before && n->bytes_acked - before >= f->bytes_out;
+}
+
 static bool is_reading(const struct facts *f)
 {
 	return f->wait == TLSTALL_WAIT_ON_SOCKET && f->wait_syscall &&

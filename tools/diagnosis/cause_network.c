@@ -247,19 +247,17 @@ static bool hello_is_split(const struct facts *f)
 bool judge_CLIENT_HELLO_DROPPED(const struct facts *f, struct verdict *v)
 {
 	bool silent = awaits_peer(f) && !f->mid_flight;
-	bool cut = f->failed &&
-		   (f->last_error == TLSTALL_ERROR_SYSCALL || f->last_error == TLSTALL_ERROR_SSL) &&
-		   f->alert_count == 0;
 
 	if (f->role != TLSTALL_ROLE_CLIENT || f->bytes_in || f->first_flight <= LARGE_HELLO ||
-	    f->hello_retry || sent_early_data(f) || (!silent && !cut) || !hello_is_split(f))
+	    f->hello_retry || sent_early_data(f) || (!silent && !is_cut_off(f)) ||
+	    !hello_is_split(f))
 		return false;
 	v->cost_ns = silent ? f->since_progress_ns : f->age_ns;
 	v->confidence = f->others.peers_ok ? CONFIDENCE_MEDIUM : CONFIDENCE_LOW;
-	say(v, "ClientHello, %s, needs more than one packet and was acknowledged",
-	    size(f->first_flight).s);
+	say(v, "ClientHello, %s, needs more than one packet%s", size(f->first_flight).s,
+	    is_acknowledged(f) ? " and was acknowledged" : "");
 	say(v, silent ? "nothing came for %s" : "the connection was cut after %s",
-	    span(silent ? f->since_progress_ns : f->age_ns).s);
+	    span(v->cost_ns).s);
 	say_neighbors(f, v);
 	doubt(v, silent ? CAUSE_PEER_SILENT : CAUSE_PEER_CLOSED);
 	return true;

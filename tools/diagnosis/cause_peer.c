@@ -7,17 +7,6 @@
 #include "judge.h"
 #include "diagnosis/reasons.h"
 
-/* The peer has acknowledged everything that we wrote, as the kernel counts it. */
-static bool is_acknowledged(const struct facts *f)
-{
-	const struct tlstall_socket *n = socket_now(f), *start = &f->at_start;
-	uint64_t before = start->ticks && start->tcp_state ? start->bytes_acked : 0;
-
-	if (!n || !n->tcp_state || n->unacked || f->notsent || (n->outq && n->outq != UINT32_MAX))
-		return false;
-	return n->bytes_acked >= before && n->bytes_acked - before >= f->bytes_out;
-}
-
 /* A part of the ClientHello, or plain text of before TLS. */
 static uint64_t came_before(const struct facts *f)
 {

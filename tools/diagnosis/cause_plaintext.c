@@ -116,7 +116,7 @@ bool judge_STARTTLS_LEFTOVER(const struct facts *f, struct verdict *v)
 bool judge_PROXY_HEADER(const struct facts *f, struct verdict *v)
 {
 	struct refusal r = refusal_of(f);
-	bool cut = f->failed && !f->bytes_in && !f->alert_count;
+	bool cut = is_cut_off(f);
 	bool alert = r.by_peer && f->bytes_in < 16;
 	bool plain = is_plaintext(f, &r);
 

@@ -52,6 +52,8 @@ bool has_received(const struct facts *f);
 uint64_t answered_bytes(const struct facts *f);
 /* What the connection has taken of ours since the first op; UINT64_MAX: not known. */
 uint64_t bytes_taken(const struct facts *f);
+/* The peer has acknowledged everything that we wrote, as the kernel counts it. */
+bool is_acknowledged(const struct facts *f);
 /* The descriptor is another connection than the one that was written to. */
 bool is_swapped(const struct facts *f);
 /* Bytes came that are neither in the socket nor were read by OpenSSL. */
@@ -95,6 +97,8 @@ bool is_hang_up(const struct facts *f);
 /* ... or rather another part of the program did, not the peer. */
 bool is_shut_here(const struct facts *f);
 bool sent_both_ends(const struct facts *f); /* ... and the peer closed it, too */
+/* ... without a word, before anything of an answer came: the peer, or a device on the path. */
+bool is_cut_off(const struct facts *f);
 /* ... or this host's kernel: it alone ends connections with ECONNABORTED (`ss -K`). */
 bool is_aborted_here(const struct facts *f);
 /* The failure is none: the BIO meant "call again". */

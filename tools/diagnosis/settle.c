@@ -486,3 +486,8 @@ bool is_shut_here(const struct facts *f)
 	return is_hang_up(f) &&
 	       (is_ending(&f->at_end) || is_ending(&f->at_gap) || sent_both_ends(f));
 }
+
+bool is_cut_off(const struct facts *f)
+{
+	return is_hang_up(f) && !is_shut_here(f) && !f->bytes_in && !f->alert_count;
+}
