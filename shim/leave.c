@@ -15,6 +15,16 @@
 #include "stack.h"
 #include "watch.h"
 
+/* The program took away the BIO that SSL_get_error would look into without a check. */
+static bool lacks_bio(const struct libssl *lib, const SSL *ssl)
+{
+	int want = lib->SSL_want(ssl);
+
+	if (want != SSL_READING && want != SSL_WRITING)
+		return false;
+	return !(want == SSL_READING ? lib->SSL_get_rbio(ssl) : lib->SSL_get_wbio(ssl));
+}
+
 static uint8_t error_of(const struct call *call, int ret, bool finished)
 {
 	if (ret > 0)
@@ -28,6 +38,8 @@ static uint8_t error_of(const struct call *call, int ret, bool finished)
 	if (!finished && call->slot &&
 	    observe_wants_read(call->lib, call->ssl, call->track, call->slot))
 		return TLSTALL_ERROR_WANT_READ;
+	if (lacks_bio(call->lib, call->ssl) && !call->lib->ERR_peek_error())
+		return TLSTALL_ERROR_SYSCALL;
 	return (uint8_t)call->lib->real.SSL_get_error(call->ssl, ret);
 }
 
