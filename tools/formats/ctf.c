@@ -90,8 +90,7 @@ static int add_calls(struct ctf *ctf, const struct gathered *gathered, uint64_t 
 
 	for (size_t i = 0; i < gathered->call_count; i++) {
 		const struct gathered_call *call = &gathered->calls[i];
-		uint64_t end = call->ticks + call->duration, start = subject->h.start;
-		uint64_t at = end > start ? trace_span_ns(subject->trace, end - start) : 0;
+		uint64_t at = gathered_after_ns(gathered, call->ticks + call->duration);
 		struct ctf_event *event = add(ctf, CALL, subject, start_ns + at);
 
 		if (!event)

@@ -233,10 +233,7 @@ static void add_retries(struct otlp *otlp, const struct gathered *gathered, uint
 
 	for (size_t i = 0; i < gathered->call_count; i++) {
 		const struct gathered_call *call = &gathered->calls[i];
-		uint64_t ticks = call->ticks + call->duration;
-		uint64_t at = ticks > subject->h.start
-				      ? trace_span_ns(subject->trace, ticks - subject->h.start)
-				      : 0;
+		uint64_t at = gathered_after_ns(gathered, call->ticks + call->duration);
 		struct event *event = tlstall_is_retry(call->error)
 					      ? add_event(otlp, "tls.retry", start_ns + at)
 					      : NULL;

@@ -16,8 +16,8 @@
 struct timeline {
 	FILE *out;
 	struct json_line line;
-	uint64_t begun;	 /* events */
-	uint32_t source; /* whose process was named last, + 1 */
+	uint64_t begun; /* events */
+	uint64_t named; /* the last process that got its name; 0: none */
 };
 
 struct one {
@@ -88,9 +88,9 @@ static void name_process(const struct one *one)
 {
 	struct json_line *line;
 
-	if (one->to->source == one->gathered->row->source + 1 && !one->subject->h.process)
+	if (one->to->named == process_of(one))
 		return;
-	one->to->source = one->gathered->row->source + 1;
+	one->to->named = process_of(one);
 	line = event(one, "M", "process_name", 0);
 	member_object(line, "args");
 	member_text(line, "name", one->subject->process.comm);
@@ -164,7 +164,7 @@ static void put_calls(const struct one *one)
 
 	for (size_t i = 0; i < one->gathered->call_count; i++) {
 		const struct gathered_call *call = &one->gathered->calls[i];
-		uint64_t from = trace_realtime_ns(trace, call->ticks);
+		uint64_t from = one->start_ns + gathered_after_ns(one->gathered, call->ticks);
 		uint64_t took = trace_span_ns(trace, call->duration);
 		struct json_line *line;
 

@@ -27,6 +27,15 @@ struct gathered {
 	struct code_reader *codes;
 };
 
+/* From the beginning of its handshake to `ticks`; 0 if that was earlier. */
+static inline uint64_t gathered_after_ns(const struct gathered *gathered, uint64_t ticks)
+{
+	const struct subject *subject = gathered->subject;
+	uint64_t start = subject->h.start;
+
+	return ticks > start ? trace_span_ns(subject->trace, ticks - start) : 0;
+}
+
 /* Gets each handshake as it is read: the page, JSON Lines. */
 struct report_sink {
 	int (*handshake)(void *context, const struct gathered *gathered); /* -1: out of memory */

@@ -108,14 +108,14 @@ static int add_columns(struct page *page, const struct gathered *gathered)
 
 /* ---- its calls and states -------------------------------------------------------- */
 
-static int add_call(struct page *page, struct trace *trace, uint64_t start,
+static int add_call(struct page *page, const struct gathered *gathered,
 		    const struct gathered_call *call)
 {
+	struct trace *trace = gathered->subject->trace;
 	struct column *column = page->calls;
-	uint64_t at = call->ticks > start ? call->ticks - start : 0;
 	const char *name = trace_function_name(trace, call->function);
 	const char *state = trace_state_name(trace, call->state);
-	int result = column_add(&column[0], (double)trace_span_ns(trace, at));
+	int result = column_add(&column[0], (double)gathered_after_ns(gathered, call->ticks));
 
 	result |= column_add(&column[1], (double)trace_span_ns(trace, call->duration));
 	result |= column_add(&column[2], strings_any(&page->names, name));
@@ -129,8 +129,7 @@ static int add_call(struct page *page, struct trace *trace, uint64_t start,
 static int add_call_in_flight(struct page *page, const struct gathered *gathered)
 {
 	const struct tlstall_handshake *h = &gathered->subject->h;
-	struct trace *trace = gathered->subject->trace;
-	uint64_t now = trace_horizon(trace, h->process);
+	uint64_t now = trace_horizon(gathered->subject->trace, h->process);
 	const struct gathered_call call = {
 		.ticks = h->enter,
 		.duration = now > h->enter ? now - h->enter : 0,
@@ -141,16 +140,15 @@ static int add_call_in_flight(struct page *page, const struct gathered *gathered
 
 	if (!h->enter || h->end || h->enter < h->start)
 		return 0;
-	return add_call(page, trace, h->start, &call);
+	return add_call(page, gathered, &call);
 }
 
 static int add_calls(struct page *page, const struct gathered *gathered)
 {
-	const struct subject *subject = gathered->subject;
 	int result = column_add(&page->call_offset, (double)page->calls[0].count);
 
 	for (size_t i = 0; i < gathered->call_count; i++)
-		result |= add_call(page, subject->trace, subject->h.start, &gathered->calls[i]);
+		result |= add_call(page, gathered, &gathered->calls[i]);
 	return result | add_call_in_flight(page, gathered);
 }
 

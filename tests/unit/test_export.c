@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Exports of synthetic traces, read back. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <jansson.h>
+
+#include "formats/write_export.h"
+#include "unit/build_trace.h"
+#include "unit/scratch.h"
+
+#define PATH_SIZE 256
+
+/* Writes the trace to `directory` and exports it; `path` gets the name of what was made. */
+static void export_trace(struct build *b, const struct format *format, const char *directory,
+			 char path[PATH_SIZE])
+{
+	const char *source = scratch_path(directory, "trace");
+	struct export_target target = {.path = path};
+	struct inputs inputs = {0};
+
+	snprintf(path, PATH_SIZE, "%s", scratch_path(directory, "made"));
+	assert_int_equal(build_write(b, source), 0);
+	assert_int_equal(inputs_add(&inputs, source), 0);
+	assert_int_equal(format_export(format, &inputs, &target), 0);
+	inputs_free(&inputs);
+	build_free(b);
+}
+
+/* ---- perfetto ------------------------------------------------------------------ */
+
+static json_t *timeline_of(struct build *b, const char *directory)
+{
+	char path[PATH_SIZE];
+	json_t *root;
+
+	export_trace(b, &format_perfetto, directory, path);
+	root = json_load_file(path, 0, NULL);
+	assert_non_null(root);
+	return root;
+}
+
+static json_t *events_of(json_t *root)
+{
+	return json_object_get(root, "traceEvents");
+}
+
+static bool is_phase(const json_t *event, const char *phase)
+{
+	return !strcmp(json_string_value(json_object_get(event, "ph")), phase);
+}
+
+static json_int_t number_of(const json_t *event, const char *key)
+{
+	return json_integer_value(json_object_get(event, key));
+}
+
+static unsigned names_of(json_t *root, json_int_t pid)
+{
+	unsigned count = 0;
+	json_t *event;
+	size_t i;
+
+	json_array_foreach (events_of(root), i, event)
+		count += is_phase(event, "M") && number_of(event, "pid") == pid;
+	return count;
+}
+
+/* The parent's handshakes come after its child's. */
+static void test_each_process_is_named(void **state)
+{
+	struct tlstall_handshake *h;
+	struct build b;
+	json_t *root, *event;
+	size_t i;
+
+	build_trace(&b, NULL);
+	build_process(&b, 5000, "worker");
+	for (unsigned n = 0; n < 4; n++) {
+		h = build_handshake(&b, 0x5000 + n, (1 + n) * BUILD_MS);
+		h->process = n < 2;
+		build_call(&b, h, "SSL_connect", h->start, BUILD_US, 1, BUILD_NONE);
+		build_end(&b, h, h->start + BUILD_US, TLSTALL_OUTCOME_OK);
+	}
+	root = timeline_of(&b, *state);
+	json_array_foreach (events_of(root), i, event)
+		assert_int_equal(names_of(root, number_of(event, "pid")), 1);
+	json_decref(root);
+}
+
+/* Somebody set the clock after the handshake: its calls stay within it. */
+static void test_calls_lie_within_their_handshake(void **state)
+{
+	json_int_t begun = (json_int_t)(BUILD_EPOCH_NS + BUILD_MS) / 1000, calls = 0;
+	struct tlstall_handshake *h;
+	struct build b;
+	json_t *root, *event;
+	size_t i;
+
+	build_trace(&b, NULL);
+	h = build_handshake(&b, 0x5000, BUILD_MS);
+	h->start_realtime_ns = BUILD_EPOCH_NS + BUILD_MS;
+	build_call(&b, h, "SSL_connect", BUILD_MS, BUILD_MS, -1, BUILD_WANT_READ);
+	build_call(&b, h, "SSL_connect", 3 * BUILD_MS, BUILD_MS, 1, BUILD_NONE);
+	build_end(&b, h, 4 * BUILD_MS, TLSTALL_OUTCOME_OK);
+	b.header->last.realtime_ns += 3600 * BUILD_S;
+	root = timeline_of(&b, *state);
+	json_array_foreach (events_of(root), i, event) {
+		if (is_phase(event, "X"))
+			assert_int_equal(number_of(event, "ts"), begun + 2000 * calls++);
+	}
+	assert_int_equal(calls, 2);
+	json_decref(root);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		scratch_unit_test(test_each_process_is_named),
+		scratch_unit_test(test_calls_lie_within_their_handshake),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
