@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 #include <jansson.h>
+#include <sqlite3.h>
 
 #include "formats/write_export.h"
 #include "unit/build_trace.h"
@@ -118,11 +119,46 @@ static void test_calls_lie_within_their_handshake(void **state)
 	json_decref(root);
 }
 
+/* ---- sqlite ---------------------------------------------------------------------- */
+
+static void assert_row(sqlite3 *db, const char *sql, const char *expected)
+{
+	sqlite3_stmt *row;
+
+	assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &row, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_step(row), SQLITE_ROW);
+	assert_string_equal((const char *)sqlite3_column_text(row, 0), expected);
+	sqlite3_finalize(row);
+}
+
+/* Of states and functions as well, which a damaged trace may call anything. */
+static void test_all_texts_of_a_database_are_clean(void **state)
+{
+	struct tlstall_handshake *h;
+	char path[PATH_SIZE];
+	struct build b;
+	sqlite3 *db;
+
+	build_trace(&b, NULL);
+	h = build_handshake(&b, 0x5000, 2 * BUILD_MS);
+	build_reach(&b, h, "\033[7m\xff", 3 * BUILD_MS);
+	build_call(&b, h, "SSL_\033connect", BUILD_MS, BUILD_US, 1, BUILD_NONE);
+	build_end(&b, h, 4 * BUILD_MS, TLSTALL_OUTCOME_OK);
+	export_trace(&b, &format_sqlite, *state, path);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_row(db, "SELECT state FROM states", "\\x1b[7m\\xff");
+	assert_row(db, "SELECT fn FROM calls", "SSL_\\x1bconnect");
+	/* the call begins before the handshake: nothing is older than that */
+	assert_row(db, "SELECT at_ns FROM calls", "0");
+	sqlite3_close(db);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		scratch_unit_test(test_each_process_is_named),
 		scratch_unit_test(test_calls_lie_within_their_handshake),
+		scratch_unit_test(test_all_texts_of_a_database_are_clean),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

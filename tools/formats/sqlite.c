@@ -159,16 +159,21 @@ static void *begin(const struct export_target *target)
 
 /* ---- rows -------------------------------------------------------------------------------- */
 
+static void bind_name(sqlite3_stmt *row, int at, const char *text)
+{
+	if (clean_is_plain(text))
+		sqlite3_bind_text(row, at, text, -1, SQLITE_TRANSIENT);
+	else /* without memory NULL, not the text of the row before */
+		sqlite3_bind_text(row, at, clean_copy(text), -1, free);
+}
+
+/* Empty: not known. */
 static void bind_text(sqlite3_stmt *row, int at, const char *text)
 {
-	char *clean;
-
-	if (!text || !*text)
+	if (text && *text)
+		bind_name(row, at, text);
+	else
 		sqlite3_bind_null(row, at);
-	else if (clean_is_plain(text))
-		sqlite3_bind_text(row, at, text, -1, SQLITE_TRANSIENT);
-	else if ((clean = clean_copy(text)))
-		sqlite3_bind_text(row, at, clean, -1, free);
 }
 
 static void bind_number(sqlite3_stmt *row, int at, uint64_t number)
@@ -205,8 +210,7 @@ static int put_states(struct database *to, const struct subject *s, uint64_t row
 		bind_number(to->state, 1, row);
 		bind_number(to->state, 2, i);
 		bind_number(to->state, 3, trace_span_ns(s->trace, TLSTALL_STATE_TICKS(state)));
-		sqlite3_bind_text(to->state, 4, trace_state_name(s->trace, TLSTALL_STATE_ID(state)),
-				  -1, SQLITE_TRANSIENT);
+		bind_name(to->state, 4, trace_state_name(s->trace, TLSTALL_STATE_ID(state)));
 		if (insert(to->state))
 			return -1;
 	}
@@ -222,12 +226,11 @@ static int put_calls(struct database *to, const struct gathered *gathered, uint6
 
 		bind_number(to->call, 1, row);
 		bind_number(to->call, 2, i);
-		bind_number(to->call, 3, trace_span_ns(s->trace, call->ticks - s->h.start));
+		bind_number(to->call, 3, gathered_after_ns(gathered, call->ticks));
 		bind_number(to->call, 4, trace_span_ns(s->trace, call->duration));
-		sqlite3_bind_text(to->call, 5, trace_function_name(s->trace, call->function), -1,
-				  SQLITE_TRANSIENT);
+		bind_name(to->call, 5, trace_function_name(s->trace, call->function));
 		sqlite3_bind_int(to->call, 6, call->ret);
-		sqlite3_bind_text(to->call, 7, word_error(call->error), -1, SQLITE_TRANSIENT);
+		bind_name(to->call, 7, word_error(call->error));
 		bind_text(to->call, 8, trace_state_name(s->trace, call->state));
 		if (insert(to->call))
 			return -1;
