@@ -133,6 +133,40 @@ def test_filter_by_menu_chart_and_group(page):
     assert page.shown() == count
 
 
+def made_up(page, *records):
+    """Shows these handshakes, each told by what distinguishes it."""
+    usual = {"ts_ns": 1790000000_000000000, "duration_ns": 5_000_000, "outcome": "ok", "cause": "NONE", "fault": "none", "ssl": "0x1",
+             "comm": "curl", "pid": 1, "version": "TLSv1.3", "states": [], "alerts": [], "bytes_in": 0, "bytes_out": 0}
+    hello = {"host": "example", "causes": [{"name": "NONE", "title": ""}, {"name": "PEER_SILENT", "title": "silent"}],
+             "faults": ["none", "peer"]}
+    page.js("showTable(tableOfRecords(arguments[0], {hello: arguments[1], processes: 1, notes: []}))",
+            [{**usual, "handshake": number, **record} for number, record in enumerate(records, 1)], hello)
+
+
+def stalled(**more):
+    return {"outcome": "abandoned", "cause": "PEER_SILENT", "fault": "peer", "evidence": [], **more}
+
+
+def test_a_group_shows_only_its_own(page):
+    made_up(page, *(stalled(peer=peer) for peer in ("10.0.0.1:4433", "10.0.0.1:443", "10.0.0.1:443", '"a b"')))
+    for row, count in zip(page.all("#groups-body tr"), (2, 1, 1)):
+        assert row.find_element(By.CSS_SELECTOR, "td").text == str(count)
+        page.js("arguments[0].click()", row)
+        assert page.shown() == count, page.one("#search").get_attribute("value")
+    assert page.search("peer:10.0.0.1:443") == 3
+
+
+def test_a_code_path_is_told_by_its_innermost_function(page):
+    assert page.js("""return Array.from(matchingSet(["read", "read < main", "read_all < main", "read+0x10 < main", "all < read"],
+        "read", true))""") == [1, 1, 0, 1, 0]
+
+
+@pytest.mark.parametrize("words", ["constructor:1", "constructor>1", "-constructor:x"])
+def test_words_that_every_object_knows(page, words):
+    assert page.search(words) == (COUNT if words[0] == "-" else 0)
+    assert page.complaints() == []
+
+
 def test_search_is_kept_in_the_address(browser, files):
     page = Page(browser, files(COUNT), fragment="#q=outcome%3Afailed")
     assert page.shown() == made.bad_of(COUNT, "refused")

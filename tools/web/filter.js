@@ -22,11 +22,17 @@ function wordColumns(table) {
 const NUMBER_COLUMNS = { slow: "dur", duration: "dur", time: "dur", retries: "retries", calls: "calls",
 	id: "id", pid: "pid", tid: "tid" };
 
+/* Its own: every object has a "constructor". */
+const entry = (object, key) => Object.hasOwn(object, key) ? object[key] : undefined;
+
+/* The whole word, or all before what follows it: of a code path, the innermost function or module. */
+const isExactly = (word, needle) => word === needle || word.startsWith(needle + " ") || word.startsWith(needle + "+");
+
 function matchingSet(words, needle, exact) {
 	const found = new Uint8Array(words.length);
 	for (let id = 0; id < words.length; id++) {
-		const word = String(words[id]).toLowerCase();
-		found[id] = (exact ? word === needle || word.split(" ")[0] === needle : word.includes(needle)) ? 1 : 0;
+		const word = String(words[id]).toLowerCase().replaceAll('"', "");
+		found[id] = (exact ? isExactly(word, needle) : word.includes(needle)) ? 1 : 0;
 	}
 	return found;
 }
@@ -39,20 +45,20 @@ function compileNumber(table, column, operator, value) {
 	return i => column[i] === value;
 }
 
-/* `key:word`. The word "-" matches rows without such a text. */
-function compileField(table, key, needle) {
-	const words = wordColumns(table)[key];
+/* `key:word`, `key:=word`: exactly that. The word "-" matches rows without such a text. */
+function compileField(table, key, said) {
+	const words = entry(wordColumns(table), key), whole = said.startsWith("="), needle = whole ? said.slice(1) : said;
 	if (words) {
 		const known = words[1].some(word => String(word).toLowerCase() === needle);
-		const set = matchingSet(words[1], needle, known || key === "outcome");
+		const set = matchingSet(words[1], needle, whole || known || key === "outcome");
 		return i => set[table.column[words[0]][i]] === 1;
 	}
-	if (TEXT_COLUMNS[key]) {
+	if (entry(TEXT_COLUMNS, key)) {
 		const column = table.column[TEXT_COLUMNS[key]];
-		if (needle === "-")
+		if (said === "-")
 			return i => column[i] === 0;
-		const set = matchingSet(table.strings, needle, false);
-		if (key === "peer" && /:\d+$/.test(needle))
+		const set = matchingSet(table.strings, needle, whole);
+		if (key === "peer" && !whole && /:\d+$/.test(needle))
 			return i => set[column[i]] === 1 || table.peer(i).toLowerCase().includes(needle);
 		return i => set[column[i]] === 1;
 	}
@@ -60,7 +66,7 @@ function compileField(table, key, needle) {
 		return i => table.resumed(i) === (needle !== "no");
 	if (key === "trouble")
 		return i => table.troubled(i) === (needle !== "no");
-	if (NUMBER_COLUMNS[key])
+	if (entry(NUMBER_COLUMNS, key))
 		return compileNumber(table, table.column[NUMBER_COLUMNS[key]], "=", parseFloat(needle));
 	return null;
 }
@@ -84,7 +90,7 @@ function compileFree(table, needle) {
 
 function compileWord(table, word) {
 	const compare = /^([a-z]+)([<>])(.+)$/.exec(word);
-	if (compare && NUMBER_COLUMNS[compare[1]]) {
+	if (compare && entry(NUMBER_COLUMNS, compare[1])) {
 		const name = NUMBER_COLUMNS[compare[1]];
 		const value = name === "dur" ? parseDuration(compare[3]) : parseFloat(compare[3]);
 		if (!Number.isNaN(value))
@@ -114,7 +120,7 @@ function compileQuery(table, query) {
 function queryWord(key, value) {
 	if (!value)
 		return key + ":-";
-	return key + ":" + (/\s/.test(value) ? '"' + value.replace(/"/g, "") + '"' : value);
+	return key + (entry(TEXT_COLUMNS, key) ? ":=" : ":") + (/[\s"]/.test(value) ? '"' + value.replaceAll('"', "") + '"' : value);
 }
 
 /* Ranks of the dictionary's texts, so that sorting compares numbers. */
