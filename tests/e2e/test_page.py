@@ -341,6 +341,19 @@ def test_print(page):
 
 
 # ---- size and hostility ----------------------------------------------------------------------------
+def test_a_screen_reader_follows(page):
+    grid = page.one("#list")
+    page.js("arguments[0].focus()", grid)
+    page.press("j")
+    row = page.one("#" + grid.get_attribute("aria-activedescendant"))
+    assert row.get_attribute("aria-selected") == "true" and row.get_attribute("aria-rowindex") == "2"
+    assert {cell.get_attribute("role") for cell in row.find_elements(By.CSS_SELECTOR, ":scope > *")} == {"gridcell"}
+    assert grid.get_attribute("aria-rowcount") == str(COUNT)
+    assert page.all("[role=row]:not([role=grid] *)") == []
+    page.js("arguments[0].scrollTop = 1e9", grid)
+    page.await_that("return !document.getElementById('list').hasAttribute('aria-activedescendant')")
+
+
 
 def test_hundred_thousand(browser, files):
     browser.set_window_size(1400, 1000)

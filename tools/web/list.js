@@ -106,14 +106,31 @@ class HandshakeList {
 		for (let at = first; at < last; at++)
 			rows.push(this.makeRow(at));
 		this.body.replaceChildren(...rows);
+		this.tellReaders();
+	}
+
+	/* Screen readers do not see the cursor, nor rows that do not exist. */
+	tellReaders() {
+		this.scroller.setAttribute("aria-rowcount", String(this.rows.length));
+		if (this.cursor >= this.first && this.cursor < this.last)
+			this.scroller.setAttribute("aria-activedescendant", "row-" + this.cursor);
+		else
+			this.scroller.removeAttribute("aria-activedescendant");
 	}
 
 	makeRow(at) {
 		const table = this.table, i = this.rows[at], c = table.column;
 		const row = make("div", "row");
-		const cell = (name, text) => { const e = make("span", "c-" + name, text); row.append(e); return e; };
+		const cell = (name, text) => {
+			const e = make("span", "c-" + name, text);
+			e.setAttribute("role", "gridcell");
+			row.append(e);
+			return e;
+		};
+		row.id = "row-" + at;
 		row.dataset.at = String(at);
 		row.setAttribute("role", "row");
+		row.setAttribute("aria-rowindex", String(at + 1));
 		row.setAttribute("aria-selected", String(at === this.cursor));
 		row.classList.toggle("open", i === this.opened);
 		cell("start", formatTime(table, c.start[i], true));
