@@ -192,6 +192,20 @@ def test_only_the_rows_in_sight_exist(page):
     assert int(last) == COUNT - 1
 
 
+def test_sorting_by_version(page):
+    made_up(page, *({"version": version} for version in ("TLSv1.3", "TLSv1.2", "TLSv1.3")))
+    page.js("sortBy('version')")
+    assert page.js("return Array.from(app.rows, i => app.table.version(i))") == ["TLSv1.2", "TLSv1.3", "TLSv1.3"]
+
+
+def test_a_bar_of_times_shows_what_it_counts(page):
+    made_up(page, *({"duration_ns": ns} for ns in (0, 999, 1000, 2999, 3000, 3_000_000, 10_000_000, 400_000_000_000)))
+    counts = page.js("const { good, first } = countDurations(app.table); return good.slice(first).map((n, bin) => [n, durationWords(first + bin)])")
+    assert [n for n, _ in counts if n] == [4, 1, 1, 1, 1]
+    for count, words in counts:
+        assert page.js("return selectRows(app.table, arguments[0], 'start', false).length", words) == count, words
+
+
 # ---- one handshake ---------------------------------------------------------------------------
 
 def test_detail(page):
@@ -292,6 +306,19 @@ def test_keyboard(page):
     assert page.one("#keys").get_attribute("open") is None
 
 
+def test_a_screen_reader_follows(page):
+    grid = page.one("#list")
+    page.js("arguments[0].focus()", grid)
+    page.press("j")
+    row = page.one("#" + grid.get_attribute("aria-activedescendant"))
+    assert row.get_attribute("aria-selected") == "true" and row.get_attribute("aria-rowindex") == "2"
+    assert {cell.get_attribute("role") for cell in row.find_elements(By.CSS_SELECTOR, ":scope > *")} == {"gridcell"}
+    assert grid.get_attribute("aria-rowcount") == str(COUNT)
+    assert page.all("[role=row]:not([role=grid] *)") == []
+    page.js("arguments[0].scrollTop = 1e9", grid)
+    page.await_that("return !document.getElementById('list').hasAttribute('aria-activedescendant')")
+
+
 def lightness(page, selector="body"):
     color = page.js("return getComputedStyle(document.querySelector(arguments[0])).backgroundColor", selector)
     return sum(int(n) for n in re.findall(r"\d+", color)[:3]) / 3
@@ -341,19 +368,6 @@ def test_print(page):
 
 
 # ---- size and hostility ----------------------------------------------------------------------------
-def test_a_screen_reader_follows(page):
-    grid = page.one("#list")
-    page.js("arguments[0].focus()", grid)
-    page.press("j")
-    row = page.one("#" + grid.get_attribute("aria-activedescendant"))
-    assert row.get_attribute("aria-selected") == "true" and row.get_attribute("aria-rowindex") == "2"
-    assert {cell.get_attribute("role") for cell in row.find_elements(By.CSS_SELECTOR, ":scope > *")} == {"gridcell"}
-    assert grid.get_attribute("aria-rowcount") == str(COUNT)
-    assert page.all("[role=row]:not([role=grid] *)") == []
-    page.js("arguments[0].scrollTop = 1e9", grid)
-    page.await_that("return !document.getElementById('list').hasAttribute('aria-activedescendant')")
-
-
 
 def test_hundred_thousand(browser, files):
     browser.set_window_size(1400, 1000)

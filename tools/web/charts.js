@@ -48,6 +48,12 @@ function durationBin(ns) {
 	return bin;
 }
 
+/* The search for what a bin counts. */
+function durationWords(bin) {
+	const from = bin ? "slow>=" + DURATION_EDGES[bin] / 1e6 + "ms" : "", to = DURATION_EDGES[bin + 1];
+	return [from, to ? "slow<" + to / 1e6 + "ms" : ""].filter(Boolean).join(" ");
+}
+
 function countDurations(table) {
 	const good = new Array(DURATION_EDGES.length).fill(0), bad = good.slice();
 	for (let i = 0; i < table.count; i++)
@@ -194,8 +200,7 @@ class Overview {
 			bars("failed or stalled", bad.slice(first, last + 1), "outcome-failed")] },
 		options({ legend: true,
 			tooltip: { title: items => name(edges[items[0].dataIndex]) + " to " + name(DURATION_EDGES[first + items[0].dataIndex + 1] || 1e12) },
-			onClick: bin => this.filter("slow>" + (edges[bin] / 1e6) + "ms" +
-				(DURATION_EDGES[first + bin + 1] ? " slow<" + (DURATION_EDGES[first + bin + 1] / 1e6) + "ms" : "")),
+			onClick: bin => this.filter(durationWords(first + bin)),
 			x: { stacked: true, grid: { display: false } },
 			y: countAxis(this.table.count > 200) }));
 	}

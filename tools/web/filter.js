@@ -42,6 +42,10 @@ function compileNumber(table, column, operator, value) {
 		return i => column[i] < value;
 	if (operator === ">")
 		return i => column[i] > value;
+	if (operator === ">=")
+		return i => column[i] >= value;
+	if (operator === "<=")
+		return i => column[i] <= value;
 	return i => column[i] === value;
 }
 
@@ -89,7 +93,7 @@ function compileFree(table, needle) {
 }
 
 function compileWord(table, word) {
-	const compare = /^([a-z]+)([<>])(.+)$/.exec(word);
+	const compare = /^([a-z]+)([<>]=?)(.+)$/.exec(word);
 	if (compare && entry(NUMBER_COLUMNS, compare[1])) {
 		const name = NUMBER_COLUMNS[compare[1]];
 		const value = name === "dur" ? parseDuration(compare[3]) : parseFloat(compare[3]);
@@ -134,7 +138,7 @@ function ranksOf(words) {
 const SORT_KEYS = {
 	start: { column: "start" }, process: { column: "comm", words: table => table.strings },
 	peer: { column: "peer", words: table => table.strings },
-	version: { column: "version" }, outcome: { column: "outcome" },
+	version: { column: "version", words: table => table.meta.versions }, outcome: { column: "outcome" },
 	cause: { column: "cause", words: table => table.meta.causes.map(cause => cause.name) },
 	retries: { column: "retries" }, duration: { column: "dur" },
 };
