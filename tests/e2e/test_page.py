@@ -206,6 +206,41 @@ def test_a_bar_of_times_shows_what_it_counts(page):
         assert page.js("return selectRows(app.table, arguments[0], 'start', false).length", words) == count, words
 
 
+# ---- words -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("outcomes,words", [
+    (["ok"], "The handshake succeeded."), (["ok"] * 2, "All 2 handshakes succeeded."),
+    (["ok", "in_flight", "ok"], "Nothing failed or stalled: 1 in flight, 2 ok."), (["abandoned"], "Nothing failed or stalled: 1 abandoned.")])
+def test_headline_of_what_is_well(page, outcomes, words):
+    made_up(page, *({"outcome": outcome} for outcome in outcomes))
+    assert page.one("#headline").text == words
+
+
+def test_headline_that_stays_is_not_said_again(page):
+    made_up(page, stalled())
+    page.js("document.querySelector('#headline p').id = 'before'; renewTable(app.table)")
+    assert page.one("#headline p").get_attribute("id") == "before"
+
+
+def test_days(page):
+    day = 86400 * 10**9
+    for later, dates in (day, 2), (10**9, 1):
+        made_up(page, {}, {"ts_ns": 1790000000 * 10**9 + later})
+        assert len(re.findall(r"\d{4}-\d\d-\d\d", page.one("#meta").text)) == dates, page.one("#meta").text
+
+
+def test_durations(page):
+    words = page.js("return [999, 999.6, 999499, 999500, 999.6e6, 119.4e9, 120e9].map(formatDuration)")
+    assert words == ["999 ns", "1.00 µs", "999 µs", "1.00 ms", "1.00 s", "119 s", "2 min 0 s"]
+
+
+def test_the_call_that_hangs_is_listed(page):
+    assert page.js("""const calls = Array.from({length: 101}, (_, n) => ({ n, err: n < 100 ? 2 : 255 }));
+        return [shownOf(calls).length, shownOf(calls).at(-1).n, shownOf(calls.slice(0, 100)).length,
+                shownOf(calls.slice(0, 2)).length]""") == [100, 100, 100, 2]
+
+
 # ---- one handshake ---------------------------------------------------------------------------
 
 def test_detail(page):

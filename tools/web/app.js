@@ -53,19 +53,36 @@ function drawTiles(table) {
 		tile("Longest", formatDuration(longest), formatCount(retried) + " with more than 3 retries"));
 }
 
+/* Nothing failed or stalled, but what is in flight has not succeeded yet. */
+function goodNews(table) {
+	const { outcomes } = summaryOf(table), ok = outcomes[1];
+	if (!table.count)
+		return table.meta.live ? "No handshakes yet." : "No handshakes in these traces.";
+	if (ok < table.count)
+		return "Nothing failed or stalled: " + outcomes.map((n, i) => [n, OUTCOME_WORDS[OUTCOMES[i]]])
+			.filter(([n]) => n).map(([n, word]) => formatCount(n) + " " + word).join(", ") + ".";
+	return ok === 1 ? "The handshake succeeded." : "All " + formatCount(ok) + " handshakes succeeded.";
+}
+
+/* Screen readers read it aloud whenever it is replaced. */
+function sayHeadline(line) {
+	if (byId("headline").textContent !== line.textContent)
+		byId("headline").replaceChildren(line);
+}
+
 function drawHeadline(table) {
-	const worst = table.meta.groups[0], element = byId("headline");
+	const worst = table.meta.groups[0];
 	if (!worst) {
-		element.replaceChildren(make("p", "good", table.count ? "All " + formatCount(table.count) + " handshakes succeeded." : table.meta.live ? "No handshakes yet." : "No handshakes in these traces."));
+		sayHeadline(make("p", "good", goodNews(table)));
 		return;
 	}
 	const cause = table.meta.causes[worst.cause], line = make("p", "");
 	line.append(make("b", "chip fault-" + table.meta.faults[worst.fault], table.meta.faults[worst.fault]),
 		make("strong", "", " " + cause.title), document.createTextNode(
-			" " + formatCount(worst.count) + (worst.count === 1 ? " handshake" : " handshakes") +
+			" " + many(worst.count, "handshake") +
 			(table.strings[worst.peer] ? " with " + table.strings[worst.peer] : "") +
 			", the longest took " + formatDuration(worst.worst_ns) + "."));
-	element.replaceChildren(line);
+	sayHeadline(line);
 }
 
 function drawMeta(table) {
@@ -73,9 +90,8 @@ function drawMeta(table) {
 	let last = 0;
 	for (let i = 0; i < table.count; i++)
 		last = Math.max(last, table.column.start[i]);
-	const of = meta.live ? meta.processes : meta.sources.length, what = meta.live ? " process" : " trace";
-	byId("meta").textContent = [meta.host, formatCount(of) + what + (of === 1 ? "" : meta.live ? "es" : "s"),
-		table.count ? formatDate(table, 0) + " to " + formatTime(table, last, false) : ""].filter(Boolean).join(" · ");
+	const of = meta.live ? many(meta.processes, "process", "processes") : many(meta.sources.length, "trace");
+	byId("meta").textContent = [meta.host, of, table.count ? formatSpan(table, last) : ""].filter(Boolean).join(" · ");
 	byId("notes").replaceChildren(...meta.notes.map(note => make("p", "note", note)));
 }
 

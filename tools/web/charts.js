@@ -211,7 +211,7 @@ class Overview {
 		this.chart("retries", { labels: bins.map(bin => formatCount(bin.first) + (bin.last > bin.first ? "+" : "")), datasets: [
 			bars("successful", bins.map(bin => bin.good), "outcome-ok"),
 			bars("failed or stalled", bins.map(bin => bin.bad), "outcome-failed")] },
-		options({ legend: true, tooltip: { title: items => name(bins[items[0].dataIndex]) + " retries" },
+		options({ legend: true, tooltip: { title: items => name(bins[items[0].dataIndex]) + (bins[items[0].dataIndex].last === 1 ? " retry" : " retries") },
 			onClick: bin => this.filter("retries>" + (bins[bin].first - 1) + " retries<" + (bins[bin].last + 1)),
 			x: { stacked: true, grid: { display: false } },
 			y: countAxis(this.table.count > 200) }));
@@ -225,7 +225,7 @@ class Overview {
 			data: lost.map(item => item.time / unit.ns), backgroundColor: lost.map(item => color("fault-" + item.fault)),
 			barThickness: 16, borderRadius: 2 }] },
 		options({ horizontal: true, onClick: index => this.filter("trouble:yes " + queryWord("fault", lost[index].fault)),
-			tooltip: { label: item => formatDuration(lost[item.dataIndex].time) + " in " + formatCount(lost[item.dataIndex].count) + " handshakes" },
+			tooltip: { label: item => formatDuration(lost[item.dataIndex].time) + " in " + many(lost[item.dataIndex].count, "handshake") },
 			x: { beginAtZero: true, ticks: { maxTicksLimit: 4, callback: value => +value.toPrecision(3) + " " + unit.name } },
 			y: { grid: { display: false }, ticks: { autoSkip: false } } }));
 	}

@@ -152,9 +152,10 @@ function embeddedSource() {
 function formatDuration(ns) {
 	if (!(ns > 0))
 		return "0";
-	if (ns < 1e3)
+	/* what would be rounded to 1000 has the next unit */
+	if (ns < 999.5)
 		return ns.toFixed(0) + " ns";
-	const [value, unit] = ns < 1e6 ? [ns / 1e3, "µs"] : ns < 1e9 ? [ns / 1e6, "ms"] : [ns / 1e9, "s"];
+	const [value, unit] = ns < 999.5e3 ? [ns / 1e3, "µs"] : ns < 999.5e6 ? [ns / 1e6, "ms"] : [ns / 1e9, "s"];
 	if (value >= 7200)
 		return Math.floor(value / 3600) + " h " + Math.floor(value % 3600 / 60) + " min";
 	if (unit === "s" && value >= 120)
@@ -172,6 +173,7 @@ function parseDuration(text) {
 
 /* Not toLocaleString(), whose first use takes 100 ms. */
 const formatCount = n => String(n).replace(/\B(?=(\d{3})+$)/g, ",");
+const many = (n, one, more = one + "s") => formatCount(n) + " " + (n === 1 ? one : more);
 const formatBytes = n => n < 1e4 ? formatCount(n) + " B" : n < 1e7 ? (n / 1e3).toFixed(0) + " kB" : (n / 1e6).toFixed(0) + " MB";
 
 /* `offset`: ns since the report's first handshake. */
@@ -187,6 +189,12 @@ function formatDate(table, offset) {
 	const two = n => String(n).padStart(2, "0");
 	return date.getFullYear() + "-" + two(date.getMonth() + 1) + "-" + two(date.getDate()) + " " +
 		formatTime(table, offset, false);
+}
+
+/* From the first handshake to `offset`: the date again if it is another day. */
+function formatSpan(table, offset) {
+	const from = formatDate(table, 0), to = formatDate(table, offset);
+	return from + " to " + (from.slice(0, 10) === to.slice(0, 10) ? to.slice(11) : to);
 }
 
 const OUTCOME_WORDS = { ok: "ok", failed: "failed", abandoned: "abandoned", in_flight: "in flight" };

@@ -75,17 +75,23 @@ function tableOf(heads, rows) {
 	return scroll;
 }
 
+/* The first ones; the one that has not returned, which is the last, is never left out. */
+function shownOf(calls) {
+	const last = calls.length > SHOWN_CALLS && calls.at(-1).err === NOT_RETURNED ? 1 : 0;
+	return [...calls.slice(0, SHOWN_CALLS - last), ...calls.slice(calls.length - last)];
+}
+
 function callTable(table, i) {
 	const calls = table.list("calls", i);
 	if (!calls.length)
 		return make("p", "quiet", table.meta.live ? "The calls are in the trace: tlstall report --html shows them." :
 			"The trace keeps no calls of this handshake.");
+	const shown = shownOf(calls), more = table.column.calls[i] - shown.filter(call => call.err !== NOT_RETURNED).length;
 	const element = tableOf([["At", "num"], ["Took", "num"], ["Call", "code"], ["State after the call", ""]],
-		calls.slice(0, SHOWN_CALLS).map(call => [formatDuration(call.at), formatDuration(call.dur),
+		shown.map(call => [formatDuration(call.at), formatDuration(call.dur),
 			callWords(table, call), table.names[call.state] || ""]));
-	const more = table.column.calls[i] - Math.min(calls.length, SHOWN_CALLS);
 	if (more > 0)
-		element.append(make("p", "quiet", formatCount(more) + " more calls are not shown."));
+		element.append(make("p", "quiet", many(more, "more call is", "more calls are") + " not shown."));
 	return element;
 }
 

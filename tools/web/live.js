@@ -187,9 +187,9 @@ class LiveSource {
 		if (!this.connected)
 			notes.push("The connection to tlstall serve is lost; this page tries again.");
 		if (more > 0)
-			notes.push(formatCount(more) + " more handshakes are in flight: only the oldest are listed.");
+			notes.push(many(more, "more handshake is", "more handshakes are") + " in flight: only the oldest are listed.");
 		if (this.missed)
-			notes.push(formatCount(this.missed) + " handshakes ended so fast, or so long ago, that this page does not have them.");
+			notes.push(many(this.missed, "handshake") + " ended too fast, or too long ago, to be on this page.");
 		return notes;
 	}
 
