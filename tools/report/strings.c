@@ -1,14 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "report/strings.h"
 #include "text/clean.h"
 
+/* FNV-1a from a number that nobody knows: peers choose texts, and could choose equal hashes. */
 static uint32_t hash_of(const char *text)
 {
-	uint32_t hash = 2166136261u; /* FNV-1a */
+	static uint32_t seed;
+	uint32_t hash;
 
+	if (!seed && getrandom(&seed, sizeof(seed), GRND_NONBLOCK) < 0)
+		seed = 2166136261u;
+	hash = seed |= 1;
 	for (; *text; text++)
 		hash = (hash ^ (unsigned char)*text) * 16777619u;
 	return hash;
