@@ -164,6 +164,55 @@ def test_large_client_hello_that_the_kernel_gave_up(mode, start, make_network):
     assert "CLIENT_HELLO_DROPPED" not in [other["cause"] for other in final.also or []], final
 
 
+def unwatched(argv, mode, within):
+    """The record of a program's only handshake, at which nobody looked while it hung."""
+    with stalls.directory_for_traces() as traces:
+        env = {"LD_PRELOAD": str(tracing.SHIM), "TLSTALL_DIR": str(traces), **in_mode(mode)}
+        result = tracing.run(argv, env=env, within=within)
+        assert result.status == 0, result
+        return tracing.Trace(tracing.run([tracing.TLSTALL, "report", "--format", "jsonl", traces]).stdout).only()
+
+
+EARLY = """import select, socket, ssl, sys
+connection = socket.socket()
+connection.setblocking(False)
+connection.connect_ex(("127.0.0.1", int(sys.argv[1])))
+tls = ssl._create_unverified_context()._wrap_socket(connection, server_side=False)
+for event in select.POLLOUT, select.POLLOUT, select.POLLIN:
+    try:
+        tls.do_handshake()
+    except ssl.SSLError:
+        pass
+    poll = select.poll()
+    poll.register(connection, event)
+    if not poll.poll(2000) or connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+        break
+"""
+
+
+@MODES
+def test_connection_refused_after_the_first_call(mode, make_network):
+    """A full accept queue keeps it in SYN_SENT; then nobody listens. The program asks the socket, not OpenSSL."""
+    net = make_network()
+    with net.listen(backlog=0) as listener:
+        port = listener.getsockname()[1]
+        with net.near.call(socket.create_connection, ("127.0.0.1", port)), \
+                Traced([PYTHON, "-c", EARLY, port], env=in_mode(mode), within=net.near) as traced:
+            servers.await_that(lambda: stalls.live_records(traced.traces, traced.process), traced.text)
+            listener.close()
+            final = traced.end(None).only()
+    assert (final.cause, final.fault, final.also) == ("TCP_NOT_CONNECTED", "network", None), final
+
+
+@MODES
+def test_connected_after_the_first_call(mode, start, make_network):
+    """The handshake began before connect() had finished, but that is not why it hung."""
+    net = make_network(delay=0.03)
+    port = start(peer.Peer(peer.silent_after_hello, listener=net.listen())).port
+    final = unwatched([PYTHON, "-c", EARLY, port], mode, net.near)
+    assert (final.cause, final.fault, final.also) == ("PEER_SILENT", "peer", None), final
+
+
 def trickle(connection, upstream):
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     while piece := upstream.recv(1):

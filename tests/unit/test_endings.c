@@ -155,6 +155,45 @@ static void test_no_cpu(void **state)
 	assert_false(says(&v, "could run"));
 }
 
+/* The handshake began before connect() had finished. */
+static void test_begun_too_early(void **state)
+{
+	struct facts f = freed(waiting_client(100 * MS), 100 * MS);
+	struct verdict v;
+
+	(void)state;
+	f.last_error = WANT_WRITE;
+	f.bytes_out = f.first_flight = 0;
+	f.at_start = quiet_socket();
+	f.at_start.tcp_state = 2;
+	f.at_start.bytes_acked = 0;
+	/* the program asked the socket, and freed the object */
+	f.at_end = f.at_start;
+	f.at_end.tcp_state = 7;
+	v = first_verdict(&f);
+	assert_string_equal(cause_name(v.cause), "TCP_NOT_CONNECTED");
+	assert_true(says(&v, "it has failed since"));
+	assert_not_cause(&f, PEER_CLOSED);
+	/* it was established, and ended then */
+	f.at_end.bytes_acked = 518;
+	assert_cause(&f, PEER_CLOSED);
+	assert_not_cause(&f, TCP_NOT_CONNECTED);
+
+	/* the peer had the ClientHello, and was silent */
+	f = freed(waiting_client(3 * S), 3 * S);
+	f.at_start.ticks = 1;
+	f.at_start.tcp_state = 2;
+	f.at_end = quiet_socket();
+	assert_cause(&f, PEER_SILENT);
+	assert_not_cause(&f, TCP_NOT_CONNECTED);
+	/* bytes are taken only once connect() has finished */
+	f.at_end.ticks = 0;
+	assert_not_cause(&f, TCP_NOT_CONNECTED);
+	f.bytes_out = 0;
+	assert_cause(&f, TCP_NOT_CONNECTED);
+	assert_not_cause(&f, PEER_SILENT);
+}
+
 /* Neither a device that drops large ClientHellos nor an unexpected PROXY header ends it in this way. */
 static void test_not_cut_off_by_the_peer(void **state)
 {
@@ -296,6 +335,7 @@ int main(void)
 		cmocka_unit_test(test_answer_had_come),
 		cmocka_unit_test(test_no_cpu),
 		cmocka_unit_test(test_alert_before_certificates),
+		cmocka_unit_test(test_begun_too_early),
 		cmocka_unit_test(test_not_cut_off_by_the_peer),
 		cmocka_unit_test(test_reset_at_a_large_client_hello),
 		cmocka_unit_test(test_look_that_the_end_disproves),

@@ -158,16 +158,3 @@ bool are_all_unread(const struct facts *f)
 	       f->unread == f->fitting && f->last_error == TLSTALL_ERROR_WANT_READ &&
 	       (f->pending_in == 0 || !f->memory);
 }
-
-/*
- * Both ends of the stream were sent: the peer has acknowledged one more byte than OpenSSL wrote.
- * Until the connection is established, the SYN counts as one, too.
- */
-bool sent_both_ends(const struct facts *f)
-{
-	const struct tlstall_socket *start = &f->at_start, *end = &f->at_end;
-
-	return start->ticks && start->tcp_state == TCP_ESTABLISHED && !start->unacked &&
-	       !(f->flags & TLSTALL_HS_MIDDLE) && end->ticks && end->tcp_state == TCP_CLOSE &&
-	       end->bytes_acked == start->bytes_acked + f->bytes_out + 1;
-}

@@ -30,18 +30,29 @@ static bool was_given_up(const struct facts *f)
 	       (f->last_errno == ETIMEDOUT || (is_unreachable(f->last_errno) && f->bytes_out));
 }
 
-static bool in_syn_sent(const struct facts *f)
+/* The program asked the socket instead of calling again. */
+static bool was_refused(const struct facts *f)
 {
-	if (f->live.ticks)
-		return f->live.tcp_state == TCP_SYN_SENT;
-	return f->at_start.ticks && f->at_start.tcp_state == TCP_SYN_SENT;
+	return f->outcome == TLSTALL_OUTCOME_ABANDONED && is_unconnected(f) &&
+	       socket_now(f) && socket_now(f)->tcp_state == TCP_CLOSE;
+}
+
+static void say_connect(const struct facts *f, struct verdict *v)
+{
+	const char *function = f->calls ? f->last_function : f->in_call_function;
+
+	if (is_unconnected(f))
+		say(v, "at the first %s the socket was in SYN_SENT: connect() had not finished",
+		    function && *function ? function : "call");
+	if (was_refused(f))
+		say(v, "it has failed since: nobody listens, or no answer came");
 }
 
 bool judge_TCP_NOT_CONNECTED(const struct facts *f, struct verdict *v)
 {
 	bool error = f->failed && f->last_error == TLSTALL_ERROR_SYSCALL && !f->bytes_in &&
-		     (is_connect_error(f) || (f->last_errno == ETIMEDOUT && in_syn_sent(f)));
-	bool syn = in_syn_sent(f) && !f->bytes_in && f->stuck;
+		     (is_connect_error(f) || (f->last_errno == ETIMEDOUT && is_unconnected(f)));
+	bool syn = is_unconnected(f) && !f->bytes_in && (f->stuck || was_refused(f));
 	bool want = f->stuck && !f->in_op &&
 		    (f->last_error == TLSTALL_ERROR_WANT_CONNECT ||
 		     f->last_error == TLSTALL_ERROR_WANT_ACCEPT);
@@ -50,9 +61,7 @@ bool judge_TCP_NOT_CONNECTED(const struct facts *f, struct verdict *v)
 		return false;
 	v->cost_ns = error ? f->age_ns : f->since_progress_ns;
 	v->confidence = CONFIDENCE_HIGH;
-	if (in_syn_sent(f))
-		say(v, "at the first %s the socket was in SYN_SENT: connect() had not finished",
-		    f->last_function && *f->last_function ? f->last_function : "call");
+	say_connect(f, v);
 	if (error)
 		say(v, "the call ended with errno %u (%s) after %s, nothing was read",
 		    f->last_errno, strerror(f->last_errno), span(f->age_ns).s);
@@ -143,8 +152,8 @@ bool judge_RX_LOST(const struct facts *f, struct verdict *v)
 
 bool judge_TX_NOT_ACKED(const struct facts *f, struct verdict *v)
 {
-	bool stuck = f->stuck && (f->unacked || f->unanswered);
-	bool gave_up = was_given_up(f) && !in_syn_sent(f);
+	bool stuck = f->stuck && (f->unacked || f->unanswered) && !is_unconnected(f);
+	bool gave_up = was_given_up(f) && !is_unconnected(f);
 	uint64_t waited = awaited_peer_ns(f);
 	bool delayed = !f->stuck && waited >= NOTABLE_NS && f->slow && retransmitted(f) &&
 		       !f->leaves_slowly && !f->comes_slowly;

@@ -202,7 +202,7 @@ static bool is_half_closed(const struct facts *f)
 {
 	const struct tlstall_socket *n = socket_now(f);
 
-	return f->outcome == TLSTALL_OUTCOME_ABANDONED && n &&
+	return f->outcome == TLSTALL_OUTCOME_ABANDONED && n && !is_unconnected(f) &&
 	       (n->tcp_state == TCP_CLOSE_WAIT || n->tcp_state == TCP_CLOSE ||
 		n->tcp_state == TCP_LAST_ACK);
 }

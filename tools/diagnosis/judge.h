@@ -52,6 +52,8 @@ bool has_received(const struct facts *f);
 uint64_t answered_bytes(const struct facts *f);
 /* What the connection has taken of ours since the first op; UINT64_MAX: not known. */
 uint64_t bytes_taken(const struct facts *f);
+/* connect() has not finished, or has failed since the handshake began. */
+bool is_unconnected(const struct facts *f);
 /* The peer has acknowledged everything that we wrote, as the kernel counts it. */
 bool is_acknowledged(const struct facts *f);
 /* The descriptor is another connection than the one that was written to. */

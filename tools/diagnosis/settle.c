@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Conclusions from the facts that all judges share. */
-#include <errno.h>
 #include <netinet/tcp.h>
 #include <string.h>
 
-#include "diagnosis/reasons.h"
 #include "diagnosis/stack.h"
 #include "judge.h"
 
@@ -352,7 +350,7 @@ static bool waits_inside(const struct facts *f)
 
 bool awaits_peer(const struct facts *f)
 {
-	if (f->swapped || is_left_unread(f) || are_all_unread(f))
+	if (f->swapped || is_unconnected(f) || is_left_unread(f) || are_all_unread(f))
 		return false;
 	if (!f->stuck || f->unacked || f->unanswered || f->window_shut || f->comes_slowly ||
 	    f->leaves_slowly || is_not_pumped(f) || is_starved(f))
@@ -453,41 +451,4 @@ uint64_t awaited_peer_ns(const struct facts *f)
 	if (inside > before_last_byte(f))
 		inside = before_last_byte(f);
 	return most(most(gap, inside), one_wait_ns(f));
-}
-
-bool is_hang_up(const struct facts *f)
-{
-	const char *reason = f->reason;
-
-	if (!f->failed)
-		return false;
-	if (f->last_error == TLSTALL_ERROR_ZERO_RETURN)
-		return true;
-	if (f->last_error == TLSTALL_ERROR_SSL)
-		return meaning_of_reason(reason).cause == CAUSE_PEER_CLOSED;
-	return f->last_error == TLSTALL_ERROR_SYSCALL &&
-	       (!f->last_errno || f->last_errno == ECONNRESET || f->last_errno == EPIPE);
-}
-
-bool is_aborted_here(const struct facts *f)
-{
-	return f->failed && f->last_error == TLSTALL_ERROR_SYSCALL && f->last_errno == ECONNABORTED;
-}
-
-/* We had sent our end of the stream, and the peer had not yet. */
-static bool is_ending(const struct tlstall_socket *n)
-{
-	return n->ticks && (n->tcp_state == TCP_FIN_WAIT1 || n->tcp_state == TCP_FIN_WAIT2 ||
-			    n->tcp_state == TCP_CLOSING);
-}
-
-bool is_shut_here(const struct facts *f)
-{
-	return is_hang_up(f) &&
-	       (is_ending(&f->at_end) || is_ending(&f->at_gap) || sent_both_ends(f));
-}
-
-bool is_cut_off(const struct facts *f)
-{
-	return is_hang_up(f) && !is_shut_here(f) && !f->bytes_in && !f->alert_count;
 }
