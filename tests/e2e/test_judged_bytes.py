@@ -164,6 +164,19 @@ def test_large_client_hello_that_the_kernel_gave_up(mode, start, make_network):
     assert "CLIENT_HELLO_DROPPED" not in [other["cause"] for other in final.also or []], final
 
 
+@MODES
+def test_one_lost_packet_and_a_slow_server(mode, authority, start, make_network):
+    """The retransmission of the ClientHello took a part of a second, the server the rest."""
+    net = make_network()
+    server = start(servers.s_server(authority.rsa))
+    slow = start(peer.Peer(peer.relay(server.port, peer.late(4)), listener=net.listen())).port
+    net.far.drop("tcp dport != 0 meta length > 200 numgen inc mod 1000000 == 0")
+    final = ending(["/usr/bin/openssl", "s_client", "-connect", f"127.0.0.1:{slow}"], env=in_mode(mode), within=net.near).final
+    assert (final.outcome, final.cause, final.fault) == ("ok", "PEER_SILENT", "peer"), final
+    assert "TX_NOT_ACKED" not in [other["cause"] for other in final.also or []], final
+    assert "retransmitted segments do not explain it" in said(final), final
+
+
 def unwatched(argv, mode, within):
     """The record of a program's only handshake, at which nobody looked while it hung."""
     with stalls.directory_for_traces() as traces:

@@ -216,6 +216,34 @@ static void test_tx_not_acked(void **state)
 	assert_not_cause(&f, PEER_SILENT);
 }
 
+/* Each retransmission of one packet doubles the timeout: two of them cost no half minute. */
+static void test_waits_that_losses_do_not_explain(void **state)
+{
+	struct facts f = finished_after_gap(30 * S, 0);
+	struct verdict v;
+
+	(void)state;
+	f.at_start = f.at_gap = quiet_socket();
+	f.at_gap.total_retrans = 2;
+	v = first_verdict(&f);
+	assert_string_equal(cause_name(v.cause), "PEER_SILENT");
+	assert_true(says(&v, "2 retransmitted segments do not explain it"));
+	assert_true(doubts(&v, CAUSE_TX_NOT_ACKED));
+	assert_not_cause(&f, TX_NOT_ACKED);
+	/* six of them can */
+	f.at_gap.total_retrans = 6;
+	assert_cause(&f, TX_NOT_ACKED);
+	assert_not_cause(&f, PEER_SILENT);
+	/* the timeout is long where the SYN was lost */
+	f.at_gap.total_retrans = 3;
+	f.at_start.rto_us = 3000000;
+	assert_cause(&f, TX_NOT_ACKED);
+	/* without a round trip, nobody knows */
+	f.at_gap.total_retrans = 1;
+	f.at_start.rtt_us = f.at_gap.rtt_us = 0;
+	assert_cause(&f, TX_NOT_ACKED);
+}
+
 /* Unacknowledged for long, although the growing timeout has not expired. */
 static void test_tx_not_acked_yet(void **state)
 {
@@ -327,6 +355,7 @@ int main(void)
 		cmocka_unit_test(test_rx_partial),
 		cmocka_unit_test(test_dripping_peer),
 		cmocka_unit_test(test_tx_not_acked),
+		cmocka_unit_test(test_waits_that_losses_do_not_explain),
 		cmocka_unit_test(test_tx_not_acked_yet),
 		cmocka_unit_test(test_client_hello_dropped),
 		cmocka_unit_test(test_tcp_not_connected),

@@ -156,7 +156,7 @@ bool judge_TX_NOT_ACKED(const struct facts *f, struct verdict *v)
 	bool gave_up = was_given_up(f) && !is_unconnected(f);
 	uint64_t waited = awaited_peer_ns(f);
 	bool delayed = !f->stuck && waited >= NOTABLE_NS && f->slow && retransmitted(f) &&
-		       !f->leaves_slowly && !f->comes_slowly;
+		       waited <= losses_ns(f) && !f->leaves_slowly && !f->comes_slowly;
 
 	if (!stuck && !gave_up && !delayed)
 		return false;

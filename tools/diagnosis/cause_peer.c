@@ -144,8 +144,10 @@ static bool judge_slowness(const struct facts *f, struct verdict *v)
 {
 	uint64_t waited = awaited_peer_ns(f), inside = f->time.wait_in_call_ns;
 	bool told = waited >= NOTABLE_NS && waited > one_loss_ns(f);
+	bool lost = retransmitted(f);
 
-	if (f->stuck || !f->slow || retransmitted(f) || f->leaves_slowly || was_held_here(f))
+	if (f->stuck || !f->slow || f->leaves_slowly || was_held_here(f) ||
+	    (lost && waited <= losses_ns(f)))
 		return false;
 	/* the wait was no longer than a narrow path takes for its next segment */
 	if (f->comes_slowly && (inside > f->time.gap_waiting_ns || waited <= 3 * f->segment_ns))
@@ -169,10 +171,12 @@ static bool judge_slowness(const struct facts *f, struct verdict *v)
 		v->confidence = CONFIDENCE_LOW;
 		doubt(v, CAUSE_APP_NOT_RESUMING);
 	}
-	if (!f->rtt_ns) {
+	if (lost)
+		say(v, "%u retransmitted segments do not explain it", retransmitted(f));
+	if (!f->rtt_ns)
 		v->confidence = CONFIDENCE_LOW;
+	if (!f->rtt_ns || lost)
 		doubt(v, CAUSE_TX_NOT_ACKED);
-	}
 	if (f->full && f->segments > 1 && 2 * f->flight_ns >= v->cost_ns) {
 		v->confidence = CONFIDENCE_LOW;
 		doubt(v, CAUSE_NARROW_PATH);

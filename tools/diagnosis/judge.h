@@ -64,6 +64,11 @@ bool is_read_elsewhere(const struct facts *f);
 bool is_left_unread(const struct facts *f);
 /* How long a flight takes at most if one of its packets was lost and retransmitted. */
 uint64_t one_loss_ns(const struct facts *f);
+/*
+ * How long our own retransmissions can have kept it waiting, if all were of one packet: each
+ * doubles the timeout. With ample margin; UINT64_MAX: not known.
+ */
+uint64_t losses_ns(const struct facts *f);
 /* How long a handshake that has ended waited for one flight of its peer. */
 uint64_t awaited_peer_ns(const struct facts *f);
 /*

@@ -366,6 +366,17 @@ uint64_t one_loss_ns(const struct facts *f)
 	return f->rtt_ns ? 5 * f->rtt_ns + NOTABLE_NS : 0;
 }
 
+/* Beyond this many, the wait is longer than anybody waits. */
+#define LOSSES_MOST 16
+
+uint64_t losses_ns(const struct facts *f)
+{
+	uint32_t times = retransmitted(f);
+	uint64_t first = most(one_loss_ns(f), f->at_start.rto_us * 1000ull);
+
+	return f->rtt_ns && times < LOSSES_MOST ? 2 * first * ((1ull << times) - 1) : UINT64_MAX;
+}
+
 uint64_t held_ns(const struct facts *f)
 {
 	uint64_t ns = f->state_wait_flight ? 0 : f->state_wait_ns;
