@@ -432,6 +432,17 @@ def test_a_pipe(maker, script):
     assert piped.stdout.splitlines()[1:5] == plain.stdout.splitlines()[1:5]
 
 
+def test_a_disk_that_fails_meanwhile(maker, directory):
+    """What can be read is reported, and the error is told."""
+    path = maker.make(1000)
+    reads = tracing.run(["/usr/bin/strace", "-f", "-qq", "-e", "trace=pread64", "-o", directory / "log", TLSTALL, "report", path])
+    count = len((directory / "log").read_text().splitlines())
+    result = tracing.run(["/usr/bin/strace", "-f", "-qq", "-e", f"inject=pread64:error=EIO:when={count // 8}+", "-o", "/dev/null",
+                          TLSTALL, "report", path])
+    assert reads.status == 0 and result.status == 1, result
+    assert result.stderr == f"tlstall: {path}: Input/output error\n" and "overwritten" not in result.stdout, result
+
+
 def test_a_pipe_of_somebody_else_keeps_nobody_waiting(directory):
     os.mkfifo(directory / "x.tlstall")
     result = report(directory / "x.tlstall")

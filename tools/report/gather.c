@@ -32,6 +32,7 @@ struct gather {
 	struct code_reader codes;
 	struct subject *subject;
 	uint64_t added, overwritten, lost;
+	int error; /* TRACE_ERROR_* of a part that could not be read; 0: none */
 };
 
 static void step(struct gather *g)
@@ -272,6 +273,8 @@ static int walk_events(struct gather *g)
 			break;
 		step(g);
 	}
+	if (result < 0)
+		g->error = result;
 	g->lost = trace_cursor_lost(cursor);
 	trace_cursor_close(cursor);
 	calls_sort(&g->calls);
@@ -287,7 +290,11 @@ static int walk_handshakes(struct gather *g)
 	if (!g->numbers)
 		return -1;
 	for (unsigned slot = 0; slot < slots; slot++, step(g)) {
-		if (trace_handshake(g->trace, slot, &h) != 0)
+		int result = trace_handshake(g->trace, slot, &h);
+
+		if (result < 0)
+			g->error = result;
+		if (result)
 			continue;
 		g->numbers[slot] = (uint32_t)h.number;
 		if (add_handshake(g, &h, slot, false) < 0)
@@ -326,7 +333,7 @@ static void note_losses(struct gather *g)
 	const struct tlstall_lost *lost = &header->lost;
 	struct report *report = g->report;
 	uint64_t damage = trace_damage(g->trace), begun = trace_begun(g->trace);
-	uint64_t missing = begun > g->added ? begun - g->added : 0;
+	uint64_t missing = begun > g->added && !g->error ? begun - g->added : 0;
 
 	if (damage)
 		report_note(report,
@@ -443,6 +450,8 @@ int gather_trace(struct report *report, const char *path, const char *label,
 		result = walk(&g);
 	if (result < 0)
 		snprintf(message, GATHER_MESSAGE, "out of memory");
+	else if (g.error)
+		snprintf(message, GATHER_MESSAGE, "%s", trace_strerror(g.trace, g.error));
 	gather_close(&g);
-	return result;
+	return g.error ? -1 : result;
 }
