@@ -198,6 +198,8 @@ def test_overwritten_details(maker, directory):
     result = report(path)
     assert f"{count} handshakes in 1 trace" in result.stdout, result
     assert f"only the end of {reused} handshakes is kept" in result.stdout, result
+    [ok] = re.findall(r"^(\d+) ok, ", result.stdout, re.M)
+    assert f"Duration of the {ok} successful ones: " in result.stdout, result
     assert "(details overwritten)" in "".join(table(result.stdout, "What failed or stalled")[1]), result
     found = {r["handshake"]: r for r in records(report("--format", "jsonl", path))}
     whole = {r["handshake"]: r for r in records(report("--format", "jsonl", maker.make(count)))}

@@ -50,7 +50,7 @@ void retries_range(unsigned bucket, uint32_t *first, uint32_t *last)
 
 static bool is_ok(row_pointer row)
 {
-	return row->outcome == TLSTALL_OUTCOME_OK && !(row->flags & ROW_OVERWRITTEN);
+	return row->outcome == TLSTALL_OUTCOME_OK;
 }
 
 static bool is_troubled(row_pointer row)

@@ -34,7 +34,7 @@ static void write_one(struct trace *trace, const struct tlstall_handshake *h,
 }
 
 /* Returns false if the trace or the handshake is gone, or only its end was recorded. */
-static bool write_row(const struct report *report, const struct report_row *row,
+static bool write_row(const struct report *report, const struct report_row *row, bool first,
 		      const struct text_options *options, FILE *out)
 {
 	const struct report_source *source = &report->sources[row->source];
@@ -46,6 +46,8 @@ static bool write_row(const struct report *report, const struct report_row *row,
 		return false;
 	found = trace_handshake(trace, row->slot, &h) == 0 && h.number == row->number;
 	if (found) {
+		if (first)
+			print(out, "\nThe worst of each group\n");
 		print(out, "\n%s, handshake %llu\n", source->label,
 		      (unsigned long long)row->number);
 		write_one(trace, &h, row, options, out);
@@ -59,9 +61,6 @@ void worst_write(const struct report *report, const struct groups *trouble,
 {
 	unsigned written = 0;
 
-	for (size_t i = 0; i < trouble->count && written < options->details; i++) {
-		if (!written && trouble->list[i].worst->slot != TLSTALL_NO_SLOT)
-			print(out, "\nThe worst of each group\n");
-		written += write_row(report, trouble->list[i].worst, options, out);
-	}
+	for (size_t i = 0; i < trouble->count && written < options->details; i++)
+		written += write_row(report, trouble->list[i].worst, !written, options, out);
 }
