@@ -42,7 +42,7 @@ static void tell(const struct prune_wish *wish, const struct pruned *done)
 	char removed[WORD_SIZE], left[WORD_SIZE];
 
 	print(stdout, "%s %u trace%s, %s; %u left, %s, including %u of running processes\n",
-	      wish->dry ? "would remove" : "removed", done->traces, done->traces == 1 ? "" : "s",
+	      wish->dry ? "would remove" : "removed", done->traces, word_s(done->traces),
 	      word_size(done->bytes, removed), done->left, word_size(done->left_bytes, left),
 	      done->live);
 }

@@ -123,7 +123,7 @@ static void print_room(void)
 		uint64_t bytes = trace_directory_bytes(*directory, &count);
 
 		if (count)
-			print(stdout, "%u trace%s, %s in %s\n", count, count == 1 ? "" : "s",
+			print(stdout, "%u trace%s, %s in %s\n", count, word_s(count),
 			      word_size(bytes, size), *directory);
 	}
 	trace_search_path_free(directories);

@@ -86,6 +86,8 @@ static void test_sizes(void **state)
 	assert_string_equal(word_size(0, buffer), "0 B");
 	assert_string_equal(word_size(9999, buffer), "9999 B");
 	assert_string_equal(word_size(24321, buffer), "24.3 kB");
+	assert_string_equal(word_size(9999949, buffer), "9999.9 kB");
+	assert_string_equal(word_size(9999950, buffer), "10.0 MB");
 	assert_string_equal(word_size(12345678, buffer), "12.3 MB");
 }
 

@@ -372,7 +372,7 @@ bool judge_NONE(const struct facts *f, struct verdict *v)
 	v->confidence = CONFIDENCE_HIGH;
 	if (f->ok)
 		say(v, "done after %s with %u call%s", span(f->age_ns).s, f->calls,
-		    f->calls == 1 ? "" : "s");
+		    word_s(f->calls));
 	else if (is_listening(f))
 		say(v, "a stateless step of a handshake: the client was asked to prove "
 		       "its address");

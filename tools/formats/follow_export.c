@@ -14,6 +14,7 @@
 #include "message.h"
 #include "now.h"
 #include "view/record.h"
+#include "words/words.h"
 
 #define POLL_MS 200
 
@@ -64,8 +65,8 @@ static void on_lost(void *context, uint64_t count)
 		record_lost(&f->record, count);
 		put_record(f);
 	} else {
-		complain("%llu records were overwritten before they were read (a larger TLSTALL_SIZE keeps more)",
-			 (unsigned long long)count);
+		complain("%llu record%s overwritten before being read (a larger TLSTALL_SIZE keeps more)",
+			 (unsigned long long)count, word_s(count));
 	}
 }
 

@@ -27,18 +27,13 @@ static unsigned not_begun(const struct look *look)
 
 /* ---- for people --------------------------------------------------------------------- */
 
-static const char *plural(unsigned count)
-{
-	return count == 1 ? "" : "s";
-}
-
 /* Why handshakes could not be read: the first reason. */
 static void write_trouble(FILE *out, const struct look *look)
 {
 	const char *name = accessor_name(look->trouble.accessor);
 
 	print(out, "  %u possible TLS object%s could not be queried: ", look->unreadable,
-	      plural(look->unreadable));
+	      word_s(look->unreadable));
 	switch (look->trouble.result) {
 	case SANDBOX_SYSCALL:
 		print(out, "%s called system call %d\n", name, (int)look->trouble.value);
@@ -60,7 +55,7 @@ static void write_trouble(FILE *out, const struct look *look)
 static void write_process(FILE *out, const struct look *look)
 {
 	print(out, "%s[%d], seen from outside: %u TLS object%s, %u in a handshake", look->comm,
-	      look->pid, look->count, plural(look->count), look->in_handshake);
+	      look->pid, look->count, word_s(look->count), look->in_handshake);
 	if (not_begun(look))
 		print(out, ", %u not started", not_begun(look));
 	putc('\n', out);

@@ -312,14 +312,19 @@ static int walk_handshakes(struct gather *g)
 
 /* ---- what is missing --------------------------------------------------------------- */
 
-static void note_lost_pages(struct gather *g)
+static void note_lost_parts(struct gather *g)
 {
 	const struct tlstall_header *header = trace_header(g->trace);
+	uint64_t damage = trace_damage(g->trace);
 
+	if (damage)
+		report_note(g->report,
+			    "%s is damaged: read as far as possible, %llu part%s cut off or torn",
+			    g->label, (unsigned long long)damage, word_s(damage));
 	if (header->lost_memory)
 		report_note(g->report,
-			    "%s: %llu parts of it could not be written: the disk was full", g->label,
-			    (unsigned long long)header->lost_memory);
+			    "%s: %llu part%s of it could not be written: the disk was full", g->label,
+			    (unsigned long long)header->lost_memory, word_s(header->lost_memory));
 	if (header->lost_traces)
 		report_note(g->report,
 			    "%s: earlier traces of this process were lost: %llu, truncated or on a "
@@ -332,37 +337,33 @@ static void note_losses(struct gather *g)
 	const struct tlstall_header *header = trace_header(g->trace);
 	const struct tlstall_lost *lost = &header->lost;
 	struct report *report = g->report;
-	uint64_t damage = trace_damage(g->trace), begun = trace_begun(g->trace);
+	uint64_t begun = trace_begun(g->trace);
 	uint64_t missing = begun > g->added && !g->error ? begun - g->added : 0;
 
-	if (damage)
-		report_note(report,
-			    "%s is damaged: read as far as possible, %llu parts are cut off or "
-			    "torn",
-			    g->label, (unsigned long long)damage);
-	note_lost_pages(g);
+	note_lost_parts(g);
 	report->lost.details += g->overwritten;
 	report->lost.handshakes += missing;
+	report->lost.crowded += lost->handshakes_without_slot;
 	if (g->overwritten)
 		report_note(report,
-			    "%s: only the end of %llu handshakes was kept; their details were "
+			    "%s: only the end of %llu handshake%s was kept; the details were "
 			    "overwritten (a larger TLSTALL_SIZE keeps more)",
-			    g->label, (unsigned long long)g->overwritten);
-	if (header->lost_bad_handshakes)
-		report_note(report, "%s: %llu of those failed or were late", g->label,
-			    (unsigned long long)header->lost_bad_handshakes);
-	if (lost->handshakes_without_slot) {
-		report->lost.crowded += lost->handshakes_without_slot;
-		report_note(report,
-			    "%s: there was no room for %llu handshakes when they began: too many were "
-			    "in flight (a larger TLSTALL_SIZE has room for more)",
-			    g->label, (unsigned long long)lost->handshakes_without_slot);
-	}
+			    g->label, (unsigned long long)g->overwritten, word_s(g->overwritten));
 	if (missing)
 		report_note(report,
-			    "%s: %llu of %llu handshakes left nothing in the trace (a larger "
+			    "%s: %llu of %llu handshake%s left nothing in the trace (a larger "
 			    "TLSTALL_SIZE keeps more)",
-			    g->label, (unsigned long long)missing, (unsigned long long)begun);
+			    g->label, (unsigned long long)missing, (unsigned long long)begun,
+			    word_s(begun));
+	if (header->lost_bad_handshakes)
+		report_note(report, "%s: of the overwritten handshakes, %llu failed or took long",
+			    g->label, (unsigned long long)header->lost_bad_handshakes);
+	if (lost->handshakes_without_slot)
+		report_note(report,
+			    "%s: %llu handshake%s began without room in the trace: too many were in "
+			    "flight (a larger TLSTALL_SIZE has room for more)",
+			    g->label, (unsigned long long)lost->handshakes_without_slot,
+			    word_s(lost->handshakes_without_slot));
 }
 
 /* What else is less than it was, or less certain. */
@@ -373,17 +374,17 @@ static void note_gaps(struct gather *g)
 	struct report *report = g->report;
 
 	if (g->lost && g->sink && g->sink->calls)
-		report_note(report, "%s: %llu calls were overwritten by later ones", g->label,
-			    (unsigned long long)g->lost);
+		report_note(report, "%s: %llu call%s overwritten by later ones", g->label,
+			    (unsigned long long)g->lost, word_s(g->lost));
 	if (lost->foreign_calls)
 		report_note(report,
-			    "%s: %llu calls on objects of an unknown libssl were not examined",
-			    g->label, (unsigned long long)lost->foreign_calls);
+			    "%s: %llu call%s on objects of an unknown libssl not examined", g->label,
+			    (unsigned long long)lost->foreign_calls, word_s(lost->foreign_calls));
 	if (lost->stacks || lost->strings || lost->modules || lost->processes)
 		report_note(report, "%s: some names and stacks did not fit in the trace", g->label);
 	if (header->clock_disturbed)
-		report_note(report, "%s: the clock jumped %u times; some times may be wrong",
-			    g->label, header->clock_disturbed);
+		report_note(report, "%s: the clock jumped %u time%s; some times may be wrong",
+			    g->label, header->clock_disturbed, word_s(header->clock_disturbed));
 }
 
 /* ---- a trace --------------------------------------------------------------------------- */

@@ -87,13 +87,13 @@ static void print_lost(const struct report *report, FILE *out)
 	const struct report_lost *lost = &report->lost;
 
 	if (lost->handshakes)
-		print(out, "; %llu more were overwritten", (unsigned long long)lost->handshakes);
+		print(out, "; %llu more overwritten", (unsigned long long)lost->handshakes);
 	if (lost->crowded)
 		print(out, "; %llu began when there was no room",
 		      (unsigned long long)lost->crowded);
 	if (lost->details)
-		print(out, "; only the end of %llu handshakes is kept",
-		      (unsigned long long)lost->details);
+		print(out, "; only the end of %llu handshake%s is kept",
+		      (unsigned long long)lost->details, word_s(lost->details));
 }
 
 static void print_summary(const struct report *report, FILE *out)
@@ -109,8 +109,8 @@ static void print_summary(const struct report *report, FILE *out)
 		troubled += report->rows[i].flags & ROW_TROUBLED ? 1 : 0;
 	}
 	print(out, "%zu handshake%s in %zu trace%s (%s)", report->count,
-	      report->count == 1 ? "" : "s", report->source_count,
-	      report->source_count == 1 ? "" : "s", word_size(report->bytes, size));
+	      word_s(report->count), report->source_count,
+	      word_s(report->source_count), word_size(report->bytes, size));
 	if (report->count)
 		print_span(report, out);
 	print_lost(report, out);
@@ -226,7 +226,8 @@ static void print_trouble(const struct report *report, const struct groups *grou
 		trouble_line(report, &groups->list[i], scols_table_new_line(table, NULL));
 	print_table(table, "What failed or stalled", out);
 	if (cut)
-		print(out, "... and %zu more groups\n", groups->count - shown);
+		print(out, "... and %zu more group%s\n", groups->count - shown,
+		      word_s(groups->count - shown));
 }
 
 static int print_times(const struct report *report, FILE *out)

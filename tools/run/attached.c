@@ -21,6 +21,7 @@
 #include "run/follow.h"
 #include "run/output.h"
 #include "text/print.h"
+#include "words/words.h"
 
 struct attached {
 	const struct run_options *options;
@@ -67,7 +68,7 @@ static void show_last(struct attached *a)
 	if (a->adopted.ended && !a->output.records)
 		print(a->output.file,
 		      "\n%u handshake%s that began before tlstall attached ended without a recorded call\n",
-		      a->adopted.ended, a->adopted.ended == 1 ? "" : "s");
+		      a->adopted.ended, word_s(a->adopted.ended));
 	if (!a->adopted.last.count)
 		return;
 	if (!a->output.records)

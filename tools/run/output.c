@@ -359,7 +359,7 @@ static void print_room(struct output *output)
 	if (!directory || output->options->quiet)
 		return;
 	bytes = trace_directory_bytes(directory, &count);
-	print(output->file, "tlstall: %u trace%s, %s in %s\n", count, count == 1 ? "" : "s",
+	print(output->file, "tlstall: %u trace%s, %s in %s\n", count, word_s(count),
 	      word_size(bytes, size), directory);
 }
 
@@ -374,7 +374,8 @@ static void print_left_out(const struct output *output)
 {
 	fputs("tlstall: ", output->file);
 	put_count(output->file, output->left_out);
-	fputs(" later calls are not shown, so that it ends soon ", output->file);
+	print(output->file, " later call%s not shown, so that it ends soon ",
+	      output->left_out == 1 ? " is" : "s are");
 	if (output->options->directory)
 		print(output->file, "(the trace in %s keeps them)\n", output->options->directory);
 	else
@@ -387,9 +388,9 @@ static void print_notes(struct output *output, unsigned seen)
 		print_left_out(output);
 	if (output->lost)
 		print(output->file,
-		      "tlstall: %" PRIu64 " records were overwritten before they were read "
+		      "tlstall: %" PRIu64 " record%s overwritten before being read "
 		      "(a larger TLSTALL_SIZE keeps more)\n",
-		      output->lost);
+		      output->lost, word_s(output->lost));
 	if (seen || output->untraced || output->options->quiet)
 		return;
 	if (is_off())

@@ -108,7 +108,7 @@ static void print_handshakes(const struct summary *summary, FILE *out)
 
 	for (unsigned i = 0; i < 4; i++)
 		all += summary->outcomes[i];
-	print(out, "\n%" PRIu64 " handshake%s: %" PRIu64 " ok", all, all == 1 ? "" : "s", ok);
+	print(out, "\n%" PRIu64 " handshake%s: %" PRIu64 " ok", all, word_s(all), ok);
 	if (ok)
 		print(out, " (mean %s, longest %s)", word_duration(summary->ok_ns / ok, mean),
 			word_duration(summary->longest_ok_ns, longest));

@@ -48,7 +48,8 @@ void packed_line(FILE *out, struct line_style *style, struct trace *trace,
 	for (uint32_t i = 0; i < count_of(h); i++)
 		put_call(out, trace, h->packed[i]);
 	if (h->calls > TLSTALL_PACKED)
-		print(out, " and %u more calls", h->calls - TLSTALL_PACKED);
+		print(out, " and %u more call%s", h->calls - TLSTALL_PACKED,
+		      word_s(h->calls - TLSTALL_PACKED));
 	putc('\n', out);
 }
 

@@ -21,6 +21,11 @@ static const char *or_number(const char *word, long number, char buffer[WORD_SIZ
 	return buffer;
 }
 
+const char *word_s(uint64_t count)
+{
+	return count == 1 ? "" : "s";
+}
+
 const char *word_error(uint8_t ssl_error)
 {
 	static const char *const words[] = {
@@ -289,7 +294,7 @@ const char *word_size(uint64_t bytes, char buffer[WORD_SIZE])
 {
 	if (bytes < 10000)
 		snprintf(buffer, WORD_SIZE, "%" PRIu64 " B", bytes);
-	else if (bytes < 10000000)
+	else if (bytes < 9999950) /* more would be rounded to 10000.0 kB */
 		snprintf(buffer, WORD_SIZE, "%.1f kB", (double)bytes / 1e3);
 	else
 		snprintf(buffer, WORD_SIZE, "%.1f MB", (double)bytes / 1e6);

@@ -23,6 +23,7 @@ const char *word_verify(int32_t result, char buffer[WORD_SIZE]); /* X509_V_*: "c
 const char *word_date(uint64_t date, char buffer[WORD_SIZE]);
 const char *word_key(uint16_t nid,
 		     char buffer[WORD_SIZE]); /* a kind of key, by OpenSSL's NID: "RSA" */
+const char *word_s(uint64_t count); /* "1 handshake", "2 handshakes": "" or "s" */
 /* "127.0.0.1:8443", "[::1]:8443", "unix"; "" when not known. */
 const char *word_address(const struct tlstall_address *address, char buffer[WORD_SIZE]);
 /* For people: "412 us", "1.25 s", "3 min 20 s"; "517 B", "24.3 kB". */
