@@ -96,11 +96,30 @@ static void test_what_is_missing(void **state)
 	free(two);
 }
 
+/* A path may be longer than all else that a report keeps. */
+static void test_a_note_on_a_long_path(void **state)
+{
+	struct report report = {0};
+	char path[4000], *text;
+
+	(void)state;
+	memset(path, 'd', sizeof(path));
+	path[sizeof(path) - 1] = '\0';
+	report_note(&report, "%s: one", path);
+	report_note(&report, "%s: two\n", path);
+	text = text_of(&report);
+	assert_non_null(strstr(text, "d: one\nnote: "));
+	assert_non_null(strstr(text, "d: two\\n\n"));
+	free(text);
+	report_free(&report);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_no_heading_without_the_worst),
 		scratch_unit_test(test_what_is_missing),
+		cmocka_unit_test(test_a_note_on_a_long_path),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

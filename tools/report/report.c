@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "report/report.h"
+#include "text/clean.h"
 
 struct report_row *report_add(struct report *report)
 {
@@ -48,13 +49,18 @@ int report_add_source(struct report *report, const char *path, const char *label
 
 void report_note(struct report *report, const char *format, ...)
 {
-	char text[STRINGS_ANY];
+	char *text, *clean = NULL;
 	va_list arguments;
 
 	va_start(arguments, format);
-	vsnprintf(text, sizeof(text), format, arguments);
+	if (vasprintf(&text, format, arguments) < 0)
+		text = NULL;
 	va_end(arguments);
-	strings_any(&report->notes, text);
+	if (text)
+		clean = clean_copy(text);
+	strings_id(&report->notes, clean ? clean : "something is missing, and no memory is left to say what");
+	free(clean);
+	free(text);
 }
 
 uint64_t report_span(const struct report *report, uint64_t *last)
