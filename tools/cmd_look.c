@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "command.h"
 #include "formats/format.h"
@@ -18,6 +17,7 @@
 #include "message.h"
 #include "run/options.h"
 #include "symbols/symbols.h"
+#include "text/print.h"
 #include "trace/host.h"
 
 struct look_run {
@@ -100,7 +100,7 @@ static int look_into_each(struct look_run *run, const struct named *named)
 
 static int begin(struct look_run *run)
 {
-	run->color = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
+	run->color = print_in_color(stdout);
 	if (run->format->records)
 		run->records = run->format->records->begin(stdout);
 	else if (run->all)

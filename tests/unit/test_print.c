@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Formats print like fprintf(), but no string in them can drive a terminal or forge a line. */
+#include <fcntl.h>
 #include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -15,6 +17,30 @@
 #include "text/locale.h"
 #include "text/print.h"
 #include "text/table.h"
+
+/* https://no-color.org: an empty NO_COLOR says nothing. */
+static void test_colors(void **state)
+{
+	int leader = posix_openpt(O_RDWR | O_NOCTTY), follower;
+	FILE *terminal, *file = tmpfile();
+
+	(void)state;
+	assert_int_equal(grantpt(leader) || unlockpt(leader), 0);
+	follower = open(ptsname(leader), O_WRONLY | O_NOCTTY);
+	terminal = fdopen(follower, "w");
+	assert_non_null(terminal);
+	unsetenv("NO_COLOR");
+	assert_true(print_in_color(terminal));
+	assert_false(print_in_color(file));
+	setenv("NO_COLOR", "", 1);
+	assert_true(print_in_color(terminal));
+	setenv("NO_COLOR", "1", 1);
+	assert_false(print_in_color(terminal));
+	unsetenv("NO_COLOR");
+	fclose(terminal);
+	fclose(file);
+	close(leader);
+}
 
 static char *printed;
 static size_t printed_size;
@@ -113,6 +139,7 @@ static void test_table_in_utf8(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_colors),
 		cmocka_unit_test(test_numbers), cmocka_unit_test(test_strings),
 		cmocka_unit_test(test_no_string_drives_a_terminal), cmocka_unit_test(test_json),
 		cmocka_unit_test(test_table), cmocka_unit_test(test_table_in_utf8),

@@ -1,25 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Text and tables: each command has its own; this is the report's. */
-#include <stdbool.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "formats/format.h"
 #include "report/tables.h"
-
-static bool color_wanted(bool terminal)
-{
-	const char *no_color = getenv("NO_COLOR");
-
-	return terminal && !(no_color && *no_color);
-}
+#include "text/print.h"
 
 static int write_report(void *context, const struct report *report,
 			const struct format_options *options, FILE *out)
 {
-	bool terminal = isatty(fileno(out));
-	const struct text_options text = {.terminal = terminal,
-					  .color = color_wanted(terminal),
+	const struct text_options text = {.terminal = isatty(fileno(out)),
+					  .color = print_in_color(out),
 					  .details = options->details};
 
 	(void)context;

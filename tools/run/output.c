@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <stdio_ext.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "message.h"
 #include "diagnosis/facts.h"
@@ -310,7 +309,7 @@ int output_open(struct output *output, const struct run_options *options)
 	if (options->format->records &&
 	    !(output->records = options->format->records->begin(output->file)))
 		return fail("out of memory");
-	output->color = isatty(fileno(output->file)) && !getenv("NO_COLOR");
+	output->color = print_in_color(output->file);
 	output->paragraphs.color = output->color;
 	output->fold = (struct fold){.told = print_run, .context = output};
 	output->sink = (struct follow_sink){

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "text/print.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "text/clean.h"
 
@@ -182,6 +182,13 @@ void print_text(FILE *out, const char *text)
 void print_ours(FILE *out, const char *text)
 {
 	fputs(text, out);
+}
+
+bool print_in_color(FILE *out)
+{
+	const char *no_color = getenv("NO_COLOR");
+
+	return !(no_color && *no_color) && isatty(fileno(out));
 }
 
 /* ---- formats ------------------------------------------------------------------------- */

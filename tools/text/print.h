@@ -7,6 +7,7 @@
 #define TOOLS_TEXT_PRINT_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -18,6 +19,9 @@ void print(FILE *out, const char *format, ...) __attribute__((format(printf, 2, 
 void print_text(FILE *out, const char *text);
 /* What the tool itself wrote, with its newlines and colors: help, a paragraph made by print(). */
 void print_ours(FILE *out, const char *text);
+
+/* Whether `out` is a terminal on which colors are wanted: NO_COLOR is not set, or empty. */
+bool print_in_color(FILE *out);
 
 /* Control sequences for the terminal: how text looks, and to restart the line. */
 #define PRINT_RESET "\033[0m"

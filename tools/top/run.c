@@ -6,6 +6,7 @@
 
 #include "message.h"
 #include "now.h"
+#include "text/print.h"
 #include "top/top.h"
 
 /* Milliseconds: enough for an arrow key over a slow line, short for a plain Escape. */
@@ -13,9 +14,7 @@
 
 static void choose_colors(void)
 {
-	const char *no_color = getenv("NO_COLOR");
-
-	if ((no_color && *no_color) || !has_colors())
+	if (!print_in_color(stdout) || !has_colors())
 		return;
 	start_color();
 	use_default_colors();
