@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """tlstall serve: what it reports about real programs, to Prometheus and over HTTP."""
+import contextlib
 import datetime
 import os
 import pathlib
@@ -310,6 +311,19 @@ def test_a_unix_socket(directory, start):
     assert result.status == 1 and "in use" in result.stderr, result
     assert run(asked).stdout == "ok\n"
     assert agent.stop() == (0, "") and not path.exists()
+
+
+def test_a_unix_socket_whose_owner_accepts_nothing(directory):
+    path = directory / "socket"
+    with contextlib.ExitStack() as stack, socket.socket(socket.AF_UNIX) as owner:
+        owner.bind(str(path))
+        owner.listen(0)
+        for _ in range(2):  # the second one would wait for the first
+            client = stack.enter_context(socket.socket(socket.AF_UNIX))
+            client.setblocking(False)
+            client.connect_ex(str(path))
+        result = run([TLSTALL, "serve", "-l", f"unix:{path}", directory])
+    assert result.status == 1 and "in use" in result.stderr, result
 
 
 @pytest.mark.parametrize("wrong", ["nonsense", "localhost:1", "127.0.0.1", ":80", "[::1", "unix:", "127.0.0.1:65536", "127.0.0.1:"])

@@ -28,10 +28,10 @@ static int cannot(const char *text, int fd)
 
 /* ---- a Unix socket ---------------------------------------------------------------- */
 
-/* A socket on which nobody listens any more is in the way. */
+/* A socket on which nobody listens any more is in the way. One whose owner accepts nothing is left. */
 static void remove_stale(const struct sockaddr_un *address)
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct stat st;
 
 	if (fd < 0)
