@@ -51,15 +51,20 @@ static uint64_t socket_inode(pid_t pid, int fd)
 	return sscanf(target, "socket:[%" SCNu64 "]", &inode) == 1 ? inode : 0;
 }
 
+static DIR *open_descriptors(pid_t pid)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+	return opendir(path);
+}
+
 /* A process that has ended has none, nor one whose descriptors we may not see. */
 static bool has_descriptors(pid_t pid)
 {
-	char path[32];
 	struct dirent *entry;
-	DIR *directory;
+	DIR *directory = open_descriptors(pid);
 
-	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
-	directory = opendir(path);
 	if (!directory)
 		return false;
 	do
@@ -96,12 +101,9 @@ static void add_candidate(struct search *search, int fd, uint64_t inode)
 /* Returns false if there are too many. */
 static bool add_all_sockets(struct search *search, pid_t pid)
 {
-	char path[32];
 	struct dirent *entry;
-	DIR *directory;
+	DIR *directory = open_descriptors(pid);
 
-	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
-	directory = opendir(path);
 	if (!directory)
 		return false;
 	while ((entry = readdir(directory)) && search->count < CANDIDATES) {
