@@ -6,7 +6,7 @@
 #   make deb          Debian packages, in build/deb
 #   make rpm          an rpm package, in build/rpm
 #   make dist         one archive that runs where it is unpacked, in build/dist; ARCH=arm64 for arm64
-#   make install      the tool, the shim, manual pages and completions, below PREFIX; make uninstall
+#   make install      the tool, the shim, documentation and completions, below PREFIX; make uninstall
 #   make clean        removes what was built
 #   make help         every target, those of the tests too
 
@@ -110,6 +110,9 @@ $(BUILD)/tools/web/assets.c.o: ALL_CFLAGS += -DCHART_JS='"$(CHART_JS)"'
 $(BUILD)/tools/web/assets.c.o: $(wildcard tools/web/*.html tools/web/*.css tools/web/*.js) $(CHART_JS)
 
 PAGES := $(sort $(wildcard doc/*.1 doc/*.5 doc/*.7))
+# Manual pages and the README name them by these paths, so they keep them.
+DOCUMENTS := README.md $(sort $(filter-out $(PAGES),$(wildcard doc/*.* doc/*/*)))
+DOCUMENTATION := share/doc/tlstall
 BASH_COMPLETION := share/bash-completion/completions/tlstall
 ZSH_COMPLETION  := share/zsh/site-functions/_tlstall
 FISH_COMPLETION := share/fish/vendor_completions.d/tlstall.fish
@@ -125,12 +128,15 @@ install: all
 	for page in $(PAGES); do \
 		install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit; \
 	done
+	for document in $(DOCUMENTS); do \
+		install -D -m 644 $$document $(DESTDIR)$(PREFIX)/$(DOCUMENTATION)/$$document || exit; \
+	done
 
 uninstall:
 	for page in $(PAGES); do rm -f $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; done
 	rm -f $(DESTDIR)$(PREFIX)/bin/tlstall
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,$(BASH_COMPLETION) $(ZSH_COMPLETION) $(FISH_COMPLETION))
-	rm -rf $(DESTDIR)$(LIBDIR)/tlstall $(DESTDIR)$(PREFIX)/include/tlstall
+	rm -rf $(DESTDIR)$(LIBDIR)/tlstall $(addprefix $(DESTDIR)$(PREFIX)/,include/tlstall $(DOCUMENTATION))
 
 deb:
 	@tests/deb/build $(BUILD)/deb

@@ -88,6 +88,15 @@ for page in doc/*.[1-9]; do
 		[ -e "doc/$named" ] || complain "$page: there is no page doc/$named"
 	done
 done
+# `make install` installs the documents that pages name.
+installed=$(mktemp -d)
+make -s -o all install DESTDIR="$installed" PREFIX=/usr || complain "make install fails"
+for page in doc/*.[1-9]; do
+	for named in $(sed 's/\\-/-/g' "$page" | grep -oE '(^| )doc/[A-Za-z./]*[A-Za-z]'); do
+		[ -e "$installed/usr/share/doc/tlstall/$named" ] || complain "$page: $named is not installed"
+	done
+done
+rm -r "$installed"
 version=$(sed -nE 's/^#define TLSTALL_(MAJOR|MINOR) //p' include/tlstall/trace.h | paste -sd.)
 grep -q "^The version is $version\.$" doc/tlstall-trace.5 || complain "doc/tlstall-trace.5: the version is $version"
 exit $status
