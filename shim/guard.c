@@ -89,6 +89,15 @@ void guard_mask_changed(bool blocks)
 		guard.blocked();
 }
 
+/* The end of a handler, or siglongjmp(), may have set another mask meanwhile: that one must stay. */
+static void unblock(void)
+{
+	if (change_mask(SIG_UNBLOCK, &only_bus) & only_bus)
+		return;
+	guard_mask = GUARD_OPEN;
+	depth = 0;
+}
+
 void guard_open(void)
 {
 	int saved = errno;
@@ -100,7 +109,7 @@ void guard_open(void)
 	if (!depth && guard_mask == GUARD_UNKNOWN)
 		guard_mask = change_mask(SIG_BLOCK, NULL) & only_bus ? GUARD_BLOCKED : GUARD_OPEN;
 	if (guard_mask != GUARD_OPEN && depth++ == 0)
-		change_mask(SIG_UNBLOCK, &only_bus);
+		unblock();
 	errno = saved;
 }
 

@@ -72,6 +72,14 @@ int __sigaction(int sig, const struct sigaction *act, struct sigaction *old)
 	return set_other(signals_real()->__sigaction, sig, act, old);
 }
 
+/* These functions install handlers of other signals without a mask of the program's. */
+static sighandler_t set_plain(int sig, sighandler_t before)
+{
+	if (before != SIG_ERR && sig > 0 && sig < NSIG)
+		__atomic_store_n(&seems_to_block[sig], false, __ATOMIC_RELAXED);
+	return before;
+}
+
 static sighandler_t set(sighandler_t handler, int flags, bool defer)
 {
 	struct sigaction action = {.sa_handler = handler, .sa_flags = flags}, old;
@@ -86,6 +94,9 @@ static sighandler_t set(sighandler_t handler, int flags, bool defer)
 	return guard_sigaction(&action, &old) ? SIG_ERR : old.sa_handler;
 }
 
+/* What siginterrupt() has said about SIGBUS. */
+static int restarts = SA_RESTART;
+
 /*
  * BSD semantics: the handler stays installed, SIGBUS is blocked while it runs,
  * and interrupted calls are restarted.
@@ -93,8 +104,8 @@ static sighandler_t set(sighandler_t handler, int flags, bool defer)
 #define BSD_SIGNAL(name) \
 	sighandler_t name(int sig, sighandler_t handler) \
 	{ \
-		return is_guarded(sig) ? set(handler, SA_RESTART, true) \
-				       : signals_real()->name(sig, handler); \
+		return is_guarded(sig) ? set(handler, restarts, true) \
+				       : set_plain(sig, signals_real()->name(sig, handler)); \
 	}
 BSD_SIGNAL(signal)
 BSD_SIGNAL(bsd_signal)
@@ -107,7 +118,7 @@ BSD_SIGNAL(ssignal)
 	sighandler_t name(int sig, sighandler_t handler) \
 	{ \
 		return is_guarded(sig) ? set(handler, SA_RESETHAND | SA_NODEFER, false) \
-				       : signals_real()->name(sig, handler); \
+				       : set_plain(sig, signals_real()->name(sig, handler)); \
 	}
 SYSV_SIGNAL(sysv_signal)
 SYSV_SIGNAL(__sysv_signal)
@@ -137,14 +148,38 @@ static sighandler_t set_or_hold(sighandler_t handler)
 
 sighandler_t sigset(int sig, sighandler_t handler)
 {
-	return is_guarded(sig) ? set_or_hold(handler) : signals_real()->sigset(sig, handler);
+	sighandler_t before;
+
+	if (is_guarded(sig))
+		return set_or_hold(handler);
+	before = signals_real()->sigset(sig, handler);
+	return handler == SIG_HOLD ? before : set_plain(sig, before);
 }
 
 int sigignore(int sig)
 {
-	if (!is_guarded(sig))
-		return signals_real()->sigignore(sig);
-	return set(SIG_IGN, 0, false) == SIG_ERR ? -1 : 0;
+	int result;
+
+	if (is_guarded(sig))
+		return set(SIG_IGN, 0, false) == SIG_ERR ? -1 : 0;
+	result = signals_real()->sigignore(sig);
+	set_plain(sig, result ? SIG_ERR : SIG_IGN);
+	return result;
+}
+
+int siginterrupt(int sig, int interrupt)
+{
+	struct sigaction action;
+	int result = signals_real()->siginterrupt(sig, interrupt);
+
+	if (result || sig != SIGBUS)
+		return result;
+	restarts = interrupt ? 0 : SA_RESTART;
+	if (!guard_is_on())
+		return 0;
+	guard_sigaction(NULL, &action);
+	action.sa_flags = (action.sa_flags & ~SA_RESTART) | restarts;
+	return guard_sigaction(&action, NULL);
 }
 
 /* ---- masks ------------------------------------------------------------------------------- */
@@ -166,6 +201,24 @@ int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
 	if (set)
 		guard_mask_changed(blocks(how, set));
 	return signals_real()->pthread_sigmask(how, set, old);
+}
+
+/* BSD's masks are words of bits. */
+static bool has_bus(int mask)
+{
+	return mask >> (SIGBUS - 1) & 1;
+}
+
+int sigblock(int mask)
+{
+	guard_mask_changed(has_bus(mask));
+	return signals_real()->sigblock(mask);
+}
+
+int sigsetmask(int mask)
+{
+	guard_mask_changed(has_bus(mask));
+	return signals_real()->sigsetmask(mask);
 }
 
 int sighold(int sig)

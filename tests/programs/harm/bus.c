@@ -197,6 +197,61 @@ static void after(void)
 	show("set back");
 }
 
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+
+static void interrupting(void)
+{
+	struct sigaction action = our_action(SA_RESTART);
+
+	handshake("first");
+	NEED(!sigaction(SIGBUS, &action, NULL) && !siginterrupt(SIGBUS, 1));
+	show("interrupting");
+	NEED(signal(SIGBUS, on_plain) != SIG_ERR);
+	show("signal");
+	NEED(!siginterrupt(SIGBUS, 0));
+	show("no longer");
+	NEED(signal(SIGBUS, SIG_DFL) == on_plain);
+	show("signal");
+	cut_off();
+	handshake("on what was cut off");
+}
+
+/* Each way takes away the mask that sigaction() has set for SIGUSR1. */
+static void masks_of_others(void)
+{
+	sighandler_t (*const ways[])(int, sighandler_t) = {signal, ssignal, sysv_signal, sigset};
+	struct sigaction action = {.sa_handler = on_plain}, now;
+
+	sigfillset(&action.sa_mask);
+	for (size_t i = 0; i < sizeof(ways) / sizeof(*ways); i++) {
+		NEED(!sigaction(SIGUSR1, &action, NULL));
+		NEED(ways[i] == sigset || ways[i](SIGUSR1, SIG_ERR) == SIG_ERR);
+		NEED(!sigaction(SIGUSR1, NULL, &now) && sigismember(&now.sa_mask, SIGBUS));
+		NEED(ways[i](SIGUSR1, SIG_IGN) == on_plain && !sigaction(SIGUSR1, NULL, &now));
+		printf("%zu: SIGBUS %d\n", i, sigismember(&now.sa_mask, SIGBUS));
+	}
+	NEED(!sigaction(SIGUSR1, &action, NULL) && !sigignore(SIGUSR1));
+	NEED(!sigaction(SIGUSR1, NULL, &now));
+	printf("sigignore: SIGBUS %d\n", sigismember(&now.sa_mask, SIGBUS));
+}
+
+static void blocked_as_in_bsd(void)
+{
+	handshake("first");
+	sigblock(1 << (SIGBUS - 1));
+	cut_off();
+	handshake("on what was cut off");
+	printf("SIGBUS %d\n", is_blocked(SIGBUS));
+	sigsetmask(0);
+	handshake("unblocked");
+	sigsetmask(~0);
+	cut_off();
+	handshake("on what was cut off");
+	printf("SIGBUS %d\n", is_blocked(SIGBUS));
+}
+#pragma GCC diagnostic pop
+
 static void by_all_ways(void)
 {
 	handshake("first");
@@ -416,6 +471,33 @@ static void handlers(void)
 	handshake("last");
 }
 
+static void block_and_shake(int sig)
+{
+	(void)sig;
+	block_all(NULL);
+	handshake("while all is blocked");
+}
+
+/* The mask that was set meanwhile goes with the handler, or the frames that siglongjmp() leaves. */
+static void blocked_for_a_while(void)
+{
+	sigjmp_buf before;
+
+	handshake("first");
+	NEED(signal(SIGUSR1, block_and_shake) == SIG_DFL);
+	raise(SIGUSR1);
+	handshake("after the handler");
+	printf("SIGBUS %d\n", is_blocked(SIGBUS));
+	if (!sigsetjmp(before, 1)) {
+		block_and_shake(0);
+		siglongjmp(before, 1);
+	}
+	handshake("after the jump");
+	printf("SIGBUS %d\n", is_blocked(SIGBUS));
+	cut_off();
+	handshake("on what was cut off");
+}
+
 #define MODE(name) {#name, name}
 static const struct {
 	const char *name;
@@ -426,6 +508,8 @@ static const struct {
 	MODE(killed_by_fault), MODE(killed_though_ignored), MODE(killed_by_sending),
 	MODE(blocked),	      MODE(blocked_from_the_start), MODE(threads),
 	MODE(forks),	      MODE(vforks),		  MODE(handlers),
+	MODE(interrupting),   MODE(masks_of_others),	  MODE(blocked_as_in_bsd),
+	MODE(blocked_for_a_while),
 };
 
 int main(int argc, char **argv)
