@@ -96,6 +96,34 @@ def test_client_hello_in_the_buffer_of_a_reader(mode, authority):
         assert record.confidence == "low" and "reads from the connection before TLS" in record.advice, record
 
 
+SLOW_TO_AGREE = """import socket, ssl, sys, time
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(sys.argv[1], sys.argv[2])
+connection = socket.create_server(("127.0.0.1", int(sys.argv[3]))).accept()[0]
+connection.sendall(b"220 ready\\r\\n")
+connection.recv(100)
+time.sleep(1.2)
+connection.sendall(b"220 go ahead\\r\\n")
+context.wrap_socket(connection, server_side=True)
+"""
+
+
+@MODES
+def test_server_that_agrees_late_to_starttls(mode, authority):
+    """What had come before its first call was plain text, which it had answered."""
+    port = servers.free_port()
+    argv = [PYTHON, "-c", SLOW_TO_AGREE, authority.rsa.cert, authority.rsa.key, port]
+    with Traced(argv, env=in_mode(mode)) as traced:
+        with servers.await_that(lambda: connected(port), traced.text) as client, client.makefile("rb") as lines:
+            lines.readline()
+            client.sendall(b"STARTTLS\r\n")
+            lines.readline()
+            threading.Event().wait(TICKS)
+            with contextlib.closing(peer.ssl._create_unverified_context().wrap_socket(client)):
+                final = traced.end(None).only()
+    assert (final.outcome, final.cause) == ("ok", "NONE"), final
+
+
 ASKS = """import http.client, ssl, sys
 connection = http.client.HTTPSConnection("127.0.0.1", int(sys.argv[1]), context=ssl._create_unverified_context())
 connection.request("GET", "/")

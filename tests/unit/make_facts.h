@@ -164,6 +164,17 @@ static inline struct tlstall_socket quiet_socket(void)
 	};
 }
 
+/* A server's: it has brought a ClientHello, so long ago, and carried nothing out. */
+static inline struct tlstall_socket accepted_socket(uint32_t ago_ms)
+{
+	struct tlstall_socket n = quiet_socket();
+
+	n.bytes_acked = 0;
+	n.bytes_received = 517;
+	n.last_data_recv_ms = ago_ms;
+	return n;
+}
+
 static inline void with_alert(struct facts *f, bool by_peer, uint8_t description)
 {
 	f->alerts[f->alert_count++] = (struct tlstall_alert){

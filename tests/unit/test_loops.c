@@ -231,12 +231,19 @@ static void test_late_start(void **state)
 
 	/* the ClientHello had arrived long before */
 	f = as_server(finished(4 * MS));
-	f.at_start = quiet_socket();
-	f.at_start.last_data_recv_ms = 2500;
+	f.at_start = accepted_socket(2500);
+	f.at_start.bytes_received = 0;
 	assert_cause(&f, NONE); /* nothing has arrived since it was accepted */
 	f.at_start.bytes_received = 517;
 	assert_cause(&f, LATE_START);
 	assert_int_equal(first_verdict(&f).confidence, CONFIDENCE_HIGH);
+	/* that was a STARTTLS, which the server has answered */
+	f.at_start.unacked = 1;
+	f.at_start.last_data_sent_ms = 10;
+	assert_cause(&f, NONE);
+	/* it came after the answer */
+	f.at_start.last_data_sent_ms = 2510;
+	assert_cause(&f, LATE_START);
 
 	/* SYNs were lost */
 	f = finished(4 * MS);

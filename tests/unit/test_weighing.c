@@ -22,11 +22,10 @@ static struct facts left_server(uint64_t late, uint64_t took)
 	f.age_ns = took;
 	f.calls = 1;
 	f.retries = 0;
-	f.bytes_in = f.at_start.bytes_received = 517;
+	f.bytes_in = 517;
 	f.bytes_out = 2133;
-	f.at_start = quiet_socket();
-	f.at_start.bytes_received = 518;
-	f.at_start.last_data_recv_ms = (uint32_t)(late / MS);
+	f.at_start = accepted_socket((uint32_t)(late / MS));
+	f.at_start.bytes_received++; /* the end of the stream */
 	return f;
 }
 
@@ -53,17 +52,13 @@ static void test_late_server(void **state)
 	assert_cause(&f, PEER_CLOSED);
 	/* it succeeded: a busy machine is late by that much */
 	f = as_server(finished(4 * MS));
-	f.at_start = quiet_socket();
-	f.at_start.bytes_received = 517;
-	f.at_start.last_data_recv_ms = 300;
+	f.at_start = accepted_socket(300);
 	assert_cause(&f, NONE);
 	/* its process dies of SIGPIPE in the first call: it was as late */
 	f = as_server(blocked_client(2 * MS));
 	f.calls = 0;
 	f.process_alive = false;
-	f.at_start = quiet_socket();
-	f.at_start.bytes_received = 517;
-	f.at_start.last_data_recv_ms = 4000;
+	f.at_start = accepted_socket(4000);
 	assert_cause(&f, LATE_START);
 }
 

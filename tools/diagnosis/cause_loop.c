@@ -283,13 +283,19 @@ static bool had_left(const struct facts *f)
 	return state == TCP_CLOSE_WAIT || state == TCP_CLOSE || state == TCP_LAST_ACK;
 }
 
+/* The server has sent something since: what came last was plain text of before TLS (STARTTLS). */
+static bool was_answered(const struct tlstall_socket *n)
+{
+	return (n->bytes_acked || n->unacked) && n->last_data_sent_ms < n->last_data_recv_ms;
+}
+
 /* How long the ClientHello had waited at the server's first call; 0: it had not arrived. */
 static uint64_t hello_lay_ns(const struct facts *f)
 {
 	const struct tlstall_socket *start = &f->at_start;
 	uint64_t ns = start->last_data_recv_ms * MS;
 	/* the kernel counts the end of the stream as one byte */
-	bool came = start->ticks && start->bytes_received > had_left(f);
+	bool came = start->ticks && start->bytes_received > had_left(f) && !was_answered(start);
 
 	if (f->role != TLSTALL_ROLE_SERVER || !came || f->longest_call_ns >= ns)
 		return 0;
