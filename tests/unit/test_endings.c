@@ -323,6 +323,39 @@ static void test_look_that_the_end_confirms(void **state)
 	assert_true(has_verdict(&f, CAUSE_CLIENT_HELLO_DROPPED));
 }
 
+/* Mode `watch` takes a call that it did not measure for CPU time and waiting in equal parts. */
+static void test_cpu_time_that_was_not_measured(void **state)
+{
+	struct facts f = as_server(finished(2020 * MS));
+	struct verdict v;
+
+	(void)state;
+	f.flags = TLSTALL_HS_WATCHED | TLSTALL_HS_CPU_UNKNOWN;
+	f.in_call_ns = f.longest_call_ns = 2 * S;
+	f.cpu_ns = 1 * S;
+	v = first_verdict(&f);
+	assert_string_equal(cause_name(v.cause), "CALLBACK_BLOCKED");
+	assert_int_equal(v.confidence, CONFIDENCE_LOW);
+	assert_true(says(&v, "was not measured"));
+	assert_true(doubts(&v, CAUSE_CPU_HEAVY));
+	assert_true(has_verdict(&f, CAUSE_CPU_HEAVY));
+	/* nothing else is done after that state */
+	f.state_wait = "SSLv3/TLS write certificate";
+	f.state_wait_ns = 2 * S;
+	v = first_verdict(&f);
+	assert_string_equal(cause_name(v.cause), "CPU_HEAVY");
+	assert_int_equal(v.confidence, CONFIDENCE_LOW);
+	assert_true(doubts(&v, CAUSE_KEY_OPERATION_SLOW));
+	/* some other call was not measured, a short one */
+	f.cpu_ns = 1990 * MS;
+	assert_int_equal(first_verdict(&f).confidence, CONFIDENCE_HIGH);
+	f.state_wait = "SSLv3/TLS read client hello";
+	f.cpu_ns = 10 * MS;
+	v = first_verdict(&f);
+	assert_string_equal(cause_name(v.cause), "CALLBACK_BLOCKED");
+	assert_int_equal(v.confidence, CONFIDENCE_MEDIUM);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -338,6 +371,7 @@ int main(void)
 		cmocka_unit_test(test_begun_too_early),
 		cmocka_unit_test(test_not_cut_off_by_the_peer),
 		cmocka_unit_test(test_reset_at_a_large_client_hello),
+		cmocka_unit_test(test_cpu_time_that_was_not_measured),
 		cmocka_unit_test(test_look_that_the_end_disproves),
 		cmocka_unit_test(test_look_that_the_end_confirms),
 	};

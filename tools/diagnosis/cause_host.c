@@ -66,12 +66,24 @@ static bool judge_callback_now(const struct facts *f, struct verdict *v)
 	return true;
 }
 
+/*
+ * Mode `watch` did not measure a long call, and counts a part of it as CPU time that is neither
+ * most of it nor hardly any.
+ */
+static bool is_cpu_guessed(const struct facts *f)
+{
+	uint64_t cpu = f->time.cpu_ns, waited = f->time.wait_in_call_ns;
+
+	return f->flags & TLSTALL_HS_CPU_UNKNOWN && cpu > waited / 7 && waited > cpu / 7;
+}
+
 /* It computed so much that it spent the rest waiting for a CPU: a callback that waits uses none. */
 static bool is_starved_of_cpu(const struct facts *f)
 {
 	uint64_t cpu = f->time.cpu_ns;
 
-	return !f->may_block && cpu >= STALL_NS && cpu >= f->time.wait_in_call_ns / 10;
+	return !f->may_block && cpu >= STALL_NS && cpu >= f->time.wait_in_call_ns / 10 &&
+	       !is_cpu_guessed(f);
 }
 
 /* How long calls were off the CPU without waiting for the peer; 0 if too short to report. */
@@ -90,7 +102,12 @@ static uint64_t off_cpu_ns(const struct facts *f)
 
 static void say_off_cpu(const struct facts *f, struct verdict *v)
 {
-	if (!f->may_block)
+	if (!f->may_block && is_cpu_guessed(f))
+		say(v,
+		    "calls took %s although their BIO cannot block; how much of that was computing "
+		    "was not measured",
+		    span(v->cost_ns).s);
+	else if (!f->may_block)
 		say(v,
 		    "calls spent %s off the CPU although their BIO cannot block; the longest took "
 		    "%s",
@@ -117,13 +134,27 @@ static bool was_runnable(const struct facts *f)
 	return f->then && f->then->in_op && f->then->wait == TLSTALL_WAIT_RUNNING;
 }
 
+/* After these states OpenSSL only signs. */
+static bool was_signing(const struct facts *f)
+{
+	const char *state = f->state_wait;
+
+	return state &&
+	       (strstr(state, "write certificate") || strstr(state, "write client certificate"));
+}
+
 static bool judge_callback_then(const struct facts *f, struct verdict *v)
 {
 	v->cost_ns = off_cpu_ns(f);
-	if (!v->cost_ns || was_locked(f) || was_runnable(f))
+	if (!v->cost_ns || was_locked(f) || was_runnable(f) ||
+	    (is_cpu_guessed(f) && was_signing(f)))
 		return false;
-	if (f->may_block && !data_was_there(f))
+	if ((f->may_block && !data_was_there(f)) || is_cpu_guessed(f))
 		v->confidence = CONFIDENCE_LOW;
+	if (is_cpu_guessed(f)) {
+		v->cost_ns += f->time.cpu_ns;
+		doubt(v, CAUSE_CPU_HEAVY);
+	}
 	say_off_cpu(f, v);
 	doubt_others(f, v);
 	v->advice = "Check what the certificate, verify and client hello callbacks do (OCSP, DNS, "
@@ -136,20 +167,12 @@ bool judge_CALLBACK_BLOCKED(const struct facts *f, struct verdict *v)
 	return judge_callback_now(f, v) || judge_callback_then(f, v);
 }
 
-/* After these states OpenSSL only signs. */
-static bool was_signing(const struct facts *f)
-{
-	const char *state = f->state_wait;
-
-	return state &&
-	       (strstr(state, "write certificate") || strstr(state, "write client certificate"));
-}
-
 bool judge_KEY_OPERATION_SLOW(const struct facts *f, struct verdict *v)
 {
 	bool now = f->stuck && f->in_op && stack_says(f->stack_symbols) == STACK_IN_KEY;
+	bool then = was_signing(f) && !is_cpu_guessed(f);
 
-	v->cost_ns = now ? f->in_op_ns : was_signing(f) ? off_cpu_ns(f) : 0;
+	v->cost_ns = now ? f->in_op_ns : then ? off_cpu_ns(f) : 0;
 	if (!v->cost_ns)
 		return false;
 	if (now) {
@@ -214,12 +237,38 @@ static void say_no_cpu(const struct facts *f, struct verdict *v)
 		    "nr_throttled), or too many threads (/proc/pressure/cpu).";
 }
 
+static void say_computed(const struct facts *f, bool starved, struct verdict *v)
+{
+	uint64_t cpu = f->time.cpu_ns, waited = f->time.wait_in_call_ns;
+
+	if (is_cpu_guessed(f)) {
+		v->cost_ns = cpu + waited;
+		v->confidence = CONFIDENCE_LOW;
+		say(v,
+		    "calls took %s of %s; how much of that was computing was not measured (mode "
+		    "watch)",
+		    span(v->cost_ns).s, span(f->age_ns).s);
+		doubt(v, was_signing(f) ? CAUSE_KEY_OPERATION_SLOW : CAUSE_CALLBACK_BLOCKED);
+		return;
+	}
+	say(v, "%s of %s went into computing inside OpenSSL", span(cpu).s, span(f->age_ns).s);
+	if (!starved)
+		return;
+	v->cost_ns += waited;
+	v->confidence = CONFIDENCE_MEDIUM;
+	say(v,
+	    "%s more were spent inside calls that cannot block: other threads compete for the CPU",
+	    span(waited).s);
+	doubt(v, CAUSE_CALLBACK_BLOCKED);
+}
+
 bool judge_CPU_HEAVY(const struct facts *f, struct verdict *v)
 {
 	bool runs = stuck_inside(f, TLSTALL_WAIT_RUNNING);
 	uint64_t cpu = f->time.cpu_ns;
 	bool starved = is_starved_of_cpu(f) && f->time.wait_in_call_ns >= NOTABLE_NS;
-	bool ran = cpu >= STALL_NS && (cpu >= f->age_ns / 4 || starved) && !has_spun(f);
+	bool ran = cpu >= STALL_NS && (cpu >= f->age_ns / 4 || starved) && !has_spun(f) &&
+		   !(runs && is_cpu_guessed(f));
 
 	if (!runs && !ran)
 		return false;
@@ -230,20 +279,10 @@ bool judge_CPU_HEAVY(const struct facts *f, struct verdict *v)
 	if (runs && waits_for_cpu(f))
 		say_no_cpu(f, v);
 	if (ran)
-		say(v, "%s of %s went into computing inside OpenSSL", span(cpu).s,
-		    span(f->age_ns).s);
+		say_computed(f, starved, v);
 	if (f->longest_call_ns)
 		say(v, "the longest call took %s", span(f->longest_call_ns).s);
 	say_signature(f, v);
-	if (starved) {
-		v->cost_ns += f->time.wait_in_call_ns;
-		v->confidence = CONFIDENCE_MEDIUM;
-		say(v,
-		    "%s more were spent inside calls that cannot block: other threads compete for "
-		    "the CPU",
-		    span(f->time.wait_in_call_ns).s);
-		doubt(v, CAUSE_CALLBACK_BLOCKED);
-	}
 	if (runs) {
 		say_stack(f, v);
 		/* we cannot tell whether OpenSSL runs or a callback */
