@@ -115,6 +115,32 @@ static void test_abandoned_and_freed(void **state)
 	drop(&b, trace);
 }
 
+/* At the time of a look, which came before that. */
+static void test_before_it_was_freed(void **state)
+{
+	struct build b;
+	struct trace *trace;
+	struct facts f;
+	struct tlstall_handshake *h;
+
+	(void)state;
+	build_trace(&b, NULL);
+	h = stuck_client(&b);
+	h->flags |= TLSTALL_HS_FREED | TLSTALL_HS_LEFT | TLSTALL_HS_IDLE_CPU;
+	h->freed = 3 * BUILD_S;
+	/* most of it after the look */
+	h->idle_cpu_ns = 1900 * BUILD_MS;
+	build_end(&b, h, 3 * BUILD_S, TLSTALL_OUTCOME_ABANDONED);
+	trace = build_open(&b);
+	facts_at(trace, h, 1500 * BUILD_MS, &f);
+	facts_settle(&f);
+	assert_int_equal(f.idle_ns, 499 * BUILD_MS);
+	assert_false(f.idle_cpu_known);
+	assert_false(f.left);
+	assert_int_equal(f.since_progress_ns, 500 * BUILD_MS - 300 * BUILD_US);
+	drop(&b, trace);
+}
+
 /* The kernel knows nothing about a memory BIO: time between calls counts as a wait for the peer. */
 static void test_gaps(void **state)
 {
@@ -366,6 +392,7 @@ int main(void)
 		cmocka_unit_test(test_moves_while_bytes_come),
 		cmocka_unit_test(test_inside),
 		cmocka_unit_test(test_abandoned_and_freed),
+		cmocka_unit_test(test_before_it_was_freed),
 		cmocka_unit_test(test_gaps),
 		cmocka_unit_test(test_run),
 		cmocka_unit_test(test_hello_retry),

@@ -334,8 +334,8 @@ void facts_from_trace(struct trace *trace, const struct tlstall_handshake *h, st
 /* Undoes what happened after `at`. Sums cannot be undone, so they are cleared. */
 static void reopen(struct tlstall_handshake *h, uint64_t at)
 {
-	const uint32_t later =
-		TLSTALL_HS_FREED | TLSTALL_HS_CLEARED | TLSTALL_HS_SHUTDOWN | TLSTALL_HS_FIRST_READ;
+	const uint32_t later = TLSTALL_HS_FREED | TLSTALL_HS_CLEARED | TLSTALL_HS_SHUTDOWN |
+			       TLSTALL_HS_FIRST_READ | TLSTALL_HS_LEFT | TLSTALL_HS_IDLE_CPU;
 
 	h->outcome = TLSTALL_OUTCOME_IN_FLIGHT;
 	h->end = h->freed = 0;
