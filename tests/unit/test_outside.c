@@ -234,6 +234,11 @@ static void test_private_key_that_waits(void **state)
 	assert_not_cause(&f, LOCK_OR_ENTROPY);
 	f.stack_symbols = "futex < CRYPTO_THREAD_write_lock < libssl.so.3 < SSL_accept";
 	assert_cause(&f, LOCK_OR_ENTROPY);
+	/* it computed when it was stopped */
+	f.wait = TLSTALL_WAIT_STOPPED;
+	f.stack_symbols = "bn_mul_mont < RSA_sign < EVP_DigestSign < libssl.so.3 < SSL_accept";
+	assert_cause(&f, APP_NOT_RESUMING);
+	assert_not_cause(&f, KEY_OPERATION_SLOW);
 
 	/* after the end, the states show where */
 	f = as_server(finished(3 * S));

@@ -169,7 +169,8 @@ bool judge_CALLBACK_BLOCKED(const struct facts *f, struct verdict *v)
 
 bool judge_KEY_OPERATION_SLOW(const struct facts *f, struct verdict *v)
 {
-	bool now = f->stuck && f->in_op && stack_says(f->stack_symbols) == STACK_IN_KEY;
+	bool now = f->stuck && f->in_op && f->wait != TLSTALL_WAIT_STOPPED &&
+		   stack_says(f->stack_symbols) == STACK_IN_KEY;
 	bool then = was_signing(f) && !is_cpu_guessed(f);
 
 	v->cost_ns = now ? f->in_op_ns : then ? off_cpu_ns(f) : 0;
