@@ -213,6 +213,7 @@ static void test_hole_in_the_threads_activity(void **state)
 static void test_loop_that_spins(void **state)
 {
 	struct facts f = waiting_client(5 * S);
+	struct verdict v;
 
 	(void)state;
 	f.live = quiet_socket();
@@ -233,6 +234,15 @@ static void test_loop_that_spins(void **state)
 	f.gap_cpu_known = true;
 	f.gap_cpu_ns = 29 * S / 10;
 	assert_true(has_verdict(&f, CAUSE_BUSY_SPIN));
+	f.longest_gap_want = NONE;
+	v = first_verdict(&f);
+	assert_string_equal(cause_name(v.cause), "BUSY_SPIN");
+	assert_true(says(&v, "whether its socket was ready is not known"));
+	assert_true(doubts(&v, CAUSE_APP_NOT_RESUMING));
+	f.at_gap = quiet_socket();
+	v = first_verdict(&f);
+	assert_true(says(&v, "its socket was not ready"));
+	assert_false(doubts(&v, CAUSE_APP_NOT_RESUMING));
 	f.gap_cpu_ns = 1 * S;
 	assert_not_cause(&f, BUSY_SPIN);
 }

@@ -92,20 +92,22 @@ bool judge_WRONG_INTEREST(const struct facts *f, struct verdict *v)
 struct use {
 	uint64_t ns, over_ns;
 	bool polls; /* spends much of it in system calls */
+	bool asked; /* the kernel was asked whether the socket was ready meanwhile */
 };
 
 static struct use cpu_between_calls(const struct facts *f)
 {
 	struct use use = {f->burnt_ns, f->burnt_over_ns,
-			  f->burnt_ran_ns && f->burnt_system_ns >= f->burnt_ran_ns / 5};
+			  f->burnt_ran_ns && f->burnt_system_ns >= f->burnt_ran_ns / 5,
+			  f->live.ticks};
 
 	/* how the thread uses the CPU after the handshake does not matter */
 	if (f->ok || f->failed)
 		use = (struct use){0};
 	if (f->gap_cpu_known && f->longest_gap_ns > use.over_ns)
-		use = (struct use){f->gap_cpu_ns, f->longest_gap_ns, false};
+		use = (struct use){f->gap_cpu_ns, f->longest_gap_ns, false, f->at_gap.ticks};
 	if (f->idle_cpu_known && f->idle_ns > use.over_ns)
-		use = (struct use){f->idle_cpu_ns, f->idle_ns, false};
+		use = (struct use){f->idle_cpu_ns, f->idle_ns, false, socket_now(f)};
 	return use;
 }
 
@@ -226,10 +228,11 @@ static bool judge_spin_between_calls(const struct facts *f, struct verdict *v)
 		return false;
 	v->cost_ns = use.ns;
 	v->confidence = use.polls ? CONFIDENCE_MEDIUM : CONFIDENCE_LOW;
-	say(v,
-	    "between two calls the thread ran, or waited for a CPU, for %s of %s; its socket was "
-	    "not ready",
-	    span(use.ns).s, span(use.over_ns).s);
+	say(v, "between two calls the thread ran, or waited for a CPU, for %s of %s; %s",
+	    span(use.ns).s, span(use.over_ns).s,
+	    use.asked ? "its socket was not ready" : "whether its socket was ready is not known");
+	if (!use.asked)
+		doubt(v, CAUSE_APP_NOT_RESUMING);
 	if (use.polls)
 		say(v,
 		    "%s of the %s that it ran went into system calls: a poll() that returns at "
