@@ -207,6 +207,20 @@ ssl._create_unverified_context().wrap_socket(s)
 
 
 @MODES
+def test_unreachable_over_udp(mode, make_network):
+    """Neither a connection nor an acknowledgment is missing."""
+    net = make_network()
+    net.far.command("nft", "-f", "-", stdin="""add table inet test
+add chain inet test input { type filter hook input priority 0; }
+add rule inet test input meta l4proto udp reject with icmp admin-prohibited
+""")
+    final = ending(["/usr/bin/openssl", "s_client", "-dtls", "-connect", "127.0.0.1:9999"], env=in_mode(mode),
+                   within=net.near).final
+    assert (final.cause, final.fault, final.also) == ("DTLS_LOST", "network", None), final
+    assert "No route to host" in said(final) and "ip route" in final.advice, final
+
+
+@MODES
 def test_program_that_calls_again(mode, start):
     """Its blocking calls end by its own SO_RCVTIMEO, and each is followed by another."""
     silent = start(peer.Peer(peer.silent_after_hello)).port

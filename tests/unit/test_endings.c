@@ -97,6 +97,18 @@ static void test_unreachable_later(void **state)
 	assert_true(says(&v, "gave up the connection"));
 	f.bytes_out = 0;
 	assert_cause(&f, TCP_NOT_CONNECTED);
+	/* over UDP there are neither connections nor acknowledgments */
+	f.read.bio_class = f.write.bio_class = TLSTALL_BIO_DATAGRAM;
+	v = first_verdict(&f);
+	assert_string_equal(cause_name(v.cause), "DTLS_LOST");
+	assert_int_equal(v.confidence, CONFIDENCE_HIGH);
+	assert_not_cause(&f, TCP_NOT_CONNECTED);
+	f.bytes_out = 517;
+	assert_cause(&f, DTLS_LOST);
+	assert_not_cause(&f, TX_NOT_ACKED);
+	f.last_errno = ECONNREFUSED;
+	assert_cause(&f, DTLS_REFUSED);
+	assert_not_cause(&f, TCP_NOT_CONNECTED);
 }
 
 /* A server that answers the ClientHello by an alert has not asked for a certificate. */

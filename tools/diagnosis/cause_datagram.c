@@ -112,8 +112,22 @@ static void say_loss(const struct facts *f, struct verdict *v)
 		    span(f->since_progress_ns).s);
 }
 
+static bool judge_unreachable(const struct facts *f, struct verdict *v)
+{
+	v->cost_ns = f->age_ns;
+	v->confidence = CONFIDENCE_HIGH;
+	v->advice = unreachable_advice;
+	say(v,
+	    "the call ended with errno %u (%s) after %s: an ICMP message, or a route of this host",
+	    f->last_errno, strerror(f->last_errno), span(f->age_ns).s);
+	say(v, "%s sent, %s read", size(f->bytes_out).s, size(f->bytes_in).s);
+	return true;
+}
+
 bool judge_DTLS_LOST(const struct facts *f, struct verdict *v)
 {
+	if (is_datagram(f) && is_unreachable(f))
+		return judge_unreachable(f, v);
 	if (!is_datagram(f) || (!has_recovered(f) && !gave_up(f) && !is_broken_off(f)))
 		return false;
 	v->cost_ns = f->age_ns;

@@ -9,25 +9,18 @@
 /* A ClientHello larger than this many bytes does not fit into one packet on most paths. */
 #define LARGE_HELLO 1300
 
-/* A router, or this host's routes, say that there is no way. */
-static bool is_unreachable(uint8_t number)
-{
-	return number == EHOSTUNREACH || number == ENETUNREACH || number == EHOSTDOWN ||
-	       number == ENETDOWN;
-}
-
 /* Bytes were taken only after connect() had finished. */
 static bool is_connect_error(const struct facts *f)
 {
 	return f->last_errno == ENOTCONN || f->last_errno == ECONNREFUSED ||
-	       (is_unreachable(f->last_errno) && !f->bytes_out);
+	       (is_unreachable(f) && !f->bytes_out);
 }
 
 /* The connection existed, and the kernel gave it up. */
 static bool was_given_up(const struct facts *f)
 {
-	return f->failed && f->last_error == TLSTALL_ERROR_SYSCALL &&
-	       (f->last_errno == ETIMEDOUT || (is_unreachable(f->last_errno) && f->bytes_out));
+	return f->failed && f->last_error == TLSTALL_ERROR_SYSCALL && !is_datagram(f) &&
+	       (f->last_errno == ETIMEDOUT || (is_unreachable(f) && f->bytes_out));
 }
 
 /* The program asked the socket instead of calling again. */
@@ -51,6 +44,7 @@ static void say_connect(const struct facts *f, struct verdict *v)
 bool judge_TCP_NOT_CONNECTED(const struct facts *f, struct verdict *v)
 {
 	bool error = f->failed && f->last_error == TLSTALL_ERROR_SYSCALL && !f->bytes_in &&
+		     !is_datagram(f) &&
 		     (is_connect_error(f) || (f->last_errno == ETIMEDOUT && is_unconnected(f)));
 	bool syn = is_unconnected(f) && !f->bytes_in && (f->stuck || was_refused(f));
 	bool want = f->stuck && !f->in_op &&
@@ -165,12 +159,10 @@ bool judge_TX_NOT_ACKED(const struct facts *f, struct verdict *v)
 		v->confidence = CONFIDENCE_HIGH;
 	else
 		doubt(v, CAUSE_PEER_SILENT);
-	if (gave_up && is_unreachable(f->last_errno)) {
+	if (gave_up && is_unreachable(f)) {
 		say(v, "the kernel gave up the connection after %s, with errno %u (%s)",
 		    span(f->age_ns).s, f->last_errno, strerror(f->last_errno));
-		v->advice =
-			"Check the way to the peer: ip route get ADDRESS, mtr ADDRESS; a router "
-			"or firewall answers that it cannot be reached.";
+		v->advice = unreachable_advice;
 	} else if (gave_up && had_nothing_to_send(f))
 		say(v,
 		    "the connection timed out after %s (ETIMEDOUT) with nothing to send: "

@@ -18,6 +18,17 @@ bool is_unconnected(const struct facts *f)
 	       (early && n->tcp_state == TCP_CLOSE && !n->bytes_acked);
 }
 
+bool is_unreachable(const struct facts *f)
+{
+	return f->failed && f->last_error == TLSTALL_ERROR_SYSCALL &&
+	       (f->last_errno == EHOSTUNREACH || f->last_errno == ENETUNREACH ||
+		f->last_errno == EHOSTDOWN || f->last_errno == ENETDOWN);
+}
+
+const char unreachable_advice[] =
+	"Check the way to the peer: ip route get ADDRESS, mtr ADDRESS; a router or firewall "
+	"answers that it cannot be reached.";
+
 bool is_hang_up(const struct facts *f)
 {
 	const char *reason = f->reason;

@@ -99,6 +99,9 @@ bool are_all_unread(const struct facts *f);
 /* The thread that made the last call does not wait for a socket. */
 bool is_elsewhere(const struct facts *f);
 bool has_spun(const struct facts *f);
+/* It failed because a router, a firewall, or this host's routes say that there is no way. */
+bool is_unreachable(const struct facts *f);
+extern const char unreachable_advice[];
 /* The peer ended the connection. */
 bool is_hang_up(const struct facts *f);
 /* ... or rather another part of the program did, not the peer. */
