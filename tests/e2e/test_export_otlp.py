@@ -88,6 +88,20 @@ def test_a_real_program(directory, authority, start):
     assert headers["Authorization"] == "Bearer x" and headers["X-Scope"] == "a b"
 
 
+@pytest.mark.parametrize("said,sent", [("Bearer%20x", "Bearer x"), ("a%2Cb%3d", "a,b="), ("100%", "100%"), ("%4", "%4"), ("%zz%41%00", "%zzA%00")])
+def test_headers_are_percent_encoded(many, start, said, sent):
+    collector = start(Collector())
+    assert export(many, collector.url, OTEL_EXPORTER_OTLP_HEADERS=f"X-Token={said}").status == 0
+    assert {headers["X-Token"] for _, headers in collector.requests} == {sent}
+
+
+def test_headers_that_forge_headers(many, start):
+    collector = start(Collector())
+    result = export(many, collector.url, OTEL_EXPORTER_OTLP_HEADERS="X-Token=a%0d%0aX-Other: b")
+    assert result.status == 1 and "control characters cannot be sent in the header X-Token" in result.stderr, result
+    assert collector.requests == []
+
+
 @pytest.mark.parametrize("answer", [503, 429, 502, 504, 0])
 def test_what_is_not_taken_is_sent_again(many, start, answer):
     collector = start(Collector(answer, answer))

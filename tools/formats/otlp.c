@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sends a span for each handshake to an OpenTelemetry collector: OTLP over HTTP, protobuf. */
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -360,7 +361,29 @@ static int put(void *context, const struct gathered *gathered, const char *label
 
 /* ---- begin and end ---------------------------------------------------------------------------------- */
 
-/* "name=value,name=value", as OpenTelemetry programs take headers. */
+/* The character that "%20" stands for; NUL: these are not such digits. */
+static char coded(const char *at)
+{
+	char digits[3] = "";
+
+	if (*at != '%' || !isxdigit((unsigned char)at[1]) || !isxdigit((unsigned char)at[2]))
+		return '\0';
+	memcpy(digits, at + 1, 2);
+	return (char)strtoul(digits, NULL, 16);
+}
+
+static void decode_percent(char *text)
+{
+	char *to = text, character;
+
+	for (const char *at = text; *at; at += character ? 3 : 1) {
+		character = coded(at);
+		*to++ = character ? character : *at;
+	}
+	*to = '\0';
+}
+
+/* "name=value,name=value", with percent-encoded values, as OpenTelemetry programs take headers. */
 static int add_headers(struct sender *sender, const char *said)
 {
 	char *text = strdup(said ? said : ""), *rest = text, *part;
@@ -372,6 +395,7 @@ static int add_headers(struct sender *sender, const char *said)
 		if (!equals)
 			continue;
 		*equals = '\0';
+		decode_percent(equals + 1);
 		result = sender_header(sender, part + strspn(part, " "), equals + 1);
 	}
 	free(text);
