@@ -75,10 +75,11 @@ class Span:
 
 
 class Collector:
-    """`answers`: statuses of the first requests, 0 for no answer; then 200."""
+    """`answers`: statuses of the first requests, 0 for no answer; then 200. `body`: of each answer."""
 
-    def __init__(self, *answers, port=0):
+    def __init__(self, *answers, port=0, body=b""):
         collector = self
+        self.body = body
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -90,8 +91,9 @@ class Collector:
                     self.close_connection = True
                     return
                 self.send_response(status)
-                self.send_header("Content-Length", "0")
+                self.send_header("Content-Length", str(len(collector.body)))
                 self.end_headers()
+                self.wfile.write(collector.body)
 
             def log_message(self, *_):
                 pass

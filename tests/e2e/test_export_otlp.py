@@ -125,6 +125,24 @@ def test_what_is_refused_is_not_sent_again(many, start):
     assert 0 < int(refused) <= 512 and len(collector.spans) == 2000 - int(refused)
 
 
+def test_what_is_refused_of_a_batch_that_was_taken(many, start):
+    """ExportTraceServiceResponse { partial_success { rejected_spans: 3, error_message: ... } }"""
+    why = b"too old " * 40
+    partial = b"\x08\x03\x12" + bytes([len(why) & 127 | 128, len(why) >> 7]) + why
+    collector = start(Collector(body=b"\x0a" + bytes([len(partial) & 127 | 128, len(partial) >> 7]) + partial))
+    result = export(many, collector.url)
+    told = re.findall(r"^tlstall: the collector refused 3 of (\d+) spans: too old too old", result.stderr, re.M)
+    assert sum(map(int, told)) == len(collector.spans) == 2000, result
+    assert result.status == 1 and f"the collector did not accept {3 * len(told)} spans" in result.stderr, result
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"\x0a\x00", b"\x0a\x02\x12\x00", b"\x0a\x7f\x08\x03", b"x" * 5000])
+def test_answers_that_refuse_nothing(many, start, body):
+    collector = start(Collector(body=body))
+    result = export(many, collector.url)
+    assert (result.status, result.stderr) == (0, "") and len(collector.spans) == 2000, result
+
+
 def test_follow_while_the_collector_is_away(directory, authority, start):
     server = start(servers.s_server(authority.ecdsa))
     port = servers.free_port()

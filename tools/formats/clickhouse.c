@@ -186,7 +186,7 @@ static void *begin(const struct export_target *target)
 {
 	struct clickhouse *to = calloc(1, sizeof(*to));
 	struct sender_options options = {
-		.target = {NULL, "the server", "handshakes", judge},
+		.target = {NULL, "the server", "handshakes", judge, NULL},
 		.spool = {.directory = target->spool,
 			  .bytes = target->spool ? target->spool_bytes : WAITING_BYTES,
 			  .batch_bytes = BATCH_BYTES,

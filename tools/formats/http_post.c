@@ -46,7 +46,8 @@ static bool load_curl(const char *what)
 #define FIRST_BACKOFF_NS (S / 4)
 #define LAST_BACKOFF_NS (30 * S)
 #define REQUEST_MS 30000L
-#define ANSWER 256
+#define ANSWER 4096
+#define SHOWN 255 /* bytes of its first line */
 
 struct http_post {
 	struct http_target target;
@@ -55,7 +56,7 @@ struct http_post {
 	struct curl_slist *headers;
 	bool sending, complained;
 	uint64_t again_ns, backoff_ns; /* CLOCK_MONOTONIC */
-	char body[ANSWER], answer[ANSWER + 40];
+	char body[ANSWER], answer[SHOWN + 41];
 	size_t body_size;
 };
 
@@ -112,12 +113,11 @@ static long read_status(struct http_post *post, CURLcode result)
 
 	curl.easy_getinfo(post->easy, CURLINFO_RESPONSE_CODE, &status);
 	post->body[post->body_size] = '\0';
-	post->body[strcspn(post->body, "\r\n")] = '\0';
 	if (result != CURLE_OK)
 		snprintf(post->answer, sizeof(post->answer), "%s", curl.easy_strerror(result));
 	else
-		snprintf(post->answer, sizeof(post->answer), "HTTP status %ld%s%s", status,
-			 *post->body ? ": " : "", post->body);
+		snprintf(post->answer, sizeof(post->answer), "HTTP status %ld%s%.*s", status,
+			 *post->body ? ": " : "", (int)strcspn(post->body, "\r\n"), post->body);
 	return result == CURLE_OK ? status : 0;
 }
 
@@ -156,6 +156,13 @@ enum http_result http_post_step(struct http_post *post)
 void http_post_wait(struct http_post *post, int ms)
 {
 	curl.multi_poll(post->multi, NULL, 0, ms, NULL);
+}
+
+uint64_t http_post_refused(struct http_post *post)
+{
+	if (!post->target.refused)
+		return 0;
+	return post->target.refused(post->body, post->body_size, post->answer, sizeof(post->answer));
 }
 
 const char *http_post_answer(const struct http_post *post)

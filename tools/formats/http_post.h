@@ -24,6 +24,8 @@ struct http_target {
 	const char *whom, *what; /* for messages: "the collector", "spans" */
 	/* What a status means that is not 200 to 299. */
 	enum http_result (*judge)(long status);
+	/* Optional: how many items an answer that took the batch nevertheless refuses; writes why. */
+	uint64_t (*refused)(const void *answer, size_t answer_size, char *why, size_t size);
 };
 
 bool http_is_url(const char *text); /* http or https */
@@ -41,6 +43,8 @@ enum http_result http_post_step(struct http_post *post);
 void http_post_wait(struct http_post *post, int ms);
 /* The last answer: "HTTP status 400: Code: 27 ..." */
 const char *http_post_answer(const struct http_post *post);
+/* How many items of a batch that was taken were refused; http_post_answer() then tells why. */
+uint64_t http_post_refused(struct http_post *post);
 void http_post_close(struct http_post *post);
 
 #endif

@@ -410,10 +410,25 @@ static enum http_result judge(long status)
 	return later ? HTTP_NOTHING : HTTP_REFUSED;
 }
 
+/* An answer that is cut or no message refuses nothing, as far as is known. */
+static uint64_t refused(const void *answer, size_t answer_size, char *why, size_t size)
+{
+	Otlp__ExportTraceServiceResponse *response =
+		otlp__export_trace_service_response__unpack(NULL, answer_size, answer);
+	const Otlp__PartialSuccess *partial = response ? response->partial_success : NULL;
+	int64_t count = partial ? partial->rejected_spans : 0;
+
+	if (partial)
+		snprintf(why, size, "%s", partial->error_message);
+	if (response)
+		otlp__export_trace_service_response__free_unpacked(response, NULL);
+	return count > 0 ? (uint64_t)count : 0;
+}
+
 static void *begin(const struct export_target *target)
 {
 	const struct sender_options options = {
-		.target = {target->path, "the collector", "spans", judge},
+		.target = {target->path, "the collector", "spans", judge, refused},
 		.spool = {.bytes = WAITING_BYTES,
 			  .batch_bytes = BATCH_BYTES,
 			  .batch_items = BATCH_SPANS,

@@ -84,15 +84,30 @@ static void set_aside(struct sender *s)
 	s->refused += s->items;
 }
 
+/* The server took the batch, but not all that is in it. */
+static void count_refused(struct sender *s)
+{
+	const struct http_target *target = &s->options.target;
+	uint64_t count = http_post_refused(s->post);
+
+	if (!count)
+		return;
+	complain("%s refused %llu of %u %s: %s; they are dropped", target->whom,
+		 (unsigned long long)count, s->items, target->what, http_post_answer(s->post));
+	s->refused += count;
+}
+
 static void settle(struct sender *s, enum http_result result)
 {
 	if (result == HTTP_NOTHING || (result == HTTP_DOUBTED && !spool_failed(s->spool)))
 		return;
 	s->taken_ns = now_ns(CLOCK_MONOTONIC);
-	if (result == HTTP_TAKEN)
-		spool_taken(s->spool);
-	else
+	if (result != HTTP_TAKEN) {
 		set_aside(s);
+		return;
+	}
+	count_refused(s);
+	spool_taken(s->spool);
 }
 
 static void drive(struct sender *s, bool now)
