@@ -4,6 +4,7 @@ import os
 import pathlib
 import pty
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -395,6 +396,19 @@ def test_top_filters_and_sorts(stuck, start, directory):
     screen.keys("p")
     text = screen.until("FAILED/s")
     assert re.search(rf"^ *{curl.pid} curl +1 ", text, re.MULTILINE), text
+
+
+def test_top_shows_whole_names_of_processes(start, silent, directory):
+    name = "client-proxyxé"  # 15 bytes, as many as a process's name may have
+    program = directory / name
+    shutil.copy("/usr/bin/openssl", program)
+    client = start(Traced([program, "s_client", "-connect", f"127.0.0.1:{silent.port}"], directory))
+    silent.wait_hellos()
+    screen = start(Screen(directory))
+    screen.until(rf"^ *{client.pid} .*PEER_SILENT")
+    screen.keys("p")
+    head, row = screen.until(rf"^ *{client.pid} .* 0\.0").splitlines()[2:4]
+    assert row.split()[:3] == [str(client.pid), name, "1"] and row.index("1 ", 8) == head.index("INFLIGHT") + 7, (head, row)
 
 
 def test_top_needs_a_terminal(tlstall):

@@ -236,13 +236,27 @@ static int most_failing_first(const void *a, const void *b)
 	return x->recent_ok > y->recent_ok ? -1 : x->recent_ok < y->recent_ok;
 }
 
+#define COMMAND 15 /* columns, for as many bytes as a process's name may have */
+
+/* Ids are wider in containers. */
+static void draw_process_cells(int row, const char *pid, const char *comm, const char *figures)
+{
+	int width = strlen(pid) > 7 ? (int)strlen(pid) : 7;
+
+	screen_text(row, 0, width, true, pid);
+	screen_text(row, width + 1, COMMAND, false, comm);
+	screen_text(row, width + 1 + COMMAND, COLS - width - 1 - COMMAND, false, figures);
+}
+
 static void draw_process(int row, const struct live_file *file)
 {
 	const struct live_tally *tally = &file->tally;
+	char figures[160];
 
-	screen_line(row, "%7s %-14.14s %8u %8.1f %8.1f %8.1f %6u %6u %6u", file->pid, file->comm,
-		    tally->in_flight, rate(tally->recent_ok), rate(tally->recent_failed),
-		    rate(tally->recent_abandoned), tally->ok, tally->failed, tally->abandoned);
+	snprintf(figures, sizeof(figures), " %8u %8.1f %8.1f %8.1f %6u %6u %6u", tally->in_flight,
+		 rate(tally->recent_ok), rate(tally->recent_failed), rate(tally->recent_abandoned),
+		 tally->ok, tally->failed, tally->abandoned);
+	draw_process_cells(row, file->pid, file->comm, figures);
 }
 
 static void draw_processes(struct top *top)
@@ -252,8 +266,8 @@ static void draw_processes(struct top *top)
 
 	attron(A_REVERSE);
 	mvhline(HEAD - 1, 0, ' ', COLS);
-	screen_line(HEAD - 1, "%7s %-14s %8s %8s %8s %8s %6s %6s %6s", "PID", "COMMAND", "INFLIGHT",
-		    "OK/s", "FAILED/s", "ABAND./s", "OK", "FAILED", "ABAND.");
+	draw_process_cells(HEAD - 1, "PID", "COMMAND",
+			   " INFLIGHT     OK/s FAILED/s ABAND./s     OK FAILED ABAND.");
 	attroff(A_REVERSE);
 	if (live->file_count)
 		qsort(live->files, live->file_count, sizeof(*live->files), most_failing_first);
