@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import struct
 import subprocess
 import time
 
@@ -64,6 +65,18 @@ def many():
     maker = made.Maker()
     yield maker
     maker.stop()
+
+
+def test_times_that_no_reader_takes(directory, many):
+    """One damaged handshake does not take the others with it."""
+    path = many.make(20)
+    data = bytearray(path.read_bytes())
+    offset, _, size = struct.unpack_from("<QII", data, 160 + 16 * 6)  # the handshakes
+    struct.pack_into("<Q", data, offset + 952, 2**63 - 1)  # start_realtime_ns
+    struct.pack_into("<Q", data, offset + size + 416, 2**64 - 1)  # its first state
+    path.write_bytes(data)
+    assert export(path, directory / "made").status == 0
+    assert [name for name, _, _ in read_back(directory / "made")].count("handshake_end") == 20
 
 
 @pytest.mark.parametrize("hostile", [False, True])

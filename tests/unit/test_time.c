@@ -37,6 +37,25 @@ static void build_counter(struct build *b)
 		(struct tlstall_clock_pair){7500000000, 1000 + BUILD_S, BUILD_EPOCH_NS + BUILD_S};
 }
 
+static void test_times_beyond_all_clocks(void **state)
+{
+	struct tlstall_handshake *h;
+	struct trace *trace;
+	struct build b;
+
+	(void)state;
+	build_trace(&b, NULL);
+	h = build_handshake(&b, 0x5000, BUILD_MS);
+	h->start_realtime_ns = UINT64_MAX;
+	b.header->last.realtime_ns = UINT64_MAX - 1;
+	trace = build_open(&b);
+	assert_int_equal(trace_start_ns(trace, h), TRACE_LAST_NS);
+	assert_int_equal(trace_realtime_ns(trace, UINT64_MAX), TRACE_LAST_NS);
+	assert_int_equal(trace_realtime_ns(trace, 9 * BUILD_S), TRACE_LAST_NS - BUILD_S);
+	trace_close(trace);
+	build_free(&b);
+}
+
 static void test_counter(void **state)
 {
 	struct tlstall_clock_pair now = {12500000000, 1000 + 4 * BUILD_S,
@@ -106,6 +125,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_time),
+		cmocka_unit_test(test_times_beyond_all_clocks),
 		cmocka_unit_test(test_counter),
 		cmocka_unit_test(test_clock_pairs_that_tell_nothing),
 		cmocka_unit_test(test_half_written_pair),

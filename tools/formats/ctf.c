@@ -45,6 +45,7 @@ static struct ctf_event *add(struct ctf *ctf, unsigned class, const struct subje
 		ctf->room = room;
 	}
 	event = &ctf->events[ctf->count];
+	ns = ns < TRACE_LAST_NS ? ns : TRACE_LAST_NS;
 	*event = (struct ctf_event){.ns = ns, .order = ctf->count++, .class = &classes[class]};
 	event->numbers[0] = subject->process.pid;
 	event->numbers[1] = (int64_t)record_handshake_id(subject->trace, subject->h.number);

@@ -94,6 +94,8 @@ bool trace_alive(struct trace *trace, unsigned process);
 pid_t trace_pid_here(struct trace *trace, unsigned process);
 /* After trace_glance(): all of its processes have ended, none has to be looked for. */
 void trace_set_over(struct trace *trace);
+/* Times since the epoch that a damaged trace has are at most this, in 2116: a sum of two fits in 64 bits. */
+#define TRACE_LAST_NS (1ull << 62)
 /* Ticks to nanoseconds since the epoch, and a difference of ticks to nanoseconds. */
 uint64_t trace_realtime_ns(const struct trace *trace, uint64_t ticks);
 /* When a handshake began, since the epoch: the same for every reader at any time. */

@@ -155,19 +155,26 @@ uint64_t trace_span_ns(const struct trace *trace, uint64_t ticks)
 	return ns < 0x1p63 ? (uint64_t)ns : (uint64_t)INT64_MAX;
 }
 
+/* Readers of our output count in 64 bits with a sign. */
+static uint64_t credible(uint64_t ns)
+{
+	return ns < TRACE_LAST_NS ? ns : TRACE_LAST_NS;
+}
+
 uint64_t trace_realtime_ns(const struct trace *trace, uint64_t ticks)
 {
 	const struct tlstall_clock_pair *anchor = &trace->anchor;
-	uint64_t span;
+	uint64_t then = credible(anchor->realtime_ns), span;
 
 	if (ticks >= anchor->ticks)
-		return anchor->realtime_ns + trace_span_ns(trace, ticks - anchor->ticks);
+		return credible(then + trace_span_ns(trace, ticks - anchor->ticks));
 	span = trace_span_ns(trace, anchor->ticks - ticks);
-	return span < anchor->realtime_ns ? anchor->realtime_ns - span : 0;
+	return span < then ? then - span : 0;
 }
 
 uint64_t trace_start_ns(const struct trace *trace, const struct tlstall_handshake *h)
 {
 	/* not recorded before format 1.3: as exact as the clocks' rates are known now */
-	return h->start_realtime_ns ? h->start_realtime_ns : trace_realtime_ns(trace, h->start);
+	return h->start_realtime_ns ? credible(h->start_realtime_ns)
+				    : trace_realtime_ns(trace, h->start);
 }
