@@ -254,6 +254,31 @@ def test_connected_after_the_first_call(mode, start, make_network):
     assert (final.cause, final.fault, final.also) == ("PEER_SILENT", "peer", None), final
 
 
+CARELESS = """use strict; use IO::Socket::INET; use Net::SSLeay;
+Net::SSLeay::initialize();
+my $socket = IO::Socket::INET->new("127.0.0.1:$ARGV[0]") or die;
+$socket->blocking(0);
+my $ssl = Net::SSLeay::new(Net::SSLeay::CTX_new());
+Net::SSLeay::set_fd($ssl, fileno($socket));
+for (1 .. 2) {
+    Net::SSLeay::connect($ssl);
+    Net::SSLeay::get_error($ssl, 0);
+    vec(my $ready = "", fileno($socket), 1) = 1;
+    select($ready, undef, undef, 1);
+}
+Net::SSLeay::free($ssl);
+"""
+
+
+@MODES
+def test_wrong_argument_that_did_no_harm(mode, start):
+    """SSL_get_error(ssl, 0) instead of -1: the program was told to wait all the same, and nothing came."""
+    silent = start(peer.Peer(peer.silent_after_hello)).port
+    final = ending(["/usr/bin/perl", "-e", CARELESS, silent], env=in_mode(mode)).final
+    assert (final.cause, final.fault, final.confidence) == ("PEER_SILENT", "peer", "high"), final
+    assert "GET_ERROR_MISUSE" not in [other["cause"] for other in final.also or []], final
+
+
 def trickle(connection, upstream):
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     while piece := upstream.recv(1):

@@ -257,6 +257,29 @@ static void test_reset_at_a_large_client_hello(void **state)
 	assert_true(says(&v, "and was acknowledged"));
 }
 
+/* It was told to call again, or something else: there was nothing to call for. */
+static void test_misuse_that_did_no_harm(void **state)
+{
+	struct facts f = freed(waiting_client(10 * S), 10 * S);
+
+	(void)state;
+	f.misuse = TLSTALL_MISUSE_RET;
+	assert_cause(&f, GET_ERROR_MISUSE); /* nobody knows what came */
+	f.at_end = quiet_socket();
+	assert_cause(&f, PEER_SILENT);
+	assert_not_cause(&f, GET_ERROR_MISUSE);
+	f.misuse = TLSTALL_MISUSE_QUEUE;
+	assert_cause(&f, PEER_SILENT);
+	assert_not_cause(&f, STALE_ERROR_QUEUE);
+	/* the answer was there, or would have come in time */
+	f.at_end.inq = 2900;
+	assert_cause(&f, STALE_ERROR_QUEUE);
+	f = freed(waiting_client(2 * MS), 2 * MS);
+	f.misuse = TLSTALL_MISUSE_QUEUE;
+	f.at_end = quiet_socket();
+	assert_cause(&f, STALE_ERROR_QUEUE);
+}
+
 /* ---- suspected while it hung ------------------------------------------------------------------ */
 
 /* A client on a connection of small segments that has waited for its answer. */
@@ -308,7 +331,7 @@ static void test_look_that_the_end_disproves(void **state)
 	then.local.port = 1000;
 	then.peer.port = 40000;
 	assert_disproved(then, CAUSE_WRONG_ROLE);
-	then = waiting_after(517);
+	then = waiting_client(1 * S);
 	then.misuse = TLSTALL_MISUSE_RET;
 	assert_disproved(then, CAUSE_GET_ERROR_MISUSE);
 	then.misuse = TLSTALL_MISUSE_QUEUE;
@@ -383,6 +406,7 @@ int main(void)
 		cmocka_unit_test(test_begun_too_early),
 		cmocka_unit_test(test_not_cut_off_by_the_peer),
 		cmocka_unit_test(test_reset_at_a_large_client_hello),
+		cmocka_unit_test(test_misuse_that_did_no_harm),
 		cmocka_unit_test(test_cpu_time_that_was_not_measured),
 		cmocka_unit_test(test_look_that_the_end_disproves),
 		cmocka_unit_test(test_look_that_the_end_confirms),

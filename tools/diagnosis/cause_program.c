@@ -57,12 +57,19 @@ static void say_break(const struct facts *f, struct verdict *v)
 		say_calls(f, v);
 }
 
+/* The kernel shows that no answer came: another call would have found nothing. */
+static bool did_no_harm(const struct facts *f)
+{
+	return awaits_peer(f) && is_acknowledged(f);
+}
+
 bool judge_STALE_ERROR_QUEUE(const struct facts *f, struct verdict *v)
 {
 	bool filled = f->misuse & TLSTALL_MISUSE_QUEUE || f->flags & TLSTALL_HS_SHORT_GET_ERROR;
 
 	/* an error of another operation or thread is GET_ERROR_MISUSE */
-	if (!filled || !broke_off(f) || f->misuse & (TLSTALL_MISUSE_THREAD | TLSTALL_MISUSE_OTHER))
+	if (!filled || !broke_off(f) || did_no_harm(f) ||
+	    f->misuse & (TLSTALL_MISUSE_THREAD | TLSTALL_MISUSE_OTHER))
 		return false;
 	v->cost_ns = f->age_ns;
 	v->confidence = CONFIDENCE_HIGH;
@@ -80,7 +87,7 @@ bool judge_GET_ERROR_MISUSE(const struct facts *f, struct verdict *v)
 		f->misuse & (TLSTALL_MISUSE_RET | TLSTALL_MISUSE_THREAD | TLSTALL_MISUSE_OTHER);
 	bool never = !f->get_errors && broke_off_at_once(f);
 
-	if ((!misuse && !never) || !broke_off(f))
+	if ((!misuse && !never) || !broke_off(f) || did_no_harm(f))
 		return false;
 	v->cost_ns = f->age_ns;
 	if (misuse & TLSTALL_MISUSE_RET)
