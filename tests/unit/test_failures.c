@@ -284,6 +284,11 @@ static void test_blocking_want(void **state)
 	f.last_errno = 4;
 	v = first_verdict(&f);
 	assert_true(says(&v, "EINTR"));
+	/* that was another call */
+	f.calls = 2;
+	v = first_verdict(&f);
+	assert_true(says(&v, "on a blocking descriptor: a signal"));
+	assert_true(says(&v, "the longest of 2 calls took 2 s"));
 	f.read.blocking = f.write.blocking = 0;
 	assert_not_cause(&f, BLOCKING_WANT);
 	/* it did go on: its third call waits */
@@ -411,6 +416,14 @@ static void test_accept_loop_blocked(void **state)
 	assert_int_equal(v.fault, FAULT_PROGRAM);
 	assert_true(says(&v, "12 handshakes before"));
 	assert_true(has_verdict(&f, CAUSE_PEER_SILENT));
+	assert_true(says(&v, "a client that has sent nothing"));
+	/* a part of its ClientHello had come before the call */
+	f.at_start = accepted_socket(10);
+	f.live = accepted_socket(5010);
+	v = first_verdict(&f);
+	assert_string_equal(cause_name(v.cause), "ACCEPT_LOOP_BLOCKED");
+	assert_true(says(&v, "has sent no more than 517 B"));
+	f.live.ticks = 0;
 	f.read.blocking = f.write.blocking = 0;
 	f.entered = false;
 	f.in_op_ns = 0;

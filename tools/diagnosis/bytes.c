@@ -158,3 +158,10 @@ bool are_all_unread(const struct facts *f)
 	       f->unread == f->fitting && f->last_error == TLSTALL_ERROR_WANT_READ &&
 	       (f->pending_in == 0 || !f->memory);
 }
+
+uint64_t came_before(const struct facts *f)
+{
+	const struct tlstall_socket *n = socket_now(f);
+
+	return n && n->tcp_state ? n->bytes_received : 0;
+}

@@ -7,14 +7,6 @@
 #include "judge.h"
 #include "diagnosis/reasons.h"
 
-/* A part of the ClientHello, or plain text of before TLS. */
-static uint64_t came_before(const struct facts *f)
-{
-	const struct tlstall_socket *n = socket_now(f);
-
-	return n && n->tcp_state ? n->bytes_received : 0;
-}
-
 /* A ClientHello in its record has at least this many bytes. */
 #define SMALLEST_HELLO 60
 
@@ -231,7 +223,7 @@ bool judge_PEER_CLOSED(const struct facts *f, struct verdict *v)
 	v->cost_ns = f->age_ns;
 	v->confidence = CONFIDENCE_HIGH;
 	if (half)
-		say(v, "the peer had closed the connection when the program freed the SSL object");
+		say(v, "the peer had closed the connection when the program gave up");
 	else if (f->last_errno && f->last_error == TLSTALL_ERROR_SYSCALL)
 		say(v, "the call ended with errno %u (%s) after %s", f->last_errno,
 		    strerror(f->last_errno), span(f->age_ns).s);

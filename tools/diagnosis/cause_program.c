@@ -205,6 +205,7 @@ bool judge_BLOCKING_WANT(const struct facts *f, struct verdict *v)
 {
 	uint8_t blocking =
 		f->last_error == TLSTALL_ERROR_WANT_WRITE ? f->write.blocking : f->read.blocking;
+	bool several = f->calls > 1; /* how long the last one took is not recorded */
 
 	/*
 	 * mode `watch` asks right after a call only if that took long. This call did not wait, so
@@ -218,11 +219,14 @@ bool judge_BLOCKING_WANT(const struct facts *f, struct verdict *v)
 		return false;
 	v->cost_ns = f->age_ns;
 	v->confidence = CONFIDENCE_HIGH;
-	say(v, "%s returned with %s on a blocking descriptor after %s: %s",
+	say(v, "%s returned with %s on a blocking descriptor%s%s: %s",
 	    f->last_function && *f->last_function ? f->last_function : "the call",
-	    word_error_short(f->last_error), span(f->longest_call_ns).s,
+	    word_error_short(f->last_error), several ? "" : " after ",
+	    several ? "" : span(f->longest_call_ns).s,
 	    f->last_errno == EINTR ? "a signal interrupted it (EINTR)"
 				   : "the socket's own timeout ran out");
+	if (several)
+		say(v, "the longest of %u calls took %s", f->calls, span(f->longest_call_ns).s);
 	say_break(f, v);
 	return true;
 }

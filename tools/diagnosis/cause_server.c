@@ -22,6 +22,21 @@ static void say_others(const struct facts *f, struct verdict *v)
 		say(v, "%u connections wait to be accepted", f->accept_waiting);
 }
 
+static void say_client(const struct facts *f, bool waits, struct verdict *v)
+{
+	const char *function = f->in_call_function && *f->in_call_function ? f->in_call_function
+									   : "SSL_accept";
+
+	if (!waits)
+		say(v, "a blocking %s waited for a client that sent nothing%s", function,
+		    f->bytes_in ? " at first" : "");
+	else if (came_before(f))
+		say(v, "a blocking %s waits for a client that has sent no more than %s", function,
+		    size(came_before(f)).s);
+	else
+		say(v, "a blocking %s waits for a client that has sent nothing", function);
+}
+
 bool judge_ACCEPT_LOOP_BLOCKED(const struct facts *f, struct verdict *v)
 {
 	bool inside = f->in_op && f->stuck && awaits_peer(f);
@@ -33,8 +48,7 @@ bool judge_ACCEPT_LOOP_BLOCKED(const struct facts *f, struct verdict *v)
 	    (!inside && !was) || (inside && (f->bytes_in || f->next_arrived)))
 		return false;
 	v->cost_ns = inside ? f->in_op_ns : waited;
-	say(v, "a blocking %s waits for a client that has sent nothing",
-	    f->in_call_function && *f->in_call_function ? f->in_call_function : "SSL_accept");
+	say_client(f, inside, v);
 	say_others(f, v);
 	if (inside)
 		say_calls(f, v);

@@ -48,6 +48,8 @@ bool sent_early_data(const struct facts *f);
 bool counts_bytes(const struct facts *f);
 /* Whether any byte of an answer has come since the first op. */
 bool has_received(const struct facts *f);
+/* All that the connection has brought: with a part of the ClientHello, or text of before TLS. */
+uint64_t came_before(const struct facts *f);
 /* What came from the peer, without alerts that are no part of an answer. */
 uint64_t answered_bytes(const struct facts *f);
 /* What the connection has taken of ours since the first op; UINT64_MAX: not known. */
