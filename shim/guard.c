@@ -43,20 +43,26 @@ static size_t size_of_part(void)
 	return guard.page << (shift < 16 ? shift : 16);
 }
 
+static bool cover_all(void)
+{
+	if (!replace(guard.start, guard.end - guard.start))
+		return false;
+	guard.lost();
+	return true;
+}
+
+/*
+ * Without its header the file is worth nothing. A part needs two mappings more, which a process
+ * that has as many as it may (vm.max_map_count) does not get.
+ */
 static bool cover(uintptr_t address)
 {
 	size_t size = size_of_part();
 	uintptr_t start = guard.start + (address - guard.start) / size * size;
 
-	/* without its header the file is worth nothing */
-	if (start == guard.start) {
-		if (!replace(guard.start, guard.end - guard.start))
-			return false;
-		guard.lost();
-		return true;
-	}
-	if (!replace(start, guard.end - start < size ? guard.end - start : size))
-		return false;
+	if (start == guard.start ||
+	    !replace(start, guard.end - start < size ? guard.end - start : size))
+		return cover_all();
 	guard.part();
 	return true;
 }

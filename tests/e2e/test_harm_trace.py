@@ -23,7 +23,8 @@ from tracing import PROGRAMS, SHIM, TLSTALL
 HARM = PROGRAMS / "harm"
 BUS = ("plain", "before", "before_on_this_stack", "after", "by_all_ways", "once", "killed_by_fault",
        "killed_though_ignored", "killed_by_sending", "blocked", "blocked_from_the_start", "threads", "forks",
-       "vforks", "handlers", "interrupting", "masks_of_others", "blocked_as_in_bsd", "blocked_for_a_while")
+       "vforks", "handlers", "interrupting", "masks_of_others", "blocked_as_in_bsd", "blocked_for_a_while",
+       "no_mapping_left")
 
 
 def environment(directory, **settings):

@@ -25,7 +25,7 @@ static void handshake(const char *when)
 	pair_free(&pair);
 }
 
-static void cut_off(void)
+static void cut_to(off_t size)
 {
 	const char *name = getenv("TLSTALL_DIR");
 	DIR *directory = name ? opendir(name) : NULL;
@@ -35,10 +35,15 @@ static void cut_off(void)
 	while (directory && (entry = readdir(directory))) {
 		snprintf(path, sizeof(path), "%s/%s", name, entry->d_name);
 		if (strstr(path, ".tlstall"))
-			NEED(truncate(path, 0) == 0);
+			NEED(truncate(path, size) == 0);
 	}
 	if (directory)
 		closedir(directory);
+}
+
+static void cut_off(void)
+{
+	cut_to(0);
 }
 
 /* A page of our own file that no longer exists. */
@@ -498,6 +503,33 @@ static void blocked_for_a_while(void)
 	handshake("on what was cut off");
 }
 
+/* Each second page gets a mapping of its own, until there are as many as the kernel allows. */
+static void take_all_mappings(void)
+{
+	FILE *file = fopen("/proc/sys/vm/max_map_count", "r");
+	size_t most, at = 0;
+	char *room;
+
+	NEED(file && fscanf(file, "%zu", &most) == 1);
+	fclose(file);
+	room = mmap(NULL, most * 8192, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	NEED(room != MAP_FAILED);
+	while (!mprotect(room + at, 4096, PROT_READ))
+		at += 8192;
+}
+
+static void no_mapping_left(void)
+{
+	struct pair pair = bio_pair(0);
+
+	handshake("first");
+	step(pair.client);
+	take_all_mappings();
+	cut_to(65536);
+	handshake("on what was cut in the middle");
+	printf("finished %d\n", finish(&pair));
+}
+
 #define MODE(name) {#name, name}
 static const struct {
 	const char *name;
@@ -509,7 +541,7 @@ static const struct {
 	MODE(blocked),	      MODE(blocked_from_the_start), MODE(threads),
 	MODE(forks),	      MODE(vforks),		  MODE(handlers),
 	MODE(interrupting),   MODE(masks_of_others),	  MODE(blocked_as_in_bsd),
-	MODE(blocked_for_a_while),
+	MODE(blocked_for_a_while), MODE(no_mapping_left),
 };
 
 int main(int argc, char **argv)
