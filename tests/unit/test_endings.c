@@ -167,6 +167,25 @@ static void test_no_cpu(void **state)
 	assert_false(says(&v, "could run"));
 }
 
+/* An earlier call has computed, and another one does so now. */
+static void test_computes_again(void **state)
+{
+	struct facts f = blocked_client(3 * S);
+	struct verdict v;
+
+	(void)state;
+	f.read.blocking = f.write.blocking = 0;
+	f.calls = 1;
+	f.age_ns = 4 * S;
+	f.cpu_ns = f.in_call_ns = f.longest_call_ns = 1 * S;
+	f.wait = TLSTALL_WAIT_RUNNING;
+	v = first_verdict(&f);
+	assert_string_equal(cause_name(v.cause), "CPU_HEAVY");
+	assert_int_equal(v.cost_ns, 3 * S);
+	assert_false(says(&v, "compete for the CPU"));
+	assert_int_equal(v.not_told_from_count, 1);
+}
+
 /* The handshake began before connect() had finished. */
 static void test_begun_too_early(void **state)
 {
@@ -403,6 +422,7 @@ int main(void)
 		cmocka_unit_test(test_answer_had_come),
 		cmocka_unit_test(test_no_cpu),
 		cmocka_unit_test(test_alert_before_certificates),
+		cmocka_unit_test(test_computes_again),
 		cmocka_unit_test(test_begun_too_early),
 		cmocka_unit_test(test_not_cut_off_by_the_peer),
 		cmocka_unit_test(test_reset_at_a_large_client_hello),

@@ -267,7 +267,8 @@ bool judge_CPU_HEAVY(const struct facts *f, struct verdict *v)
 {
 	bool runs = stuck_inside(f, TLSTALL_WAIT_RUNNING);
 	uint64_t cpu = f->time.cpu_ns;
-	bool starved = is_starved_of_cpu(f) && f->time.wait_in_call_ns >= NOTABLE_NS;
+	/* nobody knows yet how much of the call in flight is computing */
+	bool starved = !runs && is_starved_of_cpu(f) && f->time.wait_in_call_ns >= NOTABLE_NS;
 	bool ran = cpu >= STALL_NS && (cpu >= f->age_ns / 4 || starved) && !has_spun(f) &&
 		   !(runs && is_cpu_guessed(f));
 
