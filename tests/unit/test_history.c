@@ -289,6 +289,12 @@ static void test_same_descriptor(void **state)
 	h->at_start.bytes_received = 0;
 	add_neighbors(w.trace, h, &f);
 	assert_false(f.others.same_descriptor);
+	/* a server's, which has brought a large ClientHello: the shim does not ask how much is unsent */
+	h->at_start.bytes_received = 1300;
+	h->at_start.bytes_acked = 0;
+	h->at_start.outq = UINT32_MAX;
+	add_neighbors(w.trace, h, &f);
+	assert_false(f.others.same_descriptor);
 	end(&w);
 }
 

@@ -457,9 +457,12 @@ static const struct owner *find_owner(const struct neighbors *n, const struct tl
  */
 static bool carried(const struct tlstall_handshake *h, const struct owner *owner)
 {
-	return h->at_start.ticks && owner->bytes_in && owner->bytes_out &&
-	       h->at_start.bytes_received >= owner->bytes_in &&
-	       h->at_start.bytes_acked + h->at_start.outq >= owner->bytes_out;
+	const struct tlstall_socket *start = &h->at_start;
+	uint32_t unacked = start->outq == UINT32_MAX ? 0 : start->outq;
+
+	return start->ticks && owner->bytes_in && owner->bytes_out &&
+	       start->bytes_received >= owner->bytes_in &&
+	       start->bytes_acked + unacked >= owner->bytes_out;
 }
 
 static void add_same_socket(const struct neighbors *n, const struct tlstall_handshake *h,
