@@ -85,6 +85,15 @@ def test_alert_before_any_certificate(description, mode, start):
 
 
 @MODES
+def test_server_name_that_the_trace_leaves_out(mode, start):
+    """curl named the server, which nobody may see here."""
+    refusing = start(peer.Peer(answers((2, 40)))).port
+    final = ending(curl(refusing), env={**in_mode(mode), "TLSTALL_PRIVACY": "sni"}).final
+    assert (final.cause, final.also) == ("CIPHER_MISMATCH", None), final
+    assert "SERVER_NAME" in final.not_told_from and "no SNI" not in said(final), final
+
+
+@MODES
 def test_close_notify_is_said(mode, start):
     leaving = start(peer.Peer(answers((1, 0), then=peer.wait_for_eof))).port
     final = ending(curl(leaving), env=in_mode(mode)).final

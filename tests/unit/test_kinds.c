@@ -38,6 +38,34 @@ static void test_server_name(void **state)
 	assert_false(advises(&v, "SSL_set_tlsext_host_name"));
 }
 
+/* TLSTALL_PRIVACY: an empty name is one that may not be told. */
+static void test_server_name_left_out(void **state)
+{
+	struct facts f = failed(SSL, "sslv3 alert handshake failure");
+	struct verdict v;
+
+	(void)state;
+	with_alert(&f, true, 40);
+	f.sni_hidden = true;
+	v = first_verdict(&f);
+	assert_int_equal(v.cause, CAUSE_CIPHER_MISMATCH);
+	assert_true(doubts(&v, CAUSE_SERVER_NAME));
+	assert_not_cause(&f, SERVER_NAME);
+	f.alerts[0].description = 112;
+	v = first_verdict(&f);
+	assert_int_equal(v.cause, CAUSE_SERVER_NAME);
+	assert_true(says(&v, "leaves out server names"));
+	assert_false(says(&v, "no SNI"));
+	f = failed(SSL, "certificate verify failed");
+	f.sni_hidden = true;
+	f.verify_result = 62;
+	assert_cause(&f, CERTIFICATE);
+	assert_not_cause(&f, SERVER_NAME);
+	f.verify_result = 18;
+	v = first_verdict(&f);
+	assert_false(doubts(&v, CAUSE_SERVER_NAME));
+}
+
 static void test_server_name_is_a_guess(void **state)
 {
 	struct facts f = failed(SSL, "sslv3 alert handshake failure");
@@ -449,6 +477,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_server_name),
+		cmocka_unit_test(test_server_name_left_out),
 		cmocka_unit_test(test_server_name_is_a_guess),
 		cmocka_unit_test(test_legacy_renegotiation),
 		cmocka_unit_test(test_psk),

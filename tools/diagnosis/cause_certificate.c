@@ -130,7 +130,7 @@ static void say_clock(const struct facts *f, struct verdict *v)
 
 static bool may_be_default(const struct facts *f)
 {
-	return f->role == TLSTALL_ROLE_CLIENT && !f->sni[0] && f->verify_result >= SELF_SIGNED &&
+	return is_nameless(f) && f->verify_result >= SELF_SIGNED &&
 	       f->verify_result <= NOT_VERIFIED;
 }
 

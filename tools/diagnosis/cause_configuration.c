@@ -121,6 +121,21 @@ static bool is_bare_failure(const struct refusal *r)
 	return r->by_peer && r->alert && r->alert->description == ALERT_HANDSHAKE_FAILURE;
 }
 
+bool is_nameless(const struct facts *f)
+{
+	return f->role == TLSTALL_ROLE_CLIENT && !f->sni[0] && !f->sni_hidden;
+}
+
+static void say_name(const struct facts *f, struct verdict *v)
+{
+	if (f->sni[0])
+		say(v, "the ClientHello asked for the server name (SNI) \"%s\"", f->sni);
+	else if (f->sni_hidden)
+		say(v, "the trace leaves out server names (TLSTALL_PRIVACY)");
+	else
+		say(v, "the ClientHello named no server (no SNI)");
+}
+
 bool judge_CIPHER_MISMATCH(const struct facts *f, struct verdict *v)
 {
 	struct refusal r = refusal_of(f);
@@ -131,8 +146,8 @@ bool judge_CIPHER_MISMATCH(const struct facts *f, struct verdict *v)
 		return true;
 	doubt(v, CAUSE_CERTIFICATE);
 	doubt(v, CAUSE_PROTOCOL_MISMATCH);
-	if (f->role == TLSTALL_ROLE_CLIENT && f->sni[0]) {
-		say(v, "the ClientHello asked for the server name (SNI) \"%s\"", f->sni);
+	if (f->role == TLSTALL_ROLE_CLIENT && !is_nameless(f)) {
+		say_name(f, v);
 		doubt(v, CAUSE_SERVER_NAME);
 	}
 	return true;
@@ -164,7 +179,7 @@ static const char *const name_advice[2][2] = {
 bool judge_SERVER_NAME(const struct facts *f, struct verdict *v)
 {
 	struct refusal r = refusal_of(f);
-	bool nameless = f->role == TLSTALL_ROLE_CLIENT && !f->sni[0];
+	bool nameless = is_nameless(f);
 	bool other = nameless && f->failed && !r.by_peer && f->verify_result == HOSTNAME_MISMATCH;
 
 	if (r.meaning.cause != CAUSE_SERVER_NAME && !other && !(nameless && is_bare_failure(&r)))
@@ -174,11 +189,9 @@ bool judge_SERVER_NAME(const struct facts *f, struct verdict *v)
 		v->confidence = CONFIDENCE_MEDIUM;
 		doubt(v, other ? CAUSE_CERTIFICATE : CAUSE_CIPHER_MISMATCH);
 	}
-	if (f->sni[0])
-		say(v, "the ClientHello asked for the server name (SNI) \"%s\"", f->sni);
-	else
-		say(v, "the ClientHello named no server (no SNI)");
-	v->advice = name_advice[f->role == TLSTALL_ROLE_SERVER][f->sni[0] != 0];
+	say_name(f, v);
+	if (f->sni[0] || !f->sni_hidden)
+		v->advice = name_advice[f->role == TLSTALL_ROLE_SERVER][f->sni[0] != 0];
 	return true;
 }
 

@@ -86,7 +86,8 @@ struct facts {
 	struct tlstall_transport read, write;
 	struct tlstall_address local, peer;
 	struct tlstall_socket at_start, at_gap, at_end;
-	char sni[72]; /* what was, or is to be, asked for; "": no name */
+	char sni[72]; /* what was, or is to be, asked for; "": no name, unless */
+	bool sni_hidden; /* ... names were left out of the trace on request */
 
 	/* the wall clock at the end, or now, as it ran on from the program's start; 0: not known */
 	uint64_t realtime_s;

@@ -304,6 +304,7 @@ static void add_all(struct trace *trace, const struct tlstall_handshake *h, uint
 	add_arrivals(trace, h, out);
 	add_flights(trace, h, out);
 	add_names(trace, h, out);
+	out->sni_hidden = header->privacy & TLSTALL_PRIVACY_SNI;
 	out->finished_before = h->flags & TLSTALL_HS_RENEGOTIATION && h->parent;
 	if (h->libssl < header->libssl_count)
 		out->libssl_version = header->libssl[h->libssl].version_num;

@@ -115,6 +115,8 @@ bool is_cut_off(const struct facts *f);
 bool is_aborted_here(const struct facts *f);
 /* The failure is none: the BIO meant "call again". */
 bool is_want_mismatch(const struct facts *f);
+/* A client asked for no server by name, as far as the trace may tell. */
+bool is_nameless(const struct facts *f);
 /* Segments that were retransmitted since the first op. */
 uint32_t retransmitted(const struct facts *f);
 
