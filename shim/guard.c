@@ -21,14 +21,38 @@ bool guard_is_on(void)
 
 /* ---- memory in place of the file ----------------------------------------------------- */
 
-static bool replace(uintptr_t start, size_t size)
+/* Shared memory does not count against RLIMIT_DATA. */
+static bool put(uintptr_t start, size_t size)
 {
 	const int flags = MAP_FIXED | MAP_ANONYMOUS;
 	void *at = (void *)start;
 
-	/* shared memory does not count against RLIMIT_DATA */
-	return system_mmap(at, size, PROT_READ | PROT_WRITE, flags | MAP_PRIVATE, -1, 0) == at ||
-	       system_mmap(at, size, PROT_READ | PROT_WRITE, flags | MAP_SHARED, -1, 0) == at;
+	if (system_mmap(at, size, PROT_READ | PROT_WRITE, flags | MAP_PRIVATE, -1, 0) != at &&
+	    system_mmap(at, size, PROT_READ | PROT_WRITE, flags | MAP_SHARED, -1, 0) != at)
+		return false;
+	if (ask_may())
+		system_munlock(at, size);
+	return true;
+}
+
+/*
+ * After mlockall(MCL_FUTURE), new memory is locked until we unlock it, and no more of it comes at
+ * once than RLIMIT_MEMLOCK leaves.
+ */
+static bool replace(uintptr_t start, size_t size)
+{
+	size_t step = size;
+
+	for (size_t done = 0; done < size; done += step) {
+		if (step > size - done)
+			step = size - done;
+		while (!put(start + done, step)) {
+			if (step <= guard.page)
+				return false;
+			step = (step / 2 + guard.page - 1) / guard.page * guard.page;
+		}
+	}
+	return true;
 }
 
 /*

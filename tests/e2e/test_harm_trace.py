@@ -23,8 +23,7 @@ from tracing import PROGRAMS, SHIM, TLSTALL
 HARM = PROGRAMS / "harm"
 BUS = ("plain", "before", "before_on_this_stack", "after", "by_all_ways", "once", "killed_by_fault",
        "killed_though_ignored", "killed_by_sending", "blocked", "blocked_from_the_start", "threads", "forks",
-       "vforks", "handlers", "interrupting", "masks_of_others", "blocked_as_in_bsd", "blocked_for_a_while",
-       "no_mapping_left")
+       "vforks", "handlers", "interrupting", "masks_of_others", "blocked_as_in_bsd", "blocked_for_a_while")
 
 
 def environment(directory, **settings):
@@ -74,6 +73,12 @@ def mounted(directory, *arguments):
 def test_sigbus_is_the_programs(directory, what):
     """The program truncates its own trace; its dispositions, masks and pending signals stay correct."""
     same([HARM / "bus", what], directory)
+
+
+@pytest.mark.parametrize("what", ["no_mapping_left", "little_may_be_locked"])
+@pytest.mark.parametrize("mode", ["all", "watch"])
+def test_truncated_at_a_limit(directory, what, mode):
+    same([HARM / "limits", what], directory, MODE=mode)
 
 
 @pytest.mark.parametrize("mode", ["all", "watch"])

@@ -4,47 +4,15 @@
  * disposition and mask that it set, and its handler is called as without the shim. The program
  * itself truncates all traces in $TLSTALL_DIR. argv[1] selects the case.
  */
-#include "../common.h"
+#include "cut.h"
 
-#include <dirent.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 
 /* ---- shared parts ----------------------------------------------------------------------- */
-
-static void handshake(const char *when)
-{
-	struct pair pair = bio_pair(0);
-
-	printf("handshake %s: %s\n", when, finish(&pair) ? "ok" : "failed");
-	fflush(stdout);
-	pair_free(&pair);
-}
-
-static void cut_to(off_t size)
-{
-	const char *name = getenv("TLSTALL_DIR");
-	DIR *directory = name ? opendir(name) : NULL;
-	const struct dirent *entry;
-	char path[PATH_MAX];
-
-	while (directory && (entry = readdir(directory))) {
-		snprintf(path, sizeof(path), "%s/%s", name, entry->d_name);
-		if (strstr(path, ".tlstall"))
-			NEED(truncate(path, size) == 0);
-	}
-	if (directory)
-		closedir(directory);
-}
-
-static void cut_off(void)
-{
-	cut_to(0);
-}
 
 /* A page of our own file that no longer exists. */
 static volatile char *own_hole(void)
@@ -503,33 +471,6 @@ static void blocked_for_a_while(void)
 	handshake("on what was cut off");
 }
 
-/* Each second page gets a mapping of its own, until there are as many as the kernel allows. */
-static void take_all_mappings(void)
-{
-	FILE *file = fopen("/proc/sys/vm/max_map_count", "r");
-	size_t most, at = 0;
-	char *room;
-
-	NEED(file && fscanf(file, "%zu", &most) == 1);
-	fclose(file);
-	room = mmap(NULL, most * 8192, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	NEED(room != MAP_FAILED);
-	while (!mprotect(room + at, 4096, PROT_READ))
-		at += 8192;
-}
-
-static void no_mapping_left(void)
-{
-	struct pair pair = bio_pair(0);
-
-	handshake("first");
-	step(pair.client);
-	take_all_mappings();
-	cut_to(65536);
-	handshake("on what was cut in the middle");
-	printf("finished %d\n", finish(&pair));
-}
-
 #define MODE(name) {#name, name}
 static const struct {
 	const char *name;
@@ -541,7 +482,7 @@ static const struct {
 	MODE(blocked),	      MODE(blocked_from_the_start), MODE(threads),
 	MODE(forks),	      MODE(vforks),		  MODE(handlers),
 	MODE(interrupting),   MODE(masks_of_others),	  MODE(blocked_as_in_bsd),
-	MODE(blocked_for_a_while), MODE(no_mapping_left),
+	MODE(blocked_for_a_while),
 };
 
 int main(int argc, char **argv)
