@@ -178,6 +178,20 @@ def test_race_of_two_connections(mode, authority, start):
 # ---- what the kernel said ------------------------------------------------------------------------
 
 
+def test_look_at_a_dtls_client_that_runs_its_timer():
+    """It waits for its third timeout, of 4 s. From outside, nobody knows how often the timeout has doubled."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.settimeout(20)
+        with stalls.Running([stalls.STALLS / "dtls_client", "timer", silent.getsockname()[1]]) as client:
+            for _ in range(3):
+                silent.recv(2000)
+            result = tracing.run([tracing.TLSTALL, "look", "--for", "2s", "--format", "jsonl", str(client.process.pid)])
+    looked = tracing.Trace(result.stdout).only()
+    assert (looked.cause, looked.fault, looked.confidence) == ("PEER_SILENT", "peer", "low"), looked
+    assert {"DTLS_LOST", "DTLS_TIMER_NOT_DRIVEN"} <= set(looked.not_told_from), looked
+
+
 def destroy(port):
     """Has the kernel abort the connections to that port."""
     result = subprocess.run(["ss", "-K", "dport", "=", str(port)], capture_output=True, text=True)

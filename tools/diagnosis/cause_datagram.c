@@ -36,13 +36,16 @@ static uint64_t timer_due_ns(const struct facts *f)
 	return (waited > due ? waited : due) + GRACE_NS;
 }
 
-/* The program has made no call for longer than the timeout, so nobody has run the timer. */
+/*
+ * The program has made no call for longer than the timeout, so nobody has run the timer. From
+ * outside, nobody knows how often it has doubled.
+ */
 static bool is_timer_dead(const struct facts *f)
 {
 	uint64_t due = timer_due_ns(f);
 	bool recent = f->timer_since_ns && f->timer_since_ns < due;
 
-	return f->stuck && !f->in_op && f->last_error == TLSTALL_ERROR_WANT_READ &&
+	return f->stuck && !f->in_op && !f->looked && f->last_error == TLSTALL_ERROR_WANT_READ &&
 	       f->idle_ns >= due && !recent;
 }
 
@@ -148,6 +151,8 @@ void say_no_answer_in_datagrams(const struct facts *f, struct verdict *v)
 	v->confidence = CONFIDENCE_LOW;
 	say_datagrams(f, v);
 	doubt(v, CAUSE_DTLS_LOST);
+	if (f->looked && !f->in_op)
+		doubt(v, CAUSE_DTLS_TIMER_NOT_DRIVEN);
 	v->advice = "tcpdump 'udp port PORT' on the peer's side: do the datagrams arrive? If so, "
 		    "read its log: a DTLS server silently drops what it cannot read (another key "
 		    "or identity, an unknown connection id, a missing cookie).";
