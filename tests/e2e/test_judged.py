@@ -190,6 +190,7 @@ def test_look_at_a_dtls_client_that_runs_its_timer():
     looked = tracing.Trace(result.stdout).only()
     assert (looked.cause, looked.fault, looked.confidence) == ("PEER_SILENT", "peer", "low"), looked
     assert {"DTLS_LOST", "DTLS_TIMER_NOT_DRIVEN"} <= set(looked.not_told_from), looked
+    assert "ClientHello was sent" in said(looked), looked  # three of them
 
 
 def destroy(port):

@@ -11,6 +11,11 @@ uint64_t patience(const struct facts *f)
 	return 4 * f->rtt_ns > STALL_NS ? 4 * f->rtt_ns : STALL_NS;
 }
 
+bool is_datagram(const struct facts *f)
+{
+	return f->read.bio_class == TLSTALL_BIO_DATAGRAM || f->version >> 8 == 0xfe;
+}
+
 /* An alert before encryption: the record's head, level and description. */
 #define ALERT_RECORD 7
 

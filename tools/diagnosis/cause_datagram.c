@@ -11,11 +11,6 @@
 #define GRACE_NS (200 * MS)
 #define MAX_DOUBLED 6
 
-bool is_datagram(const struct facts *f)
-{
-	return f->read.bio_class == TLSTALL_BIO_DATAGRAM || f->version >> 8 == 0xfe;
-}
-
 /*
  * Flights sent again. Until a client has read something, the bytes that it sent tell; after that,
  * the timer's calls.

@@ -48,6 +48,9 @@ struct text sent(const struct facts *f)
 
 	if (!hello)
 		what = "what we sent";
+	/* over UDP, these may be several of them: from outside, nobody knows */
+	if (hello && f->looked && is_datagram(f))
+		bytes = 0;
 	if (bytes)
 		snprintf(t.s, sizeof(t.s), "%s, %.16s,", what, size(bytes).s);
 	else
