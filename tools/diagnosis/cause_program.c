@@ -57,10 +57,10 @@ static void say_break(const struct facts *f, struct verdict *v)
 		say_calls(f, v);
 }
 
-/* The kernel shows that no answer came: another call would have found nothing. */
+/* It has called again, so it went on waiting, and the kernel shows that no answer came. */
 static bool did_no_harm(const struct facts *f)
 {
-	return awaits_peer(f) && is_acknowledged(f);
+	return f->retries && awaits_peer(f) && is_acknowledged(f);
 }
 
 bool judge_STALE_ERROR_QUEUE(const struct facts *f, struct verdict *v)
