@@ -69,18 +69,31 @@ static void start(struct sender *s, bool now)
 		http_post_start(s->post, s->packed, s->packed_size);
 }
 
+/* How much of "spans" to write after a number. */
+static int noun(const struct sender *s, uint64_t count)
+{
+	return (int)strlen(s->options.target.what) - (count == 1);
+}
+
+static const char *they_are(uint64_t count)
+{
+	return count == 1 ? "it is" : "they are";
+}
+
 static void set_aside(struct sender *s)
 {
 	const struct http_target *target = &s->options.target;
 	char where[4096];
 
 	if (spool_refused(s->spool, where, sizeof(where)))
-		complain("%s refused %u %s: %s; they are in %s (once the cause is repaired, rename it to "
+		complain("%s refused %u %.*s: %s; %s in %s (once the cause is repaired, rename it to "
 			 ".rows: the next run sends it)",
-			 target->whom, s->items, target->what, http_post_answer(s->post), where);
+			 target->whom, s->items, noun(s, s->items), target->what,
+			 http_post_answer(s->post), they_are(s->items), where);
 	else
-		complain("%s refused %u %s: %s; they are dropped", target->whom, s->items, target->what,
-			 http_post_answer(s->post));
+		complain("%s refused %u %.*s: %s; %s dropped", target->whom, s->items,
+			 noun(s, s->items), target->what, http_post_answer(s->post),
+			 they_are(s->items));
 	s->refused += s->items;
 }
 
@@ -92,8 +105,9 @@ static void count_refused(struct sender *s)
 
 	if (!count)
 		return;
-	complain("%s refused %llu of %u %s: %s; they are dropped", target->whom,
-		 (unsigned long long)count, s->items, target->what, http_post_answer(s->post));
+	complain("%s refused %llu of %u %.*s: %s; %s dropped", target->whom,
+		 (unsigned long long)count, s->items, noun(s, s->items), target->what,
+		 http_post_answer(s->post), they_are(count));
 	s->refused += count;
 }
 
@@ -216,8 +230,8 @@ static int tell_rest(struct sender *s)
 
 	s->dropped += s->refused + risk;
 	if (s->dropped)
-		complain("%s did not accept %llu %s", target->whom, (unsigned long long)s->dropped,
-			 target->what);
+		complain("%s did not accept %llu %.*s", target->whom, (unsigned long long)s->dropped,
+			 noun(s, s->dropped), target->what);
 	if (kept)
 		complain("%s of %s remain in %s for the next run", word_size(kept, size),
 			 target->what, s->options.spool.directory);
