@@ -445,6 +445,27 @@ def test_a_disk_that_fails_meanwhile(maker, directory):
     assert result.stderr == f"tlstall: {path}: Input/output error\n" and "overwritten" not in result.stdout, result
 
 
+@pytest.mark.parametrize("form", ["html", "jsonl"])
+def test_memory_that_runs_out(maker, directory, form):
+    """Each allocation fails by turns: the report is whole, or it fails and says so."""
+    library, output = directory / "fail_malloc.so", directory / "output"
+    subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", "-o", library,
+                    tracing.ROOT / "tests/programs/memory/fail_malloc.c"], check=True)
+    path = maker.make(60)
+
+    def made_with(fail_at):
+        output.unlink(missing_ok=True)
+        result = report("--format", form, "-o", output, path,
+                        env={"LD_PRELOAD": library, "FAIL_AT": str(fail_at), "COUNT_TO": directory / "count"})
+        assert result.status in (0, 1), result
+        assert result.status == 0 or "memory" in result.stderr.lower(), result
+        return result.status == 0 and output.stat().st_size
+
+    whole, count = made_with(0), int((directory / "count").read_text())
+    sizes = [made_with(fail_at) for fail_at in range(1, count, count // 90 + 1)]
+    assert set(sizes) == {False, whole}, sizes
+
+
 def test_a_pipe_of_somebody_else_keeps_nobody_waiting(directory):
     os.mkfifo(directory / "x.tlstall")
     result = report(directory / "x.tlstall")

@@ -175,8 +175,9 @@ static int end(void *context, bool whole)
 	if (ctf->count)
 		qsort(ctf->events, ctf->count, sizeof(*ctf->events), by_time);
 	trace = (struct ctf_trace){classes, CLASSES, ctf->events, ctf->count, &ctf->strings};
+	errno = ENOMEM;
 	if (whole)
-		result = ctf_write(&trace, ctf->path);
+		result = ctf->strings.failed ? -1 : ctf_write(&trace, ctf->path);
 	error = errno;
 	strings_free(&ctf->strings);
 	free(ctf->events);

@@ -83,6 +83,7 @@ static const struct frame_name *frame_name(struct code_reader *reader,
 		size_t room = codes->name_room ? codes->name_room * 2 : 256;
 		struct frame_name *names = realloc(codes->names, room * sizeof(*names));
 
+		codes->stack_keys.failed |= !names;
 		if (!names)
 			return NULL;
 		codes->names = names;
@@ -137,9 +138,8 @@ static uint32_t intern_code(struct code_reader *reader, const uint32_t *frames, 
 	code.frames = malloc(count * sizeof(*frames));
 	if (code.frames)
 		memcpy(code.frames, frames, count * sizeof(*frames));
-	else
-		code.count = 0;
-	return add_code(codes, &code) < 0 ? 0 : id;
+	codes->stack_keys.failed |= !code.frames || add_code(codes, &code) < 0;
+	return codes->stack_keys.failed ? 0 : id;
 }
 
 static uint32_t make_code(struct code_reader *reader, const struct tlstall_stack *stack)
@@ -201,11 +201,11 @@ void code_reader_open(struct code_reader *reader, struct codes *codes, struct st
 	if (!codes->count) {
 		strings_id(&codes->stack_keys, NULL);
 		strings_id(&codes->frame_keys, NULL);
-		if (add_code(codes, &none) < 0)
-			return;
+		codes->stack_keys.failed |= add_code(codes, &none) < 0;
 	}
 	reader->known_count = trace_header(trace)->section[TLSTALL_SECTION_STACKS].count;
 	reader->known = calloc(reader->known_count, sizeof(*reader->known));
+	codes->stack_keys.failed |= !reader->known && reader->known_count;
 	if (!reader->known)
 		reader->known_count = 0;
 	trace_modules(trace, &reader->modules);

@@ -66,11 +66,14 @@ const char *column_write(const struct column *column, FILE *out)
 	static const char zeros[8];
 	bool is_count = column->type == COLUMN_COUNT;
 	size_t width = width_of(column->type);
-	size_t kept = is_count ? narrow_width(column) : width;
+	size_t kept = is_count ? narrow_width(column) : width, rest = -(column->count * kept) & 7;
+	bool whole = true;
 
 	for (size_t i = 0; i < column->count; i++)
-		fwrite(column->bytes + i * width, 1, kept, out);
-	fwrite(zeros, 1, -(column->count * kept) & 7, out);
+		whole &= fwrite(column->bytes + i * width, 1, kept, out) == kept;
+	whole &= fwrite(zeros, 1, rest, out) == rest;
+	if (!whole)
+		return NULL;
 	return is_count ? counts[kept] : others[column->type];
 }
 

@@ -418,7 +418,7 @@ static int gather_open(struct gather *g, const char *path)
 	int source = report_add_source(g->report, path, g->label);
 
 	g->source = (uint32_t)source;
-	neighbors_read(g->trace, &g->neighbors);
+	g->error = neighbors_read(g->trace, &g->neighbors);
 	g->subject = calloc(1, sizeof(*g->subject));
 	code_reader_open(&g->codes, &g->report->codes, &g->report->strings, g->trace);
 	return source < 0 || !g->subject ? -1 : 0;
@@ -449,6 +449,9 @@ int gather_trace(struct report *report, const char *path, const char *label,
 	result = gather_open(&g, path);
 	if (result == 0)
 		result = walk(&g);
+	if (report->strings.failed || report->codes.stack_keys.failed ||
+	    report->codes.frame_keys.failed || trace_starved(g.trace))
+		result = -1;
 	if (result < 0)
 		snprintf(message, GATHER_MESSAGE, "out of memory");
 	else if (g.error)

@@ -30,9 +30,12 @@ struct page {
 	FILE *evidence;
 	char *evidence_text;
 	size_t evidence_size;
+	bool failed;   /* no memory for a part of it */
 	bool complete; /* all of it was written */
 };
 
+/* To a list of the page; without memory the page has failed. */
+void page_append(struct page *page, json_t *list, json_t *value);
 /* Verdicts and alerts of a row. -1: out of memory. */
 int page_add_evidence(struct page *page, size_t row, const struct gathered *gathered);
 

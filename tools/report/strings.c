@@ -55,14 +55,18 @@ static uint32_t add(struct strings *strings, const char *text)
 	uint32_t *entry;
 	char *copy;
 
-	if (strings->count == strings->room && grow(strings) < 0)
+	if (strings->count == strings->room && grow(strings) < 0) {
+		strings->failed = true;
 		return 0;
+	}
 	entry = find(strings, text);
 	if (*entry)
 		return *entry - 1;
 	copy = strdup(text);
-	if (!copy)
+	if (!copy) {
+		strings->failed = true;
 		return 0;
+	}
 	strings->text[strings->count] = copy;
 	*entry = ++strings->count;
 	return *entry - 1;

@@ -3,15 +3,17 @@
 #ifndef TOOLS_REPORT_STRINGS_H
 #define TOOLS_REPORT_STRINGS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct strings {
 	char **text;
 	uint32_t *table; /* open addressing, id + 1, 0: free */
 	uint32_t count, room, table_size;
+	bool failed; /* memory ran out: a text is missing */
 };
 
-/* The id of `text` (NULL counts as ""); 0 as well when memory runs out. */
+/* The id of `text` (NULL counts as ""); 0 as well when memory runs out, which `failed` says. */
 uint32_t strings_id(struct strings *strings, const char *text);
 /* The same for any bytes: made valid UTF-8 and cut to STRINGS_ANY first. */
 uint32_t strings_any(struct strings *strings, const char *text);

@@ -55,6 +55,7 @@ struct trace {
 	uint32_t present[TLSTALL_SECTION_MAX]; /* entries that are in the file */
 	unsigned cut;				 /* sections with entries that are not */
 	uint64_t torn;
+	bool starved; /* no memory for a table of texts */
 	struct text_table functions, states, strings;
 	uint8_t kinds[256]; /* of `functions` */
 	bool local;

@@ -104,6 +104,8 @@ uint64_t trace_span_ns(const struct trace *trace, uint64_t ticks);
 
 /* ---- tables: "" or NULL for ids that are unknown ------------------------ */
 
+/* Whether some are "" for lack of memory. */
+bool trace_starved(const struct trace *trace);
 const char *trace_function_name(struct trace *trace, unsigned id);
 enum tlstall_function_kind trace_function_kind(struct trace *trace, unsigned id);
 const char *trace_state_name(struct trace *trace, unsigned id);

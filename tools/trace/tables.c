@@ -19,6 +19,7 @@ static struct table_text *find_text(struct trace *trace, struct text_table *tabl
 	if (!table->texts) {
 		table->count = present < TEXTS_MAX ? present : TEXTS_MAX;
 		table->texts = calloc(table->count, sizeof(*table->texts));
+		trace->starved |= !table->texts && table->count;
 	}
 	return table->texts && id < table->count ? &table->texts[id] : NULL;
 }
@@ -48,6 +49,11 @@ const char *trace_state_name(struct trace *trace, unsigned id)
 const char *trace_string(struct trace *trace, unsigned id)
 {
 	return string_of(trace, &trace->strings, TLSTALL_SECTION_STRINGS, id);
+}
+
+bool trace_starved(const struct trace *trace)
+{
+	return trace->starved;
 }
 
 /* ---- functions ---------------------------------------------------------------- */
