@@ -21,14 +21,17 @@ bool guard_is_on(void)
 
 /* ---- memory in place of the file ----------------------------------------------------- */
 
-/* Shared memory does not count against RLIMIT_DATA. */
-static bool put(uintptr_t start, size_t size)
+/*
+ * Like the file, shared memory does not count against RLIMIT_DATA, of which the program needs the
+ * rest; but after detaching, none may be left. `kind`: the one that is tried first.
+ */
+static bool put(uintptr_t start, size_t size, int kind)
 {
-	const int flags = MAP_FIXED | MAP_ANONYMOUS;
+	const int flags = MAP_FIXED | MAP_ANONYMOUS, other = kind ^ MAP_SHARED ^ MAP_PRIVATE;
 	void *at = (void *)start;
 
-	if (system_mmap(at, size, PROT_READ | PROT_WRITE, flags | MAP_PRIVATE, -1, 0) != at &&
-	    system_mmap(at, size, PROT_READ | PROT_WRITE, flags | MAP_SHARED, -1, 0) != at)
+	if (system_mmap(at, size, PROT_READ | PROT_WRITE, flags | kind, -1, 0) != at &&
+	    system_mmap(at, size, PROT_READ | PROT_WRITE, flags | other, -1, 0) != at)
 		return false;
 	if (ask_may())
 		system_munlock(at, size);
@@ -39,14 +42,14 @@ static bool put(uintptr_t start, size_t size)
  * After mlockall(MCL_FUTURE), new memory is locked until we unlock it, and no more of it comes at
  * once than RLIMIT_MEMLOCK leaves.
  */
-static bool replace(uintptr_t start, size_t size)
+static bool replace(uintptr_t start, size_t size, int kind)
 {
 	size_t step = size;
 
 	for (size_t done = 0; done < size; done += step) {
 		if (step > size - done)
 			step = size - done;
-		while (!put(start + done, step)) {
+		while (!put(start + done, step, kind)) {
 			if (step <= guard.page)
 				return false;
 			step = (step / 2 + guard.page - 1) / guard.page * guard.page;
@@ -69,7 +72,7 @@ static size_t size_of_part(void)
 
 static bool cover_all(void)
 {
-	if (!replace(guard.start, guard.end - guard.start))
+	if (!replace(guard.start, guard.end - guard.start, MAP_SHARED))
 		return false;
 	guard.lost();
 	return true;
@@ -85,7 +88,7 @@ static bool cover(uintptr_t address)
 	uintptr_t start = guard.start + (address - guard.start) / size * size;
 
 	if (start == guard.start ||
-	    !replace(start, guard.end - start < size ? guard.end - start : size))
+	    !replace(start, guard.end - start < size ? guard.end - start : size, MAP_SHARED))
 		return cover_all();
 	guard.part();
 	return true;
@@ -349,7 +352,7 @@ bool guard_remove(void)
 {
 	struct sigaction now;
 
-	if (!guard_is_on() || !replace(guard.start, guard.end - guard.start))
+	if (!guard_is_on() || !replace(guard.start, guard.end - guard.start, MAP_PRIVATE))
 		return false;
 	if (!signals_real()->sigaction(SIGBUS, NULL, &now) && now.sa_sigaction == on_bus)
 		without_us(program_action());

@@ -41,14 +41,33 @@ static void little_may_be_locked(void)
 	NEED(geteuid() != 0 || !seteuid(65534));
 }
 
+static void little_data(void)
+{
+	FILE *status = fopen("/proc/self/status", "r");
+	char line[256];
+	rlim_t kb = 0;
+
+	while (status && !kb && fgets(line, sizeof(line), status))
+		sscanf(line, "VmData: %lu", &kb);
+	NEED(kb);
+	fclose(status);
+	kb = (kb + 1000) * 1024;
+	NEED(!setrlimit(RLIMIT_DATA, &(struct rlimit){kb, kb}));
+	cut_off();
+}
+
 int main(int argc, char **argv)
 {
+	void (*const reach)(void) = argc != 2				     ? NULL
+				    : !strcmp(argv[1], "no_mapping_left")    ? no_mapping_left
+				    : !strcmp(argv[1], "little_may_be_locked") ? little_may_be_locked
+									     : little_data;
 	struct pair pair = bio_pair(0);
 
-	NEED(argc == 2);
+	NEED(reach);
 	handshake("first");
 	step(pair.client);
-	strcmp(argv[1], "no_mapping_left") ? little_may_be_locked() : no_mapping_left();
+	reach();
 	handshake("on what was cut off");
 	printf("finished %d\n", finish(&pair));
 	return 0;
