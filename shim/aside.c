@@ -57,7 +57,7 @@ struct next {
 static bool find_next(const struct elf_object *object, void *context)
 {
 	struct next *next = context;
-	void *address = elf_is_own(object->start) ? NULL : elf_symbol(object, next->name);
+	void *address = elf_is_own(object->start) ? NULL : elf_address(object, next->name);
 
 	next->openssl |= address && libssl_is_copy(object);
 	if (next->begun && !next->found)
@@ -115,7 +115,7 @@ static bool find_place(const struct elf_object *object, void *context)
 
 	place->past_us |= elf_is_own(object->start);
 	place->is_early |= caller >= object->start && caller < object->end;
-	place->before |= !place->past_us && elf_symbol(object, place->name);
+	place->before |= !place->past_us && elf_address(object, place->name);
 	return ++place->at >= at_start;
 }
 

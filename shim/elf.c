@@ -90,8 +90,7 @@ static const elf_symbol_entry *symbol_at(const struct elf_object *object, uint32
 {
 	const elf_symbol_entry *symbol = &object->symbols[index];
 
-	if (symbol->st_shndx == SHN_UNDEF || !symbol->st_value ||
-	    !is_named(object->strings + symbol->st_name, name))
+	if (!symbol->st_value || !is_named(object->strings + symbol->st_name, name))
 		return NULL;
 	return symbol;
 }
@@ -132,14 +131,28 @@ static const elf_symbol_entry *find_sysv(const struct elf_object *object, const 
 	return NULL;
 }
 
-const elf_symbol_entry *elf_entry(const struct elf_object *object, const char *name)
+static const elf_symbol_entry *find(const struct elf_object *object, const char *name)
 {
 	return object->gnu_hash ? find_gnu(object, name) : find_sysv(object, name);
+}
+
+const elf_symbol_entry *elf_entry(const struct elf_object *object, const char *name)
+{
+	const elf_symbol_entry *symbol = find(object, name);
+
+	return symbol && symbol->st_shndx != SHN_UNDEF ? symbol : NULL;
 }
 
 void *elf_symbol(const struct elf_object *object, const char *name)
 {
 	const elf_symbol_entry *symbol = elf_entry(object, name);
+
+	return symbol ? (void *)(object->bias + symbol->st_value) : NULL;
+}
+
+void *elf_address(const struct elf_object *object, const char *name)
+{
+	const elf_symbol_entry *symbol = find(object, name);
 
 	return symbol ? (void *)(object->bias + symbol->st_value) : NULL;
 }

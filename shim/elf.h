@@ -35,6 +35,11 @@ bool elf_tables(struct elf_object *object);
 void *elf_symbol(const struct elf_object *object, const char *name);
 /* The same as its symbol table entry, which has the size. */
 const ElfW(Sym) * elf_entry(const struct elf_object *object, const char *name);
+/*
+ * What dlsym finds in it: also the entry to another object's function that a program linked for a
+ * fixed address has, and that counts as the function's address in the whole process.
+ */
+void *elf_address(const struct elf_object *object, const char *name);
 /* Whether it imports that symbol. Slow: not for frequent use. */
 bool elf_imports(const struct elf_object *object, const char *name);
 /* DT_SONAME, or "". */

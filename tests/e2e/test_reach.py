@@ -327,9 +327,10 @@ def own(built):
     return [str(library), f"-Wl,-rpath,{library.parent}"]
 
 
-@pytest.mark.parametrize("options", [LAZY, NOW, [*LAZY, "-no-pie"], [*NOW, "-no-pie"]], ids=" ".join)
-def test_names_of_its_own(options, built, own):
-    program = built("own_user.c", "-DPROGRAM", *OWN, *own, *options)
+@pytest.mark.parametrize("bind", [LAZY, NOW], ids=" ".join)
+@pytest.mark.parametrize("place", [[], ["-no-pie"], ["-no-pie", "-fno-pie"]], ids=" ".join)
+def test_names_of_its_own(bind, place, built, own):
+    program = built("own_user.c", "-DPROGRAM", *OWN, *own, *bind, *place)
     assert same_in_each_mode([program]) == "619 2500000000000003 written 622\n1500000000000004, same 1\n"
 
 
