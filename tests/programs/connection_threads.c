@@ -7,6 +7,7 @@
 #include <limits.h>
 
 #define CONNECTIONS 12
+#define LEAST 65536 /* bytes; arm64's PTHREAD_STACK_MIN is larger */
 
 static void *serve(void *context)
 {
@@ -23,7 +24,7 @@ static bool connection(void)
 	void *good = NULL;
 
 	NEED(pthread_attr_init(&attributes) == 0);
-	NEED(pthread_attr_setstacksize(&attributes, 64 * 1024) == 0);
+	NEED(pthread_attr_setstacksize(&attributes, PTHREAD_STACK_MIN > LEAST ? (size_t)PTHREAD_STACK_MIN : LEAST) == 0);
 	NEED(pthread_create(&thread, &attributes, serve, &pair) == 0);
 	NEED(SSL_do_handshake(pair.client) == 1);
 	NEED(pthread_join(thread, &good) == 0);
