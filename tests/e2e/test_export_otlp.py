@@ -53,8 +53,9 @@ def test_a_span_for_each(many, start):
         for key in ("outcome", "cause", "fault", "confidence", "calls", "retries", "bytes_in"):
             assert a[f"tlstall.{key}"] == record[key], (key, record)
         assert a["tls.established"] == (record["outcome"] == "ok")
-        assert a.get("error.type") == (None if record["outcome"] == "ok" else record["cause"])
-        assert span.code == (0 if record["outcome"] == "ok" else 2)
+        is_error = record["outcome"] != "ok" and record["cause"] != "NONE"
+        assert a.get("error.type") == (record["cause"] if is_error else None)
+        assert span.code == (2 if is_error else 0)
         assert span.resource["process.pid"] == record["pid"] and span.resource["service.name"] == record["comm"]
         states = [(e[2]["tls.state.name"], e[1] - span.start) for e in span.events if e[0] == "tls.state"]
         assert states == [(s["state"], s["at_ns"]) for s in record["states"]]
@@ -63,6 +64,15 @@ def test_a_span_for_each(many, start):
     assert max(collector.sizes) <= 512 and len(collector.sizes) >= 4, collector.sizes
     path, headers = collector.requests[0]
     assert path == "/v1/traces" and headers["Content-Type"] == "application/x-protobuf"
+
+
+def test_nothing_wrong_is_no_error(directory, start):
+    subprocess.run([tracing.PROGRAMS / "stateless"], env=traced(directory), stdout=subprocess.DEVNULL, check=True)
+    collector = start(Collector())
+    assert export(directory, collector.url).status == 0
+    given_up, = [s for s in collector.spans if s.kind == KINDS["server"] and s.attributes["tlstall.outcome"] == "abandoned"]
+    assert given_up.attributes["tlstall.cause"] == "NONE"
+    assert "error.type" not in given_up.attributes and given_up.code == 0 and not given_up.message
 
 
 def test_a_real_program(directory, authority, start):

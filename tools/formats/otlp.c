@@ -156,6 +156,12 @@ static void add_tls(struct attributes *to, const struct subject *subject)
 	}
 }
 
+/* One that goes on, or that the program had no more use for, is not an error if nothing is wrong with it. */
+static bool is_error(const struct subject *subject)
+{
+	return subject->h.outcome != TLSTALL_OUTCOME_OK && subject->verdicts[0].cause != CAUSE_NONE;
+}
+
 static void add_verdict(struct attributes *to, const struct subject *subject)
 {
 	const struct verdict *verdict = &subject->verdicts[0];
@@ -166,7 +172,7 @@ static void add_verdict(struct attributes *to, const struct subject *subject)
 	for (unsigned i = 0; i < verdict->evidence_count && used < sizeof(evidence); i++)
 		used += (size_t)snprintf(evidence + used, sizeof(evidence) - used, "%s%s",
 					 i ? "; " : "", verdict->evidence[i]);
-	if (h->outcome != TLSTALL_OUTCOME_OK)
+	if (is_error(subject))
 		add_text(to, "error.type", cause_name(verdict->cause));
 	add_text(to, "tlstall.outcome", word_outcome(h->outcome));
 	add_text(to, "tlstall.cause", cause_name(verdict->cause));
@@ -352,7 +358,7 @@ static int put(void *context, const struct gathered *gathered, const char *label
 	span.n_events = otlp->event_count;
 	span.dropped_events_count = (uint32_t)otlp->events_left_out;
 	span.status = &status;
-	if (subject->h.outcome != TLSTALL_OUTCOME_OK) {
+	if (is_error(subject)) {
 		status.code = OTLP__STATUS_CODE__STATUS_CODE_ERROR;
 		status.message = (char *)cause_title(subject->verdicts[0].cause);
 	}
