@@ -115,6 +115,11 @@ static uint32_t find_module(const struct elf_object *object, bool *first)
 	for (uint32_t i = 0; i < count && i < mapping.module_room; i++) {
 		const struct tlstall_module *module = &mapping.modules[i];
 
+		/* another process is writing it, or died before it had: it may be of this address, too */
+		if (!__atomic_load_n(&module->commit, __ATOMIC_ACQUIRE)) {
+			*first = false;
+			continue;
+		}
 		if (module->start >= object->end || module->end <= object->start)
 			continue;
 		if (!described)
