@@ -132,6 +132,24 @@ static bool was_held_here(const struct facts *f)
 	       (!f->longest_gap_ready_ms && open_gap_ready(then) >= STALL_NS);
 }
 
+/* `told`: the time line shows the wait. */
+static void doubt_slowness(const struct facts *f, struct verdict *v, bool told)
+{
+	bool narrow = f->full && f->segments > 1 && 2 * f->flight_ns >= v->cost_ns;
+
+	if (!told || f->memory || !f->rtt_ns || narrow)
+		v->confidence = CONFIDENCE_LOW;
+	if (!told)
+		doubt(v, CAUSE_CALLBACK_BLOCKED);
+	if (f->memory)
+		doubt(v, CAUSE_APP_NOT_RESUMING);
+	if (!f->rtt_ns || retransmitted(f))
+		doubt(v, CAUSE_TX_NOT_ACKED);
+	if (narrow)
+		doubt(v, CAUSE_NARROW_PATH);
+	doubt(v, CAUSE_RX_PARTIAL);
+}
+
 static bool judge_slowness(const struct facts *f, struct verdict *v)
 {
 	uint64_t waited = awaited_peer_ns(f), inside = f->time.wait_in_call_ns;
@@ -155,25 +173,9 @@ static bool judge_slowness(const struct facts *f, struct verdict *v)
 		say(v, "it began in state \"%s\"", f->state_wait);
 	if (is_shut_here(f))
 		say(v, "it ended because this side shut the connection down");
-	if (!told) {
-		v->confidence = CONFIDENCE_LOW;
-		doubt(v, CAUSE_CALLBACK_BLOCKED);
-	}
-	if (f->memory) {
-		v->confidence = CONFIDENCE_LOW;
-		doubt(v, CAUSE_APP_NOT_RESUMING);
-	}
 	if (lost)
 		say(v, "%u retransmitted segments do not explain it", retransmitted(f));
-	if (!f->rtt_ns)
-		v->confidence = CONFIDENCE_LOW;
-	if (!f->rtt_ns || lost)
-		doubt(v, CAUSE_TX_NOT_ACKED);
-	if (f->full && f->segments > 1 && 2 * f->flight_ns >= v->cost_ns) {
-		v->confidence = CONFIDENCE_LOW;
-		doubt(v, CAUSE_NARROW_PATH);
-	}
-	doubt(v, CAUSE_RX_PARTIAL);
+	doubt_slowness(f, v, told);
 	say_neighbors(f, v);
 	v->advice = "Ask the peer's side what took so long: a full accept queue, a busy worker, a "
 		    "lookup of its own.";
