@@ -83,7 +83,7 @@ def state(pid):
     """Everything that must be as before after detaching, except the library and libc's memory for threads."""
     maps = pathlib.Path(f"/proc/{pid}/maps").read_text().splitlines()
     status = dict(line.split(":\t", 1) for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines())
-    return {"descriptors": sorted(os.listdir(f"/proc/{pid}/fd")),
+    return {"descriptors": sorted(os.listdir(f"/proc/{pid}/fd"), key=int),
             "threads": len(os.listdir(f"/proc/{pid}/task")),
             "shared": [m.split(maxsplit=5)[5:] for m in maps if m.split()[1] == "rw-s"],
             "SIGBUS": int(status["SigCgt"], 16) >> (signal.SIGBUS - 1) & 1,
