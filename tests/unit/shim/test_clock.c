@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Ticks convert to the same float as the processor's conversion, without raising its flags. They go
- * on at the same rate when the counter may no longer be read.
+ * on at the same rate when the counter may no longer be read. Clocks that are read together belong together.
  */
 #include <fenv.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -50,9 +52,64 @@ static void no_flag_is_raised(void **state)
 	assert_int_equal(fetestexcept(FE_ALL_EXCEPT), 0);
 }
 
+static uint64_t now_ns(clockid_t id)
+{
+	struct timespec now = {0};
+
+	syscall(SYS_clock_gettime, id, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static void spend(uint64_t ns)
+{
+	for (uint64_t start = now_ns(CLOCK_MONOTONIC); now_ns(CLOCK_MONOTONIC) - start < ns;)
+		;
+}
+
+#define AWAY_NS 20000000u
+
+static int away_after; /* the thread loses its processor after the so-manieth reading */
+
+/* In place of libc's. */
+int clock_gettime(clockid_t id, struct timespec *now)
+{
+	int result = (int)syscall(SYS_clock_gettime, id, now);
+
+	if (away_after && !--away_after)
+		spend(AWAY_NS);
+	return result;
+}
+
+/* Where the ticks are between two pairs, in nanoseconds since the first. */
+static double ns_of(const struct tlstall_clock_pair *first, const struct tlstall_clock_pair *last, uint64_t ticks)
+{
+	return (double)(ticks - first->ticks) * (double)(last->monotonic_ns - first->monotonic_ns) /
+	       (double)(last->ticks - first->ticks);
+}
+
+static void pairs_of_an_interrupted_thread(void **state)
+{
+	(void)state;
+	clock_choose();
+	for (int after = 1; after <= 2; after++) {
+		struct tlstall_clock_pair first = clock_pair(), pair, last;
+
+		away_after = after;
+		pair = clock_pair();
+		assert_int_equal(away_after, 0);
+		last = clock_pair();
+		assert_in_range((uint64_t)(ns_of(&first, &last, pair.ticks) + AWAY_NS),
+				pair.monotonic_ns - first.monotonic_ns + AWAY_NS - AWAY_NS / 4,
+				pair.monotonic_ns - first.monotonic_ns + AWAY_NS + AWAY_NS / 4);
+		assert_in_range(pair.realtime_ns - pair.monotonic_ns,
+				first.realtime_ns - first.monotonic_ns - AWAY_NS / 4,
+				first.realtime_ns - first.monotonic_ns + AWAY_NS / 4);
+	}
+}
+
 static uint64_t ticks_in(uint64_t ns)
 {
-	uint64_t start = clock_monotonic_ns(), before = clock_ticks();
+	uint64_t before = clock_ticks(), start = clock_monotonic_ns();
 
 	while (clock_monotonic_ns() - start < ns)
 		;
@@ -93,6 +150,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(close_to_what_it_was),
 		cmocka_unit_test(no_flag_is_raised),
+		cmocka_unit_test(pairs_of_an_interrupted_thread),
 		cmocka_unit_test(go_on_without_the_counter),
 	};
 
