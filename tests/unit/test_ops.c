@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Ops by thread: the longest rest equals the one found by looking at each op. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -121,12 +123,63 @@ static void test_whose(void **state)
 	finish(&w);
 }
 
+/* A disk that fails after some reads. */
+struct failing {
+	const struct build *b;
+	unsigned left;
+};
+
+static ssize_t failing_read(void *context, void *buffer, size_t size, uint64_t offset)
+{
+	struct failing *f = context;
+
+	if (!f->left) {
+		errno = EIO;
+		return -1;
+	}
+	f->left--;
+	if (offset >= f->b->size)
+		return 0;
+	size = size < f->b->size - offset ? size : f->b->size - offset;
+	memcpy(buffer, f->b->bytes + offset, size);
+	return (ssize_t)size;
+}
+
+/* A part of the ops would show a thread at rest while it worked. */
+static void test_all_or_an_error(void **state)
+{
+	struct failing f;
+	struct trace *trace;
+	unsigned failed = 0;
+	struct work w;
+	int result;
+
+	(void)state;
+	begin(&w);
+	f.b = &w.b;
+	do {
+		struct ops ops = {0};
+
+		f.left = 1000;
+		assert_int_equal(trace_open((struct trace_source){failing_read, NULL, &f}, &trace), 0);
+		f.left = failed;
+		result = ops_read(trace, &ops);
+		assert_true(result == TRACE_ERROR_IO || (!result && ops.count == CALLS));
+		failed += result != 0;
+		ops_free(&ops);
+		trace_close(trace);
+	} while (result);
+	assert_true(failed > 2);
+	finish(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_hole),
 		cmocka_unit_test(test_sums),
 		cmocka_unit_test(test_whose),
+		cmocka_unit_test(test_all_or_an_error),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -236,7 +236,11 @@ static int read_slots(struct trace *trace, struct neighbors *n)
 
 	n->ticks_per_ms = (double)many / ((double)trace_span_ns(trace, many) / (double)MS);
 	for (unsigned i = 0; i < trace_slot_count(trace); i++) {
-		if (!trace_handshake(trace, i, &h) &&
+		int result = trace_handshake(trace, i, &h);
+
+		if (result < 0)
+			return result;
+		if (!result &&
 		    (!add_peer(trace, n, &h) || !add_wait(trace, n, &h) || !add_owner(n, &h)))
 			return TRACE_ERROR_MEMORY;
 	}

@@ -76,32 +76,34 @@ static bool add_summary(struct ops *ops, const struct tlstall_event *event,
 	return add(ops, op);
 }
 
-static bool add_event(struct trace *trace, struct ops *ops, const struct tlstall_event *event)
+static int add_event(struct trace *trace, struct ops *ops, const struct tlstall_event *event)
 {
 	struct tlstall_handshake h;
+	int result;
 
 	if (event->type == TLSTALL_EVENT_CALL)
-		return add_call(ops, event);
-	if (event->type != TLSTALL_EVENT_END || event->slot < trace_live_slot_count(trace) ||
-	    trace_handshake_of(trace, event, &h))
-		return true;
-	return add_summary(ops, event, &h);
+		return add_call(ops, event) ? 0 : TRACE_ERROR_MEMORY;
+	if (event->type != TLSTALL_EVENT_END || event->slot < trace_live_slot_count(trace))
+		return 0;
+	result = trace_handshake_of(trace, event, &h);
+	if (result)
+		return result < 0 ? result : 0;
+	return add_summary(ops, event, &h) ? 0 : TRACE_ERROR_MEMORY;
 }
 
 static int read_events(struct trace *trace, struct ops *ops)
 {
 	struct trace_cursor *cursor;
 	struct tlstall_event event;
-	int error = trace_cursor_open(trace, &cursor);
+	int result = trace_cursor_open(trace, &cursor);
 
-	if (error)
-		return error;
-	while (!error && !trace_cursor_next(cursor, &event)) {
-		if (!add_event(trace, ops, &event))
-			error = TRACE_ERROR_MEMORY;
-	}
+	if (result)
+		return result;
+	while (!(result = trace_cursor_next(cursor, &event)) &&
+	       !(result = add_event(trace, ops, &event)))
+		;
 	trace_cursor_close(cursor);
-	return error;
+	return result < 0 ? result : 0;
 }
 
 static bool same_thread(const struct op *a, const struct op *b)
