@@ -91,8 +91,8 @@ static int look_into_each(struct look_run *run, const struct named *named)
 
 	for (unsigned i = 0; i < named->count; i++)
 		status |= look_into(run, named->list[i]);
-	if (run->table && !run->records)
-		looked_table_print(run->table);
+	if (run->table && !run->records && looked_table_print(run->table, stdout))
+		return fail("out of memory");
 	if (run->all && !run->shown)
 		complain("no process that you may inspect has a libssl");
 	return status;

@@ -27,44 +27,31 @@ struct ps {
 
 /* ---- tables ------------------------------------------------------------------------ */
 
-static struct libscols_table *new_table(void)
+static int print_handshakes(const struct live *live)
 {
-	struct libscols_table *table = table_new();
+	struct table_column columns[LIVE_FIELDS_MAX];
+	struct table table;
 
-	/* the width is that of the terminal that we print on */
-	if (table && isatty(STDOUT_FILENO))
-		scols_table_enable_maxout(table, 0);
-	return table;
-}
-
-static void print_table(struct libscols_table *table)
-{
-	if (scols_table_get_nlines(table))
-		scols_print_table(table);
-	scols_unref_table(table);
-}
-
-static void print_handshakes(const struct live *live)
-{
-	struct libscols_table *table = new_table();
-
-	if (!table)
-		return;
 	for (unsigned i = 0; i < live_field_count; i++)
-		scols_table_new_column(table, live_fields[i].name, 0,
-				       live_fields[i].right   ? SCOLS_FL_RIGHT
-				       : live_fields[i].width ? 0
-							      : SCOLS_FL_TRUNC);
+		columns[i] = (struct table_column){live_fields[i].name,
+						   live_fields[i].right	  ? SCOLS_FL_RIGHT
+						   : live_fields[i].width ? 0
+									  : SCOLS_FL_TRUNC};
+	table_open(&table, stdout, isatty(STDOUT_FILENO), columns, live_field_count);
 	for (unsigned row = 0; row < live->subject_count; row++) {
-		struct libscols_line *line = scols_table_new_line(table, NULL);
 		char text[FIELD_SIZE];
 
-		for (unsigned i = 0; line && i < live_field_count; i++) {
+		table_line(&table);
+		for (unsigned i = 0; i < live_field_count; i++) {
 			live_fields[i].text(live->subjects[row], text);
-			table_cell(line, i, "%s", text);
+			table_cell(&table, i, "%s", text);
 		}
 	}
-	print_table(table);
+	return table_close(&table, NULL);
+}
+
+static void explain_ages(const struct live *live)
+{
 	for (unsigned i = 0; i < live->subject_count; i++) {
 		if (live->subjects[i]->facts.looked) {
 			print(stdout, "+ seen from outside, without the shim: ages are minimums\n");
@@ -73,44 +60,50 @@ static void print_handshakes(const struct live *live)
 	}
 }
 
-static void add_process(struct libscols_table *table, const struct live_file *file)
+static void add_process(struct table *table, const struct live_file *file)
 {
 	const struct live_tally *tally = &file->tally;
-	struct libscols_line *line = scols_table_new_line(table, NULL);
 
-	if (!line)
-		return;
-	table_cell(line, 0, "%s", file->pid);
-	table_cell(line, 1, "%s", file->comm);
-	table_cell(line, 2, "%u", tally->in_flight);
-	table_cell(line, 3, "%u", tally->ok);
-	table_cell(line, 4, "%u", tally->failed);
-	table_cell(line, 5, "%u", tally->abandoned);
-	table_cell(line, 6, "%.1f", (double)tally->recent_ok / LIVE_RECENT_S);
-	table_cell(line, 7, "%.1f", (double)tally->recent_failed / LIVE_RECENT_S);
-	table_cell(line, 8, "%.1f", (double)tally->recent_abandoned / LIVE_RECENT_S);
+	table_line(table);
+	table_cell(table, 0, "%s", file->pid);
+	table_cell(table, 1, "%s", file->comm);
+	table_cell(table, 2, "%u", tally->in_flight);
+	table_cell(table, 3, "%u", tally->ok);
+	table_cell(table, 4, "%u", tally->failed);
+	table_cell(table, 5, "%u", tally->abandoned);
+	table_cell(table, 6, "%.1f", (double)tally->recent_ok / LIVE_RECENT_S);
+	table_cell(table, 7, "%.1f", (double)tally->recent_failed / LIVE_RECENT_S);
+	table_cell(table, 8, "%.1f", (double)tally->recent_abandoned / LIVE_RECENT_S);
 }
 
-static void print_processes(const struct live *live)
+static int print_processes(const struct live *live)
 {
-	static const char *const names[] = {"PID",  "COMMAND",	"IN FLIGHT",
-					    "OK",   "FAILED",	"ABANDONED",
-					    "OK/s", "FAILED/s", "ABANDONED/s"};
-	struct libscols_table *table = new_table();
+	static const struct table_column columns[] = {
+		{"PID", SCOLS_FL_RIGHT},	{"COMMAND", 0},
+		{"IN FLIGHT", SCOLS_FL_RIGHT},	{"OK", SCOLS_FL_RIGHT},
+		{"FAILED", SCOLS_FL_RIGHT},	{"ABANDONED", SCOLS_FL_RIGHT},
+		{"OK/s", SCOLS_FL_RIGHT},	{"FAILED/s", SCOLS_FL_RIGHT},
+		{"ABANDONED/s", SCOLS_FL_RIGHT}};
+	struct table table;
 
-	if (!table)
-		return;
-	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		scols_table_new_column(table, names[i], 0, i == 1 ? 0 : SCOLS_FL_RIGHT);
+	table_open(&table, stdout, isatty(STDOUT_FILENO), columns, 9);
 	for (unsigned i = 0; i < live->file_count; i++) {
 		const struct live_file *file = live->files[i];
 
 		if (file->shown && (!live->pid || live_find(live, live->pid) == file))
-			add_process(table, file);
+			add_process(&table, file);
 	}
-	if (live->subject_count && scols_table_get_nlines(table))
+	if (live->subject_count && table.count)
 		putchar('\n');
-	print_table(table);
+	return table_close(&table, NULL);
+}
+
+static int print_tables(const struct live *live)
+{
+	if (print_handshakes(live))
+		return fail("out of memory");
+	explain_ages(live);
+	return print_processes(live) ? fail("out of memory") : EXIT_SUCCESS;
 }
 
 /* Traces that nothing removes take up space: says how much. */
@@ -228,8 +221,7 @@ static int show(struct ps *ps)
 	} else {
 		if (!live->pid)
 			print_room();
-		print_handshakes(live);
-		print_processes(live);
+		return print_tables(live);
 	}
 	return EXIT_SUCCESS;
 }

@@ -33,7 +33,7 @@ refuse "${word}print_ours[[:space:]]*\(" "$(but tools/message.c tools/run/paragr
 why="prints with a format that is not written there"
 refuse "${word}print[[:space:]]*\([^,]*,[[:space:]]*[A-Za-z_]+[,)]" "$others"
 why="fills a table past tools/text/table.h"
-refuse "$word(scols_line_(set|refer)_(column_)?data|scols_cell_(set|refer)_data|scols_new_table)[[:space:]]*\(" "$others"
+refuse "$word(scols_line_(set|refer)_(column_)?data|scols_cell_(set|refer)_data|scols_new_(table|line)|scols_print_table)[[:space:]]*\(" "$others"
 why="writes on the screen past tools/text/screen.h"
 refuse "$word(mv)?w?(addn?w?str|ins_?n?w?str|printw|vw_?printw|add_wch)[[:space:]]*\(" "$others"
 why="makes JSON of a string past tools/text/json.h"

@@ -445,7 +445,7 @@ def test_a_disk_that_fails_meanwhile(maker, directory):
     assert result.stderr == f"tlstall: {path}: Input/output error\n" and "overwritten" not in result.stdout, result
 
 
-@pytest.mark.parametrize("form", ["html", "jsonl"])
+@pytest.mark.parametrize("form", ["text", "html", "jsonl"])
 def test_memory_that_runs_out(maker, directory, form):
     """Each allocation fails by turns: the report is whole, or it fails and says so."""
     library, output = directory / "fail_malloc.so", directory / "output"

@@ -23,6 +23,7 @@ struct row {
 struct looked_table {
 	struct row *rows;
 	unsigned count;
+	bool failed; /* memory ran out: a row is missing */
 };
 
 struct looked_table *looked_table_new(void)
@@ -48,6 +49,7 @@ void looked_table_add(struct looked_table *table, const struct looked *looked)
 		.in_handshake = looked->look.in_handshake,
 	};
 
+	table->failed |= !rows;
 	if (!rows)
 		return;
 	memcpy(row.comm, looked->look.comm, sizeof(row.comm));
@@ -79,38 +81,40 @@ static const char *or_none(const char *text)
 	return *text ? text : "-";
 }
 
-static void print_row(struct libscols_table *table, const struct row *row)
+static void print_row(struct table *table, const struct row *row)
 {
-	struct libscols_line *line = scols_table_new_line(table, NULL);
 	char word[WORD_SIZE];
 
-	table_cell(line, 0, "%d", row->pid);
-	table_cell(line, 1, "%s", row->comm);
-	table_cell(line, 2, "%u", row->objects);
-	table_cell(line, 3, "%u", row->in_handshake);
-	table_cell(line, 4, "%u", row->mute);
-	table_cell(line, 5, "%s", row->longest_ns ? word_duration(row->longest_ns, word) : "-");
-	table_cell(line, 6, "%s", row->in_handshake ? cause_name(row->cause) : "-");
-	table_cell(line, 7, "%s", or_none(word_address(&row->peer, word)));
-	table_cell(line, 8, "%s", or_none(row->name));
+	table_line(table);
+	table_cell(table, 0, "%d", row->pid);
+	table_cell(table, 1, "%s", row->comm);
+	table_cell(table, 2, "%u", row->objects);
+	table_cell(table, 3, "%u", row->in_handshake);
+	table_cell(table, 4, "%u", row->mute);
+	table_cell(table, 5, "%s", row->longest_ns ? word_duration(row->longest_ns, word) : "-");
+	table_cell(table, 6, "%s", row->in_handshake ? cause_name(row->cause) : "-");
+	table_cell(table, 7, "%s", or_none(word_address(&row->peer, word)));
+	table_cell(table, 8, "%s", or_none(row->name));
 }
 
-void looked_table_print(struct looked_table *table)
+int looked_table_print(struct looked_table *table, FILE *out)
 {
-	static const char *const names[] = {"PID",	 "COMMAND", "TLS",  "IN HANDSHAKE", "NO OBJECT",
-					    "AT LEAST", "CAUSE",   "PEER", "SNI"};
-	struct libscols_table *out = table_new();
+	static const struct table_column columns[] = {{"PID", SCOLS_FL_RIGHT},
+						      {"COMMAND", 0},
+						      {"TLS", SCOLS_FL_RIGHT},
+						      {"IN HANDSHAKE", SCOLS_FL_RIGHT},
+						      {"NO OBJECT", SCOLS_FL_RIGHT},
+						      {"AT LEAST", SCOLS_FL_RIGHT},
+						      {"CAUSE", 0},
+						      {"PEER", 0},
+						      {"SNI", 0}};
+	struct table cells;
 
-	if (!out)
-		return;
-	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		scols_table_new_column(out, names[i], 0,
-				       i == 1 || i > 5 ? 0 : SCOLS_FL_RIGHT);
+	table_open(&cells, out, isatty(fileno(out)), columns, 9);
 	if (table->count)
 		qsort(table->rows, table->count, sizeof(*table->rows), in_handshake_first);
 	for (unsigned i = 0; i < table->count; i++)
-		print_row(out, &table->rows[i]);
-	if (table->count)
-		scols_print_table(out);
-	scols_unref_table(out);
+		print_row(&cells, &table->rows[i]);
+	cells.failed |= table->failed;
+	return table_close(&cells, NULL);
 }

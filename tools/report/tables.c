@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -15,56 +16,20 @@
 
 /* ---- tables -------------------------------------------------------------------- */
 
-struct heading {
-	const char *title;
-	int flags; /* SCOLS_FL_* */
-};
-
-static struct libscols_table *new_table(const struct text_options *options, FILE *out,
-					const struct heading *headings, size_t count)
-{
-	struct libscols_table *table = table_new();
-
-	if (!table)
-		return NULL;
-	scols_table_set_stream(table, out);
-	scols_table_set_termforce(table,
-				  options->terminal ? SCOLS_TERMFORCE_AUTO : SCOLS_TERMFORCE_NEVER);
-	for (size_t i = 0; i < count; i++) {
-		int flags = headings[i].flags;
-
-		if (!options->terminal)
-			flags &= ~SCOLS_FL_TRUNC;
-		scols_table_new_column(table, headings[i].title, 0, flags);
-	}
-	return table;
-}
-
-static void cell_time(struct libscols_line *line, size_t column, uint64_t ns)
+static void cell_time(struct table *table, size_t column, uint64_t ns)
 {
 	char text[WORD_SIZE];
 
-	table_cell(line, column, "%s", word_duration(ns, text));
+	table_cell(table, column, "%s", word_duration(ns, text));
 }
 
 /* Fills four columns from `column` on. */
-static void cells_percentiles(struct libscols_line *line, size_t column,
-			      const struct percentiles *time)
+static void cells_percentiles(struct table *table, size_t column, const struct percentiles *time)
 {
-	cell_time(line, column, time->p50);
-	cell_time(line, column + 1, time->p90);
-	cell_time(line, column + 2, time->p99);
-	cell_time(line, column + 3, time->max);
-}
-
-static void print_table(struct libscols_table *table, const char *title, FILE *out)
-{
-	if (!table)
-		return;
-	print(out, "\n%s\n", title);
-	fflush(out);
-	scols_print_table(table);
-	scols_unref_table(table);
+	cell_time(table, column, time->p50);
+	cell_time(table, column + 1, time->p90);
+	cell_time(table, column + 2, time->p99);
+	cell_time(table, column + 3, time->max);
 }
 
 /* ---- summary -------------------------------------------------------------------- */
@@ -108,9 +73,8 @@ static void print_summary(const struct report *report, FILE *out)
 		outcomes[report->rows[i].outcome & 3]++;
 		troubled += report->rows[i].flags & ROW_TROUBLED ? 1 : 0;
 	}
-	print(out, "%zu handshake%s in %zu trace%s (%s)", report->count,
-	      word_s(report->count), report->source_count,
-	      word_s(report->source_count), word_size(report->bytes, size));
+	print(out, "%zu handshake%s in %zu trace%s (%s)", report->count, word_s(report->count),
+	      report->source_count, word_s(report->source_count), word_size(report->bytes, size));
 	if (report->count)
 		print_span(report, out);
 	print_lost(report, out);
@@ -189,45 +153,46 @@ static void print_faults(const struct report *report, FILE *out)
 }
 
 static void trouble_line(const struct report *report, const struct group *group,
-			 struct libscols_line *line)
+			 struct table *table)
 {
 	const struct report_row *row = group->worst;
 	const char *peer = strings_text(&report->strings, row->peer);
 	const char *path = strings_text(&report->strings, row->path);
 
-	table_cell(line, 0, "%zu", group->count);
-	table_cell(line, 1, "%s", fault_name(row->fault));
-	table_cell(line, 2, "%s", cause_name(row->cause));
-	table_cell(line, 3, "%s", *peer ? peer : "-");
-	table_cell(line, 4, "%s", *path ? path : "-");
-	cells_percentiles(line, 5, &group->time);
+	table_line(table);
+	table_cell(table, 0, "%zu", group->count);
+	table_cell(table, 1, "%s", fault_name(row->fault));
+	table_cell(table, 2, "%s", cause_name(row->cause));
+	table_cell(table, 3, "%s", *peer ? peer : "-");
+	table_cell(table, 4, "%s", *path ? path : "-");
+	cells_percentiles(table, 5, &group->time);
 }
 
-static void print_trouble(const struct report *report, const struct groups *groups,
-			  const struct text_options *options, FILE *out)
+static int print_trouble(const struct report *report, const struct groups *groups,
+			 const struct text_options *options, FILE *out)
 {
-	static const struct heading headings[] = {{"COUNT", SCOLS_FL_RIGHT},
-						  {"FAULT", 0},
-						  {"CAUSE", 0},
-						  {"PEER", SCOLS_FL_TRUNC},
-						  {"CODE", SCOLS_FL_TRUNC},
-						  {"P50", SCOLS_FL_RIGHT},
-						  {"P90", SCOLS_FL_RIGHT},
-						  {"P99", SCOLS_FL_RIGHT},
-						  {"MAX", SCOLS_FL_RIGHT}};
+	static const struct table_column columns[] = {{"COUNT", SCOLS_FL_RIGHT},
+						      {"FAULT", 0},
+						      {"CAUSE", 0},
+						      {"PEER", SCOLS_FL_TRUNC},
+						      {"CODE", SCOLS_FL_TRUNC},
+						      {"P50", SCOLS_FL_RIGHT},
+						      {"P90", SCOLS_FL_RIGHT},
+						      {"P99", SCOLS_FL_RIGHT},
+						      {"MAX", SCOLS_FL_RIGHT}};
 	bool cut = options->terminal && groups->count > GROUPS_ON_TERMINAL;
 	size_t shown = cut ? GROUPS_ON_TERMINAL : groups->count;
-	struct libscols_table *table;
+	struct table table;
+	int result;
 
-	if (!groups->count)
-		return;
-	table = new_table(options, out, headings, 9);
-	for (size_t i = 0; table && i < shown; i++)
-		trouble_line(report, &groups->list[i], scols_table_new_line(table, NULL));
-	print_table(table, "What failed or stalled", out);
+	table_open(&table, out, options->terminal, columns, 9);
+	for (size_t i = 0; i < shown; i++)
+		trouble_line(report, &groups->list[i], &table);
+	result = table_close(&table, "What failed or stalled");
 	if (cut)
 		print(out, "... and %zu more group%s\n", groups->count - shown,
 		      word_s(groups->count - shown));
+	return result;
 }
 
 static int print_times(const struct report *report, FILE *out)
@@ -251,52 +216,51 @@ static int print_times(const struct report *report, FILE *out)
 }
 
 static void session_line(const struct report *report, const struct group *group,
-			 struct libscols_line *line)
+			 struct table *table)
 {
 	const struct report_row *row = group->worst;
 	const char *cipher = strings_text(&report->strings, row->cipher);
 	char version[WORD_SIZE];
 
-	table_cell(line, 0, "%s", row->version ? word_version(row->version, version) : "-");
-	table_cell(line, 1, "%s", *cipher ? cipher : "-");
-	table_cell(line, 2, "%s", row->flags & ROW_RESUMED ? "yes" : "no");
-	table_cell(line, 3, "%zu", group->count);
-	table_cell(line, 4, "%zu", group->outcomes[TLSTALL_OUTCOME_OK] - group->stalled);
-	table_cell(line, 5, "%zu", group->stalled);
-	table_cell(line, 6, "%zu", group->outcomes[TLSTALL_OUTCOME_FAILED]);
-	table_cell(line, 7, "%zu", group->outcomes[TLSTALL_OUTCOME_ABANDONED]);
-	table_cell(line, 8, "%zu", group->outcomes[TLSTALL_OUTCOME_IN_FLIGHT]);
-	cells_percentiles(line, 9, &group->time);
+	table_line(table);
+	table_cell(table, 0, "%s", row->version ? word_version(row->version, version) : "-");
+	table_cell(table, 1, "%s", *cipher ? cipher : "-");
+	table_cell(table, 2, "%s", row->flags & ROW_RESUMED ? "yes" : "no");
+	table_cell(table, 3, "%zu", group->count);
+	table_cell(table, 4, "%zu", group->outcomes[TLSTALL_OUTCOME_OK] - group->stalled);
+	table_cell(table, 5, "%zu", group->stalled);
+	table_cell(table, 6, "%zu", group->outcomes[TLSTALL_OUTCOME_FAILED]);
+	table_cell(table, 7, "%zu", group->outcomes[TLSTALL_OUTCOME_ABANDONED]);
+	table_cell(table, 8, "%zu", group->outcomes[TLSTALL_OUTCOME_IN_FLIGHT]);
+	cells_percentiles(table, 9, &group->time);
 }
 
 static int print_sessions(const struct report *report, const struct text_options *options,
 			  FILE *out)
 {
-	static const struct heading headings[] = {{"VERSION", 0},
-						  {"CIPHER", SCOLS_FL_TRUNC},
-						  {"RESUMED", 0},
-						  {"COUNT", SCOLS_FL_RIGHT},
-						  {"OK", SCOLS_FL_RIGHT},
-						  {"STALLED", SCOLS_FL_RIGHT},
-						  {"FAILED", SCOLS_FL_RIGHT},
-						  {"ABANDONED", SCOLS_FL_RIGHT},
-						  {"IN FLIGHT", SCOLS_FL_RIGHT},
-						  {"P50", SCOLS_FL_RIGHT},
-						  {"P90", SCOLS_FL_RIGHT},
-						  {"P99", SCOLS_FL_RIGHT},
-						  {"MAX", SCOLS_FL_RIGHT}};
-	struct libscols_table *table = NULL;
+	static const struct table_column columns[] = {{"VERSION", 0},
+						      {"CIPHER", SCOLS_FL_TRUNC},
+						      {"RESUMED", 0},
+						      {"COUNT", SCOLS_FL_RIGHT},
+						      {"OK", SCOLS_FL_RIGHT},
+						      {"STALLED", SCOLS_FL_RIGHT},
+						      {"FAILED", SCOLS_FL_RIGHT},
+						      {"ABANDONED", SCOLS_FL_RIGHT},
+						      {"IN FLIGHT", SCOLS_FL_RIGHT},
+						      {"P50", SCOLS_FL_RIGHT},
+						      {"P90", SCOLS_FL_RIGHT},
+						      {"P99", SCOLS_FL_RIGHT},
+						      {"MAX", SCOLS_FL_RIGHT}};
 	struct groups groups;
+	struct table table;
 
 	if (groups_make(report, GROUP_SESSION, &groups) < 0)
 		return -1;
-	if (groups.count)
-		table = new_table(options, out, headings, 13);
-	for (size_t i = 0; table && i < groups.count; i++)
-		session_line(report, &groups.list[i], scols_table_new_line(table, NULL));
-	print_table(table, "Outcome by version, cipher and resumption", out);
+	table_open(&table, out, options->terminal, columns, 13);
+	for (size_t i = 0; i < groups.count; i++)
+		session_line(report, &groups.list[i], &table);
 	groups_free(&groups);
-	return 0;
+	return table_close(&table, "Outcome by version, cipher and resumption");
 }
 
 static void retries_text(uint32_t retries, char text[WORD_SIZE])
@@ -310,35 +274,36 @@ static void retries_text(uint32_t retries, char text[WORD_SIZE])
 		snprintf(text, WORD_SIZE, "%u-%u", first, last);
 }
 
+static void retries_line(const struct report *report, const struct group *group,
+			 struct table *table)
+{
+	char range[WORD_SIZE];
+
+	retries_text(group->worst->retries, range);
+	table_line(table);
+	table_cell(table, 0, "%s", range);
+	table_cell(table, 1, "%zu", group->count);
+	table_cell(table, 2, "%.2f %%", 100.0 * (double)group->count / (double)report->count);
+	table_cell(table, 3, "%zu", group->outcomes[TLSTALL_OUTCOME_OK]);
+	cells_percentiles(table, 4, &group->time);
+}
+
 static int print_retries(const struct report *report, const struct text_options *options, FILE *out)
 {
-	static const struct heading headings[] = {
+	static const struct table_column columns[] = {
 		{"RETRIES", SCOLS_FL_RIGHT}, {"COUNT", SCOLS_FL_RIGHT}, {"SHARE", SCOLS_FL_RIGHT},
 		{"OK", SCOLS_FL_RIGHT},	     {"P50", SCOLS_FL_RIGHT},	{"P90", SCOLS_FL_RIGHT},
 		{"P99", SCOLS_FL_RIGHT},     {"MAX", SCOLS_FL_RIGHT}};
-	struct libscols_table *table = NULL;
 	struct groups groups;
+	struct table table;
 
 	if (groups_make(report, GROUP_RETRIES, &groups) < 0)
 		return -1;
-	if (groups.count)
-		table = new_table(options, out, headings, 8);
-	for (size_t i = 0; table && i < groups.count; i++) {
-		const struct group *group = &groups.list[i];
-		struct libscols_line *line = scols_table_new_line(table, NULL);
-		char range[WORD_SIZE];
-
-		retries_text(group->worst->retries, range);
-		table_cell(line, 0, "%s", range);
-		table_cell(line, 1, "%zu", group->count);
-		table_cell(line, 2, "%.2f %%",
-			   100.0 * (double)group->count / (double)report->count);
-		table_cell(line, 3, "%zu", group->outcomes[TLSTALL_OUTCOME_OK]);
-		cells_percentiles(line, 4, &group->time);
-	}
-	print_table(table, "Retries", out);
+	table_open(&table, out, options->terminal, columns, 8);
+	for (size_t i = 0; i < groups.count; i++)
+		retries_line(report, &groups.list[i], &table);
 	groups_free(&groups);
-	return 0;
+	return table_close(&table, "Retries");
 }
 
 int text_write(const struct report *report, const struct text_options *options, FILE *out)
@@ -346,17 +311,21 @@ int text_write(const struct report *report, const struct text_options *options, 
 	struct groups trouble;
 	int result;
 
-	if (groups_make(report, GROUP_TROUBLE, &trouble) < 0)
+	if (groups_make(report, GROUP_TROUBLE, &trouble) < 0) {
+		errno = ENOMEM;
 		return -1;
+	}
 	print_summary(report, out);
 	print_faults(report, out);
 	for (uint32_t i = 1; i < report->notes.count; i++)
 		print(out, "note: %s\n", strings_text(&report->notes, i));
-	print_trouble(report, &trouble, options, out);
-	result = print_times(report, out);
+	result = print_trouble(report, &trouble, options, out);
+	result |= print_times(report, out);
 	result |= print_sessions(report, options, out);
 	result |= print_retries(report, options, out);
-	worst_write(report, &trouble, options, out);
+	result |= worst_write(report, &trouble, options, out);
 	groups_free(&trouble);
-	return result;
+	if (result < 0 || report->notes.failed)
+		errno = ENOMEM;
+	return result < 0 || report->notes.failed ? -1 : 0;
 }

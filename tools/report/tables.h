@@ -14,7 +14,7 @@ struct text_options {
 	unsigned details; /* how many of the worst are told of at length */
 };
 
-/* -1: out of memory; the caller finds write errors of `out`. */
+/* -1 with errno: out of memory; the caller finds write errors of `out`. */
 int text_write(const struct report *report, const struct text_options *options, FILE *out);
 
 #endif

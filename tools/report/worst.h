@@ -8,8 +8,8 @@
 #include "report/figures.h"
 #include "report/tables.h"
 
-/* Reads their traces again: rows do not contain everything. */
-void worst_write(const struct report *report, const struct groups *trouble,
-		 const struct text_options *options, FILE *out);
+/* Reads their traces again: rows do not contain everything. -1: out of memory. */
+int worst_write(const struct report *report, const struct groups *trouble,
+		const struct text_options *options, FILE *out);
 
 #endif

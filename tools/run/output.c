@@ -404,9 +404,9 @@ void output_end(struct output *output, unsigned seen)
 {
 	fold_flush(&output->fold, UINT64_MAX);
 	if (!output->records) {
-		if (output->options->summary)
-			summary_print(&output->summary, output->file);
-		else
+		if (output->options->summary && summary_print(&output->summary, output->file))
+			output->error = ENOMEM;
+		else if (!output->options->summary)
 			paragraphs_print(&output->paragraphs, output->file);
 		print_notes(output, seen);
 		print_room(output);
@@ -420,7 +420,7 @@ int output_close(struct output *output)
 	bool bad;
 
 	output_flush(output);
-	bad = ferror(output->file);
+	bad = ferror(output->file) || output->error;
 	if (output->ours && fclose(output->file)) {
 		bad = true;
 		output->error = output->error ? output->error : errno;

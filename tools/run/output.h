@@ -18,7 +18,7 @@ struct output {
 	FILE *file;
 	bool ours;     /* the file is to be closed */
 	bool filter_checked;
-	int error;     /* errno of the first flush that failed */
+	int error;     /* errno of what could not be written first */
 	void *records; /* of a format of records; NULL: words */
 	struct json_line record;
 	bool color;

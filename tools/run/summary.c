@@ -66,39 +66,36 @@ static void errors_text(const struct summary_row *row, char *text, size_t size)
 
 enum { COLUMN_CALLS, COLUMN_TOTAL, COLUMN_MEAN, COLUMN_LONGEST, COLUMN_FUNCTION, COLUMN_ERRORS };
 
-static void add_row(struct libscols_table *table, const struct summary_row *row)
+static void add_row(struct table *table, const struct summary_row *row)
 {
-	struct libscols_line *line = scols_table_new_line(table, NULL);
 	char text[256], buffer[WORD_SIZE];
 
-	if (!line)
-		return;
-	table_cell(line, COLUMN_CALLS, "%" PRIu64, row->calls);
-	table_cell(line, COLUMN_TOTAL, "%s", word_duration(row->ns, buffer));
-	table_cell(line, COLUMN_MEAN, "%s", word_duration(row->ns / row->calls, buffer));
-	table_cell(line, COLUMN_LONGEST, "%s", word_duration(row->longest_ns, buffer));
-	table_cell(line, COLUMN_FUNCTION, "%s", row->name);
+	table_line(table);
+	table_cell(table, COLUMN_CALLS, "%" PRIu64, row->calls);
+	table_cell(table, COLUMN_TOTAL, "%s", word_duration(row->ns, buffer));
+	table_cell(table, COLUMN_MEAN, "%s", word_duration(row->ns / row->calls, buffer));
+	table_cell(table, COLUMN_LONGEST, "%s", word_duration(row->longest_ns, buffer));
+	table_cell(table, COLUMN_FUNCTION, "%s", row->name);
 	errors_text(row, text, sizeof(text));
-	table_cell(line, COLUMN_ERRORS, "%s", text);
+	table_cell(table, COLUMN_ERRORS, "%s", text);
 }
 
-static void print_calls(const struct summary *summary, FILE *out)
+static int print_calls(const struct summary *summary, FILE *out)
 {
-	static const char *const names[] = {"CALLS",   "TOTAL",	   "MEAN",
-					    "LONGEST", "FUNCTION", "ERRORS"};
-	struct libscols_table *table = table_new();
+	static const struct table_column columns[] = {
+		[COLUMN_CALLS] = {"CALLS", SCOLS_FL_RIGHT},
+		[COLUMN_TOTAL] = {"TOTAL", SCOLS_FL_RIGHT},
+		[COLUMN_MEAN] = {"MEAN", SCOLS_FL_RIGHT},
+		[COLUMN_LONGEST] = {"LONGEST", SCOLS_FL_RIGHT},
+		[COLUMN_FUNCTION] = {"FUNCTION", 0},
+		[COLUMN_ERRORS] = {"ERRORS", 0},
+	};
+	struct table table;
 
-	for (unsigned i = 0; table && i <= COLUMN_ERRORS; i++)
-		scols_table_new_column(table, names[i], 0,
-				       i < COLUMN_FUNCTION ? SCOLS_FL_RIGHT : 0);
-	for (unsigned i = 0; table && i < summary->count; i++)
-		add_row(table, &summary->rows[i]);
-	if (table) {
-		scols_table_set_stream(table, out);
-		scols_table_set_termforce(table, SCOLS_TERMFORCE_NEVER);
-		scols_print_table(table);
-	}
-	scols_unref_table(table);
+	table_open(&table, out, false, columns, sizeof(columns) / sizeof(columns[0]));
+	for (unsigned i = 0; i < summary->count; i++)
+		add_row(&table, &summary->rows[i]);
+	return table_close(&table, NULL);
 }
 
 static void print_handshakes(const struct summary *summary, FILE *out)
@@ -111,20 +108,21 @@ static void print_handshakes(const struct summary *summary, FILE *out)
 	print(out, "\n%" PRIu64 " handshake%s: %" PRIu64 " ok", all, word_s(all), ok);
 	if (ok)
 		print(out, " (mean %s, longest %s)", word_duration(summary->ok_ns / ok, mean),
-			word_duration(summary->longest_ok_ns, longest));
+		      word_duration(summary->longest_ok_ns, longest));
 	print(out, ", %" PRIu64 " failed, %" PRIu64 " abandoned, %" PRIu64 " in flight\n",
-		summary->outcomes[TLSTALL_OUTCOME_FAILED],
-		summary->outcomes[TLSTALL_OUTCOME_ABANDONED],
-		summary->outcomes[TLSTALL_OUTCOME_IN_FLIGHT]);
+	      summary->outcomes[TLSTALL_OUTCOME_FAILED],
+	      summary->outcomes[TLSTALL_OUTCOME_ABANDONED],
+	      summary->outcomes[TLSTALL_OUTCOME_IN_FLIGHT]);
 	for (unsigned i = 0; i < CAUSE_COUNT; i++)
 		if (summary->causes[i] && i != CAUSE_NONE)
 			print(out, "  %" PRIu64 " %s: %s\n", summary->causes[i],
-				cause_name((enum cause)i), cause_title((enum cause)i));
+			      cause_name((enum cause)i), cause_title((enum cause)i));
 }
 
-void summary_print(const struct summary *summary, FILE *out)
+int summary_print(const struct summary *summary, FILE *out)
 {
-	if (summary->count)
-		print_calls(summary, out);
+	int result = print_calls(summary, out);
+
 	print_handshakes(summary, out);
+	return result;
 }

@@ -26,6 +26,7 @@ struct summary {
 void summary_call(struct summary *summary, const char *function, uint8_t error,
 		  uint64_t duration_ns);
 void summary_handshake(struct summary *summary, const struct subject *subject);
-void summary_print(const struct summary *summary, FILE *out);
+/* -1: out of memory: calls are missing. */
+int summary_print(const struct summary *summary, FILE *out);
 
 #endif

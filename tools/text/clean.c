@@ -7,9 +7,6 @@
 #include <string.h>
 #include <wchar.h>
 
-/* The longest form is \xff, four characters for one byte. */
-#define LONGER 4
-
 /*
  * C0, DEL and C1; line and paragraph separators; all of Unicode's Default_Ignorable_Code_Point
  * (invisible: zero-width characters, the marks and controls of bidirectional text, tags); and the
@@ -160,7 +157,7 @@ bool clean_is(const char *text)
 
 char *clean_copy(const char *text)
 {
-	size_t size = LONGER * strlen(text) + 1;
+	size_t size = CLEAN_LONGER * strlen(text) + 1;
 	char *copy = malloc(size);
 
 	if (copy)

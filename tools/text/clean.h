@@ -13,6 +13,8 @@
 
 /* The longest form of one character, with its end. */
 #define CLEAN_CHARACTER 11
+/* How much longer a text may become: \xff is one byte. */
+#define CLEAN_LONGER 4
 
 /* One character of `*text`, which goes on; its length in `out`, 0 at the end of the text. */
 size_t clean_character(const char **text, char out[CLEAN_CHARACTER]);

@@ -161,15 +161,21 @@ static void put_padded(FILE *out, const struct spec *spec, const char *text)
 
 static void put_string(FILE *out, const struct spec *spec, const char *text)
 {
-	char *part;
+	char copy[SHORT], *part = copy;
+	size_t length;
 
 	if (spec->precision < 0) {
 		put_padded(out, spec, text);
 		return;
 	}
-	part = strndup(text, (size_t)spec->precision);
+	length = strnlen(text, (size_t)spec->precision);
+	if (length >= sizeof(copy))
+		part = strndup(text, length);
+	else
+		*(char *)mempcpy(copy, text, length) = '\0';
 	put_padded(out, spec, part ? part : "");
-	free(part);
+	if (part != copy)
+		free(part);
 }
 
 void print_text(FILE *out, const char *text)

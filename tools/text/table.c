@@ -4,54 +4,96 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "text/clean.h"
 #include "text/locale.h"
+#include "text/print.h"
 
-struct libscols_table *table_new(void)
+void table_open(struct table *table, FILE *out, bool terminal, const struct table_column *columns,
+		size_t count)
 {
-	struct libscols_table *table = scols_new_table();
-
+	*table = (struct table){.lines = scols_new_table(), .out = out};
+	table->failed = !table->lines;
+	if (table->failed)
+		return;
 	/* libsmartcols would escape the backslashes of cleaned text again */
-	if (table)
-		scols_table_enable_noencoding(table, 1);
-	return table;
+	scols_table_enable_noencoding(table->lines, 1);
+	scols_table_set_stream(table->lines, out);
+	scols_table_set_termforce(table->lines,
+				  terminal ? SCOLS_TERMFORCE_AUTO : SCOLS_TERMFORCE_NEVER);
+	for (size_t i = 0; i < count; i++) {
+		int flags = terminal ? columns[i].flags : columns[i].flags & ~SCOLS_FL_TRUNC;
+
+		table->failed |= !scols_table_new_column(table->lines, columns[i].title, 0, flags);
+	}
+}
+
+void table_line(struct table *table)
+{
+	table->line = table->failed ? NULL : scols_table_new_line(table->lines, NULL);
+	table->failed |= !table->line;
+	table->count++;
 }
 
 /*
- * libsmartcols loops forever on a character that the locale does not have, and peers choose what is in
- * a cell: without a UTF-8 locale such bytes are escaped.
+ * libsmartcols loops forever on a character that the locale does not have, and peers choose what is
+ * in a cell: without a UTF-8 locale such bytes are escaped.
  */
 static char *as_ascii(const char *clean)
 {
-	char *text = NULL;
-	size_t size;
-	FILE *out = open_memstream(&text, &size);
+	char *text = malloc(4 * strlen(clean) + 1), *to = text;
 
-	for (; out && *clean; clean++)
-		fprintf(out, (unsigned char)*clean < 0x80 ? "%c" : "\\x%02x", (unsigned char)*clean);
-	if (out)
-		fclose(out);
+	if (!text)
+		return NULL;
+	for (; *clean; clean++)
+		to += sprintf(to, (unsigned char)*clean < 0x80 ? "%c" : "\\x%02x",
+			      (unsigned char)*clean);
+	*to = '\0';
 	return text;
 }
 
-void table_cell(struct libscols_line *line, size_t column, const char *format, ...)
+/* As print() would write it, to be freed; NULL: out of memory. */
+static char *format_cell(const char *format, va_list arguments)
+{
+	char *text, *clean;
+
+	if (vasprintf(&text, format, arguments) < 0)
+		return NULL;
+	clean = clean_copy(text);
+	free(text);
+	if (!clean || text_is_utf8())
+		return clean;
+	text = as_ascii(clean);
+	free(clean);
+	return text;
+}
+
+void table_cell(struct table *table, size_t column, const char *format, ...)
 {
 	va_list arguments;
-	char *text, *clean = NULL;
+	char *text;
 
+	if (table->failed)
+		return;
 	va_start(arguments, format);
-	if (vasprintf(&text, format, arguments) < 0)
-		text = NULL;
+	text = format_cell(format, arguments);
 	va_end(arguments);
-	if (text)
-		clean = clean_copy(text);
-	free(text);
-	if (clean && !text_is_utf8()) {
-		text = as_ascii(clean);
-		free(clean);
-		clean = text;
+	table->failed = !text || scols_line_refer_data(table->line, column, text);
+	if (table->failed)
+		free(text);
+}
+
+int table_close(struct table *table, const char *title)
+{
+	bool failed = table->failed;
+
+	if (!failed && table->count) {
+		if (title)
+			print(table->out, "\n%s\n", title);
+		failed = scols_print_table(table->lines) != 0;
 	}
-	if (!line || !clean || scols_line_refer_data(line, column, clean))
-		free(clean);
+	scols_unref_table(table->lines);
+	*table = (struct table){0};
+	return failed ? -1 : 0;
 }

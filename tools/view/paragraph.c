@@ -14,6 +14,7 @@
 
 #define WIDTH 80
 #define LABEL 11 /* columns of a label */
+#define SAID 1024 /* bytes of a labeled text */
 #define SPIN 50	 /* more equal results in a row than this are worth mentioning */
 #define FRAMES 8 /* innermost ones of the program and its libraries */
 
@@ -62,10 +63,10 @@ static void wrap_clean(const struct sheet *sheet, const char *text, unsigned ind
 
 static void wrap(const struct sheet *sheet, const char *text, unsigned indent)
 {
-	char *clean = clean_copy(text);
+	char clean[CLEAN_LONGER * SAID + 1];
 
-	wrap_clean(sheet, clean ? clean : "", indent);
-	free(clean);
+	clean_text(text, clean, sizeof(clean));
+	wrap_clean(sheet, clean, indent);
 }
 
 static void say(const struct sheet *sheet, const char *name, const char *format, ...)
@@ -73,7 +74,7 @@ static void say(const struct sheet *sheet, const char *name, const char *format,
 
 static void say(const struct sheet *sheet, const char *name, const char *format, ...)
 {
-	char text[1024];
+	char text[SAID];
 	va_list arguments;
 
 	va_start(arguments, format);
