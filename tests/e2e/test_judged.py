@@ -424,6 +424,11 @@ class Freezer:
     def freeze(self, pid):
         (self.path / "cgroup.procs").write_text(str(pid))
         self._write(("freezer.state", "FROZEN"), ("cgroup.freeze", "1"))
+        servers.await_that(self._is_frozen, "it is frozen")
+
+    def _is_frozen(self):
+        old, new = self.path / "freezer.state", self.path / "cgroup.events"
+        return old.read_text() == "FROZEN\n" if old.exists() else "frozen 1" in new.read_text()
 
     def thaw(self):
         self._write(("freezer.state", "THAWED"), ("cgroup.freeze", "0"))

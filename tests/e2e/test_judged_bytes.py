@@ -369,7 +369,7 @@ def test_peer_that_closes_after_us(mode, start):
 
 BUSY = """import asyncio, ssl, sys, time
 async def blocks():
-    await asyncio.sleep(0.2)
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
     time.sleep(60)
 async def main():
     dials = [asyncio.open_connection("127.0.0.1", int(sys.argv[1]), ssl=ssl._create_unverified_context())
@@ -389,8 +389,11 @@ def test_answers_that_a_blocked_loop_does_not_read(count, mode, authority, start
         peer.wait_for_eof(connection)
 
     answered = threading.Event()
-    port = start(peer.Peer(answers)).port
-    with Traced([PYTHON, "-c", BUSY, port, count], env=in_mode(mode)) as traced:
+    server = start(peer.Peer(answers))
+    with Traced([PYTHON, "-c", BUSY, server.port, count], env=in_mode(mode), stdin=subprocess.PIPE) as traced:
+        server.wait_hellos(count)
+        traced.process.stdin.write(b"\n")
+        traced.process.stdin.close()
         traced.hangs(seconds=1)
         answered.set()
         live = traced.hangs(lambda r: r.cause == "APP_NOT_RESUMING")
