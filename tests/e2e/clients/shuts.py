@@ -2,6 +2,7 @@
 """shuts.py PORT: a blocking ssl socket; another thread shuts its connection down after the ClientHello."""
 import socket
 import ssl
+import struct
 import sys
 import threading
 import time
@@ -12,7 +13,9 @@ context = ssl._create_unverified_context()
 
 
 def shut():
-    time.sleep(0.1)
+    # tcpi_bytes_acked of TCP_INFO counts the SYN
+    while struct.unpack_from("=Q", other.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 128), 120)[0] <= 1:
+        time.sleep(0.01)
     other.shutdown(socket.SHUT_RDWR)
 
 

@@ -2,6 +2,7 @@
 /* Handshakes in unexpected places: argv[1] says where. Ordinary ones come before and after it. */
 #include "../common.h"
 
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/syscall.h>
@@ -77,6 +78,31 @@ static void by_exec_chain(char **argv)
 
 /* ---- threads -------------------------------------------------------------------------- */
 
+static volatile pid_t blocked; /* once there is such a thread */
+
+static char state_of(pid_t tid)
+{
+	char path[64], text[256], state = '\0';
+	FILE *stat;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)tid);
+	stat = fopen(path, "r");
+	NEED(stat && fgets(text, sizeof(text), stat));
+	NEED(sscanf(strrchr(text, ')') + 1, " %c", &state) == 1);
+	fclose(stat);
+	return state;
+}
+
+/* Until it has sent its ClientHello, and waits for the answer. */
+static void await_blocked(const struct pair *pair)
+{
+	struct pollfd sent = {.fd = pair->server_fd, .events = POLLIN};
+
+	NEED(poll(&sent, 1, -1) == 1);
+	while (state_of(blocked) != 'S')
+		usleep(1000);
+}
+
 static void in_thread(void *(*function)(void *), void *argument, bool cancel)
 {
 	pthread_t thread;
@@ -84,7 +110,7 @@ static void in_thread(void *(*function)(void *), void *argument, bool cancel)
 
 	NEED(!pthread_create(&thread, NULL, function, argument));
 	if (cancel) {
-		usleep(50000);
+		await_blocked(argument);
 		NEED(!pthread_cancel(thread));
 	}
 	NEED(!pthread_join(thread, &result));
@@ -107,6 +133,7 @@ static void *leaves(void *pair)
 
 static void *blocks(void *pair)
 {
+	blocked = (pid_t)syscall(SYS_gettid);
 	SSL_connect(((struct pair *)pair)->client);
 	return NULL;
 }
