@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "copies.h"
 
+#include <string.h>
 #include <sys/mman.h>
 
 #include "elf.h"
 #include "large.h"
+#include "members.h"
 #include "system.h"
 
 struct libssl *libssl_copies[LIBSSL_MAX];
+/* The last copy in each place, which may have been unloaded since. */
+static struct libssl *placed[LIBSSL_MAX];
 
 bool libssl_is_copy(const struct elf_object *object)
 {
@@ -50,24 +54,67 @@ static void give_back(struct libssl *room)
 		system_munmap(room, sizeof(*room));
 }
 
+static bool put(const struct libssl *made, struct libssl *copy, uint8_t i)
+{
+	struct libssl *none = NULL;
+
+	*copy = *made;
+	copy->id = i;
+	placed[i] = copy;
+	return __atomic_compare_exchange_n(&libssl_copies[i], &none, copy, false, __ATOMIC_RELEASE,
+					   __ATOMIC_ACQUIRE);
+}
+
+static bool is_free(uint8_t i)
+{
+	return !__atomic_load_n(&libssl_copies[i], __ATOMIC_ACQUIRE);
+}
+
+/*
+ * In the place of one that was unloaded: the same one, which gets its number again, or if all
+ * numbers were used, any. Somebody who reads the table may still see the old one, whose size is 0.
+ */
+static bool put_again(const struct libssl *made, bool any)
+{
+	for (uint8_t i = 0; i < LIBSSL_MAX; i++) {
+		if (is_free(i) && placed[i] && (any || copies_are_same(placed[i], made)))
+			return put(made, placed[i], i);
+	}
+	return false;
+}
+
 void copies_add(const struct libssl *made)
 {
-	struct libssl *copy = make_room();
+	struct libssl *copy;
 
+	if (copies_know(made->start) || put_again(made, false))
+		return;
+	copy = make_room();
 	if (!copy)
 		return;
-	*copy = *made;
 	for (uint8_t i = 0; i < LIBSSL_MAX; i++) {
-		struct libssl *expected = NULL;
-
-		copy->id = i;
-		if (__atomic_compare_exchange_n(&libssl_copies[i], &expected, copy, false,
-						__ATOMIC_RELEASE, __ATOMIC_ACQUIRE))
+		if (is_free(i) && !placed[i] && put(made, copy, i))
 			return;
-		if (expected->start == made->start)
-			break;
 	}
 	give_back(copy);
+	put_again(made, true);
+}
+
+void copies_drop(uint8_t i)
+{
+	/* whoever has just read the table finds nothing in it */
+	placed[i]->size = 0;
+	__atomic_store_n(&libssl_copies[i], NULL, __ATOMIC_RELEASE);
+}
+
+bool copies_are_same(const struct libssl *a, const struct libssl *b)
+{
+	bool same = a->start == b->start;
+
+	for (size_t i = 0; same && i < MEMBERS; i++)
+		same = !memcmp((const char *)a + members[i].offset,
+			       (const char *)b + members[i].offset, sizeof(void *));
+	return same;
 }
 
 bool copies_know(uintptr_t start)
@@ -94,13 +141,14 @@ const struct libssl *copies_match(const void *object)
 
 const struct libssl *copies_instead(const void *object)
 {
-	const struct libssl *first = __atomic_load_n(&libssl_copies[0], __ATOMIC_ACQUIRE);
+	const struct libssl *first = NULL;
 
-	for (int i = 0; object && i < LIBSSL_MAX; i++) {
+	for (int i = 0; i < LIBSSL_MAX; i++) {
 		const struct libssl *lib = __atomic_load_n(&libssl_copies[i], __ATOMIC_ACQUIRE);
 
-		if (lib && lib->foreign)
+		if (lib && object && lib->foreign)
 			return lib;
+		first = first ? first : lib;
 	}
 	return first;
 }

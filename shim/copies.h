@@ -10,6 +10,10 @@
 
 /* Does nothing if it is already in the table, or the table is full. */
 void copies_add(const struct libssl *made);
+/* It was unloaded: its place in the table may be another copy's. */
+void copies_drop(uint8_t i);
+/* Whether they lie at the same address and have the same functions. */
+bool copies_are_same(const struct libssl *a, const struct libssl *b);
 /* Whether the table contains a copy loaded at that address. */
 bool copies_know(uintptr_t start);
 /* The copy that made an object, by its method; NULL: none. */

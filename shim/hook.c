@@ -198,8 +198,11 @@ static void on_info(const SSL *ssl, int where, int ret)
 
 void hook_ctx(const struct libssl *lib, SSL_CTX *ctx)
 {
+	if (!ctx || lib->foreign)
+		return;
+	track_end_ctx(lib, ctx);
 	/* make the file now, before a chroot or a change of user */
-	if (!ctx || lib->foreign || !mapping_open() || !track_register(lib))
+	if (!mapping_open() || !track_register(lib))
 		return;
 	guard_enter();
 	stack_prepare();

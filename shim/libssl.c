@@ -7,6 +7,7 @@
 #include "chained.h"
 #include "copies.h"
 #include "elf.h"
+#include "mapping.h"
 #include "members.h"
 
 /* Used if there is no libssl at all: leads to other functions with these names. */
@@ -75,6 +76,12 @@ static struct libssl copy_in(const struct elf_object *object)
 	};
 }
 
+static bool stays(const struct elf_object *object)
+{
+	/* walks miss those of other namespaces, and musl unloads nothing */
+	return !*object->path || object->map || elf_value(object, DT_FLAGS_1) & DF_1_NODELETE;
+}
+
 static bool learn(const struct elf_object *object, void *context)
 {
 	struct libssl lib = copy_in(object);
@@ -88,8 +95,44 @@ static bool learn(const struct elf_object *object, void *context)
 	chain_find();
 	/* no other library is in front of libssl in another namespace */
 	set_forward(&lib, !object->map);
+	lib.stays = stays(object);
 	copies_add(&lib);
 	return false;
+}
+
+/* ---- copies that are unloaded ------------------------------------------------------------- */
+
+static bool is_still_there(const struct elf_object *object, void *context)
+{
+	uint32_t *there = context;
+	struct libssl now = copy_in(object);
+	struct elf_object crypto;
+
+	if (!copies_know(object->start) || !libssl_is_copy(object))
+		return false;
+	crypto = find_libcrypto(object);
+	resolve(&now, object, &crypto);
+	for (int i = 0; i < LIBSSL_MAX; i++) {
+		if (libssl_copies[i] && copies_are_same(libssl_copies[i], &now))
+			*there |= 1u << i;
+	}
+	return false;
+}
+
+/*
+ * OpenSSL linked into a plugin leaves with it, and what is loaded later may lie at the same
+ * addresses. One that is loaded again at its own place before anybody looks is found by
+ * track_end_ctx().
+ */
+static void forget_unloaded(void)
+{
+	uint32_t there = 0;
+
+	elf_each(is_still_there, &there);
+	for (uint8_t i = 0; i < LIBSSL_MAX; i++) {
+		if (libssl_copies[i] && !libssl_copies[i]->stays && !(there >> i & 1))
+			copies_drop(i);
+	}
 }
 
 bool libssl_learn_inside(const struct elf_object *object, void *const addresses[])
@@ -101,6 +144,7 @@ bool libssl_learn_inside(const struct elf_object *object, void *const addresses[
 	members_take(&lib, addresses);
 	if (lib.foreign)
 		return false;
+	lib.stays = true; /* since the start */
 	/* calls within the object bypass other libraries */
 	set_forward(&lib, false);
 	copies_add(&lib);
@@ -140,15 +184,34 @@ static const struct libssl *fallback(const void *object)
 	return lib ? lib : none();
 }
 
+/* A lock that another thread held at the fork stays locked in the child. */
+static bool may_lock(void)
+{
+	return !mapping.header || !mapping_identity()->threaded_parent;
+}
+
+static uint64_t loads_seen, unloads_seen;
+
+/* One thread at a time, while nothing is loaded or unloaded. */
+static bool look_again(void *unused)
+{
+	uint64_t loads = elf_loads(), unloads = elf_unloads();
+
+	(void)unused;
+	if (unloads != unloads_seen && !elf_may_be_locked())
+		forget_unloaded();
+	if (loads != loads_seen)
+		elf_each(learn, NULL);
+	__atomic_store_n(&unloads_seen, unloads, __ATOMIC_RELEASE);
+	__atomic_store_n(&loads_seen, loads, __ATOMIC_RELEASE);
+	return true;
+}
+
 static void rescan(void)
 {
-	static uint64_t seen;
-	uint64_t loads = elf_loads();
-
-	if (__atomic_load_n(&seen, __ATOMIC_ACQUIRE) == loads)
-		return;
-	elf_each(learn, NULL);
-	__atomic_store_n(&seen, loads, __ATOMIC_RELEASE);
+	if (__atomic_load_n(&loads_seen, __ATOMIC_ACQUIRE) != elf_loads() ||
+	    __atomic_load_n(&unloads_seen, __ATOMIC_ACQUIRE) != elf_unloads())
+		elf_hold(look_again, NULL);
 }
 
 const struct libssl *libssl_find(const void *object)
@@ -165,7 +228,7 @@ const struct libssl *libssl_find(const void *object)
 bool libssl_any(void)
 {
 	rescan();
-	return __atomic_load_n(&libssl_copies[0], __ATOMIC_ACQUIRE);
+	return copies_instead(NULL);
 }
 
 const struct libssl *libssl_at(const void *address)
@@ -188,11 +251,12 @@ void libssl_learn_beside(const struct elf_object *object)
 	elf_each_beside(object, learn, NULL);
 }
 
+/* Whatever a plugin does with its OpenSSL begins with a context: it may lie where another one was. */
 const struct libssl *libssl_of_method(const void *method)
 {
 	const struct libssl *lib = libssl_holding(method);
 
-	if (lib)
+	if (lib && !may_lock())
 		return lib;
 	rescan();
 	lib = libssl_holding(method);

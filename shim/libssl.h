@@ -57,8 +57,10 @@ struct libssl {
 	uintptr_t start, size;	  /* mapped range */
 	uint8_t id;		  /* position among the copies */
 	bool foreign;		  /* an unknown OpenSSL: calls are forwarded, nothing is observed */
+	bool stays;		  /* is never unloaded, or nobody can tell */
 	/* These change while other threads read them. */
 	_Atomic bool registering;
+	_Atomic uint32_t round; /* how often it was found to have been loaded again */
 	_Atomic int ssl_index, ctx_index; /* ex_data, -1: not registered yet */
 	_Atomic int callback_index, hint_index;
 	_Atomic bool has_callbacks;	/* the program has set an info callback */

@@ -137,6 +137,45 @@ static void on_free(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int index, long
 	errno = saved;
 }
 
+/* ---- registering ex_data ---------------------------------------------------------- */
+
+/* The context that this thread made last with our ex_data, since it began to make one. */
+static __thread struct {
+	const void *ctx;
+	uint32_t round;
+} made;
+
+static void on_ctx_new(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int index, long argl, void *argp)
+{
+	(void)ptr, (void)ad, (void)index, (void)argl, (void)argp;
+	made.ctx = parent;
+}
+
+void track_begin_ctx(const struct libssl *lib)
+{
+	made.ctx = NULL;
+	made.round = lib->round;
+}
+
+/* Others of its threads may find the same; one forgets what was registered. */
+static void forget_indexes(struct libssl *copy)
+{
+	uint32_t round = made.round;
+
+	if (!atomic_compare_exchange_strong(&copy->round, &round, round + 1))
+		return;
+	copy->has_callbacks = false;
+	copy->ctx_index = copy->callback_index = copy->hint_index = -1;
+	copy->ssl_index = -1;
+	copy->registering = false;
+}
+
+void track_end_ctx(const struct libssl *lib, const SSL_CTX *ctx)
+{
+	if (!lib->stays && lib->ssl_index >= 0 && made.ctx != ctx)
+		forget_indexes((struct libssl *)lib);
+}
+
 /*
  * Qt registers one index and also uses the two after it. If it registered
  * before us, those two must not be ours.
@@ -206,7 +245,7 @@ bool track_register_now(const struct libssl *lib)
 		copy->has_callbacks = true;
 	leave_room(lib, CRYPTO_EX_INDEX_SSL);
 	leave_room(lib, CRYPTO_EX_INDEX_SSL_CTX);
-	ctx = plain_index(lib, CRYPTO_EX_INDEX_SSL_CTX);
+	ctx = lib->CRYPTO_get_ex_new_index(CRYPTO_EX_INDEX_SSL_CTX, 0, NULL, on_ctx_new, NULL, NULL);
 	callback = plain_index(lib, CRYPTO_EX_INDEX_SSL);
 	if (lib->program_memory)
 		publish_index(&copy->hint_index, plain_index(lib, CRYPTO_EX_INDEX_SSL));

@@ -65,6 +65,13 @@ static inline bool track_register(const struct libssl *lib)
 }
 
 /*
+ * Before and after a context is made: a copy that was unloaded and is loaded again, at the same
+ * addresses, does not call us, and is registered with again.
+ */
+void track_begin_ctx(const struct libssl *lib);
+void track_end_ctx(const struct libssl *lib, const SSL_CTX *ctx);
+
+/*
  * Another thread may be looking for a track to use again (pool.c): these three are read and written
  * as a whole, and a slot is read once.
  */

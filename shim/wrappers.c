@@ -64,8 +64,10 @@ EXPORT long SSL_ctrl(SSL *ssl, int cmd, long larg, void *parg)
 EXPORT SSL_CTX *SSL_CTX_new(const SSL_METHOD *method)
 {
 	const struct libssl *lib = libssl_of_method(method);
-	SSL_CTX *ctx = lib->SSL_CTX_new(method);
+	SSL_CTX *ctx;
 
+	track_begin_ctx(lib);
+	ctx = lib->SSL_CTX_new(method);
 	hook_ctx(lib, ctx);
 	return ctx;
 }
@@ -73,8 +75,10 @@ EXPORT SSL_CTX *SSL_CTX_new(const SSL_METHOD *method)
 EXPORT SSL_CTX *SSL_CTX_new_ex(OSSL_LIB_CTX *libctx, const char *propq, const SSL_METHOD *method)
 {
 	const struct libssl *lib = libssl_of_method(method);
-	SSL_CTX *ctx = lib->SSL_CTX_new_ex(libctx, propq, method);
+	SSL_CTX *ctx;
 
+	track_begin_ctx(lib);
+	ctx = lib->SSL_CTX_new_ex(libctx, propq, method);
 	hook_ctx(lib, ctx);
 	return ctx;
 }

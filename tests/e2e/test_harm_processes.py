@@ -16,6 +16,7 @@ import time
 
 import pytest
 
+import test_linked
 import tracing
 from test_harm_trace import (environment, fill, goes_on_in_next_trace, looping, loses_pages, mounted, notes, preloaded, report,
                              same, traces)
@@ -116,6 +117,31 @@ def test_plugin_is_unloaded(directory, unloads, threads, mode):
     # the walk went through the plugin, and up to the thread's function in the host
     assert all(any("work" in frame and "(host)" in frame for frame in record["stack"]) for record in found if "stack" in record), found
     assert mode == "watch" or all("stack" in record for record in found)
+
+
+@pytest.fixture(scope="module")
+def openssl_in_plugins(tmp_path_factory):
+    """A host, and three plugins that contain OpenSSL, each with another layout, at addresses where another one was."""
+    place, source = tmp_path_factory.mktemp("in_plugins"), tracing.ROOT / "tests/programs"
+    compiler = [os.environ.get("CC", "cc"), "-std=gnu11", "-D_GNU_SOURCE", "-O2", "-g"]
+    subprocess.run([*compiler, source / "reach/comes_again.c", "-o", place / "host", "-ldl"], check=True)
+    for number in "123":
+        # libc has a function named step
+        subprocess.run([*compiler, "-shared", "-fPIC", f"-DPADDED={number}", "-Dstep=one_step", source / "reach/with_openssl.c",
+                        source / "common.c", "-o", place / f"{number}.so", "-Wl,--whole-archive",
+                        *test_linked.static_libraries()[:3], "-Wl,--no-whole-archive", *test_linked.static_libraries()[3:]], check=True)
+    return lambda where, count: [place / "host", where, *(place / f"{number}.so" for number in "123"[:count])]
+
+
+@pytest.mark.parametrize("where", ["here", "elsewhere"])
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("mode", ["all", "watch", "off"])
+def test_plugin_leaves_with_its_openssl(directory, openssl_in_plugins, where, count, mode):
+    """As database drivers do, which are loaded for each connection: the next OpenSSL has its functions elsewhere,
+    or has the same ones, but knows nothing of what was registered with the last one."""
+    result = same(openssl_in_plugins(where, count), directory, MODE=mode)
+    assert (result.status, result.stdout) == (0, "".join(f"{i}: 1\n" for i in range(10 * count))), result
+    assert mode == "off" or outcomes(directory) == ["ok"] * 20 * count
 
 
 @pytest.fixture(scope="module")

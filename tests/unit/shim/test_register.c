@@ -14,18 +14,21 @@
 static pthread_barrier_t both;
 static bool meet;
 static _Atomic int next_index;
-static _Atomic bool live[64]; /* indexes with functions of the shim */
+static _Atomic bool live[64]; /* indexes with functions of the shim that keep something of an object */
 
 static int new_index(int class, long argl, void *argp, CRYPTO_EX_new *made, CRYPTO_EX_dup *copied,
 		     CRYPTO_EX_free *freed)
 {
 	int index = next_index++;
 
-	(void)class, (void)argl, (void)argp, (void)copied, (void)freed;
+	(void)argl, (void)argp, (void)copied, (void)freed;
+	/* that of contexts keeps nothing, and may be there twice */
+	if (!made || class != CRYPTO_EX_INDEX_SSL)
+		return index;
 	/* both threads meet here before either goes on */
-	if (made && meet)
+	if (meet)
 		pthread_barrier_wait(&both);
-	live[index] = made;
+	live[index] = true;
 	return index;
 }
 
