@@ -52,7 +52,7 @@ def states(r):
 def end(r):
     return "handshake_end", r["ts_ns"] + r["duration_ns"], {
         **{key: r[key] for key in ("outcome", "cause", "fault", "confidence")}, "version": r.get("version", "-"),
-        "cipher": r.get("cipher", "-"), "evidence": (r["evidence"] or ["-"])[0],
+        "cipher": r.get("cipher", "-"), "evidence": "; ".join(r["evidence"]) or "-",
         **{key: r[key] for key in ("pid", "handshake", "duration_ns", "retries", "bytes_in", "bytes_out")}}
 
 

@@ -52,6 +52,7 @@ def test_a_span_for_each(many, start):
         assert (span.start, span.end) == (record["ts_ns"], record["ts_ns"] + record["duration_ns"])
         for key in ("outcome", "cause", "fault", "confidence", "calls", "retries", "bytes_in"):
             assert a[f"tlstall.{key}"] == record[key], (key, record)
+        assert a.get("tlstall.evidence", "") == "; ".join(record["evidence"])
         assert a["tls.established"] == (record["outcome"] == "ok")
         is_error = record["outcome"] != "ok" and record["cause"] != "NONE"
         assert a.get("error.type") == (record["cause"] if is_error else None)

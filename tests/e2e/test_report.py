@@ -445,9 +445,10 @@ def test_a_disk_that_fails_meanwhile(maker, directory):
     assert result.stderr == f"tlstall: {path}: Input/output error\n" and "overwritten" not in result.stdout, result
 
 
-@pytest.mark.parametrize("form", ["text", "html", "jsonl"])
-def test_memory_that_runs_out(maker, directory, form):
-    """Each allocation fails by turns: the report is whole, or it fails and says so."""
+@pytest.mark.parametrize("command,form", [("report", form) for form in ("text", "html", "jsonl")] +
+                                         [("export", form) for form in ("csv", "perfetto", "sqlite")])
+def test_memory_that_runs_out(maker, directory, command, form):
+    """Each allocation fails by turns: what is written is whole, or it fails and says so."""
     library, output = directory / "fail_malloc.so", directory / "output"
     subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", "-o", library,
                     tracing.ROOT / "tests/programs/memory/fail_malloc.c"], check=True)
@@ -455,8 +456,8 @@ def test_memory_that_runs_out(maker, directory, form):
 
     def made_with(fail_at):
         output.unlink(missing_ok=True)
-        result = report("--format", form, "-o", output, path,
-                        env={"LD_PRELOAD": library, "FAIL_AT": str(fail_at), "COUNT_TO": directory / "count"})
+        result = run([TLSTALL, command, "--format", form, "-o", output, path],
+                     env={"LD_PRELOAD": library, "FAIL_AT": str(fail_at), "COUNT_TO": directory / "count"})
         assert result.status in (0, 1), result
         assert result.status == 0 or "memory" in result.stderr.lower(), result
         return result.status == 0 and output.stat().st_size

@@ -11,7 +11,9 @@
 #include <jansson.h>
 #include <sqlite3.h>
 
+#include "formats/evidence.h"
 #include "formats/write_export.h"
+#include "text/clean.h"
 #include "unit/build_trace.h"
 #include "unit/scratch.h"
 
@@ -153,9 +155,33 @@ static void test_all_texts_of_a_database_are_clean(void **state)
 	sqlite3_close(db);
 }
 
+/* ---- evidence ------------------------------------------------------------------ */
+
+static void test_evidence_is_whole(void **state)
+{
+	struct verdict verdict = {.evidence_count = VERDICT_EVIDENCE};
+	const size_t most = sizeof(verdict.evidence[0]) - 1;
+	struct strings strings = {0};
+	char text[EVIDENCE_SIZE];
+
+	(void)state;
+	assert_string_equal(evidence_text(&(struct verdict){0}, text), "");
+	for (unsigned i = 0; i < VERDICT_EVIDENCE; i++)
+		memset(verdict.evidence[i], 'a' + (int)i, most);
+	evidence_text(&verdict, text);
+	assert_int_equal(strlen(text), VERDICT_EVIDENCE * most + (VERDICT_EVIDENCE - 1) * 2);
+	assert_string_equal(text + strlen(text) - 3, "hhh");
+	/* as ctf keeps it, which gets the worst of bytes */
+	memset(text, '\xff', strlen(text));
+	assert_int_equal(strlen(strings_text(&strings, strings_any(&strings, text))),
+			 CLEAN_LONGER * strlen(text));
+	strings_free(&strings);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_evidence_is_whole),
 		scratch_unit_test(test_each_process_is_named),
 		scratch_unit_test(test_calls_lie_within_their_handshake),
 		scratch_unit_test(test_all_texts_of_a_database_are_clean),

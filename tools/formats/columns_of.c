@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "formats/columns_of.h"
 
-#include <stdio.h>
-#include <string.h>
-
+#include "formats/evidence.h"
 #include "symbols/origin.h"
 #include "view/record.h"
 #include "words/words.h"
@@ -16,25 +14,10 @@ const struct export_column columns[COLUMNS] = {
 #undef TEXT
 #undef NUMBER
 
-/* The evidence as one text. */
-static const char *all_evidence(const struct verdict *verdict, char text[COLUMNS_TEXT_SIZE])
-{
-	size_t used = 0;
-
-	text[0] = '\0';
-	for (unsigned i = 0; verdict && i < verdict->evidence_count; i++) {
-		used += (size_t)snprintf(text + used, COLUMNS_TEXT_SIZE - used, "%s%s",
-					 i ? "; " : "", verdict->evidence[i]);
-		if (used >= COLUMNS_TEXT_SIZE)
-			break;
-	}
-	return text;
-}
-
 const struct column_value *columns_of(const struct subject *subject, const char *trace_label)
 {
 	static struct column_value values[COLUMNS];
-	static char words[COLUMNS][WORD_SIZE], long_text[COLUMNS_TEXT_SIZE];
+	static char words[COLUMNS][WORD_SIZE], long_text[EVIDENCE_SIZE];
 	const struct subject *s = subject;
 	const struct tlstall_handshake *h = &s->h;
 	const struct verdict *v = s->verdict_count ? &s->verdicts[0] : NULL;

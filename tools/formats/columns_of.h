@@ -22,8 +22,6 @@ struct column_value {
 	const char *text;
 };
 
-#define COLUMNS_TEXT_SIZE 4096
-
 #define TEXT(name, value) +1
 #define NUMBER(name, known, value) +1
 enum {

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "formats/evidence.h"
 #include "formats/ctf_graph.h"
 #include "formats/format.h"
 #include "view/record.h"
@@ -112,7 +113,7 @@ static int add_end(struct ctf *ctf, const struct subject *subject, uint64_t star
 	struct ctf_event *event = add(ctf, END, subject, start_ns + duration_ns);
 	const struct verdict *verdict = &subject->verdicts[0];
 	const struct tlstall_handshake *h = &subject->h;
-	char buffer[WORD_SIZE];
+	char buffer[WORD_SIZE], evidence[EVIDENCE_SIZE];
 
 	if (!event)
 		return -1;
@@ -122,8 +123,7 @@ static int add_end(struct ctf *ctf, const struct subject *subject, uint64_t star
 	event->texts[3] = strings_any(&ctf->strings, confidence_name(verdict->confidence));
 	event->texts[4] = strings_any(&ctf->strings, word_version(h->version, buffer));
 	event->texts[5] = strings_any(&ctf->strings, trace_string(subject->trace, h->cipher));
-	event->texts[6] = strings_any(&ctf->strings,
-				      verdict->evidence_count ? verdict->evidence[0] : "");
+	event->texts[6] = strings_any(&ctf->strings, evidence_text(verdict, evidence));
 	event->numbers[2] = (int64_t)duration_ns;
 	event->numbers[3] = h->retries;
 	event->numbers[4] = (int64_t)h->bytes_in;

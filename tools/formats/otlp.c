@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "formats/evidence.h"
 #include "formats/format.h"
 #include "formats/sender.h"
 #include "otlp.pb-c.h"
@@ -15,7 +16,9 @@
 #include "words/words.h"
 
 #define ATTRIBUTES 40
-#define TEXT 512
+#define EVENT_TEXT 128
+/* The evidence with all of it escaped, and for the others more than they can take. */
+#define TEXTS (CLEAN_LONGER * EVIDENCE_SIZE + 8192)
 #define EVENTS 64
 #define EVENT_ATTRIBUTES 2
 #define BATCH_SPANS 512
@@ -26,15 +29,16 @@
 struct attributes {
 	Otlp__KeyValue *list[ATTRIBUTES], items[ATTRIBUTES];
 	Otlp__AnyValue values[ATTRIBUTES];
-	char text[ATTRIBUTES][TEXT];
 	size_t count;
+	char texts[TEXTS]; /* one after the other, each with its NUL */
+	size_t used;
 };
 
 struct event {
 	Otlp__Event event;
 	Otlp__KeyValue *list[EVENT_ATTRIBUTES], items[EVENT_ATTRIBUTES];
 	Otlp__AnyValue values[EVENT_ATTRIBUTES];
-	char name[TEXT / 4], text[EVENT_ATTRIBUTES][TEXT / 4];
+	char name[EVENT_TEXT], text[EVENT_ATTRIBUTES][EVENT_TEXT];
 };
 
 struct otlp {
@@ -67,14 +71,14 @@ static Otlp__AnyValue *add(struct attributes *to, const char *key)
 /* Leaves out what is not known. */
 static void add_text(struct attributes *to, const char *key, const char *text)
 {
-	char *clean = to->count < ATTRIBUTES ? to->text[to->count] : NULL;
 	Otlp__AnyValue *value = text && *text ? add(to, key) : NULL;
 
-	if (!value || !clean)
+	if (!value)
 		return;
-	clean_text(text, clean, TEXT);
 	value->value_case = OTLP__ANY_VALUE__VALUE_STRING_VALUE;
-	value->string_value = clean;
+	value->string_value = to->texts + to->used;
+	to->used += clean_text(text, value->string_value, sizeof(to->texts) - to->used);
+	to->used += to->used + 1 < sizeof(to->texts); /* its NUL */
 }
 
 static void add_number(struct attributes *to, const char *key, uint64_t number)
@@ -166,19 +170,15 @@ static void add_verdict(struct attributes *to, const struct subject *subject)
 {
 	const struct verdict *verdict = &subject->verdicts[0];
 	const struct tlstall_handshake *h = &subject->h;
-	char evidence[TEXT] = "";
-	size_t used = 0;
+	char evidence[EVIDENCE_SIZE];
 
-	for (unsigned i = 0; i < verdict->evidence_count && used < sizeof(evidence); i++)
-		used += (size_t)snprintf(evidence + used, sizeof(evidence) - used, "%s%s",
-					 i ? "; " : "", verdict->evidence[i]);
 	if (is_error(subject))
 		add_text(to, "error.type", cause_name(verdict->cause));
 	add_text(to, "tlstall.outcome", word_outcome(h->outcome));
 	add_text(to, "tlstall.cause", cause_name(verdict->cause));
 	add_text(to, "tlstall.fault", fault_name(verdict->fault));
 	add_text(to, "tlstall.confidence", confidence_name(verdict->confidence));
-	add_text(to, "tlstall.evidence", evidence);
+	add_text(to, "tlstall.evidence", evidence_text(verdict, evidence));
 	add_text(to, "tlstall.advice", verdict->advice);
 	add_number(to, "tlstall.handshake", record_handshake_id(subject->trace, h->number));
 	add_number(to, "tlstall.calls", h->calls);
@@ -291,7 +291,7 @@ static void fill_resource(struct attributes *to, const struct subject *subject)
 {
 	const struct tlstall_header *header = trace_header(subject->trace);
 
-	to->count = 0;
+	to->count = to->used = 0;
 	add_text(to, "service.name", subject->process.comm);
 	add_text(to, "host.name", header->host);
 	add_number(to, "process.pid", subject->process.pid);
@@ -341,7 +341,7 @@ static int put(void *context, const struct gathered *gathered, const char *label
 	(void)label;
 	make_ids(subject, start_ns, ids);
 	fill_resource(&otlp->resource, subject);
-	otlp->span.count = otlp->event_count = otlp->events_left_out = 0;
+	otlp->span.count = otlp->span.used = otlp->event_count = otlp->events_left_out = 0;
 	add_tls(&otlp->span, subject);
 	add_verdict(&otlp->span, subject);
 	add_states(otlp, subject, start_ns);

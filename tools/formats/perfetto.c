@@ -18,6 +18,7 @@ struct timeline {
 	struct json_line line;
 	uint64_t begun; /* events */
 	uint64_t named; /* the last process that got its name; 0: none */
+	bool failed;	/* memory ran out: an event is missing */
 };
 
 struct one {
@@ -32,6 +33,9 @@ struct one {
 static void end_event(struct timeline *to)
 {
 	json_line_end(&to->line);
+	to->failed |= to->line.failed;
+	if (to->failed)
+		return;
 	if (to->begun++)
 		putc(',', to->out);
 	putc('\n', to->out);
@@ -205,7 +209,7 @@ static int put(void *context, const struct gathered *gathered, const char *label
 	name_process(&one);
 	put_handshake(&one);
 	put_calls(&one);
-	return one.to->line.failed || ferror(one.to->out) ? -1 : 0;
+	return one.to->failed || ferror(one.to->out) ? -1 : 0;
 }
 
 static int end(void *context, bool whole)

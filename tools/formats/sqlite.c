@@ -52,6 +52,7 @@ struct database {
 	char *path, *unfinished; /* its name until it is complete */
 	sqlite3 *db;
 	sqlite3_stmt *handshake, *call, *state;
+	bool starved; /* memory ran out: a value of a row is missing */
 };
 
 /* ---- making it ------------------------------------------------------------------------ */
@@ -106,9 +107,12 @@ static int prepare_all(struct database *to)
 static int failed(const struct database *to)
 {
 	int error = to->db ? sqlite3_system_errno(to->db) : ENOMEM;
+	int code = to->db ? sqlite3_errcode(to->db) & 0xff : SQLITE_OK;
 
-	if (to->db && (sqlite3_errcode(to->db) & 0xff) == SQLITE_FULL)
+	if (code == SQLITE_FULL)
 		error = ENOSPC;
+	if (code == SQLITE_NOMEM || to->starved)
+		error = ENOMEM;
 	errno = error ? error : EIO;
 	return -1;
 }
@@ -159,19 +163,25 @@ static void *begin(const struct export_target *target)
 
 /* ---- rows -------------------------------------------------------------------------------- */
 
-static void bind_name(sqlite3_stmt *row, int at, const char *text)
+static void bind_name(struct database *to, sqlite3_stmt *row, int at, const char *text)
 {
-	if (clean_is_plain(text))
-		sqlite3_bind_text(row, at, text, -1, SQLITE_TRANSIENT);
-	else /* without memory NULL, not the text of the row before */
-		sqlite3_bind_text(row, at, clean_copy(text), -1, free);
+	char *clean;
+	int result;
+
+	if (clean_is_plain(text)) {
+		result = sqlite3_bind_text(row, at, text, -1, SQLITE_TRANSIENT);
+	} else {
+		clean = clean_copy(text);
+		result = clean ? sqlite3_bind_text(row, at, clean, -1, free) : SQLITE_NOMEM;
+	}
+	to->starved |= result != SQLITE_OK;
 }
 
 /* Empty: not known. */
-static void bind_text(sqlite3_stmt *row, int at, const char *text)
+static void bind_text(struct database *to, sqlite3_stmt *row, int at, const char *text)
 {
 	if (text && *text)
-		bind_name(row, at, text);
+		bind_name(to, row, at, text);
 	else
 		sqlite3_bind_null(row, at);
 }
@@ -181,9 +191,9 @@ static void bind_number(sqlite3_stmt *row, int at, uint64_t number)
 	sqlite3_bind_int64(row, at, (sqlite3_int64)number);
 }
 
-static int insert(sqlite3_stmt *row)
+static int insert(struct database *to, sqlite3_stmt *row)
 {
-	int result = sqlite3_step(row);
+	int result = to->starved ? SQLITE_NOMEM : sqlite3_step(row);
 
 	sqlite3_reset(row);
 	return result == SQLITE_DONE ? 0 : -1;
@@ -193,13 +203,13 @@ static int put_handshake(struct database *to, const struct column_value *values)
 {
 	for (unsigned i = 0; i < COLUMNS; i++) {
 		if (columns[i].type == COLUMN_TEXT)
-			bind_text(to->handshake, (int)i + 1, values[i].text);
+			bind_text(to, to->handshake, (int)i + 1, values[i].text);
 		else if (values[i].known)
 			bind_number(to->handshake, (int)i + 1, values[i].number);
 		else
 			sqlite3_bind_null(to->handshake, (int)i + 1);
 	}
-	return insert(to->handshake);
+	return insert(to, to->handshake);
 }
 
 static int put_states(struct database *to, const struct subject *s, uint64_t row)
@@ -210,8 +220,8 @@ static int put_states(struct database *to, const struct subject *s, uint64_t row
 		bind_number(to->state, 1, row);
 		bind_number(to->state, 2, i);
 		bind_number(to->state, 3, trace_span_ns(s->trace, TLSTALL_STATE_TICKS(state)));
-		bind_name(to->state, 4, trace_state_name(s->trace, TLSTALL_STATE_ID(state)));
-		if (insert(to->state))
+		bind_name(to, to->state, 4, trace_state_name(s->trace, TLSTALL_STATE_ID(state)));
+		if (insert(to, to->state))
 			return -1;
 	}
 	return 0;
@@ -228,11 +238,11 @@ static int put_calls(struct database *to, const struct gathered *gathered, uint6
 		bind_number(to->call, 2, i);
 		bind_number(to->call, 3, gathered_after_ns(gathered, call->ticks));
 		bind_number(to->call, 4, trace_span_ns(s->trace, call->duration));
-		bind_name(to->call, 5, trace_function_name(s->trace, call->function));
+		bind_name(to, to->call, 5, trace_function_name(s->trace, call->function));
 		sqlite3_bind_int(to->call, 6, call->ret);
-		bind_name(to->call, 7, word_error(call->error));
-		bind_text(to->call, 8, trace_state_name(s->trace, call->state));
-		if (insert(to->call))
+		bind_name(to, to->call, 7, word_error(call->error));
+		bind_text(to, to->call, 8, trace_state_name(s->trace, call->state));
+		if (insert(to, to->call))
 			return -1;
 	}
 	return 0;

@@ -17,7 +17,7 @@ struct strings {
 uint32_t strings_id(struct strings *strings, const char *text);
 /* The same for any bytes: made valid UTF-8 and cut to STRINGS_ANY first. */
 uint32_t strings_any(struct strings *strings, const char *text);
-#define STRINGS_ANY 512
+#define STRINGS_ANY 8192
 const char *strings_text(const struct strings *strings, uint32_t id);
 void strings_free(struct strings *strings);
 
