@@ -279,6 +279,18 @@ def test_no_call_is_broken_off(way, start):
     check_no_call_is_broken_off(start(Waits(way)).ready())
 
 
+def test_handler_returns_late(start):
+    """A signal's handler that has interrupted the thread that is led aside may take longer than all of an attach."""
+    program = start(Loop([PROGRAMS / "harm" / "interrupted"]))
+    # a signal comes every 0.3 ms, but not always while the thread is aside
+    for _ in range(30):
+        result = attach("-q", "--for", "1ms", program.pid)
+        assert result.status == 0, result
+        if int(program.shake("")) >= 6:
+            break
+    assert int(program.shake("")), "no handler came in the way"
+
+
 @pytest.mark.parametrize("way", ["poll", "nanosleep"])
 def test_timeout_is_kept(way, start):
     waits = start(Plain([PROGRAMS / "harm" / "waits", way, "6000"]))

@@ -11,6 +11,8 @@
 #include "attach/aside.h"
 #include "attach/obstacles.h"
 #include "attach/waiting.h"
+#include "kernel/kernel.h"
+#include "kernel/thread.h"
 #include "look/memory.h"
 #include "now.h"
 
@@ -19,6 +21,9 @@
 #define SEARCH_S 5
 /* Time for the program's own part of it: it may load libraries from a slow disk. */
 #define ANSWER_MS 10000
+/* Time for the thread that was led to run on, and after how much time on a CPU it certainly has. */
+#define LEAVE_MS 1000
+#define RAN_NS 20000000u
 
 static void rest(void)
 {
@@ -109,8 +114,10 @@ static int lead_somebody(struct errand *errand, const struct stub_words *words, 
 		if (waiting_find(errand->program, &waiting, &what))
 			result = aside_lead(errand->program, &waiting, errand->code, words,
 					    &errand->stopped_ns);
-		if (result == ASIDE_DONE)
+		if (result == ASIDE_DONE) {
+			errand->led = waiting.tid;
 			return 0;
+		}
 		if (result == ASIDE_STOPPED)
 			return say(errand, why, size, "is stopped (kill -CONT continues it)");
 		if (!is_alive(errand))
@@ -160,6 +167,7 @@ int errand_begin(struct program *program, struct errand *out, char *why, size_t 
 	size_t code = (size_t)(__stop_attach_stub - __start_attach_stub);
 	struct stub_words words = {.create = program->pthread_create,
 				   .detach = program->pthread_detach,
+				   .unmap = program->munmap,
 				   .made_ns = now_ns(CLOCK_MONOTONIC)};
 
 	*out = (struct errand){
@@ -222,6 +230,36 @@ static bool is_gone(const struct errand *errand)
 	return !read_page(errand, &page);
 }
 
+/*
+ * Whether the thread that was led has left the code, a few instructions after it said so in the page:
+ * it waits elsewhere, or has run for long enough since.
+ */
+static bool has_left(const struct errand *errand, uint64_t ran_ns)
+{
+	const size_t code = (size_t)(__stop_attach_stub - __start_attach_stub);
+	struct kernel_view view = {0};
+	struct thread_place place;
+
+	thread_look(errand->program->pid, errand->led, &place);
+	if (place.where == THREAD_SYSCALL || place.where == THREAD_BLOCKED)
+		return place.pc < errand->code || place.pc >= errand->code + code;
+	thread_account(errand->program->pid, errand->led, &view);
+	return place.where == THREAD_GONE || view.used.ran_ns >= ran_ns + RAN_NS;
+}
+
+static bool await_left(const struct errand *errand)
+{
+	struct kernel_view view = {0};
+
+	thread_account(errand->program->pid, errand->led, &view);
+	for (int i = 0; i < LEAVE_MS; i++, rest()) {
+		if (has_left(errand, view.used.ran_ns))
+			return true;
+	}
+	return false;
+}
+
+/* Code that a thread may still need stays where it is, and is found by is_left() later. */
 void errand_end(struct errand *errand)
 {
 	uint32_t yes = 1;
@@ -230,10 +268,8 @@ void errand_end(struct errand *errand)
 		return;
 	program_write(errand->program, errand->page + offsetof(struct stub_page, seen), &yes,
 		      sizeof(yes));
-	for (int i = 0; i < ANSWER_MS && !is_gone(errand); i++)
+	for (int i = 0; i < STUB_PATIENCE_MS && !is_gone(errand); i++)
 		rest();
-	/* after the system call that unmaps the page, the thread runs a few more instructions */
-	rest();
-	if (is_gone(errand) && is_alive(errand))
+	if (is_gone(errand) && is_alive(errand) && await_left(errand))
 		erase_code(errand);
 }

@@ -99,6 +99,7 @@ static void take_libc(struct program *p, const struct image *image)
 	p->has_libc = true;
 	take_function(image, "pthread_create", &p->pthread_create);
 	take_function(image, "pthread_detach", &p->pthread_detach);
+	take_function(image, "munmap", &p->munmap);
 	take_function(image, "dlopen", &p->dlopen);
 	take_function(image, "dlsym", &p->dlsym);
 	take_function(image, "dlerror", &p->dlerror);
@@ -272,7 +273,7 @@ static int examine(struct program *p, char *why, size_t size)
 		return refuse(p, why, size, "runs under musl");
 	if (find_libssl(p, why, size))
 		return -1;
-	if (!p->pthread_create || !p->pthread_detach || !p->dlopen || !p->dlsym || !p->dlerror)
+	if (!p->pthread_create || !p->pthread_detach || !p->munmap || !p->dlopen || !p->dlsym || !p->dlerror)
 		return refuse(p, why, size,
 			      "has no pthread_create or dlopen (before glibc 2.34 they are in libpthread and "
 			      "libdl, which it has not loaded) and can be traced only from its start");

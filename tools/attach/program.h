@@ -25,7 +25,7 @@ struct program {
 	struct regions regions;
 	struct unwinder *unwinder;
 	/* functions of libc, by their names */
-	uint64_t pthread_create, pthread_detach, dlopen, dlsym, dlerror;
+	uint64_t pthread_create, pthread_detach, munmap, dlopen, dlsym, dlerror;
 	struct unsafe unsafe[UNSAFE];
 	unsigned unsafe_count;
 

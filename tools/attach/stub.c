@@ -11,6 +11,9 @@
 #if defined(__x86_64__)
 #include <asm/unistd_64.h>
 
+#define TEXT_OF(number) #number
+#define TEXT(number) TEXT_OF(number)
+
 /*
  * The first half. On entry, all registers are the thread's except the program counter, the stack
  * pointer, which is below what the thread uses, and rax, which has the value to resume with.
@@ -19,7 +22,7 @@
 __asm__(".pushsection attach_stub, \"ax\", @progbits\n"
 	"	.balign	64\n"
 	"attach_stub_words:\n"
-	"	.quad	0, 0, 0, 0, 0, -1, 0\n"
+	"	.quad	0, 0, 0, 0, 0, -1, 0, 0\n"
 	"	.globl	attach_stub_entry\n"
 	"	.hidden	attach_stub_entry\n"
 	"attach_stub_entry:\n"
@@ -73,9 +76,10 @@ __asm__(".pushsection attach_stub, \"ax\", @progbits\n"
 	"	cmp	%rbx, %rax\n"
 	"	je	1f\n"
 	/* Linux before 4.17 may map it elsewhere */
+	"	mov	%rax, %rdi\n"
+	"	xor	%ebx, %ebx\n"
 	"	cmp	$-4096, %rax\n"
 	"	ja	3f\n"
-	"	mov	%rax, %rdi\n"
 	"	jmp	2f\n"
 	"1:	mov	%rbx, %rdi\n"
 	"	xor	%esi, %esi\n"
@@ -85,6 +89,7 @@ __asm__(".pushsection attach_stub, \"ax\", @progbits\n"
 	"	test	%eax, %eax\n"
 	"	jz	3f\n"
 	"	mov	%rbx, %rdi\n"
+	"	xor	%ebx, %ebx\n"
 	/* munmap: no thread was made */
 	"2:	mov	$11, %eax\n"
 	"	mov	$16384, %esi\n"
@@ -95,7 +100,11 @@ __asm__(".pushsection attach_stub, \"ax\", @progbits\n"
 	"	xor	%edx, %edx\n"
 	"	mov	$8, %r10d\n"
 	"	syscall\n"
-	"	mov	$0xe7, %eax\n"
+	/* handlers of signals that came meanwhile have returned; there is no page if rbx is 0 */
+	"	test	%rbx, %rbx\n"
+	"	jz	4f\n"
+	"	movl	$1, " TEXT(STUB_LEFT) "(%rbx)\n"
+	"4:	mov	$0xe7, %eax\n"
 	"	xor	%edx, %edx\n"
 	"	xrstor64 (%r12)\n"
 	"	mov	%rbp, %rsp\n"
@@ -195,9 +204,25 @@ static inline __attribute__((always_inline)) void obey(struct stub_page *page, u
 		page->result = entry(&page->arguments);
 }
 
-void *attach_stub_worker(struct stub_page *page);
+/* After munmap(), the tool removes this code at once: that returns to whoever called the worker. */
+__asm__(".pushsection attach_stub, \"ax\", @progbits\n"
+	"attach_stub_worker:\n"
+	"	push	%rbx\n"
+	"	mov	%rdi, %rbx\n"
+	"	call	attach_stub_work\n"
+	"	mov	%rbx, %rdi\n"
+	"	pop	%rbx\n"
+	"	test	%eax, %eax\n"
+	"	jz	1f\n"
+	"	mov	$16384, %esi\n"
+	"	jmp	*56+attach_stub_words(%rip)\n"
+	"1:	ret\n"
+	".popsection\n");
 
-INSIDE void *attach_stub_worker(struct stub_page *page)
+uint32_t attach_stub_work(struct stub_page *page) __attribute__((visibility("hidden")));
+
+/* Whether the page may be taken away. Otherwise it stays, for a handler that has not returned yet. */
+INSIDE uint32_t attach_stub_work(struct stub_page *page)
 {
 	const struct stub_words *words = &attach_stub_words;
 	uint32_t order = STUB_WAIT;
@@ -211,10 +236,9 @@ INSIDE void *attach_stub_worker(struct stub_page *page)
 			call(__NR_close, page->file, 0);
 		page->done = order;
 	} while (order == STUB_OPEN_FILE);
-	for (long end = now_ms() + STUB_PATIENCE_MS; !page->seen && now_ms() < end;)
+	for (long end = now_ms() + STUB_PATIENCE_MS; !(page->seen && page->left) && now_ms() < end;)
 		rest();
-	call(__NR_munmap, (long)page, STUB_PAGE);
-	return NULL;
+	return page->left;
 }
 #else
 

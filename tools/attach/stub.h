@@ -7,11 +7,16 @@
  * has pthread_create() start the second half, and gives itself back all its registers. So
  * it needs nobody once it is on its way. The second half waits for the tool to say what to
  * do, does that, and takes the page away; it gives up by itself when nobody comes.
+ *
+ * Where the first half gives the thread its signals back, a handler may run, for any time, and
+ * return into it. So the page stays until the first half has done that, and its code as long as
+ * the page. The second half takes the page away in libc's code, and never comes back from there.
  */
 #ifndef TOOLS_ATTACH_STUB_H
 #define TOOLS_ATTACH_STUB_H
 
 #include <limits.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "tlstall/attach.h"
@@ -31,6 +36,7 @@ struct stub_page {
 	volatile uint32_t order; /* enum stub_order */
 	volatile uint32_t done;	 /* the order that was obeyed last */
 	volatile uint32_t seen;	 /* nobody looks at the page any more */
+	volatile uint32_t left;	 /* the thread that was led has all but left the first half */
 	volatile int32_t file;	 /* descriptor, or -errno */
 	uint32_t opened;	 /* it is to be closed */
 	uint64_t open, symbol, error; /* dlopen, dlsym, dlerror */
@@ -41,6 +47,8 @@ struct stub_page {
 	struct tlstall_attach arguments;
 };
 #define STUB_PAGE 16384u
+#define STUB_LEFT 24 /* offset of left, for the first half */
+_Static_assert(offsetof(struct stub_page, left) == STUB_LEFT, "the first half knows where it is");
 _Static_assert(sizeof(struct stub_page) <= STUB_PAGE, "the page is large enough");
 
 /* How long the second half waits for the tool in each step. */
@@ -53,6 +61,7 @@ struct stub_words {
 	uint64_t create, detach; /* pthread_create, pthread_detach */
 	uint64_t mask;		 /* all signals */
 	uint64_t made_ns;	 /* CLOCK_MONOTONIC: when it was written */
+	uint64_t unmap;		 /* munmap */
 };
 
 /* Bytes of the thread's stack that the first half uses, including pthread_create(). */
