@@ -183,9 +183,9 @@ def test_no_directory_is_left(start, server, directory):
 
 
 OTHER_ROOT = """
-mount -t tmpfs none "$0" && cd "$0" && mkdir up work root &&
+mount -t tmpfs none "$0" && cd "$0" && mkdir up work root && ln -s "$1" up/tmp &&
 mount -t overlay overlay -o lowerdir=/,upperdir=up,workdir=work root &&
-rm -rf root/tmp && ln -s "$1" root/tmp && mount -t proc proc root/proc && exec chroot root /usr/bin/python3 -c "$2"
+mount -t proc proc root/proc && exec chroot root /usr/bin/python3 -c "$2"
 """
 
 
