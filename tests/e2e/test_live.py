@@ -91,10 +91,11 @@ def settled(tlstall, *arguments, cause="PEER_SILENT", count=1):
     return await_that(look, lambda: tlstall("ps", *arguments))
 
 
-def stack_with(tlstall, pid, text, *options):
-    """The stack of that process, once it is where it should be."""
-    return await_that(lambda: (r := tlstall("stack", *options, pid)) and text in r.stdout and r,
-                      lambda: f"{text}: {tlstall('stack', *options, pid)}")
+def stack_with(tlstall, pid, text, *options, call=""):
+    """The stack of that process, once it is where it should be, and in such a call: the two are not read at once."""
+    return await_that(lambda: (r := tlstall("stack", *options, pid)) and text in r.stdout and
+                      re.search(call, r.stdout, re.MULTILINE) and r,
+                      lambda: f"{text}, {call}: {tlstall('stack', *options, pid)}")
 
 
 # ---- ps ------------------------------------------------------------------------
@@ -189,11 +190,10 @@ def test_ps_of_a_killed_process(tlstall, stuck):
 
 def test_stack_inside_a_call(tlstall, stuck, silent):
     openssl = stuck("openssl")
-    result = stack_with(tlstall, openssl.pid, "waits in")
     # openssl s_client makes its handshake inside SSL_write()
-    assert re.search(rf"^openssl\[{openssl.pid}\], handshake 1 with 127\.0\.0\.1:{silent.port}: "
-                     r"inside SSL_write for [\d.]+ \w+ \[.*write client hello\]$", result.stdout,
-                     re.MULTILINE), result
+    result = stack_with(tlstall, openssl.pid, "waits in",
+                        call=rf"^openssl\[{openssl.pid}\], handshake 1 with 127\.0\.0\.1:{silent.port}: "
+                        r"inside SSL_write for [\d.]+ \w+ \[.*write client hello\]$")
     assert re.search(r"waits in read\(\), descriptor \d+, the handshake's own$", result.stdout,
                      re.MULTILINE), result
     functions = re.findall(r"^ +#\d+ +([\w.]+)", result.stdout, re.MULTILINE)
@@ -203,15 +203,13 @@ def test_stack_inside_a_call(tlstall, stuck, silent):
 
 def test_stack_names_the_function_that_was_called(tlstall, stuck):
     perl = stuck("perl")
-    result = stack_with(tlstall, perl.pid, "#0")
-    assert re.search(r"(inside|the last was) SSL_connect", result.stdout), result
+    result = stack_with(tlstall, perl.pid, "#0", call="(inside|the last was) SSL_connect")
     assert re.search(r"#\d+ +Perl_\w+", result.stdout), result
 
 
 def test_stack_between_calls(tlstall, stuck):
     curl = stuck("curl")
-    result = stack_with(tlstall, curl.pid, "poll()")
-    assert "between calls; the last was SSL_connect" in result.stdout, result
+    result = stack_with(tlstall, curl.pid, "poll()", call="between calls; the last was SSL_connect")
     assert "curl_easy_perform" in result.stdout, result
 
 
@@ -334,16 +332,13 @@ def test_ctl_of_what_is_not_traced(tlstall):
 def test_top_says_whose_fault_it_is(stuck, start, directory):
     curl = stuck("curl")
     screen = start(Screen(directory))
-    text = screen.until(rf"^ *{curl.pid} curl +127\S+ +write client.* PEER_SILENT +peer$")
+    text = screen.until(r"\A.*1 traced, 1 in flight", r"^q:quit .*/:filter.*\n\Z",
+                        rf"^ *{curl.pid} curl +127\S+ +write client.* PEER_SILENT +peer$")
     assert len(text.splitlines()) == 24 and max(map(len, text.splitlines())) <= 80, text
-    assert "1 traced, 1 in flight" in text.splitlines()[0], text
-    assert "q:quit" in text.splitlines()[-1] and "/:filter" in text.splitlines()[-1], text
     screen.keys("Enter")
-    text = screen.until(r"^The peer's fault: PEER_SILENT")
-    assert f"curl[{curl.pid}]" in text and "was acknowledged" in text, text
+    screen.until(r"^The peer's fault: PEER_SILENT", rf"curl\[{curl.pid}\]", "was acknowledged")
     screen.keys("End")
-    text = screen.until(r"#\d+ +curl_easy_perform")
-    assert "write client hello" in text and "(between calls)" in text, text
+    screen.until(r"#\d+ +curl_easy_perform", "write client hello", r"\(between calls\)")
     screen.keys("Escape")
     screen.until(rf"^ *{curl.pid} curl")
     screen.keys("q")
@@ -365,11 +360,10 @@ def test_top_of_a_blocking_handshake(stuck, start, directory):
 def test_top_follows_the_terminals_size(stuck, start, directory):
     stuck("curl")
     screen = start(Screen(directory))
-    text = screen.until(r"PEER_SILENT +peer$")
-    assert "RETRY" not in text and " SNI " not in text, text
+    screen.until(r"PEER_SILENT +peer$", without=("RETRY", " SNI "))
     screen.resize(150, 40)
-    text = screen.until(r"PID +COMMAND .* SNI .* RETRY")
-    assert "SSLv3" not in text and len(text.splitlines()) == 40, text
+    text = screen.until(r"PID +COMMAND .* SNI .* RETRY", "PEER_SILENT", without=("SSLv3",))
+    assert len(text.splitlines()) == 40, text
     screen.resize(50, 6)
     text = await_that(lambda: len((s := screen.read()).splitlines()) == 6 and "curl" in s and s,
                       screen.read)
@@ -386,16 +380,13 @@ def test_top_filters_and_sorts(stuck, start, directory):
     screen.keys("r")
     screen.until(rf"^ *{openssl.pid} .*\n *{curl.pid} ")
     screen.keys("r", "/", "o", "p", "e", "n")
-    text = screen.until(r"^filter: open_")
-    assert str(openssl.pid) in text and f"{curl.pid} curl" not in text, text
+    screen.until(r"^filter: open_", rf"^ *{openssl.pid} ", without=(f"{curl.pid} curl",))
     screen.keys("Enter")
-    text = screen.until("only: open")
-    assert f"{curl.pid} curl" not in text, text
+    screen.until("only: open", rf"^ *{openssl.pid} ", without=(f"{curl.pid} curl",))
     screen.keys("Escape")
     screen.until(rf"^ *{curl.pid} .*\n *{openssl.pid} ")
     screen.keys("p")
-    text = screen.until("FAILED/s")
-    assert re.search(rf"^ *{curl.pid} curl +1 ", text, re.MULTILINE), text
+    screen.until("FAILED/s", rf"^ *{curl.pid} curl +1 ")
 
 
 def test_top_shows_whole_names_of_processes(start, silent, directory):
@@ -407,7 +398,7 @@ def test_top_shows_whole_names_of_processes(start, silent, directory):
     screen = start(Screen(directory))
     screen.until(rf"^ *{client.pid} .*PEER_SILENT")
     screen.keys("p")
-    head, row = screen.until(rf"^ *{client.pid} .* 0\.0").splitlines()[2:4]
+    head, row = screen.until("INFLIGHT", rf"^ *{client.pid} .* 0\.0").splitlines()[2:4]
     assert row.split()[:3] == [str(client.pid), name, "1"] and row.index("1 ", 8) == head.index("INFLIGHT") + 7, (head, row)
 
 

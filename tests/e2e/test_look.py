@@ -450,7 +450,7 @@ def test_top_looks_where_there_is_no_shim(start, silent, directory):
     text = screen.until(rf"^ *{client.pid} openssl +127\S+ +write client.* [\d.]+ m?s\+ +PEER_SILENT +peer$")
     assert max(map(len, text.splitlines())) <= 80, text
     screen.keys("Enter")
-    assert "seen from outside" in screen.until(r"^The peer's fault: PEER_SILENT")
+    screen.until(r"^The peer's fault: PEER_SILENT", "seen from outside")
 
 
 def test_by_name(start, silent, directory):

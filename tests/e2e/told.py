@@ -37,11 +37,14 @@ class Screen:
     def resize(self, columns, lines):
         self.tmux("resize-window", "-x", str(columns), "-y", str(lines))
 
-    def until(self, pattern):
-        """The screen, once it shows that."""
-        return servers.await_that(
-            lambda: (s := self.read()) and re.search(pattern, s, re.MULTILINE) and s,
-            lambda: f"{pattern}\n{self.read()}")
+    def until(self, *patterns, without=()):
+        """The screen, once it shows all of these: a terminal may be read when only a part of it is redrawn."""
+        def shows(screen):
+            found = [re.search(pattern, screen, re.MULTILINE) for pattern in (*patterns, *without)]
+            return all(found[:len(patterns)]) and not any(found[len(patterns):])
+
+        return servers.await_that(lambda: (s := self.read()) and shows(s) and s,
+                                  lambda: f"{patterns} without {without}\n{self.read()}")
 
     def stop(self):
         self.tmux("kill-server")
