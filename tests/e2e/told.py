@@ -50,11 +50,17 @@ class Screen:
         self.tmux("kill-server")
 
 
-def check_top(directory, record):
-    """Checks that top has a row of that process that ends with the cause and fault."""
+def check_top(directory, record, now):
+    """Checks that top has a row of that process that ends with the cause and fault; `now()`: of these records, which
+    tell what a longer stall is called by the time that top shows it."""
+    def row():
+        text = screen.read()
+        return any(re.search(rf"^ *{r.pid} .* {r.cause} +{r.fault}$", text, re.MULTILINE)
+                   for r in (record, *now())) and text
+
     screen = Screen(directory)
     try:
-        text = screen.until(rf"^ *{record.pid} .* {record.cause} +{record.fault}$")
+        text = servers.await_that(row, lambda: f"{[record, *now()]}\n{screen.read()}")
         assert max(map(len, text.splitlines())) <= 80, text
     finally:
         screen.stop()
