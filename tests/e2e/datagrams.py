@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A path for datagrams with chosen losses, and DTLS servers behind it."""
+import contextlib
 import select
 import socket
 import threading
@@ -22,7 +23,8 @@ class Path:
 
     @staticmethod
     def _socket():
-        return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        # a send may take away the error for which a read would wait in vain
+        return socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
 
     def _run(self):
         while True:
@@ -34,19 +36,18 @@ class Path:
 
     def _pass_on(self, sock):
         by_client = sock is self.near
-        try:
+        # nobody is listening at the other end yet, or any more: the next read or send tells of it
+        with contextlib.suppress(OSError):
             data, sender = sock.recvfrom(65535)
-        except OSError:  # nobody is listening at the other end yet
-            return
-        if by_client:
-            self.client = sender
-        self.counts[by_client] += 1
-        if self.loses(self.counts[by_client], data, by_client):
-            return
-        if by_client:
-            self.far.send(data)
-        else:
-            self.near.sendto(data, self.client)
+            if by_client:
+                self.client = sender
+            self.counts[by_client] += 1
+            if self.loses(self.counts[by_client], data, by_client):
+                return
+            if by_client:
+                self.far.send(data)
+            else:
+                self.near.sendto(data, self.client)
 
     def close(self):
         self.end[0].send(b"x")
