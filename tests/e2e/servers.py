@@ -2,7 +2,9 @@
 """Real servers on free loopback ports. Each starts with its output in a file, is awaited by its ready
 line or by connecting, and is always stopped."""
 import contextlib
+import functools
 import glob
+import itertools
 import os
 import pathlib
 import pwd
@@ -19,11 +21,20 @@ import tracing
 TLS12, TLS13 = "1.2", "1.3"
 
 
+@functools.cache
+def ports():
+    """Below the kernel's range for clients, so that no connection takes one before its server binds. Each is
+    given away once, and by one of the processes that run tests: it may be bound much later."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    mine = list(range(10000, 32768))[worker::int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))]
+    random.shuffle(mine)
+    return itertools.cycle(mine)
+
+
 def free_port():
-    """A port for a server that cannot choose one, below the kernel's range for clients, so that no
-    connection takes it before the server binds."""
+    """A port for a server that cannot choose one."""
     while True:
-        port = random.randrange(10000, 32768)
+        port = next(ports())
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
             return port
 
