@@ -288,7 +288,7 @@ def test_read_that_does_not_return(mode, authority, start):
     with Traced(shared_socket("lowat", held), env=in_mode(mode)) as traced:
         traced.hangs(seconds=0.5)
         waits.set()
-        live = traced.hangs(lambda r: r.cause != "PEER_SILENT")
+        live = traced.hangs(lambda r: r.cause == "APP_NOT_RESUMING")
         looked = looked_at(traced.target())
         final = traced.end().only()
     for record in live, looked, final:

@@ -44,7 +44,7 @@ def test_descriptor_closed_while_the_call_waits(mode, start):
         traced.hangs(seconds=0.5)
         traced.process.stdin.write(b"\n")
         traced.process.stdin.flush()
-        live = traced.hangs(lambda r: r.cause != "PEER_SILENT")
+        live = traced.hangs(lambda r: r.cause == "BAD_DESCRIPTOR")
         looked = looked_at(traced.target())
         final = traced.end().only()
         traced.process.stdin.close()

@@ -13,7 +13,7 @@ from servers import await_that
 from stalls import PYTHON
 from test_causes_network import NARROW, curl, half_a_flight, s_client  # noqa: F401
 from test_causes_program import client, program, silent, unhurried
-from test_look import Plain, look, records, stalled, unwinds
+from test_look import Plain, look, look_until, records, stalled, unwinds
 
 pytestmark = pytest.mark.skipif(os.uname().machine != "x86_64", reason="look is for x86-64 so far")
 
@@ -27,8 +27,7 @@ def hang(start):
         await_that(lambda: look(target.pid).status == 0, lambda: look(target.pid))
         h, = stalled(target.pid, cause=cause)
         assert (h["fault"], h["seen"], h["at_least"], h["pid"]) == (fault, "outside", True, target.pid), h
-        text = look(target.pid).stdout
-        assert re.search(rf"^(The|This|Whose|Nobody).*: {cause} \(", text, re.MULTILINE), text
+        text = look_until(target.pid, rf"^(The|This|Whose|Nobody).*: {cause} \(")
         assert target.process.poll() is None
         return h, text
     return begin
