@@ -69,6 +69,22 @@ def test_mode_handshake_stops_at_its_end(server):
     assert "SSL_get_error" not in after_end("handshake")
 
 
+WANTS_ONCE = """import ssl
+tls = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="localhost")
+try:
+    tls.do_handshake()
+except ssl.SSLWantReadError:
+    del tls
+"""
+
+
+@pytest.mark.parametrize("mode", ["all", "watch", "handshake"])
+def test_what_a_mode_leaves_out_is_not_missed(mode):
+    """Python asks SSL_get_error, which mode `handshake` does not record."""
+    handshake = tracing.traced(["/usr/bin/python3", "-c", WANTS_ONCE], env={"TLSTALL_MODE": mode}).trace.only()
+    assert (handshake.outcome, handshake.cause) == ("abandoned", "WANT_TREATED_AS_FATAL")
+
+
 def test_forks_and_execs_are_followed(server):
     script = f"({' '.join(curl_to(server.port))}); exec {' '.join(curl_to(server.port))}"
     result = tracing.traced(["/bin/sh", "-c", script])

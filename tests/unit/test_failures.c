@@ -238,6 +238,10 @@ static void test_get_error_misuse(void **state)
 	f.misuse = 0;
 	f.get_errors = 0;
 	assert_cause(&f, GET_ERROR_MISUSE);
+	/* or not recorded */
+	f.get_errors_left_out = true;
+	assert_cause(&f, WANT_TREATED_AS_FATAL);
+	f.get_errors_left_out = false;
 	/* called wrongly, but without harm */
 	f = finished(4 * MS);
 	f.misuse = TLSTALL_MISUSE_RET;

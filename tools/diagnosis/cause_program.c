@@ -85,7 +85,7 @@ bool judge_GET_ERROR_MISUSE(const struct facts *f, struct verdict *v)
 {
 	uint32_t misuse =
 		f->misuse & (TLSTALL_MISUSE_RET | TLSTALL_MISUSE_THREAD | TLSTALL_MISUSE_OTHER);
-	bool never = !f->get_errors && broke_off_at_once(f);
+	bool never = !f->get_errors && !f->get_errors_left_out && broke_off_at_once(f);
 
 	if ((!misuse && !never) || !broke_off(f) || did_no_harm(f))
 		return false;

@@ -75,6 +75,7 @@ struct facts {
 	uint32_t flags, misuse; /* TLSTALL_HS_*, TLSTALL_MISUSE_* */
 	bool entered, ended;	/* inside an op; over */
 	uint32_t calls, retries, want_read, want_write, want_other, get_errors;
+	bool get_errors_left_out; /* not recorded: mode `handshake` or `off` */
 	uint32_t longest_run, longest_gap_ready_ms, first_flight;
 	uint32_t pending_in, pending_out; /* UINT32_MAX: not known */
 	uint32_t thread_handshakes, stale_error;

@@ -305,6 +305,9 @@ static void add_all(struct trace *trace, const struct tlstall_handshake *h, uint
 	add_flights(trace, h, out);
 	add_names(trace, h, out);
 	out->sni_hidden = header->privacy & TLSTALL_PRIVACY_SNI;
+	/* detaching switches off; before that, the mode was not one of these */
+	out->get_errors_left_out =
+		header->control.mode < TLSTALL_MODE_ALL && !header->detached;
 	out->finished_before = h->flags & TLSTALL_HS_RENEGOTIATION && h->parent;
 	if (h->libssl < header->libssl_count)
 		out->libssl_version = header->libssl[h->libssl].version_num;
