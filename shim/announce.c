@@ -37,22 +37,16 @@ static bool is_own(void)
 
 static void note(int option, unsigned long value)
 {
-	switch (option) {
 	/* an unprivileged process must set this before a filter, and libseccomp always does */
-	case PR_SET_NO_NEW_PRIVS:
-		if (is_own())
-			ask_note_filter();
-		break;
-	case PR_SET_SECCOMP:
+	bool filter = option == PR_SET_NO_NEW_PRIVS || option == PR_SET_SECCOMP;
+	bool counter = option == PR_SET_TSC && value == PR_TSC_SIGSEGV;
+
+	if (!filter && !counter)
+		return;
+	if (filter && is_own())
 		ask_note_filter();
-		break;
-	case PR_SET_TSC:
-		if (value == PR_TSC_SIGSEGV)
-			clock_leave_counter();
-		break;
-	default:
-		break;
-	}
+	if (counter && is_own())
+		clock_leave_counter();
 }
 
 __attribute__((visibility("default"))) int prctl(int option, ...)

@@ -234,6 +234,11 @@ static bool is_own(void)
 	       none == pid;
 }
 
+bool guard_is_own(void)
+{
+	return !guard_is_on() || !ask_may() || is_own();
+}
+
 static int install(const struct sigaction *program)
 {
 	struct sigaction action = for_kernel(program);

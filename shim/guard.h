@@ -56,6 +56,8 @@ static inline void guard_leave(void)
 /* ---- for the functions with which the program sets or reads them ------------------ */
 
 bool guard_is_on(void);
+/* This is no child by vfork, as far as may be asked. */
+bool guard_is_own(void);
 /* What the program would see without us. */
 int guard_sigaction(const struct sigaction *act, struct sigaction *old);
 /* Puts SIGBUS back into the masks of other handlers, as the program set them. */

@@ -30,6 +30,13 @@ static inline bool is_guarded(int sig)
  */
 static bool seems_to_block[NSIG];
 
+/* The dispositions of a child by vfork are its own, but not this memory. */
+static void note_mask(int sig, bool blocks)
+{
+	if (__atomic_load_n(&seems_to_block[sig], __ATOMIC_RELAXED) != blocks && guard_is_own())
+		__atomic_store_n(&seems_to_block[sig], blocks, __ATOMIC_RELAXED);
+}
+
 static int set_other(__typeof__(&sigaction) set, int sig, const struct sigaction *act,
 		     struct sigaction *old)
 {
@@ -48,7 +55,7 @@ static int set_other(__typeof__(&sigaction) set, int sig, const struct sigaction
 	}
 	result = set(sig, act, old);
 	if (!result && act)
-		__atomic_store_n(&seems_to_block[sig], blocks, __ATOMIC_RELAXED);
+		note_mask(sig, blocks);
 	if (!result && old && seemed)
 		sigaddset(&old->sa_mask, SIGBUS);
 	return result;
@@ -76,7 +83,7 @@ int __sigaction(int sig, const struct sigaction *act, struct sigaction *old)
 static sighandler_t set_plain(int sig, sighandler_t before)
 {
 	if (before != SIG_ERR && sig > 0 && sig < NSIG)
-		__atomic_store_n(&seems_to_block[sig], false, __ATOMIC_RELAXED);
+		note_mask(sig, false);
 	return before;
 }
 

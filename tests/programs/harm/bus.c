@@ -404,18 +404,24 @@ static void forks(void)
 /* The child has its own dispositions, but shares its parent's memory. */
 static void vforks(void)
 {
-	struct sigaction action = our_action(0);
+	struct sigaction action = our_action(0), other = {.sa_handler = on_plain};
 	pid_t child;
 
 	handshake("first");
 	NEED(!sigaction(SIGBUS, &action, NULL));
+	sigfillset(&other.sa_mask);
+	NEED(!sigaction(SIGUSR1, &other, NULL) && !sigaction(SIGUSR2, &other, NULL));
 	child = vfork();
 	if (!child) {
 		signal(SIGBUS, SIG_IGN);
+		signal(SIGUSR1, SIG_DFL);
+		sigaction(SIGUSR2, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
 		_exit(7);
 	}
 	show_end(child);
 	show("the parent");
+	NEED(!sigaction(SIGUSR1, NULL, &other) && sigismember(&other.sa_mask, SIGBUS));
+	NEED(!sigaction(SIGUSR2, NULL, &other) && sigismember(&other.sa_mask, SIGBUS));
 	cut_off();
 	handshake("on what was cut off");
 	fall_into_hole();
