@@ -128,6 +128,7 @@ static void lead(const void *context, void *shared)
 
 	if (ptrace(PTRACE_SEIZE, a->waiting->tid, NULL, NULL)) {
 		told->error = errno;
+		told->result = ASIDE_REFUSED;
 		return;
 	}
 	since = now_ns(CLOCK_MONOTONIC);
@@ -140,7 +141,7 @@ enum aside aside_lead(const struct program *program, const struct waiting *waiti
 		      const struct stub_words *words, uint64_t *stopped_ns)
 {
 	struct errand_aside context = {program, waiting, code, words};
-	struct told told = {.result = ASIDE_REFUSED, .error = EAGAIN};
+	struct told told = {.result = ASIDE_UNKNOWN, .error = EAGAIN};
 
 	apart_run(lead, &context, &told, sizeof(told));
 	*stopped_ns = told.stopped_ns;

@@ -11,6 +11,7 @@ enum aside {
 	ASIDE_MOVED,   /* it no longer waits there: nothing was changed */
 	ASIDE_STOPPED, /* somebody has stopped the process */
 	ASIDE_REFUSED, /* errno says why */
+	ASIDE_UNKNOWN, /* the child was killed: the thread may be on its way */
 };
 
 struct stub_words;

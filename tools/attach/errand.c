@@ -114,15 +114,15 @@ static int lead_somebody(struct errand *errand, const struct stub_words *words, 
 		if (waiting_find(errand->program, &waiting, &what))
 			result = aside_lead(errand->program, &waiting, errand->code, words,
 					    &errand->stopped_ns);
-		if (result == ASIDE_DONE) {
+		if (result == ASIDE_DONE || result == ASIDE_UNKNOWN)
 			errand->led = waiting.tid;
+		if (result == ASIDE_DONE)
 			return 0;
-		}
 		if (result == ASIDE_STOPPED)
 			return say(errand, why, size, "is stopped (kill -CONT continues it)");
 		if (!is_alive(errand))
 			return say(errand, why, size, "has ended");
-		if (result == ASIDE_REFUSED && errno != ESRCH) {
+		if (result == ASIDE_UNKNOWN || (result == ASIDE_REFUSED && errno != ESRCH)) {
 			snprintf(text, sizeof(text), "cannot be stopped: %s", strerror(errno));
 			return say(errand, why, size, text);
 		}
@@ -184,7 +184,8 @@ int errand_begin(struct program *program, struct errand *out, char *why, size_t 
 		return -1;
 	}
 	if (lead_somebody(out, &words, why, size)) {
-		erase_code(out);
+		if (!out->led)
+			erase_code(out);
 		return -1;
 	}
 	return await_thread(out, why, size);
