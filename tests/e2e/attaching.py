@@ -90,10 +90,21 @@ def state(pid):
             "masks": (status["SigBlk"], status["SigIgn"])}
 
 
+# pause, poll, nanosleep, clock_nanosleep
+WAITS = ("34", "7", "35", "230")
+
+
 def at_rest(pid):
     """Its state, once earlier files and connections are closed."""
-    await_that(lambda: state(pid)["descriptors"] == ["0", "1", "2"], lambda: state(pid))
-    return state(pid)
+    return await_that(lambda: (s := state(pid))["descriptors"] == ["0", "1", "2"] and s, lambda: state(pid))
+
+
+def await_wait(pid):
+    """It has its libraries, and waits in a system call that no loader makes."""
+    def waits():
+        call = pathlib.Path(f"/proc/{pid}/syscall").read_text().split()
+        return call[0] in WAITS and "/libc.so" in pathlib.Path(f"/proc/{pid}/maps").read_text()
+    await_that(waits, lambda: pathlib.Path(f"/proc/{pid}/syscall").read_text())
 
 
 def settles_to(pid, before):

@@ -123,9 +123,9 @@ def test_backends_of_a_postmaster(start, authority, request):
     """Backends forked while attached are seen; one that outlives the attach becomes dormant."""
     needs("/usr/lib/postgresql/*/bin/postgres")
     server = start(request.getfixturevalue("cluster").server(authority.ecdsa))
-    # it blocks signals while it starts
-    await_that(lambda: int(state(server.process.pid)["masks"][0], 16) == 0, "a postmaster at rest")
-    before, size, shaken = state(server.process.pid), Size(server.process.pid), 0
+    # it blocks signals while it starts, and while it forks
+    before = await_that(lambda: int((s := state(server.process.pid))["masks"][0], 16) == 0 and s, "a postmaster at rest")
+    size, shaken = Size(server.process.pid), 0
     for _ in range(CYCLES):
         watching = start(Attached(server.process.pid))
         await_that(lambda: state(server.process.pid)["shared"] != before["shared"] and

@@ -13,7 +13,7 @@ import peer
 import test_linked
 import test_reach
 import tracing
-from attaching import LOOP, Loop, Waits, attach, detach, in_the_shim, refused, server, stacks  # noqa: F401
+from attaching import LOOP, Loop, Waits, attach, await_wait, detach, in_the_shim, refused, server, stacks  # noqa: F401
 from servers import await_that
 from stalls import descendants
 from test_live import as_nobody
@@ -64,12 +64,22 @@ def test_static(built, start, directory):
     unharmed(start(Plain([program])), "is statically linked")
 
 
+def opened_to_write(fifo):
+    with contextlib.suppress(OSError):
+        return os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+
+
 def test_still_loading(start, directory):
     """The loader waits for libc, here a FIFO."""
     os.mkfifo(directory / "libc.so.6")
     client = start(Plain(["env", f"LD_LIBRARY_PATH={directory}", "/bin/cat"]))
     await_that(lambda: os.readlink(f"/proc/{client.pid}/exe").endswith("/cat"), "it is loaded")
-    unharmed(client, "has not loaded its libraries yet")
+    # succeeds once somebody reads it, who waits for data then
+    fifo = await_that(lambda: opened_to_write(directory / "libc.so.6"), "it waits")
+    try:
+        unharmed(client, "has not loaded its libraries yet")
+    finally:
+        os.close(fifo)
 
 
 # pause(), in a 32-bit program without libraries
@@ -133,8 +143,8 @@ def test_stopped(start):
 
 
 def test_traced(start):
-    start(Plain(["/usr/bin/strace", "-f", "-o", "/dev/null", "/bin/sleep", "1000"]))
-    sleeper = await_that(lambda: [int(p) for p in os.listdir("/proc") if p.isdigit() and is_sleeper(p)], "asleep")
+    strace = start(Plain(["/usr/bin/strace", "-f", "-o", "/dev/null", "/bin/sleep", "1000"]))
+    sleeper = await_that(lambda: [p for p in descendants(strace.pid) if is_sleeper(p)], "asleep")
     refused(sleeper[0], r"is traced by process \d+, a debugger or strace")
 
 
@@ -171,7 +181,9 @@ def test_never_out_of_malloc(start):
 
 
 def test_without_libssl(start):
-    refused(start(Plain(["/bin/sleep", "1000"])).pid, r"has no libssl \(tlstall check \d+ says more\)")
+    sleeper = start(Plain(["/bin/sleep", "1000"]))
+    await_wait(sleeper.pid)
+    refused(sleeper.pid, r"has no libssl \(tlstall check \d+ says more\)")
 
 
 def test_started_with_the_shim(start, directory):
@@ -218,6 +230,7 @@ def test_yama(start, directory):
     if YAMA.read_text().strip() == "0" or not as_nobody():
         pytest.skip("kernel.yama.ptrace_scope is 0, or this is not root")
     sleeper = start(Plain([*as_nobody(), "/bin/sleep", "1000"]))
+    await_that(lambda: "\nUid:\t65534" in pathlib.Path(f"/proc/{sleeper.pid}/status").read_text(), "another user")
     result = run([*as_nobody(), TLSTALL, "attach", str(sleeper.pid)])
     assert result.status == 1 and "kernel.yama.ptrace_scope is" in result.stderr, result
 
