@@ -123,7 +123,7 @@ def test_overload(authority):
     assert overloaded, collections.Counter(r.cause for r in trace.handshakes)
     last = max(overloaded, key=lambda r: r.ts_ns)
     assert (last.key_type, last.key_bits) == ("RSA", 4096), last
-    for said in (r"inside OpenSSL for \d+ % of the time", r"[1-9]\d* handshakes per second, [\d.]+ m?s each",
+    for said in (r"inside OpenSSL for \d+ % of the time", r"[1-9]\d* handshakes per second, [\d.]+ [mu]?s each",
                  "key: RSA, 4096 bits", r"the signature of this handshake took [\d.]+ m?s"):
         assert re.search(said, "\n".join(last.evidence)), (said, last.evidence)
     return stalls.Seen(None, last, trace)

@@ -57,6 +57,24 @@ static void test_peer_closed_after_us(void **state)
 	assert_cause(&f, PEER_CLOSED);
 }
 
+/* After shutdown(SHUT_RD) read() returns 0, and the connection stands. */
+static void test_reads_no_more(void **state)
+{
+	struct facts f = failed(SSL, "unexpected eof while reading");
+
+	(void)state;
+	f.at_start = f.at_end = quiet_socket();
+	assert_cause(&f, ABANDONED);
+	assert_int_equal(first_verdict(&f).fault, FAULT_PROGRAM);
+	/* the peer has closed it */
+	f.at_end.tcp_state = 8;
+	assert_cause(&f, PEER_CLOSED);
+	/* a BIO of the program's own may end the stream by itself */
+	f.at_end.tcp_state = 1;
+	f.read.type = 0x501;
+	assert_cause(&f, PEER_CLOSED);
+}
+
 /* With SSL_OP_IGNORE_UNEXPECTED_EOF, any end of the stream is a ZERO_RETURN. */
 static void test_close_notify(void **state)
 {
@@ -421,6 +439,7 @@ int main(void)
 		cmocka_unit_test(test_aborted_by_this_host),
 		cmocka_unit_test(test_broken_pipe),
 		cmocka_unit_test(test_peer_closed_after_us),
+		cmocka_unit_test(test_reads_no_more),
 		cmocka_unit_test(test_close_notify),
 		cmocka_unit_test(test_abandoned_on_an_unknown_socket),
 		cmocka_unit_test(test_unreachable_later),

@@ -99,6 +99,33 @@ static struct facts with_memory(struct facts f, uint8_t bio_class, uint32_t in, 
 	return f;
 }
 
+/* A socket to read from, a memory BIO to write into. */
+static void test_written_aside(void **state)
+{
+	struct facts f = blocked_client(5 * S);
+
+	(void)state;
+	f.write = (struct tlstall_transport){.fd = -1, .blocking = 2, .bio_class = TLSTALL_BIO_MEMORY};
+	f.wait = TLSTALL_WAIT_ON_SOCKET;
+	f.wait_syscall = "read";
+	f.at_start = f.live = quiet_socket();
+	f.at_start.bytes_acked = f.live.bytes_acked = 1;
+	f.state = "SSLv3/TLS write client hello";
+	assert_cause(&f, BIO_NOT_PUMPED);
+	assert_int_equal(first_verdict(&f).confidence, CONFIDENCE_HIGH);
+	/* another thread has taken it out */
+	f.live.bytes_acked = 518;
+	assert_cause(&f, PEER_SILENT);
+
+	f = waiting_client(5 * S);
+	f.write = (struct tlstall_transport){.fd = -1, .blocking = 2, .bio_class = TLSTALL_BIO_MEMORY};
+	f.pending_out = 517;
+	f.live = quiet_socket();
+	f.live.bytes_acked = 1;
+	assert_cause(&f, BIO_NOT_PUMPED);
+	assert_int_equal(first_verdict(&f).confidence, CONFIDENCE_HIGH);
+}
+
 static void test_bio_not_pumped(void **state)
 {
 	struct facts f = with_memory(waiting_client(5 * S), TLSTALL_BIO_MEMORY, 0, 517);
@@ -283,6 +310,7 @@ int main(void)
 		cmocka_unit_test(test_app_not_resuming),
 		cmocka_unit_test(test_wrong_interest),
 		cmocka_unit_test(test_busy_spin),
+		cmocka_unit_test(test_written_aside),
 		cmocka_unit_test(test_bio_not_pumped),
 		cmocka_unit_test(test_bio_starved),
 		cmocka_unit_test(test_silence_behind_own_bio),

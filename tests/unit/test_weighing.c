@@ -179,7 +179,20 @@ static void test_overload(void **state)
 	assert_true(says(&(struct verdict[1]){first_verdict(&f)}[0], "key: #9999"));
 	/* it did something else */
 	f.others.busy_ns = 1 * S / 2;
+	f.others.rest_ns = 1 * S;
 	assert_not_cause(&f, OVERLOAD);
+	/* on a busy machine it also waits for a CPU between its calls */
+	f.others.busy_ns = 9 * S / 10;
+	f.others.rest_ns = 30 * MS;
+	assert_order(&f, CAUSE_OVERLOAD, CAUSE_LATE_START);
+	assert_true(says(&(struct verdict[1]){first_verdict(&f)}[0], "longer than 30 ms"));
+	/* it rested, or had not that many to serve */
+	f.others.rest_ns = 300 * MS;
+	assert_not_cause(&f, OVERLOAD);
+	f.others.rest_ns = 30 * MS;
+	f.others.window_handshakes = 10;
+	assert_not_cause(&f, OVERLOAD);
+	f.others.window_handshakes = 350;
 	/* blocked calls are not work */
 	f.others.busy_ns = 2 * S;
 	f.read.blocking = 1;

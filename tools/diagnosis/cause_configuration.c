@@ -210,6 +210,16 @@ static bool ports_say_swapped(const struct facts *f)
 	       f->peer.port < ephemeral;
 }
 
+/* OpenSSL refused the call itself, whatever the peer does. */
+static void tell_no_role(const struct facts *f, struct verdict *v)
+{
+	v->fault = FAULT_PROGRAM;
+	say(v, "%s was called, but the object has no such role",
+	    f->last_function && *f->last_function ? f->last_function : "a function");
+	v->advice = "Call SSL_set_connect_state or SSL_set_accept_state before SSL_do_handshake, "
+		    "SSL_read and SSL_write, and use a method (SSL_CTX_new) that has the role.";
+}
+
 /* Bytes of the smallest ClientHello, which the other side sends if it is a client, too. */
 #define CLIENT_HELLO_LEAST 50
 
@@ -223,8 +233,10 @@ bool judge_WRONG_ROLE(const struct facts *f, struct verdict *v)
 		   first && f->bytes_in >= CLIENT_HELLO_LEAST;
 	bool waits = awaits_peer(f) && !f->bytes_in && ports_say_swapped(f);
 
-	if (judge_refusal(f, v))
+	if (judge_refusal(f, v)) {
+		tell_no_role(f, v);
 		return true;
+	}
 	if (!met && !waits)
 		return false;
 	v->cost_ns = f->age_ns;

@@ -261,8 +261,14 @@ bool judge_BIO_NOT_PUMPED(const struct facts *f, struct verdict *v)
 	if (!is_not_pumped(f))
 		return false;
 	v->cost_ns = f->since_progress_ns;
-	v->confidence = is_seen_not_pumped(f) ? CONFIDENCE_HIGH : CONFIDENCE_LOW;
-	if (f->last_error == TLSTALL_ERROR_WANT_WRITE)
+	v->confidence = is_seen_not_pumped(f) || is_blocked_before_pumping(f) ? CONFIDENCE_HIGH
+									      : CONFIDENCE_LOW;
+	if (is_blocked_before_pumping(f))
+		say(v,
+		    "OpenSSL wrote into a memory BIO, and waits for the answer on descriptor %d: "
+		    "the connection has carried nothing since",
+		    f->read.fd);
+	else if (f->last_error == TLSTALL_ERROR_WANT_WRITE)
 		say(v, "the BIO is full: %s wait to be taken out, and OpenSSL has more to write",
 		    size(f->pending_out).s);
 	else
@@ -375,7 +381,21 @@ bool judge_ASYNC_PENDING(const struct facts *f, struct verdict *v)
 	return true;
 }
 
-/* The call came late because the thread was inside OpenSSL nearly all the time. */
+/*
+ * Inside OpenSSL most of the time; or for a good part of it, while it served many others one after
+ * the other: a thread also works, and waits for a CPU, between its calls.
+ */
+#define BUSY_PERCENT 60
+#define BUSY_PERCENT_OF_MANY 30
+#define MANY_HANDSHAKES 20
+
+static bool never_rests(const struct neighborhood *n)
+{
+	return n->window_handshakes >= MANY_HANDSHAKES &&
+	       (n->rest_ns < n->window_ns / 10 || n->rest_ns < LATE_FOR_PEER_NS);
+}
+
+/* The call came late because the thread had to serve others first. */
 bool judge_OVERLOAD(const struct facts *f, struct verdict *v)
 {
 	const struct neighborhood *n = &f->others;
@@ -388,7 +408,7 @@ bool judge_OVERLOAD(const struct facts *f, struct verdict *v)
 	    n->window_ns < LATE_FOR_PEER_NS || n->window_handshakes < 4)
 		return false;
 	share = (unsigned)(n->busy_ns * 100 / n->window_ns);
-	if (share < 60)
+	if (share < (never_rests(n) ? BUSY_PERCENT_OF_MANY : BUSY_PERCENT))
 		return false;
 	v->cost_ns = late;
 	say(v, "in the preceding %s, the thread was inside OpenSSL for %u %% of the time",
@@ -396,6 +416,11 @@ bool judge_OVERLOAD(const struct facts *f, struct verdict *v)
 	say(v, "it made %.0f handshakes per second, %s each",
 	    (double)n->window_handshakes * 1e9 / (double)n->window_ns,
 	    span(n->busy_ns / n->window_handshakes).s);
+	if (share < BUSY_PERCENT)
+		say(v,
+		    "it never paused between two calls for longer than %s: the rest was other "
+		    "work, or a wait for a CPU",
+		    span(n->rest_ns).s);
 	say_signature(f, v);
 	return true;
 }

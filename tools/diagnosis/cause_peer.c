@@ -21,7 +21,8 @@ static bool is_swallowed(const struct facts *f)
 	const struct tlstall_socket *n = socket_now(f);
 
 	if (f->role != TLSTALL_ROLE_SERVER || f->bytes_in || f->bytes_out || !counts_bytes(f) ||
-	    !n || !n->tcp_state || n->unacked || n->inq == UINT32_MAX || n->bytes_received <= n->inq + 1)
+	    !n || !n->tcp_state || n->unacked || n->inq == UINT32_MAX ||
+	    n->bytes_received <= n->inq + 1)
 		return false;
 	return !n->bytes_acked || (n->bytes_received > n->inq + SMALLEST_HELLO &&
 				   n->last_data_recv_ms < n->last_data_sent_ms);
@@ -203,17 +204,6 @@ static bool is_half_closed(const struct facts *f)
 	return f->outcome == TLSTALL_OUTCOME_ABANDONED && n && !is_unconnected(f) &&
 	       (n->tcp_state == TCP_CLOSE_WAIT || n->tcp_state == TCP_CLOSE ||
 		n->tcp_state == TCP_LAST_ACK);
-}
-
-/* SSL_ERROR_ZERO_RETURN does not prove it, if SSL_OP_IGNORE_UNEXPECTED_EOF is set. */
-static bool has_close_notify(const struct facts *f)
-{
-	for (unsigned i = 0; i < f->alert_count && i < sizeof(f->alerts) / sizeof(f->alerts[0]);
-	     i++) {
-		if (f->alerts[i].by_peer && f->alerts[i].description == 0)
-			return true;
-	}
-	return false;
 }
 
 bool judge_PEER_CLOSED(const struct facts *f, struct verdict *v)

@@ -7,9 +7,6 @@
 #include "diagnosis/reasons.h"
 #include "judge.h"
 
-/* OpenSSL's own socket BIO. libpq and others use its name with a type of their own. */
-#define BIO_TYPE_SOCKET 0x505
-
 /* Freed this soon after a WANT, the program cannot have tried anything else. */
 #define AT_ONCE_NS (100 * MS)
 
@@ -169,7 +166,8 @@ static bool judge_swapped(const struct facts *f, struct verdict *v)
 		return true;
 	}
 	if (f->bytes_out)
-		say(v, "OpenSSL wrote %s, but the connection on descriptor %d has carried only %s%s",
+		say(v,
+		    "OpenSSL wrote %s, but the connection on descriptor %d has carried only %s%s",
 		    size(f->bytes_out).s, f->read.fd, size(acked + f->live.outq).s,
 		    apart ? "" : ": it is another one by now");
 	else
@@ -342,8 +340,7 @@ bool judge_ABANDONED(const struct facts *f, struct verdict *v)
 		say(v,
 		    "the connection was shut down on this side after %s, elsewhere in the program; "
 		    "the peer has %s",
-		    span(f->age_ns).s,
-		    sent_both_ends(f) ? "closed it, too" : "not closed it");
+		    span(f->age_ns).s, sent_both_ends(f) ? "closed it, too" : "not closed it");
 	else if (freed)
 		say(v, "the SSL object was freed after %s, with the handshake unfinished",
 		    span(f->age_ns).s);

@@ -24,8 +24,8 @@ static void say_others(const struct facts *f, struct verdict *v)
 
 static void say_client(const struct facts *f, bool waits, struct verdict *v)
 {
-	const char *function = f->in_call_function && *f->in_call_function ? f->in_call_function
-									   : "SSL_accept";
+	const char *function =
+		f->in_call_function && *f->in_call_function ? f->in_call_function : "SSL_accept";
 
 	if (!waits)
 		say(v, "a blocking %s waited for a client that sent nothing%s", function,
@@ -93,6 +93,18 @@ static bool has_asked(const struct facts *f)
 	return taken != UINT64_MAX && taken > f->bytes_out + 1;
 }
 
+/* The kernel's times are this coarse. */
+#define COARSE_NS (10 * MS)
+
+/*
+ * A program that reads because poll() saw bytes calls after they came. One that waits for its
+ * server's greeting calls at once, and the tickets come a round trip later.
+ */
+static bool was_there_before(const struct tlstall_socket *now, uint64_t inside)
+{
+	return now->last_data_recv_ms * MS + COARSE_NS >= inside;
+}
+
 /*
  * Only while it hangs, and only if bytes were consumed after the handshake: otherwise this looks
  * almost like a client that waits for an answer. TCP may have received those bytes before the
@@ -105,7 +117,8 @@ bool judge_POST_HANDSHAKE_READ_BLOCK(const struct facts *f, struct verdict *v)
 	int64_t since = (int64_t)(bytes_consumed(f) - f->bytes_in);
 
 	if (!f->ok || f->role != TLSTALL_ROLE_CLIENT || inside < SLOW_HANDSHAKE_NS ||
-	    f->read.blocking != 1 || f->version != TLS1_3 || now->inq || since <= 0 || has_asked(f))
+	    f->read.blocking != 1 || !was_there_before(now, inside) || f->version != TLS1_3 ||
+	    now->inq || since <= 0 || has_asked(f))
 		return false;
 	v->cost_ns = inside;
 	v->confidence = CONFIDENCE_LOW;

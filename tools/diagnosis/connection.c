@@ -29,6 +29,17 @@ const char unreachable_advice[] =
 	"Check the way to the peer: ip route get ADDRESS, mtr ADDRESS; a router or firewall "
 	"answers that it cannot be reached.";
 
+/* SSL_ERROR_ZERO_RETURN does not prove it, if SSL_OP_IGNORE_UNEXPECTED_EOF is set. */
+bool has_close_notify(const struct facts *f)
+{
+	for (unsigned i = 0; i < f->alert_count && i < sizeof(f->alerts) / sizeof(f->alerts[0]);
+	     i++) {
+		if (f->alerts[i].by_peer && f->alerts[i].description == 0)
+			return true;
+	}
+	return false;
+}
+
 bool is_hang_up(const struct facts *f)
 {
 	const char *reason = f->reason;
@@ -68,10 +79,20 @@ bool sent_both_ends(const struct facts *f)
 	       end->bytes_acked == start->bytes_acked + f->bytes_out + 1;
 }
 
+/*
+ * OpenSSL's own socket BIO found the end of the stream, but the peer has not sent it: after
+ * shutdown(SHUT_RD), read() returns 0.
+ */
+static bool reads_no_more(const struct facts *f)
+{
+	return f->read.type == BIO_TYPE_SOCKET && !f->last_errno && !has_close_notify(f) &&
+	       f->at_end.ticks && f->at_end.tcp_state == TCP_ESTABLISHED;
+}
+
 bool is_shut_here(const struct facts *f)
 {
-	return is_hang_up(f) &&
-	       (is_ending(&f->at_end) || is_ending(&f->at_gap) || sent_both_ends(f));
+	return is_hang_up(f) && (is_ending(&f->at_end) || is_ending(&f->at_gap) ||
+				 sent_both_ends(f) || reads_no_more(f));
 }
 
 bool is_cut_off(const struct facts *f)

@@ -57,8 +57,9 @@ struct neighborhood {
 	uint64_t hole_ns;
 	uint32_t hole_waiters; /* other handshakes of this thread that waited for its end */
 	/* the window from the peer's first byte, or the start, to the end: its length, the time
-	   that the thread spent inside OpenSSL, and the handshakes that ended on it */
-	uint64_t window_ns, busy_ns;
+	   that the thread spent inside OpenSSL, the longest without a call of it, and the
+	   handshakes that ended on it */
+	uint64_t window_ns, busy_ns, rest_ns;
 	uint32_t window_handshakes;
 	bool same_socket;     /* another SSL object has finished a handshake on this descriptor */
 	bool same_descriptor; /* ... according to a summary, which has only the number */

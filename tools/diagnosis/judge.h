@@ -18,6 +18,9 @@
 #define STALL_NS (300 * MS)
 #define NOTABLE_NS (500 * MS)
 
+/* OpenSSL's own socket BIO. libpq and others use its name with a type of their own. */
+#define BIO_TYPE_SOCKET 0x505
+
 static inline bool is_io_want(uint8_t error)
 {
 	return error == TLSTALL_ERROR_WANT_READ || error == TLSTALL_ERROR_WANT_WRITE ||
@@ -44,7 +47,8 @@ bool awaits_peer(const struct facts *f);
 uint64_t patience(const struct facts *f);
 /* A client that has not been answered sent application data with its ClientHello. */
 bool sent_early_data(const struct facts *f);
-/* The bytes of both directions are known: inside the call of a BIO of the program's own, they are not. */
+/* The bytes of both directions are known: inside the call of a BIO of the program's own, they are
+ * not. */
 bool counts_bytes(const struct facts *f);
 /* Whether any byte of an answer has come since the first op. */
 bool has_received(const struct facts *f);
@@ -87,6 +91,8 @@ bool can_be_callback(const struct facts *f);
 /* Memory BIOs: output was never taken out; both directions are empty. */
 bool is_not_pumped(const struct facts *f);
 bool is_seen_not_pumped(const struct facts *f);
+/* The first call waits for an answer to what lies in a memory BIO: nobody can take it out. */
+bool is_blocked_before_pumping(const struct facts *f);
 /* All that was written is still in the BIO, whatever the reason. */
 bool lies_in_bio(const struct facts *f);
 bool is_starved(const struct facts *f);
@@ -104,6 +110,8 @@ bool has_spun(const struct facts *f);
 /* It failed because a router, a firewall, or this host's routes say that there is no way. */
 bool is_unreachable(const struct facts *f);
 extern const char unreachable_advice[];
+/* The peer's alert says that it ends the connection. */
+bool has_close_notify(const struct facts *f);
 /* The peer ended the connection. */
 bool is_hang_up(const struct facts *f);
 /* ... or rather another part of the program did, not the peer. */

@@ -413,6 +413,7 @@ static void add_window(const struct neighbors *n, const struct tlstall_handshake
 			       : 0;
 	uint64_t from = h->start > lay ? h->start - lay : 0, to = h->end;
 	const struct op *op = n->ops.list;
+	struct span rest;
 	size_t first, last;
 
 	if (!to)
@@ -424,6 +425,8 @@ static void add_window(const struct neighbors *n, const struct tlstall_handshake
 	last = ops_find_after(&n->ops, first, h, to);
 	if (last <= first + 1)
 		return;
+	rest = ops_hole(&n->ops, first, last, (struct span){from, to});
+	facts->others.rest_ns = to_ns(n, rest.to - rest.from);
 	facts->others.busy_ns = to_ns(n, op[last - 1].busy - op[first].busy);
 	facts->others.window_handshakes = op[last - 1].ended - op[first].ended;
 }

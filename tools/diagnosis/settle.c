@@ -261,13 +261,20 @@ bool lies_in_bio(const struct facts *f)
 
 	return f->stuck && !f->in_op && tlstall_is_in_memory(&f->write) && out &&
 	       out != UINT32_MAX && f->last_error == TLSTALL_ERROR_WANT_READ &&
-	       (f->retries || f->looked) && out >= f->bytes_out;
+	       (f->retries || f->looked || f->built_in) && out >= f->bytes_out;
+}
+
+bool is_blocked_before_pumping(const struct facts *f)
+{
+	return f->stuck && f->in_op && !f->calls && tlstall_is_in_memory(&f->write) &&
+	       f->wait == TLSTALL_WAIT_ON_SOCKET && f->state &&
+	       (strstr(f->state, " write ") || strstr(f->state, "early data")) && !bytes_taken(f);
 }
 
 /* The connection has nothing to send and carried no more than was taken out of the BIO. */
 bool is_seen_not_pumped(const struct facts *f)
 {
-	const struct tlstall_socket *n = f->looked ? &f->live : &f->only;
+	const struct tlstall_socket *n = f->looked || f->built_in ? &f->live : &f->only;
 	uint64_t taken = f->bytes_out > f->pending_out ? f->bytes_out - f->pending_out : 0;
 
 	return n->ticks && n->tcp_state == TCP_ESTABLISHED && !n->outq &&
@@ -279,6 +286,8 @@ bool is_not_pumped(const struct facts *f)
 {
 	uint32_t out = f->pending_out;
 
+	if (is_blocked_before_pumping(f))
+		return true;
 	if (lies_in_bio(f))
 		return is_seen_not_pumped(f);
 	return f->stuck && !f->in_op && tlstall_is_in_memory(&f->write) && out &&

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""More verdicts that an independent judge found wrong: a peer was blamed for what the program had done itself."""
+import subprocess
+
+import pytest
+
+import peer
+import stalls
+from stalls import PYTHON, Traced, ending
+from test_judged import MODES, in_mode, looked_at, said
+
+
+@MODES
+@pytest.mark.parametrize("how", [[], ["nonblocking"]])
+def test_written_into_a_memory_bio(how, mode, start):
+    """The peer never got a ClientHello: nobody takes it out of the BIO."""
+    silent = start(peer.Peer(peer.silent_after_hello)).port
+    with Traced([stalls.STALLS / "written_elsewhere", "memory", *how, silent], env=in_mode(mode)) as traced:
+        live = traced.hangs()
+        looked = looked_at(traced.target())
+        final = traced.end().only()
+    for record in live, final:
+        assert (record.cause, record.fault) == ("BIO_NOT_PUMPED", "program"), record
+    assert looked.fault == "program", looked
+
+
+SHUTS = """import socket, ssl, sys, threading
+connection = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+other = connection.dup()
+threading.Thread(target=lambda: sys.stdin.readline() and other.shutdown(socket.SHUT_RD), daemon=True).start()
+ssl._create_unverified_context().wrap_socket(connection)
+"""
+
+
+@MODES
+def test_reading_is_shut_down_here(mode, start):
+    """After shutdown(SHUT_RD) a read finds the end of the stream, which the peer has not sent."""
+    server = start(peer.Peer(peer.silent_after_hello))
+    with Traced([PYTHON, "-c", SHUTS, server.port], env=in_mode(mode), stdin=subprocess.PIPE) as traced:
+        server.wait_hellos()
+        traced.process.stdin.write(b"\n")
+        traced.process.stdin.close()
+        final = traced.end(None).only()
+    assert (final.outcome, final.cause, final.fault) == ("failed", "ABANDONED", "program"), final
+    assert "shut down on this side" in said(final) and "has not closed it" in said(final), final
+
+
+NO_ROLE = "my $tls = Net::SSLeay::new(Net::SSLeay::CTX_new()); Net::SSLeay::set_fd($tls, 1); " \
+          "Net::SSLeay::do_handshake($tls);"
+
+
+@MODES
+def test_no_role(mode):
+    """SSL_do_handshake without SSL_set_connect_state or SSL_set_accept_state: no matter of two sides."""
+    final = ending(["/usr/bin/perl", "-MNet::SSLeay", "-e", NO_ROLE], env=in_mode(mode)).final
+    assert (final.cause, final.fault) == ("WRONG_ROLE", "program"), final
+    assert "SSL_set_connect_state" in final.advice, final
