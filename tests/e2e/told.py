@@ -3,6 +3,7 @@
 import array
 import base64
 import gzip
+import itertools
 import json
 import os
 import re
@@ -16,10 +17,13 @@ import tracing
 
 
 class Screen:
-    """`tlstall top` in a tmux terminal."""
+    """`tlstall top` in a tmux terminal. Each has a tmux server of its own: one that ends still takes clients for a
+    moment, and leaves them alone."""
+
+    count = itertools.count()
 
     def __init__(self, directory, columns=80, lines=24, arguments=""):
-        self.name = f"tlstall-{os.getpid()}-{directory.parent.name}-{directory.name}"
+        self.name = f"tlstall-{os.getpid()}-{next(self.count)}-{directory.parent.name}-{directory.name}"
         command = f"exec 2>&1; {tracing.TLSTALL} top {arguments}; echo status $?; exec cat"
         self.tmux("-f", "/dev/null", "new-session", "-d", "-x", str(columns), "-y", str(lines),
                   f"TLSTALL_DIR={directory} TERM=screen sh -c '{command}'")
