@@ -389,6 +389,25 @@ def test_top_filters_and_sorts(stuck, start, directory):
     screen.until("FAILED/s", rf"^ *{curl.pid} curl +1 ")
 
 
+def test_top_scrolls_processes(stuck, start, directory):
+    """One fits on the screen; the last one stays there, and a larger screen has room for both."""
+    stuck("curl", "openssl")
+    screen = start(Screen(directory))
+    screen.until(r" curl .*\n.* openssl ")
+    screen.resize(80, 5)
+    screen.keys("p")
+    first = "curl" if " curl " in screen.until(r"FAILED/s.*\n *\d+ (curl|openssl) ") else "openssl"
+    second = "openssl" if first == "curl" else "curl"
+    screen.keys("Down")
+    screen.until(rf"FAILED/s.*\n *\d+ {second} ")
+    screen.keys("NPage", "Home")
+    screen.until(rf"FAILED/s.*\n *\d+ {first} ")
+    screen.keys("End")
+    screen.until(rf"FAILED/s.*\n *\d+ {second} ")
+    screen.resize(80, 24)
+    screen.until(rf"FAILED/s.*\n *\d+ {first} .*\n *\d+ {second} ")
+
+
 def test_top_shows_whole_names_of_processes(start, silent, directory):
     name = "client-proxyxé"  # 15 bytes, as many as a process's name may have
     program = directory / name

@@ -89,7 +89,7 @@ static void draw_foot(const struct top *top)
 		"q:quit Enter:details s:sort r:reverse /:filter d:dead p:processes space:pause";
 	static const char *const keys[] = {
 		[TOP_HANDSHAKES] = list_keys,
-		[TOP_PROCESSES] = "q:quit p:handshakes Esc:back space:pause",
+		[TOP_PROCESSES] = "q:quit p:handshakes Esc:back Up/Down:scroll space:pause",
 		[TOP_DETAIL] = "q:quit Esc:back Up/Down:scroll space:pause",
 	};
 
@@ -261,8 +261,8 @@ static void draw_process(int row, const struct live_file *file)
 
 static void draw_processes(struct top *top)
 {
+	unsigned first = top->first_process, last = first + top_page(), place = 0;
 	struct live *live = &top->live;
-	unsigned row = 0;
 
 	attron(A_REVERSE);
 	mvhline(HEAD - 1, 0, ' ', COLS);
@@ -271,9 +271,12 @@ static void draw_processes(struct top *top)
 	attroff(A_REVERSE);
 	if (live->file_count)
 		qsort(live->files, live->file_count, sizeof(*live->files), most_failing_first);
-	for (unsigned i = 0; i < live->file_count && row < top_page(); i++) {
-		if (live->files[i]->shown)
-			draw_process(HEAD + (int)row++, live->files[i]);
+	for (unsigned i = 0; i < live->file_count; i++) {
+		if (!live->files[i]->shown)
+			continue;
+		if (place >= first && place < last)
+			draw_process(HEAD + (int)(place - first), live->files[i]);
+		place++;
 	}
 }
 

@@ -10,25 +10,6 @@
 #define ENTER '\n'
 #define DELETE 127
 
-static void scroll_detail(struct top *top, int rows)
-{
-	struct top_detail *detail = &top->detail;
-	long page = (long)top_page(), last = (long)detail->lines - page;
-	long first = (long)detail->first + rows;
-
-	if (first > last)
-		first = last;
-	detail->first = first < 0 ? 0 : (unsigned)first;
-}
-
-static void go(struct top *top, int rows)
-{
-	if (top->view == TOP_DETAIL)
-		scroll_detail(top, rows);
-	else
-		top_move(top, rows);
-}
-
 /* Returns whether the key moves the cursor. */
 static bool moves(struct top *top, int key)
 {
@@ -37,25 +18,25 @@ static bool moves(struct top *top, int key)
 	switch (key) {
 	case KEY_UP:
 	case 'k':
-		go(top, -1);
+		top_go(top, -1);
 		return true;
 	case KEY_DOWN:
 	case 'j':
-		go(top, 1);
+		top_go(top, 1);
 		return true;
 	case KEY_PPAGE:
-		go(top, -page);
+		top_go(top, -page);
 		return true;
 	case KEY_NPAGE:
-		go(top, page);
+		top_go(top, page);
 		return true;
 	case KEY_HOME:
 	case 'g':
-		go(top, -1000000);
+		top_go(top, -1000000);
 		return true;
 	case KEY_END:
 	case 'G':
-		go(top, 1000000);
+		top_go(top, 1000000);
 		return true;
 	default:
 		return false;

@@ -41,6 +41,22 @@ static int compare(const void *a, const void *b, void *context)
 	return top->reverse ? -order : order;
 }
 
+static void move_cursor(struct top *top, int rows)
+{
+	unsigned count = top->shown_count, page = top_page();
+	long cursor = (long)top->cursor + rows;
+
+	if (cursor >= (long)count)
+		cursor = (long)count - 1;
+	top->cursor = cursor < 0 ? 0 : (unsigned)cursor;
+	if (top->cursor < top->first)
+		top->first = top->cursor;
+	if (top->cursor >= top->first + page)
+		top->first = top->cursor - page + 1;
+	if (count)
+		top->selected = key_of(top->shown[top->cursor]);
+}
+
 /* The cursor stays on its handshake, or if that is gone, on its row. */
 static void follow_selection(struct top *top)
 {
@@ -50,7 +66,7 @@ static void follow_selection(struct top *top)
 		if (is_same(&key, &top->selected))
 			top->cursor = i;
 	}
-	top_move(top, 0);
+	move_cursor(top, 0);
 }
 
 void top_arrange(struct top *top)
@@ -68,22 +84,6 @@ void top_arrange(struct top *top)
 	if (shown)
 		qsort_r(shown, top->shown_count, sizeof(*shown), compare, top);
 	follow_selection(top);
-}
-
-void top_move(struct top *top, int rows)
-{
-	unsigned count = top->shown_count, page = top_page();
-	long cursor = (long)top->cursor + rows;
-
-	if (cursor >= (long)count)
-		cursor = (long)count - 1;
-	top->cursor = cursor < 0 ? 0 : (unsigned)cursor;
-	if (top->cursor < top->first)
-		top->first = top->cursor;
-	if (top->cursor >= top->first + page)
-		top->first = top->cursor - page + 1;
-	if (count)
-		top->selected = key_of(top->shown[top->cursor]);
 }
 
 /* ---- one of them ------------------------------------------------------------------- */
@@ -111,6 +111,38 @@ void top_open(struct top *top)
 	top_detail_update(detail, find(top, &detail->key));
 }
 
+/* ---- all of them ------------------------------------------------------------------- */
+
+static unsigned process_count(const struct top *top)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < top->live.file_count; i++)
+		count += top->live.files[i]->shown;
+	return count;
+}
+
+/* The line at the top of the screen: not so far that there is room below the last one. */
+static unsigned scrolled(unsigned first, int rows, unsigned lines)
+{
+	long last = (long)lines - (long)top_page(), wanted = (long)first + rows;
+
+	wanted = wanted > last ? last : wanted;
+	return wanted < 0 ? 0 : (unsigned)wanted;
+}
+
+void top_go(struct top *top, int rows)
+{
+	struct top_detail *detail = &top->detail;
+
+	if (top->view == TOP_DETAIL)
+		detail->first = scrolled(detail->first, rows, detail->lines);
+	else if (top->view == TOP_PROCESSES)
+		top->first_process = scrolled(top->first_process, rows, process_count(top));
+	else
+		move_cursor(top, rows);
+}
+
 int top_refresh(struct top *top)
 {
 	if (live_refresh(&top->live))
@@ -118,6 +150,7 @@ int top_refresh(struct top *top)
 	top_arrange(top);
 	if (top->view == TOP_DETAIL)
 		top_detail_update(&top->detail, find(top, &top->detail.key));
+	top_go(top, 0);
 	return 0;
 }
 

@@ -53,7 +53,7 @@ static int loop(struct top *top)
 		timeout((int)left);
 		key = getch();
 		if (key == KEY_RESIZE)
-			top_move(top, 0);
+			top_go(top, 0);
 		else if (key != ERR)
 			top_key(top, key);
 		else if (terminal_is_gone())

@@ -39,6 +39,7 @@ struct top {
 	unsigned shown_count;
 	struct top_key selected;
 	unsigned cursor, first; /* selected row, row at the top of the screen */
+	unsigned first_process; /* at the top of the screen */
 	struct top_detail detail;
 };
 
@@ -48,7 +49,7 @@ int top_run(struct top *top);
 /* rows.c: what is shown, in which order */
 int top_refresh(struct top *top);
 void top_arrange(struct top *top); /* after another filter or order */
-void top_move(struct top *top, int rows);
+void top_go(struct top *top, int rows); /* moves the cursor, or scrolls what is shown */
 void top_open(struct top *top); /* the selected one in detail */
 void top_free(struct top *top);
 
