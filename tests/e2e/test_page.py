@@ -228,6 +228,11 @@ def test_days(page):
     for later, dates in (day, 2), (10**9, 1):
         made_up(page, {}, {"ts_ns": 1790000000 * 10**9 + later})
         assert len(re.findall(r"\d{4}-\d\d-\d\d", page.one("#meta").text)) == dates, page.one("#meta").text
+        cells = page.all("#rows .c-start")
+        assert [len(re.findall(r"^\d\d-\d\d \d\d:", cell.text)) for cell in cells] == [dates - 1] * 2
+        assert page.js("return arguments[0].every(cell => cell.scrollWidth <= cell.clientWidth)", cells), "each time is whole"
+        labels = page.js("return app.overview.charts.time.data.labels")
+        assert {bool(re.match(r"\d\d-\d\d ", label)) for label in labels} == {dates == 2}, labels
 
 
 def test_durations(page):

@@ -87,11 +87,8 @@ function drawHeadline(table) {
 
 function drawMeta(table) {
 	const { meta } = table;
-	let last = 0;
-	for (let i = 0; i < table.count; i++)
-		last = Math.max(last, table.column.start[i]);
 	const of = meta.live ? many(meta.processes, "process", "processes") : many(meta.sources.length, "trace");
-	byId("meta").textContent = [meta.host, of, table.count ? formatSpan(table, last) : ""].filter(Boolean).join(" · ");
+	byId("meta").textContent = [meta.host, of, table.count ? formatSpan(table) : ""].filter(Boolean).join(" · ");
 	byId("notes").replaceChildren(...meta.notes.map(note => make("p", "note", note)));
 }
 

@@ -21,11 +21,7 @@ function outcomeClass(table, i) {
 /* ---- counting ------------------------------------------------------------- */
 
 function countOverTime(table) {
-	const { start } = table.column;
-	let last = 0;
-	for (let i = 0; i < table.count; i++)
-		if (start[i] > last)
-			last = start[i];
+	const { column: { start }, last } = table;
 	const width = Math.max(last / TIME_BINS, 1e6);
 	const bins = Math.min(TIME_BINS, Math.floor(last / width) + 1);
 	const counts = {};
@@ -188,7 +184,7 @@ class Overview {
 		const datasets = OUTCOME_ORDER.filter(name => counts[name].some(n => n > 0))
 			.map(name => bars(OUTCOME_LABELS[name], counts[name], "outcome-" + name));
 		this.chart("time", { labels, datasets },
-			options({ legend: true, x: { stacked: true, ticks: { maxTicksLimit: fine ? 3 : 5 }, grid: { display: false } }, y: { stacked: true, ...whole } }));
+			options({ legend: true, x: { stacked: true, ticks: { maxTicksLimit: fine || this.table.ofDays ? 3 : 5 }, grid: { display: false } }, y: { stacked: true, ...whole } }));
 	}
 
 	drawDuration() {

@@ -46,6 +46,8 @@ class Table {
 		this.lists = lists;
 		this.detailOf = detailOf;
 		this.count = columns.dur.length;
+		this.last = columns.start.reduce((last, start) => Math.max(last, start), 0);
+		this.ofDays = dayOf(this, 0) !== dayOf(this, this.last);
 	}
 	text(name, i) {
 		return this.strings[this.column[name][i]] || "";
@@ -177,24 +179,30 @@ const many = (n, one, more = one + "s") => formatCount(n) + " " + (n === 1 ? one
 const formatBytes = n => n < 1e4 ? formatCount(n) + " B" : n < 1e7 ? (n / 1e3).toFixed(0) + " kB" : (n / 1e6).toFixed(0) + " MB";
 
 /* `offset`: ns since the report's first handshake. */
-function formatTime(table, offset, fraction) {
-	const date = new Date(table.meta.base_ms + offset / 1e6);
-	const two = n => String(n).padStart(2, "0");
+const dateOf = (table, offset) => new Date(table.meta.base_ms + offset / 1e6);
+const two = n => String(n).padStart(2, "0");
+
+function dayOf(table, offset) {
+	const date = dateOf(table, offset);
+	return date.getFullYear() + "-" + two(date.getMonth() + 1) + "-" + two(date.getDate());
+}
+
+function timeOf(table, offset, fraction) {
+	const date = dateOf(table, offset);
 	const text = two(date.getHours()) + ":" + two(date.getMinutes()) + ":" + two(date.getSeconds());
 	return fraction ? text + "." + String(date.getMilliseconds()).padStart(3, "0") : text;
 }
 
-function formatDate(table, offset) {
-	const date = new Date(table.meta.base_ms + offset / 1e6);
-	const two = n => String(n).padStart(2, "0");
-	return date.getFullYear() + "-" + two(date.getMonth() + 1) + "-" + two(date.getDate()) + " " +
-		formatTime(table, offset, false);
+const formatDate = (table, offset) => dayOf(table, offset) + " " + timeOf(table, offset, false);
+
+/* After month and day if the table has handshakes of several days. */
+function formatTime(table, offset, fraction) {
+	return (table.ofDays ? dayOf(table, offset).slice(5) + " " : "") + timeOf(table, offset, fraction);
 }
 
-/* From the first handshake to `offset`: the date again if it is another day. */
-function formatSpan(table, offset) {
-	const from = formatDate(table, 0), to = formatDate(table, offset);
-	return from + " to " + (from.slice(0, 10) === to.slice(0, 10) ? to.slice(11) : to);
+/* From the first handshake to the last: the date again if it is another day. */
+function formatSpan(table) {
+	return formatDate(table, 0) + " to " + (table.ofDays ? formatDate(table, table.last) : timeOf(table, table.last, false));
 }
 
 const OUTCOME_WORDS = { ok: "ok", failed: "failed", abandoned: "abandoned", in_flight: "in flight" };

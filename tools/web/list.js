@@ -43,25 +43,27 @@ class HandshakeList {
 		});
 	}
 
-	show(table, rows) {
+	take(table, rows) {
 		this.table = table;
 		this.rows = rows;
-		this.cursor = 0;
-		this.scroller.scrollTop = 0;
+		document.getElementById("handshakes").classList.toggle("of-days", table.ofDays);
 		document.getElementById("empty").hidden = rows.length > 0;
 		this.scroller.hidden = rows.length === 0;
+	}
+
+	show(table, rows) {
+		this.take(table, rows);
+		this.cursor = 0;
+		this.scroller.scrollTop = 0;
 		this.measure();
 	}
 
 	/* Another table of the same things: the scroll bar stays. `cursor`: -1 where its row is gone. */
 	renew(table, rows, cursor, opened) {
 		const top = this.scroller.scrollTop;
-		this.table = table;
-		this.rows = rows;
+		this.take(table, rows);
 		this.cursor = cursor >= 0 ? cursor : Math.max(0, Math.min(this.cursor, rows.length - 1));
 		this.opened = opened;
-		document.getElementById("empty").hidden = rows.length > 0;
-		this.scroller.hidden = rows.length === 0;
 		this.measure();
 		this.scroller.scrollTop = top;
 	}
