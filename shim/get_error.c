@@ -29,6 +29,13 @@ static uint32_t misuse(const struct libssl *lib, const SSL *ssl, const struct tr
 	return bits;
 }
 
+/* Mode `watch` counts it while the handshake runs, and records it only where details are needed. */
+static bool is_wanted(const struct tlstall_handshake *slot)
+{
+	return control->mode != TLSTALL_MODE_WATCH ||
+	       (slot && (slot->status == TLSTALL_SLOT_LIVE || !watch_is_compact(slot)));
+}
+
 static void record(const struct libssl *lib, const SSL *ssl, int ret, int answer)
 {
 	struct track *track = lib->foreign || !ssl ? NULL : track_get(lib, ssl);
@@ -41,6 +48,8 @@ static void record(const struct libssl *lib, const SSL *ssl, int ret, int answer
 	slot = track_slot(track);
 	if (slot && slot->number != track->number)
 		slot = NULL;
+	if (!is_wanted(slot))
+		return;
 	bits = misuse(lib, ssl, track, mapping_tid(), ret, answer);
 	if (slot && slot->status == TLSTALL_SLOT_LIVE && track->process == mapping_thread.process) {
 		slot->get_errors++;
@@ -48,7 +57,6 @@ static void record(const struct libssl *lib, const SSL *ssl, int ret, int answer
 		if (bits & TLSTALL_MISUSE_QUEUE)
 			slot->flags |= TLSTALL_HS_SHORT_GET_ERROR;
 	}
-	/* mode `watch` records it only for handshakes that need detail */
 	if (control->mode == TLSTALL_MODE_ALL || (slot && !watch_is_compact(slot)))
 		event_get_error(ssl, slot, ret, answer, bits);
 	errno = saved;

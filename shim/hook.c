@@ -29,7 +29,7 @@ static info_callback *of_ssl(const struct libssl *lib, const SSL *ssl)
 {
 	union callback callback = {NULL};
 
-	if (lib->ssl_index >= 0)
+	if (lib->callback_index >= 0)
 		callback.data = lib->SSL_get_ex_data(ssl, lib->callback_index);
 	return callback.function;
 }
@@ -53,7 +53,7 @@ static bool keep_of_ssl(const struct libssl *lib, const SSL *ssl, info_callback 
 {
 	union callback callback = {function};
 
-	if (!track_register(lib))
+	if (!track_register_callback(lib))
 		return false;
 	expect_callbacks(lib);
 	return lib->SSL_set_ex_data((SSL *)ssl, lib->callback_index, callback.data);
@@ -77,11 +77,14 @@ static info_callback *called_for_ctx(const struct libssl *lib, SSL_CTX *ctx)
 /* The callback that OpenSSL would have called: the SSL's own, else its context's. */
 static info_callback *program_callback(const struct libssl *lib, const SSL *ssl)
 {
-	info_callback *callback = lib->has_callbacks ? of_ssl(lib, ssl) : NULL;
+	info_callback *own = NULL;
 
-	if (callback || !lib->has_callbacks)
-		return callback;
-	return called_for_ctx(lib, lib->SSL_get_SSL_CTX(ssl));
+	if (!lib->has_callbacks)
+		return NULL;
+	/* cheaper to ask than ex_data, and most programs set one only on the context */
+	if (lib->real.SSL_get_info_callback(ssl))
+		own = of_ssl(lib, ssl);
+	return own ? own : called_for_ctx(lib, lib->SSL_get_SSL_CTX(ssl));
 }
 
 /*
@@ -169,19 +172,37 @@ static void note(const struct libssl *lib, const SSL *ssl, int where, int ret)
 	errno = saved;
 }
 
+static void call_program(const struct libssl *lib, const SSL *ssl, int where, int ret)
+{
+	info_callback *program = program_callback(lib, ssl);
+
+	if (program && program != on_info)
+		chain(program, ssl, where, ret);
+}
+
 static __attribute__((noinline)) void note_and_chain(const SSL *ssl, int where, int ret)
 {
 	const struct libssl *lib = libssl_of(ssl);
-	info_callback *program;
 
 	if (lib->foreign)
 		return;
 	if (__builtin_expect(__atomic_load_n(&left, __ATOMIC_ACQUIRE), 0))
 		unhook(lib, ssl);
 	note(lib, ssl, where, ret);
-	program = program_callback(lib, ssl);
-	if (program && program != on_info)
-		chain(program, ssl, where, ret);
+	call_program(lib, ssl, where, ret);
+}
+
+/* The same in the usual case. */
+static __attribute__((noinline)) void state_and_chain(const struct track *track, const SSL *ssl,
+						      int where, int ret)
+{
+	if (__builtin_expect(__atomic_load_n(&left, __ATOMIC_ACQUIRE), 0)) {
+		note_and_chain(ssl, where, ret);
+		return;
+	}
+	if (where & SSL_CB_LOOP)
+		callback_state(track, ssl);
+	call_program(track->lib, ssl, where, ret);
 }
 
 /* Usually the next state of a handshake that an op drives. */
@@ -190,8 +211,10 @@ static void on_info(const SSL *ssl, int where, int ret)
 	struct track *track = track_near(ssl);
 
 	/* every path ends in a jump, so no register is saved across a call */
-	if (!track || track->lib->has_callbacks || !callback_is_usual(track, where))
+	if (!track || !callback_is_usual(track, where))
 		note_and_chain(ssl, where, ret);
+	else if (track->lib->has_callbacks)
+		state_and_chain(track, ssl, where, ret);
 	else if (where & SSL_CB_LOOP)
 		callback_state(track, ssl);
 }

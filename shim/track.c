@@ -177,10 +177,11 @@ void track_end_ctx(const struct libssl *lib, const SSL_CTX *ctx)
 }
 
 /*
- * Qt registers one index and also uses the two after it. If it registered
- * before us, those two must not be ours.
+ * Qt registers one index and also uses the two after it. If it registered before us, those two must
+ * not be ours. OpenSSL sorts all indexes whenever an object is freed, so there are no more than
+ * needed.
  */
-#define UNUSED_INDEXES 4
+#define UNUSED_INDEXES 2
 
 static int plain_index(const struct libssl *lib, int class_index)
 {
@@ -233,7 +234,7 @@ static void unregister(const struct libssl *lib, int index)
 bool track_register_now(const struct libssl *lib)
 {
 	struct libssl *copy = (struct libssl *)lib;
-	int ssl, ctx, callback;
+	int ssl, ctx;
 
 	if (lib->foreign)
 		return false;
@@ -246,18 +247,31 @@ bool track_register_now(const struct libssl *lib)
 	leave_room(lib, CRYPTO_EX_INDEX_SSL);
 	leave_room(lib, CRYPTO_EX_INDEX_SSL_CTX);
 	ctx = lib->CRYPTO_get_ex_new_index(CRYPTO_EX_INDEX_SSL_CTX, 0, NULL, on_ctx_new, NULL, NULL);
-	callback = plain_index(lib, CRYPTO_EX_INDEX_SSL);
-	if (lib->program_memory)
+	if (lib->program_memory) {
 		publish_index(&copy->hint_index, plain_index(lib, CRYPTO_EX_INDEX_SSL));
+		publish_index(&copy->callback_index, plain_index(lib, CRYPTO_EX_INDEX_SSL));
+	}
 	ssl = lib->CRYPTO_get_ex_new_index(CRYPTO_EX_INDEX_SSL, 0, (void *)(lib->id + 1ul), on_new,
 					   on_dup, on_free);
-	if (ssl < 0 || ctx < 0 || callback < 0)
+	if (ssl < 0 || ctx < 0)
 		return false;
 	publish_index(&copy->ctx_index, ctx);
-	publish_index(&copy->callback_index, callback);
 	if (!publish_index(&copy->ssl_index, ssl))
 		unregister(lib, ssl);
 	return true;
+}
+
+bool track_register_callback(const struct libssl *lib)
+{
+	struct libssl *copy = (struct libssl *)lib;
+
+	if (!track_register(lib))
+		return false;
+	if (lib->callback_index < 0) {
+		leave_room(lib, CRYPTO_EX_INDEX_SSL);
+		publish_index(&copy->callback_index, plain_index(lib, CRYPTO_EX_INDEX_SSL));
+	}
+	return lib->callback_index >= 0;
 }
 
 static __attribute__((noinline)) struct track *attached_to(const struct libssl *lib, const SSL *ssl)

@@ -64,6 +64,9 @@ static inline bool track_register(const struct libssl *lib)
 	return __builtin_expect(lib->ssl_index >= 0, 1) || track_register_now(lib);
 }
 
+/* The same for a program's callback on one object: few programs set any. */
+bool track_register_callback(const struct libssl *lib);
+
 /*
  * Before and after a context is made: a copy that was unloaded and is loaded again, at the same
  * addresses, does not call us, and is registered with again.

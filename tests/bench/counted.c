@@ -64,6 +64,17 @@ static void handshake(void)
 	set_ends();
 }
 
+static void on_info(const SSL *ssl, int where, int ret)
+{
+	(void)ssl, (void)where, (void)ret;
+}
+
+static void set_callbacks(void)
+{
+	SSL_CTX_set_info_callback(pair.client_ctx, on_info);
+	SSL_CTX_set_info_callback(pair.server_ctx, on_info);
+}
+
 static void get_error(void)
 {
 	NEED(SSL_get_error(pair.client, -1) == SSL_ERROR_WANT_READ);
@@ -97,6 +108,7 @@ static const struct figure {
 	void (*before)(void), (*work)(void);
 } figures[] = {
 	{"handshake", NULL, handshake},
+	{"chained", set_callbacks, handshake},
 	{"get_error", wait_for_peer, get_error},
 	{"want", wait_for_peer, want},
 	{"read_after", complete, read_after},

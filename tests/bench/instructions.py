@@ -25,6 +25,7 @@ FIGURES = {
     "want": ("want", {}),
     "handshake": ("handshake", {}),
     "watch handshake": ("handshake", {"TLSTALL_MODE": "watch"}),
+    "watch chained": ("chained", {"TLSTALL_MODE": "watch"}),
     "watch want": ("want", {"TLSTALL_MODE": "watch"}),
     "watch get_error": ("get_error", {"TLSTALL_MODE": "watch"}),
 }
