@@ -31,7 +31,7 @@ def situation(name, authority):
     """A port, where to run its client, and the client's patience in seconds."""
     with contextlib.ExitStack() as stack:
         if name == "a silent server":
-            yield stack.enter_context(peer.Peer(peer.silent_after_hello)).port, None, "0.9"
+            yield stack.enter_context(peer.Peer(peer.silent_after_hello)).port, None, "1.5"
             return
         if name == "a late server":
             server = stack.enter_context(servers.nginx(authority.ecdsa))
@@ -40,7 +40,7 @@ def situation(name, authority):
         net = stack.enter_context(network.Network())
         server = stack.enter_context(servers.nginx(authority.ecdsa, within=net.far))
         net.far.drop(HELLO if name == "all is lost" else f"{HELLO} limit rate 1/day burst 4 packets")
-        yield server.port, net.near, "0.9" if name == "all is lost" else "20"
+        yield server.port, net.near, "1.5" if name == "all is lost" else "20"
 
 
 @pytest.mark.parametrize("mode", ["all", "watch", "handshake"])
