@@ -43,7 +43,7 @@ FIELDS = ("Umask", "Threads", "Groups", "SigPnd", "ShdPnd", "SigBlk", "SigIgn", 
 def processes(pid):
     """The process and all its descendants, in order."""
     found = [pid]
-    for task in sorted(pathlib.Path(f"/proc/{pid}/task").iterdir()):
+    for task in sorted(pathlib.Path(f"/proc/{pid}/task").iterdir(), key=lambda path: int(path.name)):
         for child in (task / "children").read_text().split():
             found += processes(int(child))
     return found
