@@ -402,10 +402,13 @@ def test_name_of_the_count_is_taken(directory, take):
 
 def test_killed_while_it_is_made(directory):
     """What remains is a readable trace, or nothing."""
+    began = time.monotonic()
+    assert preloaded([PROGRAMS / "bio_pair"], directory).status == 0
+    whole = time.monotonic() - began  # on a busy machine it takes long until there is one
     for number in range(60):
         process = subprocess.Popen([PROGRAMS / "bio_pair"], stdout=subprocess.DEVNULL,
                                    env=tracing.environment(**environment(directory)))
-        time.sleep(0.03 * number / 60)
+        time.sleep(whole * number / 60)
         process.kill()
         process.wait()
     report(directory)
