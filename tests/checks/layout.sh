@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Checks the top of the tree, the length of sources, and their license lines.
+# Checks the top of the tree, the length of sources and of their functions in C, and their license lines.
 set -u
 status=0
 complain()
@@ -31,4 +31,8 @@ for file in $sources; do
 	[ "$lines" -le 560 ] || complain "$file: $lines lines; split it"
 	head -n 4 "$file" | grep -q 'SPDX-License-Identifier: Apache-2.0' || complain "$file: no SPDX line"
 done
+long=$(awk '/^\{$/ { start = FNR } /^\}$/ && start { lines = FNR - start - 1
+	if (lines > 48) print FILENAME ":" start ": a function of " lines " lines; split it"
+	start = 0 }' $(echo "$sources" | grep -E '\.(c|h)$'))
+[ -z "$long" ] || complain "$long"
 exit $status

@@ -300,9 +300,15 @@ static void test_proxy_header(void **state)
 	assert_int_equal(v.cause, CAUSE_PROTOCOL_MISMATCH);
 	assert_int_equal(v.confidence, CONFIDENCE_MEDIUM);
 	assert_true(doubts(&v, CAUSE_PROXY_HEADER));
+}
 
+static void test_plain_text_after_a_proxy_header(void **state)
+{
+	struct facts f = after_plain_text(failed(SSL, "wrong version number"), 48, 310, 309);
+	struct verdict v;
+
+	(void)state;
 	/* an answer that the program did not read */
-	f = after_plain_text(failed(SSL, "wrong version number"), 48, 310, 309);
 	f.at_start.tcp_state = TCP_CLOSE_WAIT; /* the end of stream counts as one byte */
 	assert_cause(&f, PROXY_HEADER);
 	assert_not_cause(&f, STARTTLS_LEFTOVER);
@@ -486,6 +492,7 @@ int main(void)
 		cmocka_unit_test(test_clock),
 		cmocka_unit_test(test_starttls_leftover),
 		cmocka_unit_test(test_proxy_header),
+		cmocka_unit_test(test_plain_text_after_a_proxy_header),
 		cmocka_unit_test(test_refused_unread),
 		cmocka_unit_test(test_timer_not_driven),
 		cmocka_unit_test(test_dtls_lost),

@@ -198,8 +198,23 @@ static void test_bio_starved(void **state)
 	v = first_verdict(&f);
 	assert_string_equal(cause_name(v.cause), "PEER_SILENT");
 	assert_int_equal(v.confidence, CONFIDENCE_LOW);
-	/* a part of the answer came */
+	/* its thread is elsewhere */
 	f.idle = 2;
+	f.wait = TLSTALL_WAIT_FUTEX;
+	assert_cause(&f, BIO_STARVED);
+	f.read.bio_class = f.write.bio_class = TLSTALL_BIO_SOCKET;
+	assert_not_cause(&f, BIO_STARVED);
+}
+
+static void test_bio_starved_of_the_rest(void **state)
+{
+	struct facts f = with_memory(waiting_client(5 * S), TLSTALL_BIO_MEMORY, 0, 0);
+	struct verdict v;
+
+	(void)state;
+	/* a part of the answer came */
+	f.wait = TLSTALL_WAIT_POLL;
+	f.fitting = f.idle = 2;
 	f.bytes_in = 100;
 	v = first_verdict(&f);
 	assert_string_equal(cause_name(v.cause), "RX_PARTIAL");
@@ -213,16 +228,13 @@ static void test_bio_starved(void **state)
 	assert_int_equal(v.confidence, CONFIDENCE_MEDIUM);
 	assert_true(says(&v, "and all have bytes unread"));
 	assert_not_cause(&f, RX_PARTIAL);
+	/* some have bytes unread */
 	f.unread = 1;
-	/* some have bytes unread; its thread is elsewhere */
-	f.idle = 0;
 	assert_cause(&f, BIO_STARVED);
+	/* its thread is elsewhere */
 	f.idle = 2;
 	f.wait = TLSTALL_WAIT_FUTEX;
 	assert_cause(&f, BIO_STARVED);
-
-	f.read.bio_class = f.write.bio_class = TLSTALL_BIO_SOCKET;
-	assert_not_cause(&f, BIO_STARVED);
 }
 
 /* node: the BIO is its own, and any of its connections may be this handshake's. */
@@ -313,6 +325,7 @@ int main(void)
 		cmocka_unit_test(test_written_aside),
 		cmocka_unit_test(test_bio_not_pumped),
 		cmocka_unit_test(test_bio_starved),
+		cmocka_unit_test(test_bio_starved_of_the_rest),
 		cmocka_unit_test(test_silence_behind_own_bio),
 		cmocka_unit_test(test_late_start),
 		cmocka_unit_test(test_async_pending),

@@ -238,76 +238,116 @@ static void hold(void *argument)
 	child_ready();
 }
 
+/* Two connections, one of which has carried bytes; what carries the handshake is not known. */
+struct choice {
+	struct pair pair, second;
+	struct child child;
+	struct kernel_view view;
+};
+
+static void begin_choice(struct choice *c)
+{
+	*c = (struct choice){0};
+	tcp_pair(&c->pair, AF_INET);
+	tcp_pair(&c->second, AF_INET);
+	send_bytes(c->pair.other, 500);
+	send_bytes(c->pair.one, 300);
+	c->pair.h.read = (struct tlstall_transport){.fd = -1, .bio_class = TLSTALL_BIO_CUSTOM};
+	c->pair.h.peer = (struct tlstall_address){0};
+	c->pair.h.calls = 1;
+}
+
+/* Looks at a process that has these two descriptors; -1: none. */
+static void start_holder(struct choice *c, int one, int other)
+{
+	c->child = child_start(hold, (int[]){one, other});
+	c->pair.h.tid = (uint32_t)c->child.pid;
+}
+
+static void look_again(struct choice *c)
+{
+	kernel_look(c->child.pid, &c->pair.h, &c->view);
+}
+
+static void end_choice(struct choice *c)
+{
+	child_kill(&c->child);
+	close_pair(&c->pair);
+	close_pair(&c->second);
+}
+
 /* curl's BIO is its own: if only one connection fits, that is the one. */
 static void only_connection(void **state)
 {
-	struct kernel_view view;
-	struct pair pair, second;
-	struct child child;
+	struct choice c;
 
 	(void)state;
-	tcp_pair(&pair, AF_INET);
-	tcp_pair(&second, AF_INET);
-	send_bytes(pair.other, 500);
-	send_bytes(pair.one, 300);
-	child = child_start(hold, (int[]){pair.one, -1});
-	pair.h.read = (struct tlstall_transport){.fd = -1, .bio_class = TLSTALL_BIO_CUSTOM};
-	pair.h.peer = (struct tlstall_address){0};
-	pair.h.tid = (uint32_t)child.pid;
-	pair.h.bytes_in = 500;
-	pair.h.bytes_out = 300;
-	kernel_look(child.pid, &pair.h, &view);
-	assert_int_equal(view.socket.inq, 500);
-	assert_int_equal(view.peer.family, AF_INET);
-	assert_int_equal(view.fitting, 1);
-	assert_true(view.guessed); /* what was read is still there, so it may be another's */
-	pair.h.bytes_in = 501;
-	kernel_look(child.pid, &pair.h, &view);
-	assert_int_equal(view.socket.ticks, 0);
-	child_kill(&child);
+	begin_choice(&c);
+	start_holder(&c, c.pair.one, -1);
+	c.pair.h.calls = 0;
+	c.pair.h.bytes_in = 500;
+	c.pair.h.bytes_out = 300;
+	look_again(&c);
+	assert_int_equal(c.view.socket.inq, 500);
+	assert_int_equal(c.view.peer.family, AF_INET);
+	assert_int_equal(c.view.fitting, 1);
+	assert_true(c.view.guessed); /* what was read is still there, so it may be another's */
+	c.pair.h.bytes_in = 501;
+	look_again(&c);
+	assert_int_equal(c.view.socket.ticks, 0);
+	end_choice(&c);
+}
 
-	child = child_start(hold, (int[]){pair.one, second.one});
-	pair.h.bytes_in = pair.h.bytes_out = 0;
-	kernel_look(child.pid, &pair.h, &view);
-	assert_int_equal(view.socket.ticks, 0);
-	assert_int_equal(view.fitting, 2);
+static void one_of_two_connections(void **state)
+{
+	struct choice c;
+
+	(void)state;
+	begin_choice(&c);
+	start_holder(&c, c.pair.one, c.second.one);
+	c.pair.h.calls = 0;
+	look_again(&c);
+	assert_int_equal(c.view.socket.ticks, 0);
+	assert_int_equal(c.view.fitting, 2);
 	/* one of them carried exactly the handshake's bytes */
-	pair.h.calls = 1;
-	pair.h.bytes_out = 300;
-	kernel_look(child.pid, &pair.h, &view);
-	assert_int_equal(view.socket.inq, 500);
-	assert_false(view.guessed);
-	assert_int_equal(view.fitting, 1);
+	c.pair.h.calls = 1;
+	c.pair.h.bytes_out = 300;
+	look_again(&c);
+	assert_int_equal(c.view.socket.inq, 500);
+	assert_false(c.view.guessed);
+	assert_int_equal(c.view.fitting, 1);
 	/* except for what may have been sent since */
-	pair.h.enter = 1;
-	kernel_look(child.pid, &pair.h, &view);
-	assert_true(view.guessed);
-	child_kill(&child);
+	c.pair.h.enter = 1;
+	look_again(&c);
+	assert_true(c.view.guessed);
 	/* all of it was in the BIO when the op returned, and has been sent since */
-	child = child_start(hold, (int[]){pair.one, second.one});
-	pair.h.enter = 0;
-	pair.h.write.bio_class = TLSTALL_BIO_MEMORY;
-	pair.h.pending_out = 300;
-	kernel_look(child.pid, &pair.h, &view);
-	assert_int_equal(view.fitting, 1);
-	assert_false(view.guessed);
-	pair.h.pending_out = 0;
-	child_kill(&child);
-	/* idle, until it has bytes that nobody has read */
-	child = child_start(hold, (int[]){second.one, -1});
-	pair.h.enter = pair.h.bytes_out = 0;
-	kernel_look(child.pid, &pair.h, &view);
-	assert_int_equal(view.idle, 1);
-	send_bytes(second.other, 10);
-	/* not those that have just come */
+	c.pair.h.enter = 0;
+	c.pair.h.write.bio_class = TLSTALL_BIO_MEMORY;
+	c.pair.h.pending_out = 300;
+	look_again(&c);
+	assert_int_equal(c.view.fitting, 1);
+	assert_false(c.view.guessed);
+	end_choice(&c);
+}
+
+/* Until it has bytes that nobody has read: not those that have just come. */
+static void idle_connection(void **state)
+{
+	struct choice c;
+
+	(void)state;
+	begin_choice(&c);
+	start_holder(&c, c.second.one, -1);
+	look_again(&c);
+	assert_int_equal(c.view.idle, 1);
+	send_bytes(c.second.other, 10);
 	do {
-		kernel_look(child.pid, &pair.h, &view);
-		assert_int_equal(view.idle, 0);
-		assert_true(view.unread == (view.socket.last_data_recv_ms >= TLSTALL_UNREAD_MS));
-	} while (!view.unread && !usleep(20000));
-	child_kill(&child);
-	close_pair(&pair);
-	close_pair(&second);
+		look_again(&c);
+		assert_int_equal(c.view.idle, 0);
+		assert_true(c.view.unread ==
+			    (c.view.socket.last_data_recv_ms >= TLSTALL_UNREAD_MS));
+	} while (!c.view.unread && !usleep(20000));
+	end_choice(&c);
 }
 
 int main(void)
@@ -323,6 +363,8 @@ int main(void)
 		cmocka_unit_test(unix_sockets),
 		cmocka_unit_test(datagrams),
 		cmocka_unit_test(only_connection),
+		cmocka_unit_test(one_of_two_connections),
+		cmocka_unit_test(idle_connection),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
