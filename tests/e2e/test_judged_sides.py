@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """More verdicts that an independent judge found wrong: a peer was blamed for what the program had done itself."""
+import socket
+import ssl
 import subprocess
 
 import pytest
 
 import peer
+import servers
 import stalls
 from stalls import PYTHON, Traced, ending
 from test_judged import MODES, in_mode, looked_at, said
@@ -55,3 +58,47 @@ def test_no_role(mode):
     final = ending(["/usr/bin/perl", "-MNet::SSLeay", "-e", NO_ROLE], env=in_mode(mode)).final
     assert (final.cause, final.fault) == ("WRONG_ROLE", "program"), final
     assert "SSL_set_connect_state" in final.advice, final
+
+
+POOL = """import os, socket, ssl, sys, threading
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(sys.argv[1], sys.argv[2])
+listener = socket.create_server(("127.0.0.1", 0))
+print(listener.getsockname()[1], flush=True)
+def serve():
+    while True:
+        try:
+            with context.wrap_socket(listener.accept()[0], server_side=True) as tls:
+                tls.recv(1)
+        except OSError:
+            pass
+if sys.argv[3] == "threads":
+    threading.Thread(target=serve, daemon=True).start()
+else:
+    os.fork()
+serve()
+"""
+
+
+def greet(port):
+    """A client that has finished its handshake, and keeps its worker."""
+    context = ssl._create_unverified_context()
+    return context.wrap_socket(socket.create_connection(("127.0.0.1", port)))
+
+
+@MODES
+@pytest.mark.parametrize("workers", ["threads", "processes"])
+def test_silent_client_of_one_worker_of_several(workers, mode, authority):
+    """Each accepts and makes blocking handshakes by itself: a silent client holds up one, the other goes on."""
+    with Traced([PYTHON, "-c", POOL, authority.rsa.cert, authority.rsa.key, workers],
+                env=in_mode(mode)) as traced:
+        port = int(servers.await_that(lambda: traced.text().split(), "its port")[0])
+        with greet(port), greet(port):
+            pass  # each worker has made one
+        with socket.create_connection(("127.0.0.1", port)):
+            live = traced.hangs(lambda r: not r.bytes_in and r.outcome == "in_flight")
+            greet(port).close()
+        trace = traced.end()
+    final = [r for r in trace.handshakes if stalls.same(live)(r)][-1]
+    assert (live.cause, live.fault) == ("PEER_SILENT", "peer"), live
+    assert final.cause in ("PEER_SILENT", "PEER_CLOSED") and final.fault == "peer", final

@@ -429,6 +429,11 @@ static void test_accept_loop_blocked(void **state)
 	v = first_verdict(&f);
 	assert_string_equal(cause_name(v.cause), "ACCEPT_LOOP_BLOCKED");
 	assert_true(says(&v, "has sent no more than 517 B"));
+	/* other threads go on */
+	f.others.pool = true;
+	assert_cause(&f, PEER_SILENT);
+	assert_not_cause(&f, ACCEPT_LOOP_BLOCKED);
+	f.others.pool = false;
 	f.live.ticks = 0;
 	f.read.blocking = f.write.blocking = 0;
 	f.entered = false;

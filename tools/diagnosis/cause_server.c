@@ -7,10 +7,15 @@
 
 #define TLS1_3 0x0304
 
-/* Others wait for this thread: it served some before, or connections wait to be accepted. */
+/*
+ * Others wait for this thread: it alone served some before, or connections wait to be accepted. In a
+ * pool, the other threads go on.
+ */
 static bool has_others(const struct facts *f)
 {
-	return f->thread_handshakes || (f->looked && f->accept_waiting);
+	if (f->looked)
+		return f->accept_waiting;
+	return f->thread_handshakes && !f->others.pool;
 }
 
 static void say_others(const struct facts *f, struct verdict *v)

@@ -131,6 +131,9 @@ static bool is_disproved(const struct facts *f, enum cause cause)
 	case CAUSE_CLIENT_HELLO_DROPPED:
 	case CAUSE_WRONG_ROLE:
 		return f->bytes_in;
+	/* others were kept waiting */
+	case CAUSE_ACCEPT_LOOP_BLOCKED:
+		return f->others.pool;
 	/* the program would not go on */
 	case CAUSE_STALE_ERROR_QUEUE:
 	case CAUSE_GET_ERROR_MISUSE:

@@ -61,6 +61,7 @@ struct neighborhood {
 	   handshakes that ended on it */
 	uint64_t window_ns, busy_ns, rest_ns;
 	uint32_t window_handshakes;
+	bool pool;	      /* other threads or processes serve the same port */
 	bool same_socket;     /* another SSL object has finished a handshake on this descriptor */
 	bool same_descriptor; /* ... according to a summary, which has only the number */
 };

@@ -5,6 +5,7 @@
 
 #include "diagnosis/facts.h"
 #include "diagnosis/ops.h"
+#include "diagnosis/pool.h"
 #include "judge.h"
 
 #define EDGE_TICKS 65536u /* more than a float duration is rounded by */
@@ -35,6 +36,7 @@ struct neighbors {
 	struct peer *peers; /* hashed by address */
 	size_t peer_count, peer_room;
 	struct ops ops;
+	struct pool pool;
 	struct wait *waits; /* sorted by process, thread, start */
 	size_t wait_count;
 	uint64_t *latest_ends; /* of each block of waits */
@@ -241,9 +243,11 @@ static int read_slots(struct trace *trace, struct neighbors *n)
 		if (result < 0)
 			return result;
 		if (!result &&
-		    (!add_peer(trace, n, &h) || !add_wait(trace, n, &h) || !add_owner(n, &h)))
+		    (!add_peer(trace, n, &h) || !add_wait(trace, n, &h) || !add_owner(n, &h) ||
+		     !pool_add(&n->pool, &h)))
 			return TRACE_ERROR_MEMORY;
 	}
+	pool_sort(&n->pool);
 	if (n->owner_count)
 		qsort(n->owners, n->owner_count, sizeof(*n->owners), compare_owner);
 	return sort_waits(n) ? 0 : TRACE_ERROR_MEMORY;
@@ -270,6 +274,7 @@ void neighbors_free(struct neighbors *n)
 		return;
 	free(n->peers);
 	ops_free(&n->ops);
+	pool_free(&n->pool);
 	free(n->waits);
 	free(n->latest_ends);
 	free(n->owners);
@@ -499,7 +504,9 @@ void neighbors_add(const struct neighbors *n, const struct tlstall_handshake *h,
 	facts->others.thread_other_ops = count_ops(n, h, facts);
 	if (facts->longest_gap_ns >= NOTABLE_NS || facts->idle_ns >= STALL_NS)
 		add_hole(n, h, facts);
-	if (h->role == TLSTALL_ROLE_SERVER)
+	if (h->role == TLSTALL_ROLE_SERVER) {
 		add_window(n, h, facts);
+		facts->others.pool = pool_has_others(&n->pool, h);
+	}
 	add_same_socket(n, h, &facts->others);
 }
