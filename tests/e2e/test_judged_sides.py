@@ -102,3 +102,32 @@ def test_silent_client_of_one_worker_of_several(workers, mode, authority):
     final = [r for r in trace.handshakes if stalls.same(live)(r)][-1]
     assert (live.cause, live.fault) == ("PEER_SILENT", "peer"), live
     assert final.cause in ("PEER_SILENT", "PEER_CLOSED") and final.fault == "peer", final
+
+
+STARTTLS = """import asyncio, ssl, sys
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(sys.argv[1], sys.argv[2])
+async def serve(reader, writer):
+    await reader.readline()
+    writer.write(b"OK\\r\\n")
+    await writer.start_tls(context)
+async def main():
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+asyncio.run(main())
+"""
+
+
+@MODES
+def test_client_that_is_silent_after_starttls(mode, authority):
+    """The server's BIO is in memory, and its connection has carried text of before TLS."""
+    with Traced([PYTHON, "-c", STARTTLS, authority.rsa.cert, authority.rsa.key], env=in_mode(mode)) as traced:
+        port = int(servers.await_that(lambda: traced.text().split(), "its port")[0])
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            client.sendall(b"STARTTLS\r\n")
+            assert client.recv(100) == b"OK\r\n"
+            live = traced.hangs()
+            final = traced.end().only()
+    for record in live, final:
+        assert (record.cause, record.fault, record.confidence) == ("PEER_SILENT", "peer", "medium"), record

@@ -99,6 +99,34 @@ static struct facts with_memory(struct facts f, uint8_t bio_class, uint32_t in, 
 	return f;
 }
 
+/* A server that has agreed to STARTTLS, and gets no ClientHello. */
+static void test_only_connection_is_quiet(void **state)
+{
+	struct facts f = with_memory(as_server(waiting_client(5 * S)), TLSTALL_BIO_PAIR, 0, 0);
+
+	(void)state;
+	assert_cause(&f, BIO_STARVED);
+	f.only = quiet_socket();
+	f.only.bytes_acked = 153;
+	f.only.bytes_received = 90;
+	f.only.last_data_sent_ms = 5000;
+	f.only.last_data_recv_ms = 5004;
+	assert_cause(&f, PEER_SILENT);
+	assert_int_equal(first_verdict(&f).confidence, CONFIDENCE_MEDIUM);
+	/* by the kernel's coarse clock, what came last may be a ClientHello */
+	f.only.last_data_recv_ms = 5000;
+	assert_cause(&f, BIO_STARVED);
+	f.only.bytes_received = 12;
+	assert_cause(&f, PEER_SILENT);
+	/* it came after our answer, and the program does not feed it */
+	f.only.last_data_recv_ms = 4900;
+	assert_cause(&f, BIO_STARVED);
+	/* the thread does not get to it */
+	f.only.last_data_recv_ms = 5004;
+	f.wait = TLSTALL_WAIT_SLEEP;
+	assert_cause(&f, BIO_STARVED);
+}
+
 /* A socket to read from, a memory BIO to write into. */
 static void test_written_aside(void **state)
 {
@@ -322,6 +350,7 @@ int main(void)
 		cmocka_unit_test(test_app_not_resuming),
 		cmocka_unit_test(test_wrong_interest),
 		cmocka_unit_test(test_busy_spin),
+		cmocka_unit_test(test_only_connection_is_quiet),
 		cmocka_unit_test(test_written_aside),
 		cmocka_unit_test(test_bio_not_pumped),
 		cmocka_unit_test(test_bio_starved),

@@ -7,9 +7,6 @@
 #include "judge.h"
 #include "diagnosis/reasons.h"
 
-/* A ClientHello in its record has at least this many bytes. */
-#define SMALLEST_HELLO 60
-
 /*
  * A server's OpenSSL has read nothing, but something was read from the connection: the
  * ClientHello, or a PROXY header before it. A server that has answered spoke its protocol before

@@ -21,6 +21,9 @@
 /* OpenSSL's own socket BIO. libpq and others use its name with a type of their own. */
 #define BIO_TYPE_SOCKET 0x505
 
+/* A ClientHello in its record has at least this many bytes. */
+#define SMALLEST_HELLO 60
+
 static inline bool is_io_want(uint8_t error)
 {
 	return error == TLSTALL_ERROR_WANT_READ || error == TLSTALL_ERROR_WANT_WRITE ||
@@ -100,6 +103,11 @@ bool is_starved(const struct facts *f);
  * Memory BIOs are empty, and so are all sockets that can be theirs: nothing came that could be fed.
  */
 bool is_fed(const struct facts *f);
+/*
+ * The only connection that can be theirs may have carried text of before TLS, too; but its last
+ * bytes were ours, and nothing has come since.
+ */
+bool is_only_quiet(const struct facts *f);
 /* Whichever connection it is, nothing is unread there, and all that we sent was acknowledged. */
 bool are_all_idle(const struct facts *f);
 /* Whichever connection it is, bytes are there that the program has not read for long. */

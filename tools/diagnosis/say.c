@@ -151,7 +151,8 @@ void say_only(const struct facts *f, struct verdict *v)
 /* Where only one connection fits, or all that do are idle, it does not matter which it is. */
 void doubt_feeding(const struct facts *f, struct verdict *v)
 {
-	v->confidence = is_fed(f) && are_all_idle(f) ? CONFIDENCE_MEDIUM : CONFIDENCE_LOW;
+	v->confidence = is_fed(f) && (are_all_idle(f) || is_only_quiet(f)) ? CONFIDENCE_MEDIUM
+									   : CONFIDENCE_LOW;
 	if (f->only.ticks)
 		say_only(f, v);
 	doubt(v, CAUSE_BIO_STARVED);

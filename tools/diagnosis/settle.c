@@ -305,9 +305,26 @@ bool are_all_idle(const struct facts *f)
 	return f->idle && f->idle == f->fitting;
 }
 
+/* A server's OpenSSL has got nothing, and too little came for a ClientHello. */
+static bool came_too_little(const struct facts *f)
+{
+	return f->role == TLSTALL_ROLE_SERVER && !f->bytes_in &&
+	       f->only.bytes_received < SMALLEST_HELLO;
+}
+
+bool is_only_quiet(const struct facts *f)
+{
+	const struct tlstall_socket *n = &f->only;
+
+	return n->ticks && n->tcp_state == TCP_ESTABLISHED && !n->inq && !n->outq &&
+	       n->bytes_acked && f->pending_out == 0 &&
+	       (n->last_data_recv_ms > n->last_data_sent_ms ||
+		(n->last_data_recv_ms == n->last_data_sent_ms && came_too_little(f)));
+}
+
 bool is_fed(const struct facts *f)
 {
-	return f->idle && f->pending_in == 0 && !is_elsewhere(f);
+	return (f->idle || is_only_quiet(f)) && f->pending_in == 0 && !is_elsewhere(f);
 }
 
 bool is_starved(const struct facts *f)
