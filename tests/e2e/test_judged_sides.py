@@ -131,3 +131,30 @@ def test_client_that_is_silent_after_starttls(mode, authority):
             final = traced.end().only()
     for record in live, final:
         assert (record.cause, record.fault, record.confidence) == ("PEER_SILENT", "peer", "medium"), record
+
+
+NOT_CALLED_AGAIN = """import socket, ssl, sys
+connection = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+tls = ssl._create_unverified_context().wrap_socket(connection, do_handshake_on_connect=False)
+tls.setblocking(False)
+try:
+    tls.do_handshake()
+except ssl.SSLWantReadError:
+    sys.stdin.read()
+"""
+
+
+@MODES
+@pytest.mark.parametrize("behave, cause, words", [
+    (peer.close_after_hello, "WRONG_INTEREST APP_NOT_RESUMING", "the peer closed the connection"),
+    (peer.reset_after_hello, "PEER_SILENT", "no connection on its descriptor")], ids=["end", "reset"])
+def test_hang_up_that_goes_unnoticed(behave, cause, words, mode, start):
+    """The peer ends the connection, and the program does not call again: that is not a byte unread."""
+    server = start(peer.Peer(behave))
+    with Traced([PYTHON, "-c", NOT_CALLED_AGAIN, server.port], env=in_mode(mode), stdin=subprocess.PIPE) as traced:
+        live = traced.hangs()
+        final = traced.end().only()
+        traced.process.stdin.close()
+    for record in live, final:
+        assert record.cause in cause and words in said(record), record
+        assert cause != "PEER_SILENT" or (record.confidence, "PEER_CLOSED" in record.not_told_from) == ("low", True)

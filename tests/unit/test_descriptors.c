@@ -80,6 +80,25 @@ static void test_bad_descriptor(void **state)
 	assert_true(says(&v, "errno 22 (Invalid argument)"));
 }
 
+/* After a reset the kernel forgets the connection, but the descriptor stays. */
+static void test_lost_connection(void **state)
+{
+	struct facts f = waiting_client(3 * S);
+	struct verdict v;
+
+	(void)state;
+	f.wait = TLSTALL_WAIT_FUTEX;
+	v = first_verdict(&f);
+	assert_int_equal(v.cause, CAUSE_PEER_SILENT);
+	assert_int_equal(v.confidence, CONFIDENCE_LOW);
+	assert_true(doubts(&v, CAUSE_PEER_CLOSED));
+	assert_true(says(&v, "no connection on its descriptor"));
+	/* it was not asked */
+	f.wait = TLSTALL_WAIT_NOT_LOOKED;
+	v = first_verdict(&f);
+	assert_false(doubts(&v, CAUSE_PEER_CLOSED));
+}
+
 static void test_closed_descriptor(void **state)
 {
 	struct facts f = blocked_client(3 * S);
@@ -145,6 +164,7 @@ int main(void)
 		cmocka_unit_test(test_hello_read_before_tls),
 		cmocka_unit_test(test_bytes_of_a_call_in_progress),
 		cmocka_unit_test(test_bad_descriptor),
+		cmocka_unit_test(test_lost_connection),
 		cmocka_unit_test(test_closed_descriptor),
 		cmocka_unit_test(test_written_elsewhere),
 	};

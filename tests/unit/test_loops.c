@@ -22,6 +22,13 @@ static void test_app_not_resuming(void **state)
 	f.live.last_data_recv_ms = 4900;
 	assert_cause(&f, APP_NOT_RESUMING);
 	assert_not_cause(&f, PEER_SILENT);
+	/* the end of the peer's stream counts as one byte */
+	f.live.inq = 1;
+	f.live.tcp_state = 8;
+	v = first_verdict(&f);
+	assert_string_equal(cause_name(v.cause), "APP_NOT_RESUMING");
+	assert_true(says(&v, "the peer closed the connection"));
+	f.live.tcp_state = 1;
 	f.live.inq = 0;
 	assert_cause(&f, PEER_SILENT);
 

@@ -59,6 +59,11 @@ static void say_ready(const struct facts *f, struct verdict *v)
 		    "after WANT_WRITE everything had been sent and acknowledged: the socket was "
 		    "writable for %s",
 		    span(ready_ns(f)).s);
+	else if (n->ticks && n->inq == 1 && n->tcp_state == TCP_CLOSE_WAIT)
+		say(v,
+		    "after %s, the peer closed the connection; the end of its stream was unread "
+		    "for %s in all",
+		    word_error_short(want), span(ready_ns(f)).s);
 	else if (n->ticks && n->inq && n->inq != UINT32_MAX)
 		say(v, "after %s, %s were unread in the socket, for %s in all",
 		    word_error_short(want), size(n->inq).s, span(ready_ns(f)).s);

@@ -72,8 +72,12 @@ static void doubt_without_socket(const struct facts *f, struct verdict *v)
 	if (!f->in_op)
 		doubt(v, CAUSE_APP_NOT_RESUMING);
 	/* its connection was looked for in vain: closed, or the number reused */
-	if (f->built_in && f->wait != TLSTALL_WAIT_NOT_LOOKED)
+	if (f->built_in && f->wait != TLSTALL_WAIT_NOT_LOOKED && f->wait != TLSTALL_WAIT_GONE) {
+		say(v, "the kernel knows of no connection on its descriptor: it was reset, or is "
+		       "in another network namespace");
 		doubt(v, CAUSE_BAD_DESCRIPTOR);
+		doubt(v, CAUSE_PEER_CLOSED);
+	}
 }
 
 static void judge_silence(const struct facts *f, struct verdict *v)
