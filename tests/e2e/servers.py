@@ -49,6 +49,16 @@ def await_that(condition, what, timeout=20):
     return result
 
 
+def await_recorded(recorder, which):
+    """Until there is a record of such a handshake."""
+
+    def recorded():
+        written = recorder.file.read_text()
+        return any(map(which, tracing.Trace(written[:written.rfind("\n") + 1]).handshakes))
+
+    await_that(recorded, lambda: f"no such handshake: {recorder.file.read_text()}")
+
+
 class Server:
     """A server process. With `trace` (True, or options), it runs under `tlstall run`, and .trace is what
     was recorded. `within`: the network.Namespace that it runs in. `env`: additional variables."""
@@ -102,13 +112,7 @@ class Server:
 
     def await_handshake(self, which=lambda record: record.outcome == "ok"):
         """Until it has recorded the end of such a one: a client may be done, and have ended, before its server is."""
-
-        def ended():
-            written = self.recorder.file.read_text()
-            trace = tracing.Trace(written[:written.rfind("\n") + 1])
-            return [h for h in trace.handshakes if h.role == "server" and h.outcome != "in_flight" and which(h)]
-
-        await_that(ended, lambda: f"no such handshake: {self.recorder.file.read_text()}")
+        await_recorded(self.recorder, lambda h: h.role == "server" and h.outcome != "in_flight" and which(h))
 
     def target(self):
         """The server's own process: when traced, the child of tlstall."""

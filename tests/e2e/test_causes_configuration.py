@@ -152,6 +152,7 @@ def test_both_clients(authority):
     with Traced([PYTHON, stalls.CLIENTS / "server.py", "client"]) as traced:
         port = int(servers.await_that(lambda: traced.text().split(), "its port")[0])
         subprocess.run(curl(port), capture_output=True, timeout=20)
+        servers.await_recorded(traced.recorder, lambda record: record.outcome != "in_flight")
         trace = traced.end()
         return check_refusal(stalls.Seen(None, trace.only(), trace), "unexpected message")
 

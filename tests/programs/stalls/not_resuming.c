@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* After WANT_READ the thread does something else: forever, or for the given milliseconds. */
+/*
+ * After WANT_READ the thread does something else: forever, or for the given milliseconds from when the
+ * answer is there.
+ */
 #include "stall.h"
 
 int main(int argc, char **argv)
@@ -8,6 +11,7 @@ int main(int argc, char **argv)
 
 	if (argc < 3)
 		hang();
+	await(SSL_get_fd(ssl), POLLIN, -1);
 	sleep_ms(atoi(argv[2]));
 	NEED(handshake(ssl));
 	return 0;
