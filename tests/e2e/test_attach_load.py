@@ -48,12 +48,13 @@ class Size:
     """Of a process after each cycle; told where figures are wanted."""
 
     def __init__(self, pid):
-        self.pid, self.seen = pid, []
+        self.pid, self.seen, self.kept = pid, [], []
 
     def note(self):
         status = pathlib.Path(f"/proc/{self.pid}/status").read_text()
         self.seen.append((len(os.listdir(f"/proc/{self.pid}/fd")), regions(self.pid),
                           int(re.search(r"VmRSS:\s+(\d+)", status)[1])))
+        self.kept.append(kept(self.pid))
 
     def tell(self, handshakes):
         first, last = self.seen[0], self.seen[-1]
@@ -144,6 +145,17 @@ def test_backends_of_a_postmaster(start, authority, request):
 
 def regions(pid):
     return len(pathlib.Path(f"/proc/{pid}/maps").read_text().splitlines())
+
+
+def kept(pid):
+    """How many mappings it has, without those that depend on how many threads there were at once: their stacks, and
+    malloc's arenas."""
+    count = 0
+    for line in pathlib.Path(f"/proc/{pid}/maps").read_text().splitlines():
+        place, rights, _, _, _, *name = line.split(maxsplit=5)
+        start, end = (int(address, 16) for address in place.split("-"))
+        count += bool(name) or not (rights == "---p" or (rights == "rw-p" and end - start > 1 << 17))
+    return count
 
 
 def cycle(start, pid, progress, call=r"SSL_(connect|do_handshake|accept)\(.* = 1 "):
