@@ -83,8 +83,9 @@ def cluster(shared_directory):
 
 
 @pytest.fixture
-def start():
-    """start(server) for anything with close() or stop(); all are stopped after the test."""
+def start(directory):  # pylint: disable=unused-argument
+    """start(server) for anything with close() or stop(); all are stopped after the test, and before the test's
+    directory is removed, to which they may write."""
     started = []
 
     def remember(server):
