@@ -3,6 +3,8 @@
 import socket
 import ssl
 import subprocess
+import threading
+import time
 
 import pytest
 
@@ -140,6 +142,7 @@ tls.setblocking(False)
 try:
     tls.do_handshake()
 except ssl.SSLWantReadError:
+    print("waits", flush=True)
     sys.stdin.read()
 """
 
@@ -150,11 +153,36 @@ except ssl.SSLWantReadError:
     (peer.reset_after_hello, "PEER_SILENT", "no connection on its descriptor")], ids=["end", "reset"])
 def test_hang_up_that_goes_unnoticed(behave, cause, words, mode, start):
     """The peer ends the connection, and the program does not call again: that is not a byte unread."""
-    server = start(peer.Peer(behave))
+    waits = threading.Event()
+    server = start(peer.Peer(lambda *both: waits.wait(20) and behave(*both)))
     with Traced([PYTHON, "-c", NOT_CALLED_AGAIN, server.port], env=in_mode(mode), stdin=subprocess.PIPE) as traced:
-        live = traced.hangs()
+        servers.await_that(lambda: "waits" in traced.text(), "its first call returns")
+        waits.set()
+        live = traced.hangs(lambda r: r.cause in cause)
         final = traced.end().only()
         traced.process.stdin.close()
     for record in live, final:
         assert record.cause in cause and words in said(record), record
         assert cause != "PEER_SILENT" or (record.confidence, "PEER_CLOSED" in record.not_told_from) == ("low", True)
+
+
+GREETED = """import socket, ssl, sys
+connection = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+connection.recv(100)
+ssl._create_unverified_context().wrap_socket(connection)
+"""
+
+
+@MODES
+def test_late_greeting(mode, start, authority):
+    """A mail server that greets its clients late keeps the program from TLS."""
+    with servers.nginx(authority.rsa) as server:
+        def greets_late(connection, upstream):
+            time.sleep(2)  # what it is about
+            connection.sendall(b"220 welcome\r\n")
+            while data := upstream.recv(65536):
+                connection.sendall(data)
+
+        mail = start(peer.Peer(peer.relay(server.port, greets_late)))
+        final = ending([PYTHON, "-c", GREETED, mail.port], env=in_mode(mode)).final
+    assert final.outcome == "ok" and final.cause != "LATE_START", final

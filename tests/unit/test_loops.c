@@ -303,6 +303,18 @@ static void test_late_start(void **state)
 	f.before_start_ns = 900 * MS;
 	assert_cause(&f, NONE);
 
+	/* the server's greeting came late, and the program went on at once */
+	f = finished(4 * MS);
+	f.connected_ms = 3000;
+	f.at_start = quiet_socket();
+	f.at_start.bytes_received = 20;
+	f.at_start.last_data_recv_ms = 4;
+	assert_cause(&f, NONE);
+	/* the program came late after that, too */
+	f.at_start.last_data_recv_ms = 2000;
+	assert_cause(&f, LATE_START);
+	assert_true(says(&(struct verdict[1]){first_verdict(&f)}[0], "before the first call"));
+
 	/* the ClientHello had arrived long before */
 	f = as_server(finished(4 * MS));
 	f.at_start = accepted_socket(2500);

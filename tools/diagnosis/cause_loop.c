@@ -318,8 +318,18 @@ static uint64_t hello_lay_ns(const struct facts *f)
 	return is_hang_up(f) && ns >= LATE_FOR_PEER_NS && ns >= f->age_ns ? ns : 0;
 }
 
+/* Both sides had talked before TLS, and the peer may have kept us waiting: until its last byte. */
+static uint64_t since_talk_ns(const struct facts *f)
+{
+	const struct tlstall_socket *start = &f->at_start;
+
+	return start->ticks && start->tcp_state && start->bytes_received
+		       ? start->last_data_recv_ms * MS
+		       : UINT64_MAX;
+}
+
 /* From the connection, or SSL_new, to the first call. A server may wait for its client there. */
-static uint64_t slept_ns(const struct facts *f)
+static uint64_t began_late_ns(const struct facts *f)
 {
 	const struct tlstall_socket *start = &f->at_start;
 	bool untouched = start->ticks && start->tcp_state == TCP_ESTABLISHED &&
@@ -340,6 +350,13 @@ static uint64_t slept_ns(const struct facts *f)
 	return f->before_start_ns;
 }
 
+static uint64_t slept_ns(const struct facts *f)
+{
+	uint64_t late = began_late_ns(f), talked = since_talk_ns(f);
+
+	return late < talked ? late : talked;
+}
+
 bool judge_LATE_START(const struct facts *f, struct verdict *v)
 {
 	uint64_t lay = hello_lay_ns(f), slept = slept_ns(f);
@@ -356,11 +373,15 @@ bool judge_LATE_START(const struct facts *f, struct verdict *v)
 		return true;
 	}
 	v->confidence = CONFIDENCE_LOW;
-	if (slept > f->before_start_ns)
+	if (slept == since_talk_ns(f))
+		say(v, "the peer's last bytes before TLS had come %s before the first call",
+		    span(slept).s);
+	else if (slept > f->before_start_ns)
 		say(v, "the connection had been unused for %s at the first call", span(slept).s);
 	if (f->before_start_ns >= STALL_NS)
 		say(v, "%s passed between SSL_new and the first call", span(f->before_start_ns).s);
-	doubt(v, CAUSE_TCP_NOT_CONNECTED);
+	if (slept != since_talk_ns(f))
+		doubt(v, CAUSE_TCP_NOT_CONNECTED);
 	return true;
 }
 
