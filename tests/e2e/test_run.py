@@ -247,10 +247,11 @@ def test_traces_are_kept(directory, server):
 
 
 @pytest.mark.parametrize("length, shown", [(71, 71), (72, 68), (200, 68)])
-def test_a_server_name_that_was_cut_does_not_look_like_another(silent, length, shown):
+def test_a_server_name_that_was_cut_does_not_look_like_another(start, length, shown):
+    closing = start(peer.Peer(peer.close_after_hello))
     name = ("0123456789." * 20)[:length - 1] + "x"
-    result = tlstall("run", "-q", "--format", "jsonl", "--", CURL, "-sk", "-m", "0.5",
-                     "--connect-to", f"{name}:443:127.0.0.1:{silent.port}", f"https://{name}/")
+    result = tlstall("run", "-q", "--format", "jsonl", "--", CURL, "-sk",
+                     "--connect-to", f"{name}:443:127.0.0.1:{closing.port}", f"https://{name}/")
     assert [json.loads(line)["sni"] for line in result.stderr.splitlines()] == [name[:shown] + ("..." if shown < length else "")]
 
 
