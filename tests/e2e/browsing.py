@@ -19,7 +19,7 @@ def open_browser():
     for argument in BROWSER:
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(service=Service("/usr/bin/chromedriver"), options=options)
+    driver = webdriver.Chrome(service=Service("/usr/bin/chromedriver", port=servers.free_port()), options=options)
     driver.set_script_timeout(300)  # for machines that are busy; the default is 30 s
     return driver
 

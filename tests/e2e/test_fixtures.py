@@ -16,6 +16,20 @@ def curl(port, *arguments, scheme="https"):
     return tracing.run(["/usr/bin/curl", "-sS", *arguments, f"{scheme}://localhost:{port}/"])
 
 
+class Writes:
+    """A stand-in for a process that writes to its directory until it is stopped."""
+
+    def __init__(self, directory):
+        self.directory = directory
+
+    def stop(self):
+        (self.directory / "last").touch()
+
+
+def test_what_was_started_ends_before_its_directory(start, directory):
+    start(Writes(directory))
+
+
 @pytest.mark.parametrize("kind", ["rsa", "ecdsa"])
 def test_certificates(authority, start, kind):
     server = start(servers.s_server(getattr(authority, kind)))
