@@ -90,19 +90,22 @@ static void record_check(struct json_line *record, const struct check_result *re
 	set_findings(record, "notes", &result->notes, note_name);
 }
 
-static void print_result(const struct check_result *result, const struct format *format)
+static int print_result(const struct check_result *result, const struct format *format)
 {
 	struct json_line record = {0};
 	void *context;
 
 	if (!format->records) {
 		print_words(result);
-	} else if ((context = format->records->begin(stdout))) {
-		record_check(&record, result);
-		format->records->put(context, &record);
-		format->records->end(context);
-		json_line_free(&record);
+		return 0;
 	}
+	context = format->records->begin(stdout);
+	if (!context)
+		return -1;
+	record_check(&record, result);
+	format->records->put(context, &record);
+	json_line_free(&record);
+	return format->records->end(context);
 }
 
 /* A name of digits only is a process id; a program with such a name must be given as ./123. */
@@ -125,8 +128,11 @@ static int answer(const char *target, const struct check_options *options,
 	if ((pid ? check_pid(pid, options, &result) : check_program(target, options, &result)) < 0) {
 		complain("%s", result.error ? result.error : "out of memory");
 	} else {
-		print_result(&result, format);
 		status = result.seen ? EXIT_SEEN : EXIT_NOT_SEEN;
+		if (print_result(&result, format)) {
+			complain("out of memory");
+			status = EXIT_ERROR;
+		}
 		if (fflush(stdout) != 0 || ferror(stdout)) {
 			complain("writing the result failed: %s", strerror(errno));
 			status = EXIT_ERROR;

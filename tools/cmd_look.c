@@ -120,8 +120,8 @@ static int look(struct look_run *run)
 		status = fail("no such process: %s", run->target);
 	else
 		status = look_into_each(run, &named);
-	if (run->records)
-		run->format->records->end(run->records);
+	if (run->records && run->format->records->end(run->records))
+		status = fail("out of memory");
 	looked_table_free(run->table);
 	named_free(&named);
 	return status;

@@ -151,7 +151,7 @@ static struct symbols *symbols_for(const struct symbol_cache *cache, const struc
 	return NULL;
 }
 
-static void print_records(const struct live *live, const struct format_records *records)
+static int print_records(const struct live *live, const struct format_records *records)
 {
 	void *context = records->begin(stdout);
 	struct json_line record = {0};
@@ -161,6 +161,7 @@ static void print_records(const struct live *live, const struct format_records *
 		.of_looked = calloc(live->looked_count + 1, sizeof(struct symbols *)),
 	};
 	bool named = cache.of_files && cache.of_looked;
+	int result = -1;
 
 	for (unsigned i = 0; context && i < live->subject_count; i++) {
 		const struct subject *subject = live->subjects[i];
@@ -178,7 +179,8 @@ static void print_records(const struct live *live, const struct format_records *
 	free(cache.of_looked);
 	json_line_free(&record);
 	if (context)
-		records->end(context);
+		result = records->end(context);
+	return result ? fail("out of memory") : EXIT_SUCCESS;
 }
 
 /* ---- the command ----------------------------------------------------------------------- */
@@ -216,14 +218,11 @@ static int show(struct ps *ps)
 	if (live->pid ? !live_find(live, live->pid) && !live->subject_count && !live->looked_count
 		      : !any_process(live))
 		return complain_of_none(live);
-	if (ps->format->records) {
-		print_records(live, ps->format->records);
-	} else {
-		if (!live->pid)
-			print_room();
-		return print_tables(live);
-	}
-	return EXIT_SUCCESS;
+	if (ps->format->records)
+		return print_records(live, ps->format->records);
+	if (!live->pid)
+		print_room();
+	return print_tables(live);
 }
 
 static int parse(int argc, char **argv, struct ps *ps, bool *help)

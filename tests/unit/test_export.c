@@ -155,6 +155,34 @@ static void test_all_texts_of_a_database_are_clean(void **state)
 	sqlite3_close(db);
 }
 
+/* ---- records ------------------------------------------------------------------- */
+
+static void test_a_record_that_lacks_memory(void **state)
+{
+	const struct format_records *records = format_jsonl.records;
+	struct json_line record = {0};
+	char *text;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+	void *context;
+
+	(void)state;
+	for (unsigned failed = 0; failed < 2; failed++) {
+		context = records->begin(out);
+		for (unsigned i = 0; i < 2; i++) {
+			json_line_begin(&record);
+			member_number(&record, "i", i);
+			record.failed = failed && !i;
+			records->put(context, &record);
+		}
+		assert_int_equal(records->end(context), failed ? -1 : 0);
+	}
+	fclose(out);
+	assert_string_equal(text, "{\"i\":0}\n{\"i\":1}\n{\"i\":1}\n");
+	json_line_free(&record);
+	free(text);
+}
+
 /* ---- evidence ------------------------------------------------------------------ */
 
 static void test_evidence_is_whole(void **state)
@@ -182,6 +210,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_evidence_is_whole),
+		cmocka_unit_test(test_a_record_that_lacks_memory),
 		scratch_unit_test(test_each_process_is_named),
 		scratch_unit_test(test_calls_lie_within_their_handshake),
 		scratch_unit_test(test_all_texts_of_a_database_are_clean),

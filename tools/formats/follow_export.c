@@ -116,12 +116,8 @@ static int write_all(struct following *f, const struct export_target *target)
 	if (since_ns)
 		f->tail.since_ns = since_ns;
 	loop(f, target->out);
-	if (!export) {
-		f->format->records->end(f->context);
-		result = 0;
-	} else {
-		result = export->end(f->context, !f->error);
-	}
+	errno = ENOMEM;
+	result = export ? export->end(f->context, !f->error) : f->format->records->end(f->context);
 	if (!f->error)
 		return result;
 	errno = f->error;

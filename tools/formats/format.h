@@ -43,7 +43,8 @@ struct format {
 	const struct format_records {
 		void *(*begin)(FILE *out); /* NULL: out of memory */
 		void (*put)(void *context, struct json_line *record);
-		void (*end)(void *context);
+		/* Frees the context. -1: out of memory, of which it may have run out before. */
+		int (*end)(void *context);
 	} *records;
 
 	/* FORMAT_EXPORT: each handshake as it is read. */

@@ -62,7 +62,8 @@ static int write_records(struct writing *w, const struct inputs *inputs)
 	w->context = w->format->records->begin(w->to.out);
 	if (w->context) {
 		status = read_inputs(&w->report, inputs, &w->sink);
-		w->format->records->end(w->context);
+		if (w->format->records->end(w->context) && !status)
+			status = fail("out of memory");
 		json_line_free(&w->record);
 	} else {
 		status = fail("out of memory");

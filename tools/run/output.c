@@ -420,6 +420,9 @@ int output_close(struct output *output)
 	bool bad;
 
 	output_flush(output);
+	if (output->records && output->options->format->records->end(output->records) &&
+	    !output->error)
+		output->error = ENOMEM;
 	bad = ferror(output->file) || output->error;
 	if (output->ours && fclose(output->file)) {
 		bad = true;
@@ -428,8 +431,6 @@ int output_close(struct output *output)
 	fold_free(&output->fold);
 	paragraphs_free(&output->paragraphs);
 	json_line_free(&output->record);
-	if (output->records)
-		output->options->format->records->end(output->records);
 	if (bad)
 		complain("writing to %s failed, output is incomplete%s%s",
 			 strcmp(name, "-") ? name : "standard output", output->error ? ": " : "",
