@@ -75,7 +75,7 @@ def test_sigbus_is_the_programs(directory, what):
     same([HARM / "bus", what], directory)
 
 
-@pytest.mark.parametrize("what", ["no_mapping_left", "little_may_be_locked", "little_data"])
+@pytest.mark.parametrize("what", ["no_mapping_left", "little_may_be_locked", "one_page_may_be_locked", "little_data", "no_address_left"])
 @pytest.mark.parametrize("mode", ["all", "watch"])
 def test_truncated_at_a_limit(directory, what, mode):
     same([HARM / "limits", what], directory, MODE=mode)

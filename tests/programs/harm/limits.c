@@ -5,6 +5,7 @@
  */
 #include "cut.h"
 
+#include <malloc.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 
@@ -41,29 +42,83 @@ static void little_may_be_locked(void)
 	NEED(geteuid() != 0 || !seteuid(65534));
 }
 
-static void little_data(void)
+/* Bytes of this kind that the process has. */
+static rlim_t has(const char *kind)
 {
 	FILE *status = fopen("/proc/self/status", "r");
 	char line[256];
 	rlim_t kb = 0;
 
-	while (status && !kb && fgets(line, sizeof(line), status))
-		sscanf(line, "VmData: %lu", &kb);
+	while (status && !kb && fgets(line, sizeof(line), status)) {
+		if (!strncmp(line, kind, strlen(kind)))
+			NEED(sscanf(line + strlen(kind), ": %lu", &kb) == 1);
+	}
 	NEED(kb);
 	fclose(status);
-	kb = (kb + 1000) * 1024;
-	NEED(!setrlimit(RLIMIT_DATA, &(struct rlimit){kb, kb}));
+	return kb * 1024;
+}
+
+static void set(int which, rlim_t most)
+{
+	NEED(!setrlimit((unsigned)which, &(struct rlimit){most, most}));
+}
+
+static void little_data(void)
+{
+	set(RLIMIT_DATA, has("VmData") + 1024000);
 	cut_off();
 }
 
+/* From here on, the heap has what the program and OpenSSL need. */
+static void fill_heap(void)
+{
+	void *warm;
+
+	NEED(mallopt(M_MMAP_THRESHOLD, 32 << 20) && mallopt(M_TRIM_THRESHOLD, 64 << 20));
+	warm = malloc(8 << 20);
+	NEED(warm);
+	memset(warm, 1, 8 << 20);
+	free(warm);
+}
+
+static void no_address_left(void)
+{
+	fill_heap();
+	cut_off();
+	set(RLIMIT_AS, has("VmSize"));
+	NEED(mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED);
+}
+
+static void one_page_may_be_locked(void)
+{
+	fill_heap();
+	NEED(!mlockall(MCL_FUTURE));
+	cut_off();
+	NEED(mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED);
+	set(RLIMIT_MEMLOCK, has("VmLck") + 4096);
+	NEED(geteuid() != 0 || !seteuid(65534));
+}
+
+static const struct {
+	const char *name;
+	void (*reach)(void);
+} limits[] = {
+	{"no_mapping_left", no_mapping_left},
+	{"little_may_be_locked", little_may_be_locked},
+	{"one_page_may_be_locked", one_page_may_be_locked},
+	{"little_data", little_data},
+	{"no_address_left", no_address_left},
+};
+
 int main(int argc, char **argv)
 {
-	void (*const reach)(void) = argc != 2				     ? NULL
-				    : !strcmp(argv[1], "no_mapping_left")    ? no_mapping_left
-				    : !strcmp(argv[1], "little_may_be_locked") ? little_may_be_locked
-									     : little_data;
+	void (*reach)(void) = NULL;
 	struct pair pair = bio_pair(0);
 
+	for (size_t i = 0; argc == 2 && i < sizeof(limits) / sizeof(*limits); i++) {
+		if (!strcmp(argv[1], limits[i].name))
+			reach = limits[i].reach;
+	}
 	NEED(reach);
 	handshake("first");
 	step(pair.client);
