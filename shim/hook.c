@@ -29,7 +29,7 @@ static info_callback *of_ssl(const struct libssl *lib, const SSL *ssl)
 {
 	union callback callback = {NULL};
 
-	if (lib->callback_index >= 0)
+	if (lib->callback_index >= 0 && track_has_our_data(lib, ssl))
 		callback.data = lib->SSL_get_ex_data(ssl, lib->callback_index);
 	return callback.function;
 }
@@ -53,7 +53,7 @@ static bool keep_of_ssl(const struct libssl *lib, const SSL *ssl, info_callback 
 {
 	union callback callback = {function};
 
-	if (!track_register_callback(lib))
+	if (!track_register(lib) || !track_may_keep(lib, ssl) || !track_register_callback(lib))
 		return false;
 	expect_callbacks(lib);
 	return lib->SSL_set_ex_data((SSL *)ssl, lib->callback_index, callback.data);
@@ -66,12 +66,9 @@ static void on_info(const SSL *ssl, int where, int ret);
 /* A context that was made without the shim's knowledge has the program's callback itself. */
 static info_callback *called_for_ctx(const struct libssl *lib, SSL_CTX *ctx)
 {
-	info_callback *kept = of_ctx(lib, ctx), *real;
+	info_callback *real = lib->real.SSL_CTX_get_info_callback(ctx);
 
-	if (kept)
-		return kept;
-	real = lib->real.SSL_CTX_get_info_callback(ctx);
-	return real == on_info ? NULL : real;
+	return real == on_info ? of_ctx(lib, ctx) : real;
 }
 
 /* The callback that OpenSSL would have called: the SSL's own, else its context's. */
@@ -82,7 +79,7 @@ static info_callback *program_callback(const struct libssl *lib, const SSL *ssl)
 	if (!lib->has_callbacks)
 		return NULL;
 	/* cheaper to ask than ex_data, and most programs set one only on the context */
-	if (lib->real.SSL_get_info_callback(ssl))
+	if (lib->real.SSL_get_info_callback(ssl) == on_info)
 		own = of_ssl(lib, ssl);
 	return own ? own : called_for_ctx(lib, lib->SSL_get_SSL_CTX(ssl));
 }
@@ -221,9 +218,8 @@ static void on_info(const SSL *ssl, int where, int ret)
 
 void hook_ctx(const struct libssl *lib, SSL_CTX *ctx)
 {
-	if (!ctx || lib->foreign)
+	if (!ctx || lib->foreign || !track_end_ctx(lib, ctx))
 		return;
-	track_end_ctx(lib, ctx);
 	/* make the file now, before a chroot or a change of user */
 	if (!mapping_open() || !track_register(lib))
 		return;

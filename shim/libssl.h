@@ -65,6 +65,8 @@ struct libssl {
 	_Atomic int callback_index, hint_index;
 	_Atomic bool has_callbacks;	/* the program has set an info callback */
 	_Atomic bool program_memory;	/* the program replaced OpenSSL's allocator */
+	_Atomic bool divided; /* some of its objects do not have our ex_data */
+	void *_Atomic default_context; /* the OSSL_LIB_CTX whose objects have it */
 	uint8_t state_ids[64];		/* of the texts for an OSSL_HANDSHAKE_STATE; 0: not known */
 	const void *methods[8];		/* its BIO methods, in the order of observe.c; NULL: not asked yet */
 	struct functions real;

@@ -137,12 +137,21 @@ static void on_free(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int index, long
 	errno = saved;
 }
 
+static __attribute__((noinline)) struct track *attached_to(const struct libssl *lib, const SSL *ssl)
+{
+	return lib->ssl_index >= 0 ? pool_track(lib->SSL_get_ex_data(ssl, lib->ssl_index)) : NULL;
+}
+
 /* ---- registering ex_data ---------------------------------------------------------- */
 
-/* The context that this thread made last with our ex_data, since it began to make one. */
+/*
+ * The context that this thread made last with our ex_data, since it began to make one, and whether
+ * our ex_data was registered when it began.
+ */
 static __thread struct {
 	const void *ctx;
 	uint32_t round;
+	bool registered;
 } made;
 
 static void on_ctx_new(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int index, long argl, void *argp)
@@ -155,6 +164,7 @@ void track_begin_ctx(const struct libssl *lib)
 {
 	made.ctx = NULL;
 	made.round = lib->round;
+	made.registered = lib->ssl_index >= 0;
 }
 
 /* Others of its threads may find the same; one forgets what was registered. */
@@ -170,10 +180,45 @@ static void forget_indexes(struct libssl *copy)
 	copy->registering = false;
 }
 
-void track_end_ctx(const struct libssl *lib, const SSL_CTX *ctx)
+/*
+ * A copy that was not loaded again did not call us because the program has set another library
+ * context as default, which has ex_data of its own: our indexes may be the program's there.
+ */
+bool track_end_ctx(const struct libssl *lib, const SSL_CTX *ctx)
 {
-	if (!lib->stays && lib->ssl_index >= 0 && made.ctx != ctx)
+	if (!made.registered || made.ctx == ctx)
+		return true;
+	if (!lib->stays) {
 		forget_indexes((struct libssl *)lib);
+		return true;
+	}
+	((struct libssl *)lib)->divided = true;
+	return false;
+}
+
+static void *default_context(const struct libssl *lib)
+{
+	return lib->OSSL_LIB_CTX_set0_default ? lib->OSSL_LIB_CTX_set0_default(NULL) : NULL;
+}
+
+/* What is made now does not have our ex_data. */
+static bool is_divided(const struct libssl *lib)
+{
+	return lib->divided || default_context(lib) != lib->default_context;
+}
+
+bool track_has_our_data(const struct libssl *lib, const SSL *ssl)
+{
+	const struct track *track = track_near(ssl);
+
+	if (!lib->divided)
+		return true;
+	return track ? !track->by_address : attached_to(lib, ssl) != NULL;
+}
+
+bool track_may_keep(const struct libssl *lib, const SSL *ssl)
+{
+	return default_context(lib) == lib->default_context && track_has_our_data(lib, ssl);
 }
 
 /*
@@ -242,6 +287,7 @@ bool track_register_now(const struct libssl *lib)
 		return true;
 	/* another process may have set a callback on a shared object */
 	copy->program_memory = has_program_memory(lib);
+	copy->default_context = default_context(lib);
 	if (copy->program_memory)
 		copy->has_callbacks = true;
 	leave_room(lib, CRYPTO_EX_INDEX_SSL);
@@ -274,11 +320,6 @@ bool track_register_callback(const struct libssl *lib)
 	return lib->callback_index >= 0;
 }
 
-static __attribute__((noinline)) struct track *attached_to(const struct libssl *lib, const SSL *ssl)
-{
-	return lib->ssl_index >= 0 ? pool_track(lib->SSL_get_ex_data(ssl, lib->ssl_index)) : NULL;
-}
-
 struct track *track_far(const struct libssl *lib, const SSL *ssl)
 {
 	struct track *track = may_be_attached(lib) ? attached_to(lib, ssl) : NULL;
@@ -295,7 +336,10 @@ static inline __attribute__((always_inline)) struct track *make(const struct lib
 	if (track)
 		return track;
 	track = pool_take(lib, ssl);
-	if (!track || (is_near(lib) && put_near(track)) || attach(track, ssl))
+	if (!track)
+		return NULL;
+	track->by_address = is_divided(lib);
+	if ((is_near(lib) && put_near(track)) || (!track->by_address && attach(track, ssl)))
 		return track;
 	pool_give_back(track);
 	return NULL;

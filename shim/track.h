@@ -36,6 +36,7 @@ struct track {
 	const struct libssl *lib;
 	struct track *next_free;
 	bool used;			/* by more than SSL_new */
+	bool by_address;		/* the object does not have our ex_data */
 	struct tlstall_handshake *slot; /* NULL: none, or no slot was free */
 	uint64_t number;		/* of that handshake */
 	uint64_t finished_number;	/* of the one finished before it */
@@ -69,10 +70,14 @@ bool track_register_callback(const struct libssl *lib);
 
 /*
  * Before and after a context is made: a copy that was unloaded and is loaded again, at the same
- * addresses, does not call us, and is registered with again.
+ * addresses, does not call us, and is registered with again. False: nothing may be kept with this
+ * context.
  */
 void track_begin_ctx(const struct libssl *lib);
-void track_end_ctx(const struct libssl *lib, const SSL_CTX *ctx);
+bool track_end_ctx(const struct libssl *lib, const SSL_CTX *ctx);
+/* Whether the object has our ex_data, and whether we may write to it: only if that is certain. */
+bool track_has_our_data(const struct libssl *lib, const SSL *ssl);
+bool track_may_keep(const struct libssl *lib, const SSL *ssl);
 
 /*
  * Another thread may be looking for a track to use again (pool.c): these three are read and written

@@ -359,6 +359,13 @@ def test_errno_where_the_kernel_refuses_to_tell():
     assert [h.outcome for h in trace.handshakes] == ["ok", "ok"]
 
 
+def test_library_contexts():
+    """Indexes of ex_data belong to a library context: nothing of the program's is overwritten or taken for ours."""
+    lines, trace = both("library_context")
+    assert [line.split(": ")[1] for line in lines] == ["1, marks kept, reported 1 and 1"] * 5
+    assert [h.outcome for h in trace.handshakes] == ["ok"] * 10
+
+
 def test_what_a_vfork_child_announces_is_its_own():
     _, trace = both("announced")
     clients, _ = by_role(trace)
