@@ -187,7 +187,8 @@ static const struct libssl *fallback(const void *object)
 /* A lock that another thread held at the fork stays locked in the child. */
 static bool may_lock(void)
 {
-	return !mapping.header || !mapping_identity()->threaded_parent;
+	return !__atomic_load_n(&mapping.header, __ATOMIC_ACQUIRE) ||
+	       !mapping_identity()->threaded_parent;
 }
 
 static uint64_t loads_seen, unloads_seen;
