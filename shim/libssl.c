@@ -113,7 +113,9 @@ static bool is_still_there(const struct elf_object *object, void *context)
 	crypto = find_libcrypto(object);
 	resolve(&now, object, &crypto);
 	for (int i = 0; i < LIBSSL_MAX; i++) {
-		if (libssl_copies[i] && copies_are_same(libssl_copies[i], &now))
+		const struct libssl *lib = __atomic_load_n(&libssl_copies[i], __ATOMIC_ACQUIRE);
+
+		if (lib && copies_are_same(lib, &now))
 			*there |= 1u << i;
 	}
 	return false;
@@ -130,7 +132,9 @@ static void forget_unloaded(void)
 
 	elf_each(is_still_there, &there);
 	for (uint8_t i = 0; i < LIBSSL_MAX; i++) {
-		if (libssl_copies[i] && !libssl_copies[i]->stays && !(there >> i & 1))
+		const struct libssl *lib = __atomic_load_n(&libssl_copies[i], __ATOMIC_ACQUIRE);
+
+		if (lib && !lib->stays && !(there >> i & 1))
 			copies_drop(i);
 	}
 }
@@ -199,9 +203,9 @@ static bool look_again(void *unused)
 	uint64_t loads = elf_loads(), unloads = elf_unloads();
 
 	(void)unused;
-	if (unloads != unloads_seen && !elf_may_be_locked())
+	if (__atomic_load_n(&unloads_seen, __ATOMIC_ACQUIRE) != unloads && !elf_may_be_locked())
 		forget_unloaded();
-	if (loads != loads_seen)
+	if (__atomic_load_n(&loads_seen, __ATOMIC_ACQUIRE) != loads)
 		elf_each(learn, NULL);
 	__atomic_store_n(&unloads_seen, unloads, __ATOMIC_RELEASE);
 	__atomic_store_n(&loads_seen, loads, __ATOMIC_RELEASE);
