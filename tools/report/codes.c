@@ -138,7 +138,10 @@ static uint32_t intern_code(struct code_reader *reader, const uint32_t *frames, 
 	code.frames = malloc(count * sizeof(*frames));
 	if (code.frames)
 		memcpy(code.frames, frames, count * sizeof(*frames));
-	codes->stack_keys.failed |= !code.frames || add_code(codes, &code) < 0;
+	if (!code.frames || add_code(codes, &code) < 0) {
+		free(code.frames);
+		codes->stack_keys.failed = true;
+	}
 	return codes->stack_keys.failed ? 0 : id;
 }
 
