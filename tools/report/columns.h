@@ -22,7 +22,8 @@ struct column {
 
 /* -1: out of memory. */
 int column_add(struct column *column, double value);
-/* Writes the values and zeros up to a multiple of 8 bytes; returns their type, "u8", "f32" ..., or NULL: no room. */
+/* Writes the values and zeros up to a multiple of 8 bytes; returns their type, "u8", "f32" ..., or
+ * NULL: no room. */
 const char *column_write(const struct column *column, FILE *out);
 void column_free(struct column *column);
 

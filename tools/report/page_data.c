@@ -63,7 +63,8 @@ static json_t *place_columns(struct page *page, uint64_t base, FILE *body)
 	for (unsigned i = 0; i < PAGE_COLUMNS; i++)
 		set(page, columns, column_names[i], column_place(&page->columns[i], body));
 	for (size_t i = 0; i < page->report->count; i++)
-		page->failed |= column_add(&start, (double)(page->report->rows[i].start_ns - base)) < 0;
+		page->failed |=
+			column_add(&start, (double)(page->report->rows[i].start_ns - base)) < 0;
 	set(page, columns, "start", column_place(&start, body));
 	return columns;
 }
@@ -75,8 +76,10 @@ static json_t *place_lists(struct page *page, FILE *body)
 
 	return json_pack(
 		"{s:o, s:o}", "calls",
-		list_place(page, &page->call_offset, page->calls, calls, PAGE_CALL_PARTS, body), "states",
-		list_place(page, &page->state_offset, page->states, states, PAGE_STATE_PARTS, body));
+		list_place(page, &page->call_offset, page->calls, calls, PAGE_CALL_PARTS, body),
+		"states",
+		list_place(page, &page->state_offset, page->states, states, PAGE_STATE_PARTS,
+			   body));
 }
 
 static json_t *place_evidence(struct page *page, FILE *body)
@@ -90,7 +93,8 @@ static json_t *place_evidence(struct page *page, FILE *body)
 	row = column_place(&page->evidence_row, body);
 	at = column_place(&page->evidence_at, body);
 	text = ftell(body);
-	page->failed |= fwrite(page->evidence_text, 1, page->evidence_size, body) != page->evidence_size;
+	page->failed |=
+		fwrite(page->evidence_text, 1, page->evidence_size, body) != page->evidence_size;
 	return json_pack("{s:o, s:o, s:I}", "row", row, "at", at, "text", (json_int_t)text);
 }
 
@@ -121,8 +125,8 @@ static json_t *causes_json(struct page *page)
 
 	for (int i = 0; i < CAUSE_COUNT; i++)
 		page_append(page, list,
-		       json_pack("{s:o, s:o}", "name", json_text(cause_name((enum cause)i)), "title",
-				 json_text(cause_title((enum cause)i))));
+			    json_pack("{s:o, s:o}", "name", json_text(cause_name((enum cause)i)),
+				      "title", json_text(cause_title((enum cause)i))));
 	return list;
 }
 
@@ -154,7 +158,8 @@ static json_t *stacks_json(struct page *page)
 		json_t *frames = json_array();
 
 		for (uint32_t f = 0; f < code->count; f++)
-			page_append(page, frames, json_text(strings_text(&report->strings, code->frames[f])));
+			page_append(page, frames,
+				    json_text(strings_text(&report->strings, code->frames[f])));
 		page_append(page, list, frames);
 	}
 	return list;
@@ -182,13 +187,13 @@ static json_t *groups_json(struct page *page)
 		const struct report_row *row = group->worst;
 
 		page_append(page, list,
-			json_pack("{s:I, s:i, s:i, s:I, s:I, s:I, s:I, s:I, s:I}", "count",
-				  (json_int_t)group->count, "cause", row->cause, "fault",
-				  row->fault, "peer", (json_int_t)row->peer, "path",
-				  (json_int_t)row->site, "p50_ns", (json_int_t)group->time.p50,
-				  "p99_ns", (json_int_t)group->time.p99, "worst_ns",
-				  (json_int_t)group->time.max, "total_ns",
-				  (json_int_t)group->total_ns));
+			    json_pack("{s:I, s:i, s:i, s:I, s:I, s:I, s:I, s:I, s:I}", "count",
+				      (json_int_t)group->count, "cause", row->cause, "fault",
+				      row->fault, "peer", (json_int_t)row->peer, "path",
+				      (json_int_t)row->site, "p50_ns", (json_int_t)group->time.p50,
+				      "p99_ns", (json_int_t)group->time.p99, "worst_ns",
+				      (json_int_t)group->time.max, "total_ns",
+				      (json_int_t)group->total_ns));
 	}
 	groups_free(&groups);
 	return list;
@@ -204,10 +209,10 @@ static json_t *meta_json(struct page *page, uint64_t base)
 					   : json_array_size(hosts) == 1 ? host
 									 : "several hosts"),
 				 "base_ms", (double)base / 1e6, "sources", sources_json(page),
-				 "notes", lines_json(page, &report->notes), "causes", causes_json(page),
-				 "faults", faults_json(page), "errors", errors_json(page), "versions",
-				 texts_json(page, &page->versions), "stacks", stacks_json(page),
-				 "groups", groups_json(page));
+				 "notes", lines_json(page, &report->notes), "causes",
+				 causes_json(page), "faults", faults_json(page), "errors",
+				 errors_json(page), "versions", texts_json(page, &page->versions),
+				 "stacks", stacks_json(page), "groups", groups_json(page));
 
 	json_decref(hosts);
 	return meta;
@@ -234,10 +239,10 @@ static char *make_head(struct page *page, FILE *body)
 	json_t *columns = place_columns(page, base, body);
 	json_t *lists = place_lists(page, body);
 	json_t *evidence = place_evidence(page, body);
-	json_t *head =
-		json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "columns", columns, "lists", lists,
-			  "evidence", evidence, "meta", meta_json(page, base), "strings",
-			  texts_json(page, &page->report->strings), "names", texts_json(page, &page->names));
+	json_t *head = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "columns", columns, "lists",
+				 lists, "evidence", evidence, "meta", meta_json(page, base),
+				 "strings", texts_json(page, &page->report->strings), "names",
+				 texts_json(page, &page->names));
 	char *text;
 
 	errno = 0;

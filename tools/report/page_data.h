@@ -14,9 +14,9 @@ enum page_column {
 	PAGE_COLUMNS
 };
 
-#define PAGE_CALL_PARTS 6  /* at, dur, fn, ret, err, state */
+#define PAGE_CALL_PARTS 6     /* at, dur, fn, ret, err, state */
 #define PAGE_NOT_RETURNED 255 /* as the error of a call: it is in flight */
-#define PAGE_STATE_PARTS 2 /* id, at */
+#define PAGE_STATE_PARTS 2    /* id, at */
 
 struct page {
 	struct report *report;

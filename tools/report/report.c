@@ -41,8 +41,9 @@ int report_add_source(struct report *report, const char *path, const char *label
 	}
 	sources[count] = source;
 	/* of a copy of standard input, the original's size counts, if that is a file */
-	if ((!strncmp(path, "/proc/self/fd/", 14) && !strcmp(label, "standard input") && !fstat(STDIN_FILENO, &st) &&
-	     S_ISREG(st.st_mode)) || !stat(path, &st))
+	if ((!strncmp(path, "/proc/self/fd/", 14) && !strcmp(label, "standard input") &&
+	     !fstat(STDIN_FILENO, &st) && S_ISREG(st.st_mode)) ||
+	    !stat(path, &st))
 		report->bytes += (uint64_t)st.st_blocks * 512;
 	return (int)report->source_count++;
 }
@@ -58,7 +59,8 @@ void report_note(struct report *report, const char *format, ...)
 	va_end(arguments);
 	if (text)
 		clean = clean_copy(text);
-	strings_id(&report->notes, clean ? clean : "something is missing, and no memory is left to say what");
+	strings_id(&report->notes,
+		   clean ? clean : "something is missing, and no memory is left to say what");
 	free(clean);
 	free(text);
 }
