@@ -24,16 +24,33 @@ CURL = "/usr/bin/curl"
 TOTAL = "tlstall_handshakes_total"
 
 
-class Client:
-    """curl that waits until it is stopped."""
+CONNECTS = "import socket, ssl, sys; ssl.create_default_context().wrap_socket(" \
+           "socket.create_connection(('127.0.0.1', int(sys.argv[1]))), server_hostname='localhost')"
 
-    def __init__(self, directory, port, **env):
-        self.process = subprocess.Popen([CURL, "-sk", f"https://127.0.0.1:{port}/"], env=traced(directory, **env),
-                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+class Client:
+    """curl, or another program, that waits until it is stopped."""
+
+    def __init__(self, directory, port, *command, **env):
+        self.process = subprocess.Popen([*command, str(port)] if command else [CURL, "-sk", f"https://127.0.0.1:{port}/"],
+                                        env=traced(directory, **env), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def stop(self):
         self.process.kill()
         self.process.wait()
+
+
+class Traced:
+    """strace of a process that runs already."""
+
+    def __init__(self, pid, what, log):
+        self.process = subprocess.Popen(["strace", "-f", "-e", what, "-o", log, "-p", str(pid)], stderr=subprocess.PIPE, text=True)
+        self.attached = "attached" in self.process.stderr.readline()
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+        self.process.communicate(timeout=20)
 
 
 def curl(directory, port, *options, **env):
@@ -43,9 +60,7 @@ def curl(directory, port, *options, **env):
 
 def python(directory, port):
     """On a socket that OpenSSL knows, unlike curl's: the peer's address is recorded. It fails."""
-    code = "import socket, ssl, sys; ssl.create_default_context().wrap_socket(" \
-           "socket.create_connection(('127.0.0.1', int(sys.argv[1]))), server_hostname='localhost')"
-    subprocess.run([sys.executable, "-c", code, str(port)], env=traced(directory), check=False, stderr=subprocess.DEVNULL)
+    subprocess.run([sys.executable, "-c", CONNECTS, str(port)], env=traced(directory), check=False, stderr=subprocess.DEVNULL)
 
 
 def await_dashboard(prometheus, unanswered, is_done):
@@ -168,6 +183,23 @@ def test_what_hangs_is_seen(directory, start, silent):
     agent.await_sum(0, "tlstall_handshakes_in_flight")
     agent.await_sum(1, TOTAL, role="client", cause="PEER_SILENT")
     assert agent.sum("tlstall_stalled_handshakes") == 0 and agent.sum("tlstall_oldest_in_flight_seconds") == 0
+
+
+def questions(log):
+    """Whether each question to the kernel was one for all sockets (NLM_F_DUMP)."""
+    return ["NLM_F_REQUEST|0x300" in line or "NLM_F_DUMP" in line for line in log.read_text().splitlines() if "NLM_F_REQUEST" in line]
+
+
+def test_a_socket_that_was_found_is_asked_for_alone(directory, start, silent):
+    """In mode `watch` its addresses are not recorded, so the first look goes through all sockets of both families."""
+    (directory / "traces").mkdir()
+    agent, log = start(Agent(directory / "traces")), directory / "strace"
+    strace = start(Traced(agent.process.pid, "trace=sendto", log))
+    if not strace.attached:
+        pytest.skip("strace may not trace here")
+    start(Client(directory / "traces", silent.port, sys.executable, "-c", CONNECTS, TLSTALL_MODE="watch"))
+    await_that(lambda: len(questions(log)) >= 5, lambda: f"five questions: {log.read_text()}", 30)
+    assert questions(log)[:5] == [True, True, False, False, False], log.read_text()
 
 
 def test_prometheus_scrapes_and_the_alert_fires(directory, authority, start, silent):

@@ -275,6 +275,27 @@ static uint64_t again_ns_of(const struct watches *watches, const struct watch *w
 	return watch->view.wait == TLSTALL_WAIT_RUNNING ? 0 : LOOK_AGAIN_NS;
 }
 
+/*
+ * A compact handshake has no addresses, so the kernel walks its whole table for the socket. If a look
+ * has found it, the next ones ask for its addresses, unless it is not there any more.
+ */
+static void look_from_outside(struct watches *watches, const struct watch *watch,
+			      struct trace *trace, uint64_t at, struct kernel_view *out)
+{
+	pid_t pid = trace_pid_here(trace, watch->h.process);
+	struct tlstall_handshake known = watch->h;
+
+	known.peer = watch->view.peer;
+	known.local = watch->view.local;
+	if (watch->looked_ns && !watch->h.peer.family && watch->h.read.fd >= 0 && known.local.family) {
+		look_at(&watches->looker, pid, &known, at, out);
+		out->then = watch->h;
+		if (out->socket.ticks)
+			return;
+	}
+	look_at(&watches->looker, pid, &watch->h, at, out);
+}
+
 static bool ask_kernel(struct watches *watches, struct watch *watch, struct trace *trace,
 		       uint64_t now_ns)
 {
@@ -291,7 +312,7 @@ static bool ask_kernel(struct watches *watches, struct watch *watch, struct trac
 	    !trace_alive(trace, watch->h.process))
 		return false;
 	dumps_not_older(trace_span_ns(trace, stall_of(&watch->h, clock.ticks)));
-	look_at(&watches->looker, trace_pid_here(trace, watch->h.process), &watch->h, clock.ticks, &view);
+	look_from_outside(watches, watch, trace, clock.ticks, &view);
 	/* it was killed just now: the earlier look tells more */
 	if (view.wait == TLSTALL_WAIT_GONE && watch->looked_ns)
 		return true;
