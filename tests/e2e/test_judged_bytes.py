@@ -336,11 +336,15 @@ def test_servers_of_asyncio_are_silent(tls, count, mode, start):
     if tls != "at once" and not hasattr(asyncio.StreamWriter, "start_tls"):
         pytest.skip("start_tls() came with Python 3.11")
     with Traced([PYTHON, "-c", DIALS, port, idle, tls, count], env=in_mode(mode)) as traced:
-        live = traced.hangs()
+        traced.hangs()
+        # one that has just begun is not idle yet, and might be anybody's
+        live = servers.await_that(
+            lambda: len(r := stalls.long_enough(stalls.live_records(traced.traces, traced.process), bool)) == count
+            and r, traced.text)
         looked = tracing.Trace(tracing.run([tracing.TLSTALL, "look", "--format", "jsonl", traced.target()]).stdout)
         final = traced.end().handshakes
     assert len(looked.handshakes) == len(final) == count, looked.handshakes
-    for record in live, *looked.handshakes, *final:
+    for record in *live, *looked.handshakes, *final:
         assert (record.cause, record.fault) == ("PEER_SILENT", "peer"), record
         assert record.confidence in ("medium", "high"), record
         assert count > 1 or record.peer == f"127.0.0.1:{port}", record
