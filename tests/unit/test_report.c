@@ -263,21 +263,34 @@ static void choose_names(char names[CHOSEN][16])
 	}
 }
 
+static clock_t time_to_add(char (*names)[16])
+{
+	struct strings strings = {0};
+	clock_t before = clock(), took;
+
+	for (uint32_t i = 0; i < CHOSEN; i++)
+		assert_int_equal(strings_id(&strings, names[i]), i + 1);
+	took = clock() - before;
+	strings_free(&strings);
+	return took;
+}
+
 static void test_names_chosen_for_their_hash(void **state)
 {
 	char(*names)[16] = calloc(CHOSEN, sizeof(*names));
-	struct strings strings = {0};
-	clock_t before;
+	clock_t shortest = CLOCKS_PER_SEC;
 
 	(void)state;
 	assert_non_null(names);
 	choose_names(names);
-	before = clock();
-	for (uint32_t i = 0; i < CHOSEN; i++)
-		assert_int_equal(strings_id(&strings, names[i]), i + 1);
+	/* others that use the same processor and its caches only add to the time */
+	for (int i = 0; i < 5; i++) {
+		clock_t took = time_to_add(names);
+
+		shortest = took < shortest ? took : shortest;
+	}
 	/* a few comparisons for each, instead of 450 million */
-	assert_true(clock() - before < CLOCKS_PER_SEC / 4);
-	strings_free(&strings);
+	assert_true(shortest < CLOCKS_PER_SEC / 4);
 	free(names);
 }
 
