@@ -144,7 +144,8 @@ class Loop(Plain):
 
     def __init__(self, argv=("/usr/bin/python3", "-c", LOOP), **more):
         super().__init__(argv, **more)
-        assert self.process.stdout.readline() == b"ready\n"
+        said = self.process.stdout.readline()
+        assert said == b"ready\n", said
 
     def shake(self, port):
         self.tell(port)
