@@ -2,12 +2,15 @@
 /*
  * Uses SSL objects in any order, right or wrong: any_order SEED STEPS. The seed decides what is
  * done, and nothing else may: the same seed prints the same. All lengths on the wire are fixed
- * (Ed25519, X25519, no tickets that hold a session), since a BIO pair shows them.
+ * (Ed25519, X25519, no tickets that hold a session), since a BIO pair shows them. What is random in
+ * TLS, and the certificates' dates, follow from the seed, too: after garbage, OpenSSL reads parts of a
+ * message as something else.
  */
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
 
+#include "by_seed.h"
 #include "common.h"
 
 #define SLOTS 3
@@ -29,10 +32,7 @@ static bool may_fork, may_begin_again;
 
 static unsigned any(unsigned limit)
 {
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return (unsigned)(random_state >> 11) % limit;
+	return by_seed_next(&random_state) % limit;
 }
 
 /* ---- callbacks ---------------------------------------------------------------------- */
@@ -77,8 +77,8 @@ static void take_identity(SSL_CTX *ctx)
 
 	NEED(EVP_PKEY_keygen_init(maker) == 1 && EVP_PKEY_keygen(maker, &key) == 1);
 	NEED(X509_set_version(x, 2) == 1 && ASN1_INTEGER_set(X509_get_serialNumber(x), 1) == 1);
-	X509_gmtime_adj(X509_getm_notBefore(x), -3600);
-	X509_gmtime_adj(X509_getm_notAfter(x), 3600 * 24);
+	NEED(ASN1_TIME_set_string(X509_getm_notBefore(x), "200101000000Z") == 1);
+	NEED(ASN1_TIME_set_string(X509_getm_notAfter(x), "491231235959Z") == 1);
 	NEED(X509_set_pubkey(x, key) == 1 && X509_sign(x, key, NULL) > 0);
 	NEED(SSL_CTX_use_certificate(ctx, x) == 1 && SSL_CTX_use_PrivateKey(ctx, key) == 1);
 	X509_free(x);
@@ -491,6 +491,7 @@ static void *work(void *argument)
 	if (!out)
 		NEED(out = open_memstream(&plan->said, &plan->length));
 	random_state = plan->seed * 0x9e3779b97f4a7c15u | 1;
+	by_seed_state = ~random_state | 1;
 	make_contexts();
 	for (int i = 0; i < SLOTS; i++)
 		slots[i] = (struct slot){.fd = {-1, -1}};
@@ -532,6 +533,7 @@ int main(int argc, char **argv)
 		plans[i].steps = (unsigned)atoi(argv[2]);
 	}
 	signal(SIGPIPE, SIG_IGN);
+	NEED(RAND_set_rand_method(&by_seed) == 1);
 	may_fork = threads == 1;
 	may_begin_again = strtoull(argv[1], NULL, 0) % 2;
 	if (threads > 1) {
