@@ -50,7 +50,7 @@ def directory_for_traces():
     shutil.rmtree(path, ignore_errors=True)
 
 
-def with_reports(trace, directory, mode=tracing.mode()):
+def with_reports(trace, directory, mode=None):
     """The checked trace, and its reports. The traces' files are in `directory`."""
     trace.check(mode).reports = told.Reports(directory)
     return trace
@@ -71,6 +71,11 @@ def live_records(directory, process):
     assert result.status == 0, result
     children = set(descendants(process.pid))
     return [r for r in tracing.Trace(result.stdout).handshakes if r.pid in children]
+
+
+def judged(record):
+    """It has a verdict: NONE does not last while a handshake hangs."""
+    return record.cause != "NONE"
 
 
 def long_enough(records, which, seconds=LONG_ENOUGH):
@@ -114,7 +119,7 @@ class Traced:
         children = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         return int(servers.await_that(lambda: children.read_text().split(), "the program starts")[0])
 
-    def hangs(self, which=lambda record: True, seconds=LONG_ENOUGH):
+    def hangs(self, which=judged, seconds=LONG_ENOUGH):
         """The record of the handshake once it has been in flight that long."""
 
         def found():
@@ -152,7 +157,7 @@ def same(live):
     return lambda record: (record.pid, record.ssl) == (live.pid, live.ssl)
 
 
-def hanging(argv, which=lambda record: True, seconds=LONG_ENOUGH, **options):
+def hanging(argv, which=judged, seconds=LONG_ENOUGH, **options):
     """Runs it until a handshake hangs, looks, kills it, looks again."""
     with Traced(argv, **options) as traced:
         live = traced.hangs(which, seconds)
@@ -171,7 +176,7 @@ def ending(argv, which=lambda record: True, **options):
         return Seen(None, chosen[0], trace, traced.text())
 
 
-def serving(make, provoke, which=lambda record: True, seconds=LONG_ENOUGH):
+def serving(make, provoke, which=judged, seconds=LONG_ENOUGH):
     """A traced server: make(trace=options), with a handshake that hangs during provoke(server); then
     everything is killed."""
     with directory_for_traces() as traces:

@@ -300,6 +300,14 @@ static void test_subject_takes_the_look_over(void **state)
 	subject_look(trace, h, &view, &subject);
 	assert_null(subject.facts.wait_syscall);
 	assert_int_equal(subject.facts.live.last_data_recv_ms, 2010);
+	/* a read that began after the end, and was seen in its 600th ms, hangs still */
+	h->enter = h->end;
+	view.at = h->end + 600 * BUILD_MS;
+	subject_look(trace, h, &view, &subject);
+	assert_true(subject.facts.in_op_ns > BUILD_S);
+	assert_int_equal(subject.facts.in_op_ns / BUILD_MS,
+			 600 + subject.facts.live.last_data_recv_ms - 10);
+	h->enter = 0;
 	view.at = 0;
 	view.past = true;
 	subject_look(trace, h, &view, &subject);

@@ -35,10 +35,14 @@ static void add_view(const struct kernel_view *view, struct facts *facts)
 	facts->stack_symbols = view->stack[0] ? view->stack : NULL;
 }
 
-/* Nothing has moved since the look, so the times in it have grown. */
+/*
+ * Nothing has moved since the look, so the times in it have grown: until the handshake's end, or if
+ * a read hangs after it, until now.
+ */
 static void add_view_now(struct subject *out)
 {
-	uint64_t now = out->h.end ? out->h.end : trace_horizon(out->trace, out->h.process);
+	uint64_t now = out->h.end && !out->h.enter ? out->h.end
+						   : trace_horizon(out->trace, out->h.process);
 	struct tlstall_socket *socket = &out->facts.live;
 	uint32_t ms;
 
