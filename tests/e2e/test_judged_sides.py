@@ -106,6 +106,40 @@ def test_silent_client_of_one_worker_of_several(workers, mode, authority):
     assert final.cause in ("PEER_SILENT", "PEER_CLOSED") and final.fault == "peer", final
 
 
+ACCEPTS = """import http.server, ssl, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+    def log_message(self, *arguments):
+        pass
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+print(server.socket.getsockname()[1], flush=True)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(sys.argv[1], sys.argv[2])
+server.socket = context.wrap_socket(server.socket, server_side=True)
+server.serve_forever()
+"""
+
+
+@MODES
+def test_silent_client_of_the_thread_that_accepts(mode, authority):
+    """It makes all handshakes, and other threads read from the connections: they accept nobody."""
+    with Traced([PYTHON, "-c", ACCEPTS, authority.rsa.cert, authority.rsa.key], env=in_mode(mode)) as traced:
+        port = int(servers.await_that(lambda: traced.text().split(), "its port")[0])
+        for _ in range(5):
+            with greet(port) as client:
+                client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+                assert client.recv(100).startswith(b"HTTP/1.0 200")
+        with socket.create_connection(("127.0.0.1", port)):
+            live = traced.hangs(lambda r: not r.bytes_in and r.outcome == "in_flight")
+        greet(port).close()  # the silent client's end was noticed
+        trace = traced.end()
+    final = [r for r in trace.handshakes if stalls.same(live)(r)][-1]
+    for record in live, final:
+        assert (record.cause, record.fault) == ("ACCEPT_LOOP_BLOCKED", "program"), record
+
+
 STARTTLS = """import asyncio, ssl, sys
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 context.load_cert_chain(sys.argv[1], sys.argv[2])
