@@ -154,7 +154,8 @@ class Traced:
 
 
 def same(live):
-    return lambda record: (record.pid, record.ssl) == (live.pid, live.ssl)
+    """A later handshake may have an object at the same address."""
+    return lambda record: (record.pid, record.ssl, record.handshake) == (live.pid, live.ssl, live.handshake)
 
 
 def hanging(argv, which=judged, seconds=LONG_ENOUGH, **options):
