@@ -6,6 +6,7 @@
 #include "diagnosis/facts.h"
 #include "diagnosis/ops.h"
 #include "diagnosis/pool.h"
+#include "hash.h"
 #include "judge.h"
 
 #define EDGE_TICKS 65536u /* more than a float duration is rounded by */
@@ -76,13 +77,8 @@ static bool grow(void **array, size_t count, size_t size)
 /* The entry of that address, or the free one where it belongs. */
 static struct peer *find_peer(const struct neighbors *n, const struct tlstall_address *address)
 {
-	const unsigned char *bytes = (const unsigned char *)address;
-	uint32_t hash = 2166136261u; /* FNV-1a */
-	size_t at;
+	size_t at = hash_of(address, sizeof(*address)) & (n->peer_room - 1);
 
-	for (size_t i = 0; i < sizeof(*address); i++)
-		hash = (hash ^ bytes[i]) * 16777619u;
-	at = hash & (n->peer_room - 1);
 	while (n->peers[at].address.family && compare_address(&n->peers[at].address, address))
 		at = (at + 1) & (n->peer_room - 1);
 	return &n->peers[at];

@@ -1,28 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
+#include "hash.h"
 #include "report/strings.h"
 #include "text/clean.h"
 
-/* FNV-1a from a number that nobody knows: peers choose texts, and could choose equal hashes. */
-static uint32_t hash_of(const char *text)
-{
-	static uint32_t seed;
-	uint32_t hash;
-
-	if (!seed && getrandom(&seed, sizeof(seed), GRND_NONBLOCK) < 0)
-		seed = 2166136261u;
-	hash = seed |= 1;
-	for (; *text; text++)
-		hash = (hash ^ (unsigned char)*text) * 16777619u;
-	return hash;
-}
-
 static uint32_t *find(const struct strings *strings, const char *text)
 {
-	uint32_t i = hash_of(text) & (strings->table_size - 1);
+	uint32_t i = (uint32_t)hash_of(text, strlen(text)) & (strings->table_size - 1);
 
 	while (strings->table[i] && strcmp(strings->text[strings->table[i] - 1], text))
 		i = (i + 1) & (strings->table_size - 1);
