@@ -2,7 +2,8 @@
 /*
  * Handshakes of all kinds. Everything that must stay secret is written to the file argv[1], one
  * line of hexadecimal digits each: what SSLKEYLOGFILE gets, keys, sessions, tickets, payload. With
- * a second argument, 8 bytes of it are planted in the trace, at an unaligned position.
+ * a second argument, 8 bytes of it are planted in the trace, at an unaligned position, between bytes
+ * that differ from the secret's.
  */
 #include "../common.h"
 
@@ -13,6 +14,7 @@
 #include "tlstall/trace.h"
 
 #define PAYLOAD 64
+#define PLANTED 8
 
 static FILE *out;
 
@@ -177,6 +179,14 @@ static void shake_hands(int version, enum kind kind)
 
 /* ---- planting ------------------------------------------------------------------------------ */
 
+/* Exactly `PLANTED` bytes of the secret: what is before and after them must not be its next by chance. */
+static void plant_at(unsigned char *to, const unsigned char *secret)
+{
+	to[-1] = ~secret[-1];
+	memcpy(to, secret, PLANTED);
+	to[PLANTED] = ~secret[PLANTED];
+}
+
 static void plant(const unsigned char *secret)
 {
 	FILE *maps = fopen("/proc/self/maps", "r");
@@ -191,8 +201,8 @@ static void plant(const unsigned char *secret)
 			continue;
 		h = (struct tlstall_header *)from;
 		if (h->magic == TLSTALL_MAGIC)
-			memcpy((char *)h + h->section[TLSTALL_SECTION_HANDSHAKES].offset + 793,
-			       secret, 8);
+			plant_at((unsigned char *)h + h->section[TLSTALL_SECTION_HANDSHAKES].offset + 793,
+				 secret);
 	}
 	fclose(maps);
 }
