@@ -268,6 +268,51 @@ static void test_thread_went_on(void **state)
 	end(&w);
 }
 
+/* One word of `packed`, for a call that took whole milliseconds. */
+static uint64_t took(uint64_t ms)
+{
+	const unsigned exponent = 20;
+	uint64_t ticks = ((ms * BUILD_MS >> exponent) + 1) << 6 | exponent;
+
+	return ticks << 32;
+}
+
+/*
+ * A ClientHello lay in the socket for 60 ms, in which its thread began two other handshakes. They are
+ * finished later, or not at all.
+ */
+static void test_work_counts_when_it_is_done(void **state)
+{
+	struct tlstall_handshake *late, *begun;
+	struct tlstall_summary *finished;
+	struct history w;
+	struct facts f;
+
+	(void)state;
+	begin(&w);
+	add(&w, 95);
+	finished = add(&w, 100);
+	finished->duration = (float)(500 * BUILD_MS);
+	finished->in_call = (float)(20 * BUILD_MS);
+	finished->packed[0] = took(19);
+	begun = build_handshake(&w.b, 0x8000, 120 * BUILD_MS);
+	begun->flags |= TLSTALL_HS_COMPACT;
+	begun->calls = 1;
+	begun->in_call = 20 * BUILD_MS;
+	begun->packed[0] = took(19);
+	late = build_handshake(&w.b, 0x9000, 150 * BUILD_MS);
+	late->role = TLSTALL_ROLE_SERVER;
+	late->at_start = (struct tlstall_socket){
+		.ticks = 150 * BUILD_MS, .bytes_received = 517, .last_data_recv_ms = 60};
+	build_end(&w.b, late, 160 * BUILD_MS, TLSTALL_OUTCOME_FAILED);
+	open_it(&w);
+	facts_from_trace(w.trace, late, &f);
+	add_neighbors(w.trace, late, &f);
+	assert_in_range(f.others.window_ns / 1000000, 69, 71);
+	assert_in_range(f.others.busy_ns / 1000000, 38, 42);
+	end(&w);
+}
+
 static void test_same_descriptor(void **state)
 {
 	struct tlstall_handshake *h;
@@ -308,6 +353,7 @@ int main(void)
 		cmocka_unit_test(test_incomplete),
 		cmocka_unit_test(test_hostile),
 		cmocka_unit_test(test_thread_went_on),
+		cmocka_unit_test(test_work_counts_when_it_is_done),
 		cmocka_unit_test(test_same_descriptor),
 	};
 

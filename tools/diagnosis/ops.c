@@ -60,19 +60,32 @@ static bool add_call(struct ops *ops, const struct tlstall_event *event)
 				    .waits = !ends_handshake(event)});
 }
 
-/* A summary has only the first op and the last. All others were short. */
-static bool add_summary(struct ops *ops, const struct tlstall_event *event,
-			const struct tlstall_handshake *h)
+/*
+ * Mode `watch` keeps the first calls in the handshake itself. The last one there, or after those,
+ * takes what is left of the time in calls, as that of the others was rounded.
+ */
+static bool add_packed(struct ops *ops, const struct tlstall_handshake *h, bool ended)
 {
-	struct op op = {.end = h->start, .ssl = h->ssl, .tid = h->tid, .process = event->process};
+	struct op op = {.ssl = h->ssl, .tid = h->tid, .process = (uint16_t)h->process, .waits = true};
+	uint32_t whole = h->calls < TLSTALL_PACKED ? h->calls - ended : TLSTALL_PACKED;
+	uint64_t at = h->start, left = h->in_call;
 
-	op.waits = h->calls > 1;
-	if (!add(ops, op))
-		return false;
-	op.waits = false;
+	for (uint32_t i = 0; h->calls && i < whole; i++) {
+		uint64_t busy = TLSTALL_PACK_DURATION(h->packed[i]);
+
+		at += TLSTALL_PACK_GAP(h->packed[i]) + busy;
+		op.end = ended && at > h->end ? h->end : at;
+		op.busy = busy < left ? busy : left;
+		left -= op.busy;
+		if (!add(ops, op))
+			return false;
+	}
+	if (!ended)
+		return true;
 	op.end = h->end;
-	op.busy = h->in_call;
+	op.busy = left;
 	op.ended = 1;
+	op.waits = false;
 	return add(ops, op);
 }
 
@@ -88,7 +101,7 @@ static int add_event(struct trace *trace, struct ops *ops, const struct tlstall_
 	result = trace_handshake_of(trace, event, &h);
 	if (result)
 		return result < 0 ? result : 0;
-	return add_summary(ops, event, &h) ? 0 : TRACE_ERROR_MEMORY;
+	return add_packed(ops, &h, true) ? 0 : TRACE_ERROR_MEMORY;
 }
 
 static int read_events(struct trace *trace, struct ops *ops)
@@ -104,6 +117,24 @@ static int read_events(struct trace *trace, struct ops *ops)
 		;
 	trace_cursor_close(cursor);
 	return result < 0 ? result : 0;
+}
+
+/* Those that are in flight have no summary yet, but their threads have worked on them. */
+static int read_unfinished(struct trace *trace, struct ops *ops)
+{
+	unsigned count = trace_live_slot_count(trace);
+	struct tlstall_handshake h;
+
+	for (unsigned i = 0; i < count; i++) {
+		int result = trace_handshake(trace, i, &h);
+
+		if (result < 0)
+			return result;
+		if (!result && h.flags & TLSTALL_HS_COMPACT &&
+		    h.outcome == TLSTALL_OUTCOME_IN_FLIGHT && !add_packed(ops, &h, false))
+			return TRACE_ERROR_MEMORY;
+	}
+	return 0;
 }
 
 static bool same_thread(const struct op *a, const struct op *b)
@@ -192,6 +223,8 @@ int ops_read(struct trace *trace, struct ops *ops)
 {
 	int error = read_events(trace, ops);
 
+	if (!error)
+		error = read_unfinished(trace, ops);
 	if (error)
 		return error;
 	if (!in_order(ops))
