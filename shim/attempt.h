@@ -22,6 +22,17 @@ void attempt_linger(struct track *track);
  */
 struct tlstall_handshake *attempt_begin(struct track *track, const SSL *ssl, uint64_t ticks,
 					enum tlstall_role role, bool compact);
+/* A handshake that an earlier attachment left in its own trace begins anew in this one. */
+static inline void attempt_forget_earlier(struct track *track)
+{
+	if (track_phase(track) != PHASE_RUNNING || !track_slot(track) ||
+	    track->number > mapping.earlier)
+		return;
+	track_set_slot(track, NULL);
+	track_set_phase(track, PHASE_NEW);
+	track->finished_number = 0;
+}
+
 /* A handshake that began before the shim was attached. */
 void attempt_middle(struct track *track, struct tlstall_handshake *slot);
 /*

@@ -52,6 +52,7 @@ static __attribute__((noinline)) struct tlstall_handshake *slot_otherwise(const 
 	struct tlstall_handshake *slot;
 	bool begun;
 
+	attempt_forget_earlier(track);
 	if (attempt_is_inherited(track))
 		return attempt_inherit(track, call->ssl, call->ticks);
 	if (track_phase(track) == PHASE_RUNNING && was_cleared(call))

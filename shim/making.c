@@ -353,6 +353,7 @@ bool mapping_make(void)
 bool mapping_attach(uint32_t mode)
 {
 	mapping.attached = true;
+	mapping.earlier = __atomic_load_n(&mapping.last_number, __ATOMIC_RELAXED);
 	tries = 0;
 	private_control.mode = mode;
 	__atomic_store_n(&given_up, false, __ATOMIC_RELAXED);

@@ -35,6 +35,7 @@ struct mapping {
 	/* number of files that replaced a lost one; the contents of lost files are gone */
 	uint32_t generation;
 	uint64_t last_number; /* of a handshake of this process */
+	uint64_t earlier;     /* the last one that an earlier attachment recorded */
 	struct tlstall_clock_pair first;
 };
 

@@ -115,6 +115,24 @@ def test_handshake_that_has_begun(start, directory):
     assert "without a recorded call" not in text, text
 
 
+def test_handshake_that_has_begun_is_adopted_again(start, directory):
+    """The second trace has it as well, although the first attachment kept something with its object."""
+    silent = start(peer.Peer(peer.silent_after_hello))
+    steps = start(Loop(["/usr/bin/python3", "-c", STEPS, str(silent.port)]))
+    assert steps.shake("") == b"want read\n"
+    for name in "first", "second":
+        watching = start(Attached("-d", directory / name, steps.pid))
+        await_attached(steps.pid)
+        for _ in range(2):
+            assert steps.shake("") == b"want read\n"
+        assert watching.end() == 0, watching.lines
+        assert "without a recorded call" not in "".join(watching.lines), watching.lines
+        text = run([TLSTALL, "report", "--format", "jsonl", directory / name]).stdout
+        h, = [r for line in text.splitlines() if (r := json.loads(line))["type"] == "handshake"]
+        assert (h["calls"], h["at_least"], h["outcome"], h["cause"]) == (2, True, "in_flight", "PEER_SILENT"), h
+        assert h["bytes_out"] > 200 and h["begun_before_ns"] > 0, h
+
+
 FAILS = """
 import socket, ssl, sys
 context = ssl._create_unverified_context()
