@@ -17,7 +17,10 @@ static int detach(pid_t pid)
 
 	if (attach_end(&attach, why, sizeof(why)))
 		return fail("%s", why);
-	print(stdout, "process %d: detached; its trace is in %s\n", pid, attach.place);
+	if (attach_is_watched(&attach))
+		print(stdout, "process %d: detached; its tlstall attach ends and removes the trace (-d DIR keeps it)\n", pid);
+	else
+		print(stdout, "process %d: detached; its trace is in %s\n", pid, attach.place);
 	return EXIT_SUCCESS;
 }
 

@@ -10,12 +10,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "attach/place.h"
+
 /* Ctrl-C and signals to our process group must not reach this child. */
 static void be_apart(void)
 {
 	sigset_t all;
 
 	setsid();
+	place_end_watch();
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, NULL);
 	/* stopped threads must not wait for us on a busy machine; only root may do this */

@@ -241,6 +241,11 @@ int attach_begin(struct attach *attach, char *why, size_t size)
 	return result;
 }
 
+bool attach_is_watched(const struct attach *attach)
+{
+	return place_is_watched(attach->place);
+}
+
 int attach_end(struct attach *attach, char *why, size_t size)
 {
 	struct program program;

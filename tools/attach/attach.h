@@ -38,5 +38,7 @@ void attach_clear(const struct attach *attach);
 int attach_begin(struct attach *attach, char *why, size_t size);
 /* Detaches. The trace stays where it is: `place`, as that process sees it. */
 int attach_end(struct attach *attach, char *why, size_t size);
+/* Whether a running tool will remove that place, or has removed it. */
+bool attach_is_watched(const struct attach *attach);
 
 #endif

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -126,14 +127,46 @@ static bool make_in(struct attach *attach, const char *top)
 	return false;
 }
 
+/* A lock on the directory, for as long as this tool will remove it. */
+static int watch = -1;
+
+static void begin_watch(const struct attach *attach)
+{
+	watch = openat(attach->own, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (watch >= 0)
+		flock(watch, LOCK_SH | LOCK_NB);
+}
+
+void place_end_watch(void)
+{
+	if (watch >= 0)
+		close(watch);
+	watch = -1;
+}
+
+/* If it is gone, it was. */
+bool place_is_watched(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NONBLOCK | O_CLOEXEC);
+	bool watched;
+
+	if (fd < 0)
+		return errno == ENOENT;
+	watched = flock(fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK;
+	close(fd);
+	return watched;
+}
+
 static int make_private(struct attach *attach, char *why, size_t size)
 {
 	const char *tops[] = {getenv("TMPDIR"), "/tmp", "/var/tmp", "/dev/shm"};
 
 	for (size_t i = 0; i < sizeof(tops) / sizeof(*tops); i++) {
 		attach->made = tops[i] && make_in(attach, tops[i]);
-		if (attach->made)
+		if (attach->made) {
+			begin_watch(attach);
 			return 0;
+		}
 	}
 	snprintf(why, size, "cannot create a directory for the trace in /tmp of process %d: %s",
 		 attach->pid, strerror(errno));
@@ -186,6 +219,7 @@ void place_remove(const struct attach *attach)
 	if (!attach->made)
 		return;
 	unlinkat(attach->top, own_name(attach), AT_REMOVEDIR);
+	place_end_watch();
 	close(attach->own);
 	close(attach->top);
 }

@@ -21,4 +21,9 @@ void place_from_here(pid_t pid, const char *path, char *out, size_t size);
 int place_make(struct attach *attach, char *why, size_t size);
 void place_remove(const struct attach *attach);
 
+/* Whether a running tool will remove that directory, or has removed it. */
+bool place_is_watched(const char *path);
+/* In a child that does not remove it. */
+void place_end_watch(void);
+
 #endif
