@@ -83,6 +83,14 @@ def test_csv_of_a_real_program(real):
         assert pathlib.Path(row["trace"]).parent == pathlib.Path(real)
 
 
+def test_csv_gives_no_address_that_nobody_knows(directory, start):
+    """What run saw while it hung is kept in the trace, but not the local address."""
+    server = start(peer.Peer(peer.silent_after_hello))
+    run([TLSTALL, "run", "-q", "-d", directory, "--", CURL, "-sk", "-m", "2", f"https://127.0.0.1:{server.port}/"])
+    row, = rows(exported("csv", directory))
+    assert (row["peer"], row["local"]) == (f"127.0.0.1:{server.port}", ""), row
+
+
 # ---- perfetto -------------------------------------------------------------------------
 
 

@@ -20,6 +20,7 @@
 static const struct kernel_view view = {
 	.socket = {.ticks = 1, .inq = 7, .tcp_state = 1},
 	.peer = {.family = 2, .port = 443},
+	.local = {.family = 2, .addr = {127, 0, 0, 1}, .port = 40000},
 	.descriptor = TLSTALL_DESCRIPTOR_CLOSED,
 	.unread = 3,
 	.wait = TLSTALL_WAIT_ON_SOCKET,
@@ -84,6 +85,9 @@ static void test_kept_and_found(void **state)
 	assert_true(kernel_recall(trace, &h, &found));
 	assert_memory_equal(&found.socket, &view.socket, sizeof(view.socket));
 	assert_memory_equal(&found.peer, &view.peer, sizeof(view.peer));
+	/* only the port is kept: 0.0.0.0 would be wrong */
+	assert_int_equal(found.local.port, 40000);
+	assert_int_equal(found.local.family, 0);
 	assert_int_equal(found.wait, TLSTALL_WAIT_ON_SOCKET);
 	assert_int_equal(found.fd, 5);
 	assert_int_equal(found.descriptor, view.descriptor);

@@ -5,7 +5,7 @@
 
 static uint16_t port_of(const struct tlstall_handshake *h)
 {
-	return h->local.family ? h->local.port : 0;
+	return h->local.port;
 }
 
 static void add_port(struct pool *pool, const struct serving *one)

@@ -115,9 +115,8 @@ bool kernel_recall(struct trace *trace, const struct tlstall_handshake *h, struc
 		.past = look.moved,
 		.socket = look.socket,
 		.peer = look.peer,
-		/* the address itself is not kept */
-		.local = {.family = look.local_port ? look.peer.family : 0,
-			  .port = look.local_port},
+		/* the address itself is not kept: without a family, nobody shows it */
+		.local = {.port = look.local_port},
 		.wait = look.wait <= TLSTALL_WAIT_ENDED ? look.wait : TLSTALL_WAIT_UNKNOWN,
 		.fd = look.fd,
 		.private_lock = look.private_lock,
