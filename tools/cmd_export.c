@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tlstall export: writes traces in formats of other programs. */
 #include <getopt.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +18,7 @@
 struct options {
 	const struct format *format;
 	struct export_target target; /* path NULL: standard output */
+	bool limits_spool;
 };
 
 static int set_option(struct options *options, int option, char **argv)
@@ -39,6 +41,7 @@ static int set_option(struct options *options, int option, char **argv)
 			return usage_error(&command_export,
 					   "invalid size '%s' (expected 500M or 2G, for example)",
 					   optarg);
+		options->limits_spool = true;
 		return 0;
 	case ':':
 		return usage_error(&command_export, "%s needs a value", argv[optind - 1]);
@@ -56,6 +59,8 @@ static int check_target(const struct options *options)
 	if (options->target.spool && (!export || !export->spools))
 		return usage_error(&command_export, "--format %s has no spool",
 				   options->format->name);
+	if (options->limits_spool && !options->target.spool)
+		return usage_error(&command_export, "--spool-bytes requires --spool");
 	if (!export || !export->needs_path)
 		return 0;
 	if (!path || !strcmp(path, "-"))

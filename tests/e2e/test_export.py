@@ -219,6 +219,7 @@ def test_wrong_use(many):
     for arguments, words in ((["--format", "sqlite", many], "--format sqlite needs -o FILE"),
                              (["--format", "csv"], "no trace given"),
                              ([many], "no format given (--format jsonl|csv|perfetto|sqlite|otlp|clickhouse|ctf)"),
+                             (["--format", "csv", "--spool-bytes", "1G", many], "--spool-bytes requires --spool"),
                              (["--format", "html", many], "unknown format 'html'")):
         result = run([TLSTALL, "export", *arguments])
         assert result.status == 2 and words in result.stderr, result
