@@ -148,7 +148,7 @@ static int run_check(int argc, char **argv)
 					      {"shim", required_argument, NULL, 's'},
 					      {"help", no_argument, NULL, 'h'},
 					      {0}};
-	struct check_options options = {0};
+	struct check_options options = {.needs_shim = true};
 	const struct format *format = format_words();
 	int option;
 

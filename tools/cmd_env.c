@@ -120,6 +120,9 @@ static int take(struct request *request, int option, char **argv)
 	request->values[option == 'h' ? OPTION_HELP : option] = optarg ? optarg : "";
 	if (option == OPTION_FORMAT)
 		return set_format(request, optarg);
+	if (option == OPTION_SHIM && !check_can_preload(optarg))
+		return usage_error(&command_env, "invalid value for --shim: %s (%s)", optarg,
+				   CHECK_NO_PRELOAD);
 	if (option < TLSTALL_SETTING_COUNT &&
 	    !setting_is_good((enum tlstall_setting)option, optarg))
 		return usage_error(&command_env, "invalid value for --%s: %s (expected %s)",
@@ -151,7 +154,9 @@ static int show(const struct request *request)
 	if (!shim)
 		shim = check_find_shim(path, sizeof(path));
 	if (!shim)
-		return fail("libtlstall.so is neither next to this program nor where it was installed");
+		return fail(CHECK_NO_SHIM);
+	if (!check_can_preload(shim))
+		return fail("%s: %s (move it)", shim, CHECK_NO_PRELOAD);
 	status = put(request->notation, "LD_PRELOAD", shim);
 	for (unsigned i = 0; i < TLSTALL_SETTING_COUNT && !status; i++)
 		if (request->values[i])

@@ -59,11 +59,9 @@ __attribute__((format(printf, 1, 2))) static int untraced(const char *format, ..
 static int find_shim(struct run *run)
 {
 	if (!check_find_shim(run->shim, sizeof(run->shim)))
-		return untraced(
-			"libtlstall.so is neither next to this program nor where it was installed");
-	if (strpbrk(run->shim, ": "))
-		return untraced("%s: LD_PRELOAD cannot name a path with a space or colon (move it)",
-				run->shim);
+		return untraced(CHECK_NO_SHIM);
+	if (!check_can_preload(run->shim))
+		return untraced("%s: %s (move it)", run->shim, CHECK_NO_PRELOAD);
 	return 0;
 }
 

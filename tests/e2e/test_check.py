@@ -308,6 +308,13 @@ def test_file_capabilities(directory):
         result
 
 
+def test_no_shim(directory):
+    tool = tracing.copy_products(directory)
+    (directory / SHIM.name).unlink()
+    answer = run([tool, "check", "/usr/bin/curl"])
+    assert answer.status == NOT_SEEN and "shim-unreadable: libtlstall.so is neither" in answer.stdout, answer
+
+
 @as_root
 def test_unreadable_shim_and_program(directory):
     directory.chmod(0o700)

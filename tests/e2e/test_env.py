@@ -42,10 +42,23 @@ def test_systemd_lines_are_quoted():
         'Environment="TLSTALL_MODE=watch"']
 
 
+@pytest.mark.parametrize("name", ["a b", "a:b"])
+def test_shim_that_the_loader_cannot_find(name, directory):
+    """run, env and check agree: the loader would split its path."""
+    (directory / name).mkdir()
+    tool = tracing.copy_products(directory / name)
+    shown = tracing.run([tool, "env"])
+    assert (shown.status, shown.stdout) == (1, "") and "(move it)" in shown.stderr, shown
+    answer = tracing.run([tool, "check", "/usr/bin/curl"])
+    assert answer.status == 1 and "shim-unreadable: the shim is " in answer.stdout, answer
+    ran = tracing.run([tool, "run", "--", "/bin/echo", "ran"])
+    assert (ran.status, ran.stdout) == (0, "ran\n") and "(move it); the program runs untraced" in ran.stderr, ran
+
+
 @pytest.mark.parametrize("arguments, words", [
     (("--mode", "sometimes"), "sometimes"), (("--size", "1K"), "256K"), (("--dir", "here"), "here"),
     (("--mdoe", "all"), "--mode"), (("--mode",), "--mode"), (("--format", "yaml"), "systemd"),
-    (("extra",), "extra")])
+    (("extra",), "extra"), (("--shim", "/a b/shim.so"), "space"), (("--shim", "/a:b/shim.so"), "colon")])
 def test_wrong_usage(arguments, words):
     result = env(*arguments)
     assert (result.status, result.stdout) == (2, "")

@@ -68,6 +68,7 @@ int inquiry_begin(struct inquiry *inquiry, const struct check_options *options,
 		.fd = -1,
 	};
 	read_shim(inquiry, options->shim);
+	inquiry->shim_is_missing = options->needs_shim && !*inquiry->shim;
 	return result->target ? 0 : set_error(result, -ENOMEM, "out of memory");
 }
 

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/types.h>
 
 /* X(IDENTIFIER, "name in JSON"): how TLS calls reach the shim. Append only. */
@@ -66,6 +67,7 @@ struct check_findings {
 
 struct check_options {
 	const char *shim;	  /* file of the shim; NULL: as check_find_shim() says */
+	bool needs_shim;	  /* without one, nothing can be traced */
 	const char *path;	  /* as $PATH; NULL: the environment's */
 	const char *library_path; /* as $LD_LIBRARY_PATH; NULL: the environment's */
 };
@@ -108,5 +110,13 @@ const char *check_verdict(const struct check_result *result);
  * the library directory (LIBDIR in the Makefile). Returns `path` or NULL when there is none.
  */
 char *check_find_shim(char *path, size_t size);
+#define CHECK_NO_SHIM "libtlstall.so is neither next to this program nor where it was installed"
+
+/* The loader splits LD_PRELOAD at spaces and colons. */
+static inline bool check_can_preload(const char *shim)
+{
+	return !strpbrk(shim, ": ");
+}
+#define CHECK_NO_PRELOAD "LD_PRELOAD cannot name a path with a space or colon"
 
 #endif

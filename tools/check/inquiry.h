@@ -15,6 +15,7 @@ struct inquiry {
 	struct closure closure;
 	const char *path; /* $PATH */
 	char shim[PATH_MAX]; /* "" when there is none */
+	bool shim_is_missing; /* and that is a reason */
 	struct object shim_object; /* or this tool's, where there is no shim */
 	uid_t uid, gid; /* who runs the program */
 	bool running;	/* a process, not a file */

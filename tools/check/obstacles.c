@@ -119,9 +119,14 @@ static void look_at_shim(struct inquiry *inquiry)
 {
 	struct statvfs mount;
 
+	if (inquiry->shim_is_missing)
+		block(inquiry, CHECK_REASON_SHIM_UNREADABLE, "%s", CHECK_NO_SHIM);
 	if (!*inquiry->shim)
 		return;
-	if (access(inquiry->shim, R_OK) != 0)
+	if (!check_can_preload(inquiry->shim))
+		block(inquiry, CHECK_REASON_SHIM_UNREADABLE, "the shim is %s: %s (move it)",
+		      inquiry->shim, CHECK_NO_PRELOAD);
+	else if (access(inquiry->shim, R_OK) != 0)
 		block(inquiry, CHECK_REASON_SHIM_UNREADABLE, "the shim %s is not readable: %s",
 		      inquiry->shim, strerror(errno));
 	else if (statvfs(inquiry->shim, &mount) == 0 && mount.f_flag & ST_NOEXEC)

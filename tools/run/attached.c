@@ -81,7 +81,7 @@ static void show_last(struct attached *a)
 static int find_shim(struct attached *a)
 {
 	if (!check_find_shim(a->shim, sizeof(a->shim)))
-		return fail("libtlstall.so is neither next to this program nor where it was installed");
+		return fail(CHECK_NO_SHIM);
 	a->attach = (struct attach){
 		.pid = a->options->pid,
 		.force = a->options->force,
