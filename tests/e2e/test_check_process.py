@@ -43,6 +43,7 @@ def test_process_without_shim(start):
     assert not answer.seen and answer.reasons == ["not-preloaded"], answer
     assert "loaded" in answer.ways and answer.record["libssl"].endswith("libssl.so.3"), answer
     assert answer.record["pid"] == running.pid and "started without the shim" in answer.words
+    assert "tlstall attach loads the shim" in answer.words
 
 
 def test_process_with_shim(start):

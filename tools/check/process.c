@@ -284,8 +284,9 @@ static void explain_environment(const struct process *process)
 			   ancestor);
 	else
 		add_reason(result, CHECK_REASON_NOT_PRELOADED, NULL,
-			   "was started without the shim: start it with tlstall run, or with the "
-			   "environment that tlstall env prints");
+			   "was started without the shim: tlstall look shows its handshakes, and "
+			   "tlstall attach loads the shim; or start it with tlstall run, or with "
+			   "the environment that tlstall env prints");
 }
 
 static void explain_absence(const struct process *process)
