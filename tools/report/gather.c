@@ -351,10 +351,9 @@ static void note_losses(struct gather *g)
 			    g->label, (unsigned long long)g->overwritten, word_s(g->overwritten));
 	if (missing)
 		report_note(report,
-			    "%s: %llu of %llu handshake%s left nothing in the trace (a larger "
-			    "TLSTALL_SIZE keeps more)",
-			    g->label, (unsigned long long)missing, (unsigned long long)begun,
-			    word_s(begun));
+			    "%s: %llu of %llu handshake%s left nothing in the trace%s", g->label,
+			    (unsigned long long)missing, (unsigned long long)begun, word_s(begun),
+			    trace_damage(g->trace) ? "" : " (a larger TLSTALL_SIZE keeps more)");
 	if (header->lost_bad_handshakes)
 		report_note(report, "%s: of the overwritten handshakes, %llu failed or took long",
 			    g->label, (unsigned long long)header->lost_bad_handshakes);
