@@ -45,8 +45,7 @@ static void assert_line(struct trace *trace, const struct tlstall_event *event,
 
 static void test_lines(void **state)
 {
-	const struct line_style plain = {0}, durations = {.all_durations = true},
-				seconds = {.time = LINE_TIME_SECONDS},
+	const struct line_style plain = {0}, seconds = {.time = LINE_TIME_SECONDS},
 				relative = {.time = LINE_TIME_RELATIVE,
 					    .last_ns = BUILD_EPOCH_NS + BUILD_MS};
 	struct tlstall_event call, asked;
@@ -71,9 +70,6 @@ static void test_lines(void **state)
 	assert_line(trace, &asked, h, plain,
 		    "14:13:20.002000 curl[4123] SSL_get_error(0x5000, -1) = SSL_ERROR_WANT_READ "
 		    "retry=0\n");
-	assert_line(trace, &asked, h, durations,
-		    "14:13:20.002000 curl[4123] SSL_get_error(0x5000, -1) = SSL_ERROR_WANT_READ "
-		    "retry=0 <0.000000>\n");
 	assert_line(trace, &asked, h, relative,
 		    "     0.001000 curl[4123] SSL_get_error(0x5000, -1) = SSL_ERROR_WANT_READ "
 		    "retry=0\n");

@@ -129,8 +129,7 @@ static int set_option(const struct command *command, struct run_options *options
 	case OPTION_FORCE:
 		options->force = true;
 		return 0;
-	default:
-		options->style.all_durations = true;
+	default: /* -T: as always */
 		return 0;
 	}
 }

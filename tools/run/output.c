@@ -135,7 +135,8 @@ static void on_call(void *context, struct followed *from, const struct tlstall_e
 		return;
 	if (options->summary)
 		summary_call(&output->summary, trace_function_name(from->trace, event->function),
-			     event->error, trace_span_ns(from->trace, (uint64_t)event->duration));
+			     event->error, event->type != TLSTALL_EVENT_GET_ERROR,
+			     trace_span_ns(from->trace, (uint64_t)event->duration));
 	if (options->summary || options->quiet)
 		return;
 	if (is_too_late(output)) {

@@ -20,7 +20,7 @@ static struct summary_row *row_of(struct summary *summary, const char *function)
 	return &summary->rows[summary->count++];
 }
 
-void summary_call(struct summary *summary, const char *function, uint8_t error,
+void summary_call(struct summary *summary, const char *function, uint8_t error, bool timed,
 		  uint64_t duration_ns)
 {
 	struct summary_row *row = row_of(summary, function);
@@ -28,6 +28,7 @@ void summary_call(struct summary *summary, const char *function, uint8_t error,
 	if (!row)
 		return;
 	row->calls++;
+	row->timed += timed;
 	row->ns += duration_ns;
 	if (duration_ns > row->longest_ns)
 		row->longest_ns = duration_ns;
@@ -66,15 +67,26 @@ static void errors_text(const struct summary_row *row, char *text, size_t size)
 
 enum { COLUMN_CALLS, COLUMN_TOTAL, COLUMN_MEAN, COLUMN_LONGEST, COLUMN_FUNCTION, COLUMN_ERRORS };
 
+static void add_times(struct table *table, const struct summary_row *row)
+{
+	const uint64_t times[] = {
+		[COLUMN_TOTAL] = row->ns,
+		[COLUMN_MEAN] = row->timed ? row->ns / row->timed : 0,
+		[COLUMN_LONGEST] = row->longest_ns,
+	};
+	char buffer[WORD_SIZE];
+
+	for (unsigned i = COLUMN_TOTAL; i <= COLUMN_LONGEST; i++)
+		table_cell(table, i, "%s", row->timed ? word_duration(times[i], buffer) : "-");
+}
+
 static void add_row(struct table *table, const struct summary_row *row)
 {
-	char text[256], buffer[WORD_SIZE];
+	char text[256];
 
 	table_line(table);
 	table_cell(table, COLUMN_CALLS, "%" PRIu64, row->calls);
-	table_cell(table, COLUMN_TOTAL, "%s", word_duration(row->ns, buffer));
-	table_cell(table, COLUMN_MEAN, "%s", word_duration(row->ns / row->calls, buffer));
-	table_cell(table, COLUMN_LONGEST, "%s", word_duration(row->longest_ns, buffer));
+	add_times(table, row);
 	table_cell(table, COLUMN_FUNCTION, "%s", row->name);
 	errors_text(row, text, sizeof(text));
 	table_cell(table, COLUMN_ERRORS, "%s", text);

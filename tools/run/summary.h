@@ -3,6 +3,7 @@
 #ifndef TOOLS_RUN_SUMMARY_H
 #define TOOLS_RUN_SUMMARY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -14,7 +15,7 @@
 struct summary {
 	struct summary_row {
 		char name[40];
-		uint64_t calls, ns, longest_ns;
+		uint64_t calls, timed, ns, longest_ns;
 		uint64_t errors[SUMMARY_ERRORS]; /* by SSL_ERROR_* */
 	} rows[SUMMARY_FUNCTIONS];
 	unsigned count;
@@ -23,7 +24,8 @@ struct summary {
 	uint64_t ok_ns, longest_ok_ns; /* of the handshakes that succeeded */
 };
 
-void summary_call(struct summary *summary, const char *function, uint8_t error,
+/* Calls of SSL_get_error are not timed. */
+void summary_call(struct summary *summary, const char *function, uint8_t error, bool timed,
 		  uint64_t duration_ns);
 void summary_handshake(struct summary *summary, const struct subject *subject);
 /* -1: out of memory: calls are missing. */

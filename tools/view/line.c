@@ -203,9 +203,8 @@ void line_write(FILE *out, struct line_style *style, struct trace *trace,
 	fputs(") = ", out);
 	line_result(out, event);
 	if (asks) {
+		/* how long it took is not recorded */
 		print(out, " retry=%u", event->retry);
-		if (style->all_durations)
-			put_duration(out, trace, event);
 	} else {
 		put_call(out, trace, event, h);
 	}

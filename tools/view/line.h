@@ -25,7 +25,6 @@ enum line_time {
 
 struct line_style {
 	enum line_time time;
-	bool all_durations; /* of SSL_get_error too */
 	uint64_t last_ns;   /* LINE_TIME_RELATIVE: of the line before; 0: none */
 };
 
