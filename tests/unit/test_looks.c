@@ -226,10 +226,44 @@ static void test_out_of_bounds(void **state)
 	build_free(&b);
 }
 
+/* On a busy machine, a thread that was just woken waits for a CPU. */
+static void test_just_woken(void **state)
+{
+	const struct cpu_share before = {.ns = 40, .ran_ns = 40, .over_ns = 1000},
+			       woken = {.ns = 45, .ran_ns = 41, .over_ns = 2000};
+	struct kernel_view first = view, later = {.wait = TLSTALL_WAIT_RUNNING, .fd = -1};
+
+	(void)state;
+	first.used = before;
+	later.used = woken;
+	later.socket = first.socket;
+	kernel_add_burnt(&first, &later);
+	assert_int_equal(later.burnt.ns, 5);
+	assert_int_equal(later.wait, TLSTALL_WAIT_ON_SOCKET);
+	assert_string_equal(later.syscall, "read");
+	assert_int_equal(later.fd, 5);
+	/* bytes came, so what it does now is another matter */
+	later.wait = TLSTALL_WAIT_RUNNING;
+	later.socket.bytes_received++;
+	kernel_add_burnt(&first, &later);
+	assert_int_equal(later.wait, TLSTALL_WAIT_RUNNING);
+	later.socket = first.socket;
+	/* it computed for most of the time */
+	later.used.ns = later.used.ran_ns = 900;
+	kernel_add_burnt(&first, &later);
+	assert_int_equal(later.wait, TLSTALL_WAIT_RUNNING);
+	/* it could run already at the first look, and got no CPU since */
+	later.used = woken;
+	first.wait = TLSTALL_WAIT_RUNNING;
+	kernel_add_burnt(&first, &later);
+	assert_int_equal(later.wait, TLSTALL_WAIT_RUNNING);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_kept_and_found),
+		cmocka_unit_test(test_just_woken),
 		cmocka_unit_test(test_what_is_private_is_not_kept), cmocka_unit_test(test_none_are_kept),
 		cmocka_unit_test(test_not_kept),       cmocka_unit_test(test_damaged),
 		cmocka_unit_test(test_out_of_bounds),

@@ -363,6 +363,38 @@ static void test_look_that_was_surer(void **state)
 	assert_int_equal(first_verdict(&f).confidence, v.confidence);
 }
 
+/*
+ * On a busy machine, a thread that was just woken waits for a CPU. Its kernel had been told that the
+ * peer cannot be reached.
+ */
+static void test_woken_when_it_was_looked_at(void **state)
+{
+	struct facts f = failed(SYSCALL, NULL), then = blocked_client(1400 * MS);
+
+	(void)state;
+	f.last_errno = 113; /* EHOSTUNREACH */
+	f.bytes_in = 0;
+	f.calls = 1;
+	f.read.blocking = f.write.blocking = 1;
+	f.age_ns = f.in_call_ns = f.longest_call_ns = 1410 * MS;
+	f.cpu_ns = 4 * MS;
+	then.wait = TLSTALL_WAIT_RUNNING;
+	then.live = quiet_socket();
+	then.live.unacked = 1;
+	then.live.retransmits = 3;
+	facts_settle(&then);
+	f.then = &then;
+	assert_cause(&f, TX_NOT_ACKED);
+	assert_not_cause(&f, CPU_HEAVY);
+	/* two looks: it has had no CPU since the first */
+	then.burnt_over_ns = then.burnt_ns = 500 * MS;
+	assert_true(has_verdict(&f, CAUSE_CPU_HEAVY));
+	/* nobody has measured what the call used */
+	then.burnt_over_ns = then.burnt_ns = 0;
+	f.flags |= TLSTALL_HS_CPU_UNKNOWN;
+	assert_true(has_verdict(&f, CAUSE_CPU_HEAVY));
+}
+
 /* ---- in a child of fork() --------------------------------------------------------------------- */
 
 static void test_lock_held_at_fork(void **state)
@@ -448,6 +480,7 @@ int main(void)
 		cmocka_unit_test(test_fatal_ignored),
 		cmocka_unit_test(test_look_outlives_the_end),
 		cmocka_unit_test(test_look_that_was_surer),
+		cmocka_unit_test(test_woken_when_it_was_looked_at),
 		cmocka_unit_test(test_lock_held_at_fork),
 		cmocka_unit_test(test_left_by_longjmp),
 		cmocka_unit_test(test_stateless_step),

@@ -134,6 +134,10 @@ static bool is_disproved(const struct facts *f, enum cause cause)
 	/* others were kept waiting */
 	case CAUSE_ACCEPT_LOOP_BLOCKED:
 		return f->others.pool;
+	/* it was found running at a moment, and used hardly any CPU time in all */
+	case CAUSE_CPU_HEAVY:
+		return f->then->burnt_over_ns < STALL_NS && f->calls > f->then->calls &&
+		       !(f->flags & TLSTALL_HS_CPU_UNKNOWN) && f->time.cpu_ns < STALL_NS;
 	/* the program would not go on */
 	case CAUSE_STALE_ERROR_QUEUE:
 	case CAUSE_GET_ERROR_MISUSE:

@@ -9,7 +9,10 @@
 #include "kernel/thread.h"
 #include "trace/host.h"
 
-/* A thread that computes is found running each time; one that was just woken is not. */
+/*
+ * A thread that computes is found running each time; one that was just woken is not, unless it has to
+ * wait for a CPU. Where the program moves the bytes, it matters between ops, too.
+ */
 #define LOOKS 5
 #define APART_NS 1000000
 
@@ -25,10 +28,30 @@ void kernel_look(pid_t pid, const struct tlstall_handshake *h, struct kernel_vie
 		fd = h->read.fd;
 	thread_wait(pid, tid, fd, out);
 	thread_account(pid, tid, out);
-	for (int i = 1; i < LOOKS && h->enter && out->wait == TLSTALL_WAIT_RUNNING; i++) {
+	for (int i = 1; i < LOOKS && out->wait == TLSTALL_WAIT_RUNNING &&
+			(h->enter || h->read.fd < 0);
+	     i++) {
 		nanosleep(&apart, NULL);
 		thread_wait(pid, tid, fd, out);
 	}
+}
+
+/* It has hardly run since the first look, which found it waiting. (One that gets no CPU ran then, too.) */
+static bool was_just_woken(const struct kernel_view *first, const struct kernel_view *later)
+{
+	return later->wait == TLSTALL_WAIT_RUNNING && first->wait != TLSTALL_WAIT_RUNNING &&
+	       first->wait != TLSTALL_WAIT_UNKNOWN && later->burnt.ns < later->burnt.over_ns / 10 &&
+	       first->socket.bytes_received == later->socket.bytes_received;
+}
+
+/* What it waited for until now tells more than that it no longer does. */
+static void keep_wait(const struct kernel_view *first, struct kernel_view *later)
+{
+	later->wait = first->wait;
+	later->fd = first->fd;
+	later->private_lock = first->private_lock;
+	memcpy(later->syscall, first->syscall, sizeof(later->syscall));
+	memcpy(later->stack, first->stack, sizeof(later->stack));
 }
 
 void kernel_add_burnt(const struct kernel_view *first, struct kernel_view *later)
@@ -42,6 +65,8 @@ void kernel_add_burnt(const struct kernel_view *first, struct kernel_view *later
 	    b->system_ns < a->system_ns)
 		return;
 	later->burnt = used;
+	if (was_just_woken(first, later))
+		keep_wait(first, later);
 }
 
 void kernel_keep(const struct kernel_view *view, const struct tlstall_handshake *h, uint64_t seen,

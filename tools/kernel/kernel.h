@@ -52,10 +52,13 @@ struct kernel_view {
 
 /*
  * The socket of the handshake and the thread that is inside its op (or ran the last one). Takes
- * well under 1 ms, or 5 ms if an op computes; what may not be asked is "not known".
+ * well under 1 ms, or 5 ms if it computes; what may not be asked is "not known".
  */
 void kernel_look(pid_t pid, const struct tlstall_handshake *h, struct kernel_view *out);
-/* A later look found it in the same place: adds what the thread used meanwhile. */
+/*
+ * A later look found it in the same place: adds what the thread used meanwhile. If it has only just
+ * been woken, what it had waited for remains.
+ */
 void kernel_add_burnt(const struct kernel_view *first, struct kernel_view *later);
 
 /* The form in which a look is kept in a trace; `seen`: when its process was alive last, ticks. */
