@@ -409,6 +409,24 @@ def test_answers_that_a_blocked_loop_does_not_read(count, mode, authority, start
         assert record.confidence in ("medium", "high") and "unread" in said(record), record
 
 
+@MODES
+@pytest.mark.parametrize("count", [1, 3])
+def test_silent_servers_of_a_blocked_loop(count, mode, start):
+    """It would not notice an answer, but none of its connections has brought one."""
+    server = start(peer.Peer(peer.silent_after_hello))
+    with Traced([PYTHON, "-c", BUSY, server.port, count], env=in_mode(mode), stdin=subprocess.PIPE) as traced:
+        server.wait_hellos(count)
+        traced.process.stdin.write(b"\n")
+        traced.process.stdin.close()
+        live = traced.hangs(lambda r: "would not notice at once: it sleeps" in said(r))
+        looked = tracing.Trace(tracing.run([tracing.TLSTALL, "look", "--format", "jsonl", traced.target()]).stdout)
+        final = traced.end().handshakes
+    assert len(looked.handshakes) == len(final) == count, looked.handshakes
+    for record in live, *looked.handshakes, *final:
+        assert (record.cause, record.fault) == ("PEER_SILENT", "peer"), record
+    assert live.confidence == "medium" and "APP_NOT_RESUMING" in live.not_told_from, live
+
+
 @pytest.mark.parametrize("size, cause, words", [(100, "RX_PARTIAL", "a part of what the client sends came"),
                                                 (None, "PEER_SILENT", "what we sent was acknowledged")])
 def test_client_of_apache_says_no_more(size, cause, words, authority):

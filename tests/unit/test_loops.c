@@ -233,9 +233,21 @@ static void test_bio_starved(void **state)
 	v = first_verdict(&f);
 	assert_string_equal(cause_name(v.cause), "PEER_SILENT");
 	assert_int_equal(v.confidence, CONFIDENCE_LOW);
-	/* its thread is elsewhere */
-	f.idle = 2;
+	/* ... and its thread is elsewhere */
 	f.wait = TLSTALL_WAIT_FUTEX;
+	assert_cause(&f, BIO_STARVED);
+	/* wherever it is, nothing came that it could feed; a busy machine lets it wait for a CPU */
+	f.idle = 2;
+	for (unsigned i = 0; i < 3; i++) {
+		f.wait = (enum tlstall_wait[]){TLSTALL_WAIT_FUTEX, TLSTALL_WAIT_SLEEP,
+					       TLSTALL_WAIT_RUNNING}[i];
+		v = first_verdict(&f);
+		assert_string_equal(cause_name(v.cause), "PEER_SILENT");
+		assert_int_equal(v.confidence, CONFIDENCE_MEDIUM);
+		assert_true(says(&v, "would not notice at once"));
+		assert_true(doubts(&v, CAUSE_APP_NOT_RESUMING));
+	}
+	f.idle = 0;
 	assert_cause(&f, BIO_STARVED);
 	f.read.bio_class = f.write.bio_class = TLSTALL_BIO_SOCKET;
 	assert_not_cause(&f, BIO_STARVED);
@@ -266,9 +278,29 @@ static void test_bio_starved_of_the_rest(void **state)
 	/* some have bytes unread */
 	f.unread = 1;
 	assert_cause(&f, BIO_STARVED);
-	/* its thread is elsewhere */
-	f.idle = 2;
+	/* its thread is elsewhere, and one of them brought more */
+	f.unread = 0;
+	f.idle = 1;
 	f.wait = TLSTALL_WAIT_FUTEX;
+	assert_cause(&f, BIO_STARVED);
+	f.idle = 2;
+	assert_cause(&f, RX_PARTIAL);
+}
+
+/* From outside: the socket was found, and its thread sleeps elsewhere. */
+static void test_socket_of_a_memory_bio(void **state)
+{
+	struct facts f = with_memory(as_server(waiting_client(5 * S)), TLSTALL_BIO_MEMORY, 0, 0);
+
+	(void)state;
+	f.flags |= TLSTALL_HS_LOOKED;
+	f.live = accepted_socket(5000);
+	f.bytes_in = f.live.bytes_received;
+	f.wait = TLSTALL_WAIT_SLEEP;
+	assert_not_cause(&f, BIO_STARVED);
+	assert_int_equal(first_verdict(&f).fault, FAULT_PEER);
+	/* the program has read it, and not fed it yet */
+	f.bytes_in = 0;
 	assert_cause(&f, BIO_STARVED);
 }
 
@@ -374,6 +406,7 @@ int main(void)
 		cmocka_unit_test(test_bio_not_pumped),
 		cmocka_unit_test(test_bio_starved),
 		cmocka_unit_test(test_bio_starved_of_the_rest),
+		cmocka_unit_test(test_socket_of_a_memory_bio),
 		cmocka_unit_test(test_silence_behind_own_bio),
 		cmocka_unit_test(test_late_start),
 		cmocka_unit_test(test_async_pending),

@@ -80,12 +80,21 @@ static void doubt_without_socket(const struct facts *f, struct verdict *v)
 	}
 }
 
+static const char *where_else(const struct facts *f)
+{
+	return f->wait == TLSTALL_WAIT_RUNNING ? "runs"
+	       : f->wait == TLSTALL_WAIT_SLEEP ? "sleeps"
+					       : "is in futex";
+}
+
 static void judge_silence(const struct facts *f, struct verdict *v)
 {
 	v->cost_ns = f->since_progress_ns;
 	say_silence(f, v);
 	say_alerts(f, v);
 	say_calls(f, v);
+	if (f->memory && is_elsewhere(f))
+		say(v, "the thread would not notice at once: it %s", where_else(f));
 	say_socket(f, v);
 	say_neighbors(f, v);
 	if (f->role == TLSTALL_ROLE_SERVER)
@@ -273,9 +282,7 @@ bool judge_BIO_STARVED(const struct facts *f, struct verdict *v)
 	say_only(f, v);
 	if (is_elsewhere(f))
 		say(v, "the thread that made the last call does not wait for a socket: it %s",
-		    f->wait == TLSTALL_WAIT_RUNNING ? "runs"
-		    : f->wait == TLSTALL_WAIT_SLEEP ? "sleeps"
-						    : "is in futex");
+		    where_else(f));
 	say_calls(f, v);
 	doubt(v, CAUSE_PEER_SILENT);
 	if (lies_in_bio(f))

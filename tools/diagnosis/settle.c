@@ -322,9 +322,21 @@ bool is_only_quiet(const struct facts *f)
 		(n->last_data_recv_ms == n->last_data_sent_ms && came_too_little(f)));
 }
 
+/* From outside: its socket has brought nothing that OpenSSL has not got. */
+static bool brought_no_more(const struct facts *f)
+{
+	const struct tlstall_socket *n = &f->live;
+
+	return f->looked && n->ticks && n->tcp_state && !n->inq && f->pending_in == 0 &&
+	       n->bytes_received <= f->bytes_in;
+}
+
+/* Whatever the thread does meanwhile: what has not come to any of its connections cannot be fed in. */
 bool is_fed(const struct facts *f)
 {
-	return (f->idle || is_only_quiet(f)) && f->pending_in == 0 && !is_elsewhere(f);
+	if (f->pending_in)
+		return false;
+	return are_all_idle(f) || ((f->idle || is_only_quiet(f)) && !is_elsewhere(f));
 }
 
 bool is_starved(const struct facts *f)
@@ -333,7 +345,8 @@ bool is_starved(const struct facts *f)
 	    f->last_error != TLSTALL_ERROR_WANT_READ || is_not_pumped(f))
 		return false;
 	/* its socket was found: what has not arrived cannot be fed in */
-	if ((f->live.ticks && f->live.tcp_state && !is_elsewhere(f)) || is_fed(f))
+	if ((f->live.ticks && f->live.tcp_state && !is_elsewhere(f)) || is_fed(f) ||
+	    brought_no_more(f))
 		return false;
 	return (f->pending_in == 0 && f->pending_out == 0) || lies_in_bio(f) || is_elsewhere(f);
 }
