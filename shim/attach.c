@@ -21,6 +21,7 @@
 #include "hook.h"
 #include "libssl.h"
 #include "mapping.h"
+#include "masks.h"
 #include "reach_got.h"
 #include "reach_inside.h"
 #include "reach_undo.h"
@@ -49,6 +50,8 @@ static struct reach_other others[] = {
 	{"prctl", NULL, (void *)prctl},
 #define SIGNAL_FUNCTION(name, result, arguments) {#name, NULL, (void *)name},
 #include "signals.def"
+#define MASK_FUNCTION(name, result, arguments) {#name, NULL, (void *)mask_##name},
+#include "masks.def"
 	{NULL, NULL, NULL},
 };
 #pragma GCC diagnostic pop

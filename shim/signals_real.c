@@ -17,6 +17,8 @@ static void resolve(void)
 	static const char names[][ELF_NAME] = {
 #define SIGNAL_FUNCTION(name, result, arguments) #name,
 #include "signals.def"
+#define MASK_FUNCTION(name, result, arguments) #name,
+#include "masks.def"
 	};
 	void **found = (void **)&real;
 

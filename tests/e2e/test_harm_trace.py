@@ -75,6 +75,14 @@ def test_sigbus_is_the_programs(directory, what):
     same([HARM / "bus", what], directory)
 
 
+@pytest.mark.parametrize("function", ["sigsuspend", "ppoll", "checked_ppoll", "pselect", "epoll_pwait", "epoll_pwait2", "sigpause",
+                                      "sigpause_for_one", "longjmp", "siglongjmp", "setcontext", "swapcontext"])
+@pytest.mark.parametrize("mode", ["all", "watch"])
+def test_mask_exchanged_by(directory, function, mode):
+    """By a function that waits, for as long as it does, or by a jump."""
+    assert same([HARM / "masks", function], directory, MODE=mode).status == 0
+
+
 @pytest.mark.parametrize("what", ["no_mapping_left", "little_may_be_locked", "one_page_may_be_locked", "little_data", "no_address_left"])
 @pytest.mark.parametrize("mode", ["all", "watch"])
 def test_truncated_at_a_limit(directory, what, mode):
