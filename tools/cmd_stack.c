@@ -29,18 +29,22 @@ struct stack_run {
 	int error;
 };
 
-static void print_thread(struct stack_run *run, pid_t tid, const struct kernel_view *view)
+static void unwind(struct stack_run *run, pid_t tid, struct unwound *out)
 {
-	struct unwound unwound;
-	char where[128];
-
-	if (unwind_thread(run->unwinder, tid, run->stop, &unwound)) {
+	if (unwind_thread(run->unwinder, tid, run->stop, out)) {
 		run->error = errno;
 		run->refused++;
 	}
-	stack_where(view, &unwound, where, sizeof(where));
-	print(stdout, "  thread %d %s\n", tid, where);
-	stack_write(stdout, &unwound, run->symbols, "    ");
+}
+
+static void print_thread(struct stack_run *run, pid_t tid, int own_fd,
+			 const struct unwound *unwound, const char *when)
+{
+	char where[128];
+
+	stack_where(run->pid, tid, own_fd, unwound, where, sizeof(where));
+	print(stdout, "  thread %d %s%s\n", tid, where, when);
+	stack_write(stdout, unwound, run->symbols, "    ");
 }
 
 /* ---- handshakes ---------------------------------------------------------------------- */
@@ -92,30 +96,60 @@ static void print_handshake(const struct subject *subject)
 	putchar('\n');
 }
 
-/* Starts with those inside a call, which are usually the ones asked about. */
-static unsigned print_handshakes(struct stack_run *run, bool inside)
-{
-	struct kernel_view view;
-	unsigned printed = 0;
+struct taken {
+	const struct subject *subject;
+	pid_t tid;
+	struct unwound unwound;
+	const char *when;
+};
 
-	for (unsigned i = 0; i < run->live.subject_count; i++) {
-		const struct subject *subject = run->live.subjects[i];
+/* A program that stays anywhere for longer than a look takes is found there in one of them. */
+#define LOOKS 20
+
+/* The call of a handshake and the stack of its thread, of one moment if possible; false: it has ended. */
+static bool take(struct stack_run *run, struct subject *subject, struct taken *out)
+{
+	/* each stop of the thread may disturb it */
+	unsigned looks = run->stop || subject->facts.looked ? 1 : LOOKS;
+
+	*out = (struct taken){.subject = subject, .when = "?"};
+	for (unsigned i = 0; i < looks && *out->when; i++) {
+		if (!subject->facts.looked && !live_again(subject))
+			return false;
+		out->tid = host_thread(run->pid, (pid_t)subject->h.tid);
+		unwind(run, out->tid, &out->unwound);
+		out->when = stack_when(subject, &out->unwound, run->symbols);
+	}
+	return true;
+}
+
+static unsigned take_all(struct stack_run *run, struct taken *list)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < run->live.subject_count; i++)
+		count += take(run, run->live.subjects[i], &list[count]);
+	return count;
+}
+
+/* Starts with those inside a call, which are usually the ones asked about. */
+static void print_taken(struct stack_run *run, const struct taken *list, unsigned count, bool inside)
+{
+	for (unsigned i = 0; i < count; i++) {
+		const struct subject *subject = list[i].subject;
 
 		if ((subject->facts.in_op_ns > 0) != inside)
 			continue;
 		print_handshake(subject);
-		if (subject->facts.looked)
-			view = subject->live;
-		else
-			kernel_look(run->pid, &subject->h, &view);
-		print_thread(run, host_thread(run->pid, (pid_t)subject->h.tid), &view);
-		printed++;
+		print_thread(run, list[i].tid, subject->live.own_fd, &list[i].unwound,
+			     list[i].when);
 	}
-	return printed;
 }
 
 static int print_in_flight(struct stack_run *run)
 {
+	struct taken *list;
+	unsigned count;
 	char places[1024];
 
 	if (!live_find(&run->live, run->pid) && !run->live.looked_count) {
@@ -124,9 +158,16 @@ static int print_in_flight(struct stack_run *run)
 			"process %d is not traced (no trace of it in %s; --all shows its threads)",
 			run->pid, places);
 	}
-	if (!(print_handshakes(run, true) + print_handshakes(run, false)))
+	list = calloc(run->live.subject_count + 1, sizeof(*list));
+	if (!list)
+		return fail("out of memory");
+	count = take_all(run, list);
+	print_taken(run, list, count, true);
+	print_taken(run, list, count, false);
+	if (!count)
 		complain("process %d has no handshake in flight (--all shows every thread)",
 			 run->pid);
+	free(list);
 	return EXIT_SUCCESS;
 }
 
@@ -134,7 +175,7 @@ static int print_in_flight(struct stack_run *run)
 
 static int print_all(struct stack_run *run)
 {
-	struct kernel_view view;
+	struct unwound unwound;
 	char path[32];
 	struct dirent *entry;
 	DIR *tasks;
@@ -149,11 +190,8 @@ static int print_all(struct stack_run *run)
 
 		if (!tid)
 			continue;
-		thread_wait(run->pid, tid, -1, &view);
-		/* there is no handshake to compare the descriptor with */
-		if (view.wait == TLSTALL_WAIT_OTHER_FD)
-			view.wait = TLSTALL_WAIT_UNKNOWN;
-		print_thread(run, tid, &view);
+		unwind(run, tid, &unwound);
+		print_thread(run, tid, -1, &unwound, "");
 	}
 	closedir(tasks);
 	return EXIT_SUCCESS;

@@ -27,11 +27,11 @@ ROW = re.compile(r"^ *(?P<pid>\d+) (?P<comm>\S+) +(?P<peer>\S+) +(?P<sni>\S+) +(
 class Traced:
     """A program with the shim, as a service would start it; its traces go to `directory`."""
 
-    def __init__(self, argv, directory, **more):
+    def __init__(self, argv, directory, shim=str(SHIM), **more):
         self.process = subprocess.Popen(
             [str(a) for a in argv], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL, text=True, start_new_session=True,
-            env=tracing.environment(LD_PRELOAD=str(SHIM), TLSTALL_DIR=str(directory)), **more)
+            env=tracing.environment(LD_PRELOAD=shim, TLSTALL_DIR=str(directory)), **more)
         self.pid = self.process.pid
 
     def ask(self, line):
@@ -211,6 +211,20 @@ def test_stack_between_calls(tlstall, stuck):
     curl = stuck("curl")
     result = stack_with(tlstall, curl.pid, "poll()", call="between calls; the last was SSL_connect")
     assert "curl_easy_perform" in result.stdout, result
+
+
+@pytest.mark.parametrize("shim", [str(SHIM), ""], ids=["traced", "seen from outside"])
+def test_stack_and_call_are_of_one_moment(tlstall, start, directory, shim):
+    """The program is in SSL_connect() half of the time, each time for 2 ms."""
+    client = start(Traced([tracing.PROGRAMS / "stalls" / "swings"], directory, shim))
+    stack_with(tlstall, client.pid, "#0", call="inside|between calls")
+    for _ in range(25 if shim else 5):
+        said = tlstall("stack", client.pid).stdout
+        frames = re.findall(r"^ +#\d+ .*", said, re.MULTILINE)
+        in_call = any("SSL_connect" in frame or "libssl.so" in frame for frame in frames)
+        assert not frames or "a moment later" in said or (": inside " in said) == in_call, said
+        waits = re.search(r"waits in (\w+)\(\)(, descriptor \d\b)?", said)
+        assert not waits or waits[1] == ("clock_nanosleep" if in_call else "poll") and bool(waits[2]) != in_call, said
 
 
 def test_stack_of_all_threads_needs_no_trace(tlstall, start, directory):

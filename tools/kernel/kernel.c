@@ -22,7 +22,7 @@ void kernel_look(pid_t pid, const struct tlstall_handshake *h, struct kernel_vie
 	pid_t tid = host_thread(pid, (pid_t)h->tid);
 	int fd;
 
-	*out = (struct kernel_view){.wait = TLSTALL_WAIT_UNKNOWN, .fd = -1};
+	*out = (struct kernel_view){.wait = TLSTALL_WAIT_UNKNOWN, .fd = -1, .own_fd = -1};
 	fd = socket_look(pid, h, out);
 	if (fd < 0)
 		fd = h->read.fd;
@@ -144,6 +144,7 @@ bool kernel_recall(struct trace *trace, const struct tlstall_handshake *h, struc
 		.local = {.port = look.local_port},
 		.wait = look.wait <= TLSTALL_WAIT_ENDED ? look.wait : TLSTALL_WAIT_UNKNOWN,
 		.fd = look.fd,
+		.own_fd = -1,
 		.private_lock = look.private_lock,
 		.fitting = look.fitting,
 		.guessed = look.guessed,

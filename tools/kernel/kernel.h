@@ -40,6 +40,7 @@ struct kernel_view {
 	enum tlstall_wait wait;
 	char syscall[24];	  /* name, "" when not in one */
 	int fd;			  /* of that call, -1: none */
+	int own_fd;		  /* the handshake's, as far as it was known then; -1: not known */
 	uint32_t accept_waiting;  /* connections that the process has not accepted yet, if known */
 	bool private_lock;	  /* it waits for a lock that only its own process can release */
 	uint32_t threads;	  /* of the process, 0: not known */

@@ -7,6 +7,7 @@
 #include <linux/futex.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -76,11 +77,35 @@ static void parse_place(const char *text, struct thread_place *out)
 	}
 }
 
+static bool is_poll(long number)
+{
+#ifdef SYS_poll
+	if (number == SYS_poll)
+		return true;
+#endif
+	return number == SYS_ppoll;
+}
+
+/* The descriptor, if it may be in a poll() of a single one. */
+static int polled(pid_t pid, const struct thread_place *place)
+{
+	struct pollfd one;
+	struct iovec here = {&one, sizeof(one)};
+	struct iovec there = {(void *)(uintptr_t)place->arguments[0], sizeof(one)};
+
+	if (!is_poll(place->number) && place->number != SYS_restart_syscall)
+		return -1;
+	if (place->arguments[1] != 1 ||
+	    process_vm_readv(pid, &here, 1, &there, 1, 0) != (ssize_t)sizeof(one))
+		return -1;
+	return one.fd;
+}
+
 void thread_look(pid_t pid, pid_t tid, struct thread_place *out)
 {
 	char text[256];
 
-	*out = (struct thread_place){.where = THREAD_DENIED, .number = -1};
+	*out = (struct thread_place){.where = THREAD_DENIED, .number = -1, .polled = -1};
 	out->state = read_state(pid, tid);
 	if (is_gone(out->state)) {
 		out->where = THREAD_GONE;
@@ -90,6 +115,18 @@ void thread_look(pid_t pid, pid_t tid, struct thread_place *out)
 		parse_place(text, out);
 	else if (errno == ENOENT || errno == ESRCH)
 		out->where = THREAD_GONE;
+	out->polled = polled(pid, out);
+}
+
+uint64_t thread_waits(pid_t pid, pid_t tid)
+{
+	char text[4096];
+	const char *line;
+
+	if (read_task(pid, tid, "status", text, sizeof(text)) <= 0 ||
+	    !(line = strstr(text, "\nvoluntary_ctxt_switches:")))
+		return 0;
+	return strtoull(strchr(line, ':') + 1, NULL, 10);
 }
 
 /* ---- what it has used ------------------------------------------------------- */
@@ -160,24 +197,6 @@ static enum tlstall_wait kind_of_fd(pid_t pid, int fd, int own_fd)
 	return is_random(pid, fd) ? TLSTALL_WAIT_RANDOM : TLSTALL_WAIT_OTHER_FD;
 }
 
-/* poll() of a single descriptor counts as waiting for that one. */
-static bool polls_one(pid_t pid, const struct thread_place *place, int *fd)
-{
-	struct pollfd one;
-	struct iovec here = {&one, sizeof(one)};
-	struct iovec there = {(void *)(uintptr_t)place->arguments[0], sizeof(one)};
-	bool poll_call = place->number == SYS_ppoll;
-
-#ifdef SYS_poll
-	poll_call = poll_call || place->number == SYS_poll;
-#endif
-	if (!poll_call || place->arguments[1] != 1 ||
-	    process_vm_readv(pid, &here, 1, &there, 1, 0) != (ssize_t)sizeof(one))
-		return false;
-	*fd = one.fd;
-	return true;
-}
-
 static void wait_in_syscall(pid_t pid, const struct thread_place *place, int own_fd,
 			    struct kernel_view *out)
 {
@@ -187,7 +206,10 @@ static void wait_in_syscall(pid_t pid, const struct thread_place *place, int own
 		memcpy(out->syscall, syscalls[i].name, sizeof(out->syscall));
 		if (syscalls[i].fd >= 0)
 			out->fd = (int)place->arguments[syscalls[i].fd];
-		if (syscalls[i].kind == TLSTALL_WAIT_ON_FD || polls_one(pid, place, &out->fd))
+		else if (is_poll(place->number))
+			out->fd = place->polled;
+		if (syscalls[i].kind == TLSTALL_WAIT_ON_FD ||
+		    (is_poll(place->number) && out->fd >= 0))
 			out->wait = kind_of_fd(pid, out->fd, own_fd);
 		else
 			out->wait = (enum tlstall_wait)syscalls[i].kind;
@@ -299,14 +321,15 @@ static bool lives_on(pid_t pid, pid_t tid)
 	return !is_gone(read_state(pid, pid));
 }
 
-void thread_wait(pid_t pid, pid_t tid, int own_fd, struct kernel_view *out)
+void thread_wait_at(pid_t pid, pid_t tid, const struct thread_place *seen, int own_fd,
+		    struct kernel_view *out)
 {
-	struct thread_place place;
+	struct thread_place place = *seen;
 
-	thread_look(pid, tid, &place);
 	out->wait = TLSTALL_WAIT_UNKNOWN;
 	out->syscall[0] = '\0';
 	out->fd = -1;
+	out->own_fd = own_fd;
 	out->private_lock = false;
 	if (place.where == THREAD_GONE) {
 		out->wait = lives_on(pid, tid) ? TLSTALL_WAIT_ENDED : TLSTALL_WAIT_GONE;
@@ -321,4 +344,12 @@ void thread_wait(pid_t pid, pid_t tid, int own_fd, struct kernel_view *out)
 		out->wait = TLSTALL_WAIT_RUNNING;
 	else if (place.where == THREAD_DENIED)
 		out->wait = wait_by_wchan(pid, tid);
+}
+
+void thread_wait(pid_t pid, pid_t tid, int own_fd, struct kernel_view *out)
+{
+	struct thread_place place;
+
+	thread_look(pid, tid, &place);
+	thread_wait_at(pid, tid, &place, own_fd, out);
 }

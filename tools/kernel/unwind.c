@@ -222,22 +222,30 @@ static bool is_still_there(pid_t pid, pid_t tid, const struct thread_place *befo
 	return now.where == before->where && now.sp == before->sp && now.pc == before->pc;
 }
 
-/* It may wake up and move on while we read its memory: then we try again. */
 #define ATTEMPTS 5
+#define MOVING                                                                                     \
+	((struct thread_place){.where = THREAD_RUNNING, .state = 'R', .number = -1, .polled = -1})
 
+/*
+ * It may wake up and move on while we read its memory, and even come back: then we try again. Some
+ * wake up many times without leaving their system call: in the last attempt, the same place will do.
+ */
 static void look_at(struct unwinder *u, pid_t tid, struct unwound *out)
 {
-	for (int i = 0; i < ATTEMPTS; i++) {
+	for (int i = 1; i <= ATTEMPTS; i++) {
+		uint64_t waits = thread_waits(u->pid, tid);
+
 		*out = (struct unwound){0};
 		thread_look(u->pid, tid, &out->place);
 		if (out->place.where != THREAD_SYSCALL && out->place.where != THREAD_BLOCKED)
 			return;
 		u->registers = (struct registers){.sp = out->place.sp, .pc = out->place.pc};
 		walk(u, out);
-		if (is_still_there(u->pid, tid, &out->place))
+		if (is_still_there(u->pid, tid, &out->place) &&
+		    (thread_waits(u->pid, tid) == waits || i == ATTEMPTS))
 			return;
 	}
-	*out = (struct unwound){.place = {.where = THREAD_RUNNING, .state = 'R', .number = -1}};
+	*out = (struct unwound){.place = MOVING};
 }
 
 /* Once detached, it continues by itself. */
@@ -251,6 +259,8 @@ static int stop_and_look(struct unwinder *u, pid_t tid, struct unwound *out)
 		return -1;
 	if (!ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) && waitpid(tid, &status, __WALL) == tid &&
 	    WIFSTOPPED(status) && !registers_read(tid, &u->registers)) {
+		if (out->place.sp != u->registers.sp || out->place.pc != u->registers.pc)
+			out->place = MOVING;
 		walk(u, out);
 		result = 0;
 	}

@@ -37,6 +37,7 @@ struct reading {
 	struct live_file *file;
 	struct neighbors *neighbors; /* read when first needed */
 	uint64_t recent;	       /* ends after this count as recent */
+	unsigned slot;
 };
 
 static const struct neighbors *neighbors_of(struct reading *reading)
@@ -66,6 +67,7 @@ static struct subject *make_subject(struct reading *reading, const struct tlstal
 	} else {
 		subject_make(trace, &copy, kernel_recall(trace, h, &view) ? &view : NULL, subject);
 	}
+	subject->slot = reading->slot;
 	if ((subject_is_bad(subject) || subject->facts.age_ns >= SLOW_HANDSHAKE_NS) &&
 	    neighbors_of(reading)) {
 		neighbors_add(reading->neighbors, h, &subject->facts);
@@ -194,13 +196,29 @@ static int read_handshakes(struct live *live, struct live_file *file)
 	int result = 0;
 
 	trace_set_now(file->trace, now);
-	for (unsigned slot = 0; slot < trace_slots_used(file->trace) && !result; slot++) {
-		if (!trace_handshake(file->trace, slot, &h))
+	for (; reading.slot < trace_slots_used(file->trace) && !result; reading.slot++) {
+		if (!trace_handshake(file->trace, reading.slot, &h))
 			result = take_handshake(&reading, &h);
 	}
 	if (reading.neighbors)
 		neighbors_free(reading.neighbors);
 	return result;
+}
+
+bool live_again(struct subject *subject)
+{
+	struct trace *trace = subject->trace;
+	unsigned slot = subject->slot;
+	struct kernel_view view = subject->live;
+	struct tlstall_handshake h;
+
+	if (trace_handshake(trace, slot, &h) || h.number != subject->h.number ||
+	    (h.end && !subject->h.end))
+		return false;
+	trace_set_now(trace, trace_read_clock(trace));
+	subject_look(trace, &h, &view, subject);
+	subject->slot = slot;
+	return true;
 }
 
 /* ---- a trace ----------------------------------------------------------------------- */

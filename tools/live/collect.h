@@ -54,6 +54,8 @@ struct live {
 /* Looks at everything again; earlier subjects become invalid. -1: out of memory. */
 int live_refresh(struct live *live);
 void live_close(struct live *live);
+/* Reads a subject's handshake anew, without verdicts; false: it has ended. Not of one from outside. */
+bool live_again(struct subject *subject);
 
 /* The trace that a living process writes to, by its id; NULL: none. Needs a refresh. */
 struct live_file *live_find(const struct live *live, pid_t pid);

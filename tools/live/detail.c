@@ -6,6 +6,7 @@
 
 #include "live/stack.h"
 #include "text/print.h"
+#include "trace/host.h"
 #include "view/line.h"
 #include "view/paragraph.h"
 #include "words/words.h"
@@ -74,9 +75,11 @@ static void write_stack(FILE *out, const struct subject *subject, const struct u
 {
 	char where[128];
 
-	stack_where(&subject->live, unwound, where, sizeof(where));
-	print(out, "\nThread %u %s%s\n", subject->h.tid, where,
-	      subject->facts.in_op_ns ? "" : " (between calls)");
+	stack_where(subject->pid_here, host_thread(subject->pid_here, (pid_t)subject->h.tid),
+		    subject->live.own_fd, unwound, where, sizeof(where));
+	print(out, "\nThread %u %s%s%s\n", subject->h.tid, where,
+	      subject->facts.in_op_ns ? "" : " (between calls)",
+	      stack_when(subject, unwound, symbols));
 	stack_write(out, unwound, symbols, "  ");
 }
 

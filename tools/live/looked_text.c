@@ -83,6 +83,7 @@ static void write_socket(FILE *out, const struct process_socket *socket)
 static void write_handshake(FILE *out, struct subject *subject, struct symbols *symbols,
 			    bool color)
 {
+	pid_t tid = host_thread(subject->pid_here, (pid_t)subject->h.tid);
 	struct unwound unwound = {.count = 0};
 	char text[2048], where[128];
 	bool seen =
@@ -92,9 +93,10 @@ static void write_handshake(FILE *out, struct subject *subject, struct symbols *
 	/* the stack is printed below, so the paragraph leaves it out */
 	paragraph_write(out, subject, seen ? NULL : symbols, color);
 	if (seen) {
-		stack_where(&subject->live, &unwound, where, sizeof(where));
-		print(out, "  thread %d %s\n",
-		      host_thread(subject->pid_here, (pid_t)subject->h.tid), where);
+		stack_where(subject->pid_here, tid, subject->live.own_fd, &unwound, where,
+			    sizeof(where));
+		print(out, "  thread %d %s%s\n", tid, where,
+		      stack_when(subject, &unwound, symbols));
 		stack_write(out, &unwound, symbols, "    ");
 	}
 	subject->facts.stack_symbols = NULL;

@@ -66,6 +66,7 @@ static void take_own_descriptor(pid_t pid, const struct tlstall_handshake *h,
 			*view = again;
 	}
 	view->wait = TLSTALL_WAIT_ON_SOCKET;
+	view->own_fd = view->fd;
 }
 
 void look_at(struct looker *looker, pid_t pid, const struct tlstall_handshake *h, uint64_t at,

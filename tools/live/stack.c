@@ -8,28 +8,32 @@
 #include "trace/host.h"
 #include "view/line.h"
 
-static const char *whose_fd(enum tlstall_wait wait)
+static const char *whose_fd(const struct kernel_view *view)
 {
-	return wait == TLSTALL_WAIT_ON_SOCKET  ? ", the handshake's own"
-	       : wait == TLSTALL_WAIT_OTHER_FD ? ", not the handshake's"
-					       : "";
+	return view->wait == TLSTALL_WAIT_ON_SOCKET ? ", the handshake's own"
+	       : view->wait == TLSTALL_WAIT_OTHER_FD && view->own_fd >= 0
+		       ? ", not the handshake's"
+		       : "";
 }
 
-void stack_where(const struct kernel_view *view, const struct unwound *unwound, char *buffer,
+void stack_where(pid_t pid, pid_t tid, int own_fd, const struct unwound *unwound, char *buffer,
 		 size_t size)
 {
-	if (view->wait == TLSTALL_WAIT_GONE)
+	struct kernel_view view;
+
+	thread_wait_at(pid, tid, &unwound->place, own_fd, &view);
+	if (view.wait == TLSTALL_WAIT_GONE)
 		snprintf(buffer, size, "has ended");
-	else if (view->wait == TLSTALL_WAIT_STOPPED)
-		snprintf(buffer, size, "is stopped%s%s", view->syscall[0] ? ", in " : "",
-			 view->syscall);
-	else if (view->wait == TLSTALL_WAIT_RUNNING || !unwound->count)
+	else if (view.wait == TLSTALL_WAIT_STOPPED)
+		snprintf(buffer, size, "is stopped%s%s", view.syscall[0] ? ", in " : "",
+			 view.syscall);
+	else if (view.wait == TLSTALL_WAIT_RUNNING || !unwound->count)
 		snprintf(buffer, size, "is running");
-	else if (view->syscall[0] && view->fd >= 0)
-		snprintf(buffer, size, "waits in %s(), descriptor %d%s", view->syscall, view->fd,
-			 whose_fd(view->wait));
-	else if (view->syscall[0])
-		snprintf(buffer, size, "waits in %s()", view->syscall);
+	else if (view.syscall[0] && view.fd >= 0)
+		snprintf(buffer, size, "waits in %s(), descriptor %d%s", view.syscall, view.fd,
+			 whose_fd(&view));
+	else if (view.syscall[0])
+		snprintf(buffer, size, "waits in %s()", view.syscall);
 	else
 		snprintf(buffer, size, "waits in the kernel, not in a system call");
 }
@@ -104,6 +108,42 @@ void stack_join(const struct unwound *unwound, struct symbols *symbols, char *te
 		text[0] = '\0';
 }
 
+static bool is_in_libssl(const struct unwound *unwound, struct symbols *symbols)
+{
+	struct symbol symbol;
+
+	for (unsigned i = 0; i < unwound->count; i++) {
+		symbol = (struct symbol){0};
+		symbols_find(symbols, unwound->frames[i], i > 0, &symbol);
+		if (symbol.module && !strncmp(symbol.module, "libssl.", 7))
+			return true;
+	}
+	return find_op(unwound, symbols);
+}
+
+/* Whether the handshake was where the subject says when its stack was taken. */
+static bool is_of_one_moment(const struct subject *subject, const struct unwound *unwound,
+			     struct symbols *symbols)
+{
+	struct tlstall_handshake now;
+
+	/* nobody counts its calls, but its stack shows whether it is in one */
+	if (subject->facts.looked)
+		return !unwound->whole || !symbols ||
+		       is_in_libssl(unwound, symbols) == subject->facts.entered;
+	return !trace_handshake(subject->trace, subject->slot, &now) &&
+	       now.number == subject->h.number && now.enter == subject->h.enter &&
+	       now.leave == subject->h.leave;
+}
+
+const char *stack_when(const struct subject *subject, const struct unwound *unwound,
+		       struct symbols *symbols)
+{
+	return !unwound->count || is_of_one_moment(subject, unwound, symbols)
+		       ? ""
+		       : " (seen a moment later: the handshake keeps moving)";
+}
+
 int stack_explain(struct subject *subject, struct symbols *symbols, struct unwound *out, char *text,
 		  size_t size)
 {
@@ -120,7 +160,8 @@ int stack_explain(struct subject *subject, struct symbols *symbols, struct unwou
 		errno = EPERM;
 		return -1;
 	}
-	if (result || !out->count || !symbols || !subject->facts.in_op_ns)
+	if (result || !out->count || !symbols || !subject->facts.in_op_ns ||
+	    !is_of_one_moment(subject, out, symbols))
 		return result;
 	stack_join(out, symbols, text, size);
 	if (*text)

@@ -9,9 +9,15 @@
 #include "symbols/symbols.h"
 #include "view/subject.h"
 
-/* "waits in read(fd 5), its own socket"; always terminated. */
-void stack_where(const struct kernel_view *view, const struct unwound *unwound, char *buffer,
+/*
+ * "waits in read(), descriptor 5, the handshake's own", when its stack was taken. `own_fd`: the
+ * handshake's, -1: not known.
+ */
+void stack_where(pid_t pid, pid_t tid, int own_fd, const struct unwound *unwound, char *buffer,
 		 size_t size);
+/* What to say of a stack that was taken after the handshake had gone on; "" if it had not. */
+const char *stack_when(const struct subject *subject, const struct unwound *unwound,
+		       struct symbols *symbols);
 /* The frames, one per line; says if they do not reach the bottom. */
 void stack_write(FILE *out, const struct unwound *unwound, struct symbols *symbols,
 		 const char *indent);

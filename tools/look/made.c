@@ -388,6 +388,7 @@ void look_view(const struct look *look, uint64_t number, struct kernel_view *out
 	*out = (struct kernel_view){
 		.wait = TLSTALL_WAIT_UNKNOWN,
 		.fd = -1,
+		.own_fd = -1,
 		.accept_waiting = look->sockets.waiting,
 		.threads = look->threads.count,
 	};

@@ -13,6 +13,7 @@
 struct subject {
 	struct trace *trace;
 	struct tlstall_process process;
+	unsigned slot;	/* of `trace`, where live/ read it */
 	pid_t pid_here; /* its id on this host: another one where it is in a container */
 	struct tlstall_handshake h;
 	struct kernel_view live;
