@@ -15,6 +15,7 @@ import tempfile
 import pytest
 
 import made
+import memory
 import peer
 import servers
 import tracing
@@ -449,20 +450,17 @@ def test_a_disk_that_fails_meanwhile(maker, directory):
                                          [("export", form) for form in ("csv", "perfetto", "sqlite")])
 def test_memory_that_runs_out(maker, directory, command, form):
     """Each allocation fails by turns: what is written is whole, or it fails and says so."""
-    library, output = directory / "fail_malloc.so", directory / "output"
-    subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", "-o", library,
-                    tracing.ROOT / "tests/programs/memory/fail_malloc.c"], check=True)
+    failing, output = memory.Failing(directory), directory / "output"
     path = maker.make(60)
 
     def made_with(fail_at):
         output.unlink(missing_ok=True)
-        result = run([TLSTALL, command, "--format", form, "-o", output, path],
-                     env={"LD_PRELOAD": library, "FAIL_AT": str(fail_at), "COUNT_TO": directory / "count"})
+        result = run([TLSTALL, command, "--format", form, "-o", output, path], env=failing.env(fail_at))
         assert result.status in (0, 1), result
         assert result.status == 0 or "memory" in result.stderr.lower(), result
         return result.status == 0 and output.stat().st_size
 
-    whole, count = made_with(0), int((directory / "count").read_text())
+    whole, count = made_with(0), failing.count
     sizes = [made_with(fail_at) for fail_at in range(1, count, count // 90 + 1)]
     assert set(sizes) == {False, whole}, sizes
 

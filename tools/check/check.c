@@ -14,7 +14,7 @@
 char *check_find_shim(char *path, size_t size)
 {
 	static const char *const places[] = {"/" SHIM_NAME, "/../" TLSTALL_LIBDIR "/tlstall/" SHIM_NAME};
-	char self[PATH_MAX], candidate[2 * PATH_MAX], *real;
+	char self[PATH_MAX], candidate[2 * PATH_MAX], real[PATH_MAX];
 	ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	bool found = false;
 
@@ -24,9 +24,8 @@ char *check_find_shim(char *path, size_t size)
 	*strrchr(self, '/') = 0;
 	for (size_t i = 0; i < 2 && !found; i++) {
 		snprintf(candidate, sizeof(candidate), "%s%s", self, places[i]);
-		real = realpath(candidate, NULL);
-		found = real && (size_t)snprintf(path, size, "%s", real) < size;
-		free(real);
+		found = realpath(candidate, real) &&
+			(size_t)snprintf(path, size, "%s", real) < size;
 	}
 	return found ? path : NULL;
 }
@@ -46,7 +45,7 @@ static void read_shim(struct inquiry *inquiry, const char *shim)
 		fd = root_open(&ours, "/proc/self/exe");
 	if (fd < 0)
 		return;
-	object_read(fd, &inquiry->shim_object);
+	inquiry->result->starved |= object_read(fd, &inquiry->shim_object) == -ENOMEM;
 	close(fd);
 }
 
@@ -72,12 +71,21 @@ int inquiry_begin(struct inquiry *inquiry, const struct check_options *options,
 	return result->target ? 0 : set_error(result, -ENOMEM, "out of memory");
 }
 
-void inquiry_end(struct inquiry *inquiry)
+int inquiry_end(struct inquiry *inquiry, int ret)
 {
+	struct check_result *result = inquiry->result;
+
+	if (inquiry->closure.starved || result->starved) {
+		/* whatever else seems wrong may follow from that */
+		free(result->error);
+		result->error = NULL;
+		ret = set_error(result, -ENOMEM, "out of memory");
+	}
 	closure_free(&inquiry->closure);
 	object_free(&inquiry->shim_object);
 	if (inquiry->fd >= 0)
 		close(inquiry->fd);
+	return ret;
 }
 
 static int bad_program(struct inquiry *inquiry, int error)
@@ -169,6 +177,5 @@ int check_program(const char *program, const struct check_options *options,
 		ret = find_program(&inquiry, program);
 	if (ret == 0)
 		ret = examine(&inquiry);
-	inquiry_end(&inquiry);
-	return ret;
+	return inquiry_end(&inquiry, ret);
 }

@@ -83,6 +83,7 @@ struct check_result {
 	struct check_findings ways, reasons;
 	struct check_findings notes; /* what does not decide but is worth knowing */
 	char *error;	/* after a failure: what is wrong */
+	bool starved;	/* something is missing for lack of memory: there is no answer */
 };
 
 /*

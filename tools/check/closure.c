@@ -52,6 +52,14 @@ const char *library_name(const struct library *library)
 	return slash && slash[1] ? slash + 1 : path;
 }
 
+static char *copy(struct closure *closure, const char *text)
+{
+	char *made = strdup(text);
+
+	closure->starved |= !made;
+	return made;
+}
+
 static struct library *new_entry(struct closure *closure, const char *name, int parent)
 {
 	struct library *grown;
@@ -59,11 +67,13 @@ static struct library *new_entry(struct closure *closure, const char *name, int 
 	if (closure->count == LIBRARIES_MAX)
 		return NULL;
 	grown = realloc(closure->list, (closure->count + 1) * sizeof(*grown));
-	if (!grown)
+	if (!grown) {
+		closure->starved = true;
 		return NULL;
+	}
 	closure->list = grown;
 	grown += closure->count;
-	*grown = (struct library){.name = strdup(name), .parent = parent};
+	*grown = (struct library){.name = copy(closure, name), .parent = parent};
 	if (!grown->name)
 		return NULL;
 	closure->count++;
@@ -105,7 +115,7 @@ static bool try_file(struct closure *closure, size_t index, const struct object 
 	struct library *library = &closure->list[index];
 	struct stat status;
 	bool taken = false;
-	int fd;
+	int fd, error;
 
 	if (closure->opens++ >= OPENS_MAX)
 		return false;
@@ -114,12 +124,14 @@ static bool try_file(struct closure *closure, size_t index, const struct object 
 		return false;
 	if (fstat(fd, &status) == 0 && is_same_file(closure, &status)) {
 		library->same = taken = true;
-	} else if (object_read(fd, &library->object) == 0) {
-		taken = fits(&library->object, wanted) && (library->path = strdup(path));
+	} else if (!(error = object_read(fd, &library->object))) {
+		taken = fits(&library->object, wanted) && (library->path = copy(closure, path));
 		library->device = status.st_dev;
 		library->inode = status.st_ino;
 		if (!taken)
 			object_free(&library->object);
+	} else {
+		closure->starved |= error == -ENOMEM;
 	}
 	close(fd);
 	return taken;
@@ -239,7 +251,7 @@ static bool try_cache(const struct search *search)
 		closure->cache_read = true;
 		fd = root_open(&closure->root, "/etc/ld.so.cache");
 		if (fd >= 0) {
-			ldcache_read(fd, &closure->cache);
+			closure->starved |= ldcache_read(fd, &closure->cache) == -ENOMEM;
 			close(fd);
 		}
 	}
@@ -362,13 +374,14 @@ int closure_add(struct closure *closure, int fd, const char *path)
 	struct stat status;
 	int ret;
 
-	if (!library || !(library->path = strdup(path)))
+	if (!library || !(library->path = copy(closure, path)))
 		return -ENOMEM;
 	if (fstat(fd, &status) != 0)
 		return -errno;
 	library->device = status.st_dev;
 	library->inode = status.st_ino;
 	ret = object_read(fd, &library->object);
+	closure->starved |= ret == -ENOMEM;
 	for (; ret == 0 && closure->done < closure->count; closure->done++)
 		if (closure->list[closure->done].path)
 			resolve_needs(closure, closure->done);
@@ -385,7 +398,7 @@ char *closure_find(struct closure *closure, const char *name)
 	closure->done = closure->count;
 	if (!search_for(&search, &closure->list[0]) || !closure->list[search.index].path)
 		return NULL;
-	return strdup(closure->list[search.index].path);
+	return copy(closure, closure->list[search.index].path);
 }
 
 void closure_free(struct closure *closure)

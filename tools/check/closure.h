@@ -30,6 +30,7 @@ struct closure {
 	const char *library_path; /* NULL: none */
 	struct ldcache cache;
 	bool cache_read;
+	bool starved; /* something is missing for lack of memory */
 };
 
 /*

@@ -27,25 +27,36 @@ const char *check_reason_name(enum check_reason reason)
 	return (size_t)reason < sizeof(names) / sizeof(*names) ? names[reason] : "";
 }
 
-static void add(struct check_findings *findings, int kind, const char *file, const char *format,
-		va_list arguments)
+char *keep_text(struct check_result *result, const char *text)
+{
+	char *copy = text ? strdup(text) : NULL;
+
+	result->starved |= text && !copy;
+	return copy;
+}
+
+static void add(struct check_result *result, struct check_findings *findings, int kind,
+		const char *file, const char *format, va_list arguments)
 {
 	struct check_finding *grown;
 	char *text;
 
-	if (vasprintf(&text, format, arguments) < 0)
+	if (vasprintf(&text, format, arguments) < 0) {
+		result->starved = true;
 		return;
+	}
 	for (size_t i = 0; i < findings->count; i++)
 		if (findings->list[i].kind == kind && !strcmp(findings->list[i].text, text))
 			goto drop;
 	if (findings->count == FINDINGS_MAX)
 		goto drop;
 	grown = realloc(findings->list, (findings->count + 1) * sizeof(*grown));
+	result->starved |= !grown;
 	if (!grown)
 		goto drop;
 	findings->list = grown;
 	grown[findings->count++] = (struct check_finding){
-		.kind = kind, .text = text, .file = file ? strdup(file) : NULL};
+		.kind = kind, .text = text, .file = keep_text(result, file)};
 	return;
 drop:
 	free(text);
@@ -55,7 +66,7 @@ drop:
 	do {                                                                                       \
 		va_list arguments;                                                                 \
 		va_start(arguments, format);                                                       \
-		add(list, (int)(kind), file, format, arguments);                                   \
+		add(result, list, (int)(kind), file, format, arguments);                                  \
 		va_end(arguments);                                                                 \
 	} while (0)
 

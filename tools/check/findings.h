@@ -13,6 +13,9 @@ void add_reason(struct check_result *result, enum check_reason reason, const cha
 void add_note(struct check_result *result, const char *file, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* A copy of a text of the answer; `text` NULL: NULL. */
+char *keep_text(struct check_result *result, const char *text);
+
 /* Sets result->error and returns `error`, a negative errno. */
 int set_error(struct check_result *result, int error, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Looks on disk for the TLS plugins of programs known to have some. */
+#include <errno.h>
 #include <fnmatch.h>
 #include <glob.h>
 #include <stdio.h>
@@ -76,6 +77,13 @@ static void prefix_of(const char *program, char prefix[static PATH_MAX])
 			*strrchr(prefix, '/') = 0;
 }
 
+/* A directory that cannot be read has no plugins, unless it is we who cannot read it. */
+static int is_short_of_memory(const char *path, int error)
+{
+	(void)path;
+	return error == ENOMEM;
+}
+
 static bool look_for(struct inquiry *inquiry, const struct host *host, const char *pattern,
 		     size_t length)
 {
@@ -83,6 +91,7 @@ static bool look_for(struct inquiry *inquiry, const struct host *host, const cha
 	char prefix[PATH_MAX], full[2 * PATH_MAX];
 	bool found = false;
 	glob_t paths;
+	int result;
 
 	prefix_of(inquiry->result->program, prefix);
 	if (length > 1 && !strncmp(pattern, "%p", 2))
@@ -90,7 +99,9 @@ static bool look_for(struct inquiry *inquiry, const struct host *host, const cha
 			 pattern + 2);
 	else
 		snprintf(full, sizeof(full), "%s%.*s", root, (int)length, pattern);
-	if (glob(full, GLOB_BRACE, NULL, &paths) == 0)
+	result = glob(full, GLOB_BRACE, is_short_of_memory, &paths);
+	inquiry->result->starved |= result == GLOB_NOSPACE || result == GLOB_ABORTED;
+	if (result == 0)
 		for (size_t i = 0; i < paths.gl_pathc && i < PLUGINS_MAX; i++)
 			found |= look_at_plugin(inquiry, host, paths.gl_pathv[i] + strlen(root));
 	globfree(&paths);

@@ -53,6 +53,7 @@ void note_preloads(struct check_result *result, const struct root *root, const c
 int examine(struct inquiry *inquiry);
 int inquiry_begin(struct inquiry *inquiry, const struct check_options *options,
 		  struct check_result *result, const char *target);
-void inquiry_end(struct inquiry *inquiry);
+/* Returns `ret`, or an error if memory ran out anywhere. */
+int inquiry_end(struct inquiry *inquiry, int ret);
 
 #endif

@@ -85,15 +85,18 @@ static void name_libssl(struct inquiry *inquiry)
 #define SHIM_NEEDS (OBJECT_BIT(SSL_connect) | OBJECT_BIT(SSL_stateless) | OBJECT_BIT(CRYPTO_get_ex_new_index))
 
 /* The functions that the shim will find by the rules of tlstall/inside.h. */
-static uint32_t reached(const struct object *object, int fd)
+static uint32_t reached(struct inquiry *inquiry, const struct object *object, int fd)
 {
+	uint32_t found;
+
 	if (object->code < TLSTALL_INSIDE_CODE)
 		return 0;
 	if ((object->exports & SHIM_NEEDS) == SHIM_NEEDS)
 		return object->exports;
 	if (!(object->imports & OBJECT_BIT(secure_getenv)) || object->imports & OBJECT_LIBSSL_BITS)
 		return 0;
-	return object_names(fd);
+	inquiry->result->starved |= object_names(fd, &found) < 0;
+	return found;
 }
 
 static const char *why_not(const struct inquiry *inquiry, uint32_t functions)
@@ -110,7 +113,7 @@ static const char *why_not(const struct inquiry *inquiry, uint32_t functions)
 static void judge_openssl(struct inquiry *inquiry, const struct library *library, const char *where,
 			  const char *version, int fd)
 {
-	uint32_t functions = reached(&library->object, fd);
+	uint32_t functions = reached(inquiry, &library->object, fd);
 	const char *no = why_not(inquiry, functions);
 
 	if (!*version)
@@ -173,7 +176,7 @@ static bool look_inside(struct inquiry *inquiry, size_t index, uint64_t *budget)
 		return false;
 	/* a file that exports OpenSSL need only tell its version */
 	scan.enough = TEXT_BIT(LIBSSL_SOURCE) | (exports ? TEXT_BIT(OPENSSL_VERSION) : 0);
-	textscan_file(fd, &library->object, &scan);
+	inquiry->result->starved |= textscan_file(fd, &library->object, &scan) < 0;
 	*budget = scan.bytes_left;
 	found = judge(inquiry, index, &scan, fd);
 	if (index)

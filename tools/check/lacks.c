@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the trace of a process lacks although the process has the shim. */
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
@@ -27,15 +28,17 @@ void note_filter(struct check_result *result, long mode, const char *socket)
 }
 
 /* Whether that library defines functions that we interpose. */
-static bool wraps(const struct root *root, const char *path)
+static bool wraps(struct check_result *result, const struct root *root, const char *path)
 {
 	struct object object = {0};
-	int fd = root_open(root, path);
+	int fd = root_open(root, path), error;
 	bool found;
 
 	if (fd < 0)
 		return false;
-	found = object_read(fd, &object) == 0 && (object.exports & OBJECT_LIBSSL_BITS) &&
+	error = object_read(fd, &object);
+	result->starved |= error == -ENOMEM;
+	found = !error && (object.exports & OBJECT_LIBSSL_BITS) &&
 		(!object.soname || strncmp(object.soname, "libssl.", 7) != 0);
 	object_free(&object);
 	close(fd);
@@ -68,7 +71,7 @@ void note_preloads(struct check_result *result, const struct root *root, const c
 		name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
 		if (!strcmp(name, "libtlstall.so"))
 			before = false;
-		else if (path[0] == '/' && wraps(root, path))
+		else if (path[0] == '/' && wraps(result, root, path))
 			note_order(result, path, before);
 	}
 }

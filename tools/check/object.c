@@ -412,6 +412,9 @@ static int read_elf(Elf *elf, const char *magic, uint64_t size, struct object *o
 		ret = read_headers(&reading);
 	if (ret == 0)
 		ret = read_segments(&reading);
+	/* libelf and we tell of nothing else by errno; what lacks memory looks damaged, or is left out */
+	if (errno == ENOMEM)
+		ret = -ENOMEM;
 	free(reading.phdrs);
 	elf_end(elf);
 	if (ret != 0)
@@ -428,6 +431,7 @@ int object_read(int fd, struct object *object)
 	*object = (struct object){0};
 	if (fstat(fd, &status) != 0 || pread(fd, magic, sizeof(magic), 0) < 0)
 		return -EIO;
+	errno = 0;
 	return read_elf(elf_begin(fd, ELF_C_READ, NULL), magic, (uint64_t)status.st_size, object);
 }
 
@@ -437,6 +441,7 @@ int object_read_bytes(const void *bytes, size_t size, struct object *object)
 	*object = (struct object){0};
 	if (size < SELFMAG)
 		return -ENOEXEC;
+	errno = 0;
 	return read_elf(elf_memory((char *)bytes, size), bytes, size, object);
 }
 

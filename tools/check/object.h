@@ -91,9 +91,9 @@ int object_read_bytes(const void *bytes, size_t size, struct object *object);
 
 /*
  * The functions that it defines by .symtab, which debuggers read: OBJECT_BIT() each; 0 where
- * it is stripped or damaged.
+ * it is stripped or damaged. Returns 0 or -ENOMEM.
  */
-uint32_t object_names(int fd);
+int object_names(int fd, uint32_t *found);
 void object_free(struct object *object);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The names in .symtab, if libelf finds the sections to be within the file. */
+#include <errno.h>
 #include <gelf.h>
 
 #include "check/object.h"
@@ -26,18 +27,21 @@ static uint32_t read_table(Elf *elf, Elf_Scn *section, const GElf_Shdr *header)
 	return found;
 }
 
-uint32_t object_names(int fd)
+int object_names(int fd, uint32_t *found)
 {
 	Elf *elf;
 	Elf_Scn *section = NULL;
 	GElf_Shdr header;
-	uint32_t found = 0;
+	bool starved;
 
+	*found = 0;
 	elf_version(EV_CURRENT);
+	errno = 0;
 	elf = elf_begin(fd, ELF_C_READ, NULL);
 	while (elf && (section = elf_nextscn(elf, section)))
 		if (gelf_getshdr(section, &header) && header.sh_type == SHT_SYMTAB)
-			found |= read_table(elf, section, &header);
+			*found |= read_table(elf, section, &header);
+	starved = errno == ENOMEM;
 	elf_end(elf);
-	return found;
+	return starved ? -ENOMEM : 0;
 }

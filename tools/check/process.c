@@ -33,7 +33,7 @@ struct process {
 };
 
 /* All of /proc/PID/NAME, terminated, to be freed; NULL with errno set on failure. */
-static char *read_proc(pid_t pid, const char *name, size_t *size)
+static char *read_proc(struct check_result *result, pid_t pid, const char *name, size_t *size)
 {
 	size_t room = 16384, used = 0;
 	char path[64], *text = NULL, *grown;
@@ -47,8 +47,11 @@ static char *read_proc(pid_t pid, const char *name, size_t *size)
 	while (got > 0 && used < FILE_MAX) {
 		if (!text || used + 1 == room) {
 			grown = realloc(text, room *= 2);
-			if (!grown)
+			if (!grown) {
+				result->starved = true;
+				got = -1;
 				break;
+			}
 			text = grown;
 		}
 		got = read(fd, text + used, room - used - 1);
@@ -112,7 +115,7 @@ static void note_mapping(struct process *process, const char *path)
 		process->shim = true;
 	/* packages that bring their own add a hash to its name: libssl-81ffa89e.so.1.1 */
 	else if ((!strncmp(name, "libssl.so", 9) || !strncmp(name, "libssl-", 7)) && !result->libssl)
-		result->libssl = strdup(path);
+		result->libssl = keep_text(result, path);
 }
 
 /*
@@ -131,7 +134,7 @@ static void note_shared(struct process *process, const char *line)
 static int read_maps(struct process *process)
 {
 	size_t size;
-	char *maps = read_proc(process->pid, "maps", &size), *next;
+	char *maps = read_proc(process->inquiry->result, process->pid, "maps", &size), *next;
 
 	if (!maps)
 		return -errno;
@@ -146,10 +149,10 @@ static int read_maps(struct process *process)
 }
 
 /* Whether the process has mapped the shim. */
-static bool has_shim(pid_t pid)
+static bool has_shim(struct check_result *result, pid_t pid)
 {
 	size_t size;
-	char *maps = read_proc(pid, "maps", &size);
+	char *maps = read_proc(result, pid, "maps", &size);
 	bool found = maps && (strstr(maps, "/" SHIM_NAME "\n") || strstr(maps, "/" SHIM_NAME DELETED "\n"));
 
 	free(maps);
@@ -159,7 +162,7 @@ static bool has_shim(pid_t pid)
 static bool read_secure(const struct process *process, int class)
 {
 	size_t size, width = class == ELFCLASS32 ? 4 : 8;
-	char *bytes = read_proc(process->pid, "auxv", &size);
+	char *bytes = read_proc(process->inquiry->result, process->pid, "auxv", &size);
 	uint64_t pair[2] = {0};
 	bool secure = false;
 
@@ -193,10 +196,10 @@ static const char *variable(const struct process *process, const char *name)
 }
 
 /* A number from a line of /proc/PID/status. */
-static long status_field(pid_t pid, const char *format)
+static long status_field(struct check_result *result, pid_t pid, const char *format)
 {
 	size_t size;
-	char *status = read_proc(pid, "status", &size);
+	char *status = read_proc(result, pid, "status", &size);
 	long value = -1;
 
 	for (char *line = status; line && *line;) {
@@ -236,6 +239,11 @@ static bool may_read(const struct stat *status, long uid, long gid)
 	return bits & (status->st_gid == (gid_t)gid ? S_IRGRP : S_IROTH);
 }
 
+static long field(const struct process *process, const char *format)
+{
+	return status_field(process->inquiry->result, process->pid, format);
+}
+
 /* Whether the process could have mapped the shim from where it is. */
 static bool shim_is_readable(const struct process *process)
 {
@@ -247,20 +255,20 @@ static bool shim_is_readable(const struct process *process)
 	if (fd < 0)
 		return false;
 	readable = fstat(fd, &status) == 0 &&
-		   may_read(&status, status_field(process->pid, "Uid: %*d %ld"),
-			    status_field(process->pid, "Gid: %*d %ld"));
+		   may_read(&status, field(process, "Uid: %*d %ld"),
+			    field(process, "Gid: %*d %ld"));
 	close(fd);
 	return readable;
 }
 
 /* The nearest ancestor that has the shim; 0: none. */
-static pid_t traced_ancestor(pid_t pid)
+static pid_t traced_ancestor(struct check_result *result, pid_t pid)
 {
 	for (int i = 0; i < ANCESTORS; i++) {
-		pid = (pid_t)status_field(pid, "PPid: %ld");
+		pid = (pid_t)status_field(result, pid, "PPid: %ld");
 		if (pid <= 0)
 			break;
-		if (has_shim(pid))
+		if (has_shim(result, pid))
 			return pid;
 	}
 	return 0;
@@ -272,7 +280,7 @@ static void explain_environment(const struct process *process)
 	struct check_result *result = process->inquiry->result;
 	const char *preload = variable(process, "LD_PRELOAD");
 	bool asked = preload && strstr(preload, SHIM_NAME);
-	pid_t ancestor = asked ? 0 : traced_ancestor(process->pid);
+	pid_t ancestor = asked ? 0 : traced_ancestor(result, process->pid);
 
 	if (asked)
 		add_reason(result, CHECK_REASON_NOT_PRELOADED, result->program,
@@ -325,13 +333,17 @@ static int open_executable(struct process *process)
 	if (cut_deleted(target))
 		add_note(result, target,
 			 "its program file was replaced or removed after it started");
-	result->program = strdup(target);
+	result->program = keep_text(result, target);
+	if (!result->program)
+		return -ENOMEM;
 	process->inquiry->fd = open(link, O_RDONLY | O_CLOEXEC);
 	return process->inquiry->fd < 0 ? -errno : 0;
 }
 
 static int not_accessible(struct check_result *result, int error)
 {
+	if (error == -ENOMEM)
+		return error;
 	if (error == -EACCES || error == -EPERM)
 		return set_error(
 			result, error,
@@ -348,7 +360,7 @@ static bool place_of(const struct process *process, unsigned place, char path[PA
 
 	if (place == 2) {
 		snprintf(fallback, sizeof(fallback), "/tmp/tlstall-%ld",
-			 status_field(process->pid, "Uid: %*d %ld"));
+			 field(process, "Uid: %*d %ld"));
 		directory = fallback;
 	}
 	if (!directory || directory[0] != '/')
@@ -379,10 +391,10 @@ static void find_trace_in(const struct process *process, const char *directory)
 
 	if (result->trace)
 		return;
-	trace_list_add(&list, directory);
+	result->starved |= trace_list_add(&list, directory) && errno == ENOMEM;
 	for (unsigned i = 0; i < list.count && !result->trace; i++)
 		if (!list.entries[i].failed && is_mapped(process, list.entries[i].path))
-			result->trace = strdup(list.entries[i].path);
+			result->trace = keep_text(result, list.entries[i].path);
 	trace_list_free(&list);
 }
 
@@ -391,6 +403,7 @@ static void find_trace(const struct process *process)
 {
 	char path[PATH_MAX], **places = trace_search_path();
 
+	process->inquiry->result->starved |= !places;
 	for (unsigned place = 0; place < PLACES; place++)
 		if (place_of(process, place, path))
 			find_trace_in(process, path);
@@ -403,11 +416,15 @@ static void find_trace(const struct process *process)
 static bool explain_note(const struct process *process)
 {
 	char path[PATH_MAX], reason[32];
+	int found;
 
 	for (unsigned place = 0; place < PLACES; place++) {
-		if (!place_of(process, place, path) ||
-		    !trace_note_of(path, host_own_id(process->pid), process->pid, reason,
-				   sizeof(reason)))
+		if (!place_of(process, place, path))
+			continue;
+		found = trace_note_of(path, host_own_id(process->pid), process->pid, reason,
+				      sizeof(reason));
+		process->inquiry->result->starved |= found < 0;
+		if (found <= 0)
 			continue;
 		add_reason(process->inquiry->result, CHECK_REASON_UNTRACED, NULL,
 			   "has the shim but runs untraced: %s (%s)", trace_note_words(reason),
@@ -437,7 +454,7 @@ static void conclude(struct process *process)
 		result->seen = result->calls = false;
 		return;
 	}
-	note_filter(result, status_field(process->pid, "Seccomp: %ld"),
+	note_filter(result, field(process, "Seccomp: %ld"),
 		    variable(process, "TLSTALL_SOCKET"));
 	note_preloads(result, &process->inquiry->closure.root, variable(process, "LD_PRELOAD"));
 	find_trace(process);
@@ -477,7 +494,8 @@ static int look_at(struct process *process)
 	if (ret < 0)
 		return not_accessible(result, ret);
 	open_root(process);
-	process->environment = read_proc(process->pid, "environ", &process->environment_size);
+	process->environment =
+		read_proc(result, process->pid, "environ", &process->environment_size);
 	inquiry->closure.library_path = variable(process, "LD_LIBRARY_PATH");
 	if (result->libssl && is_openssl_file(inquiry, result->libssl))
 		add_way(result, CHECK_WAY_LOADED, result->libssl, "has %s loaded",
@@ -506,6 +524,5 @@ int check_pid(pid_t pid, const struct check_options *options, struct check_resul
 	free(process.environment);
 	if (inquiry.closure.root.fd >= 0)
 		close(inquiry.closure.root.fd);
-	inquiry_end(&inquiry);
-	return ret;
+	return inquiry_end(&inquiry, ret);
 }

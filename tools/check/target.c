@@ -101,7 +101,7 @@ static int read_interpreter(struct inquiry *inquiry, const char *path, char *nam
 
 static int open_program(struct inquiry *inquiry, const char *name, const char *script)
 {
-	char found[PATH_MAX], *real;
+	char found[PATH_MAX], real[PATH_MAX];
 
 	if (!*name)
 		return set_error(inquiry->result, -ENOENT, "no program given");
@@ -115,9 +115,9 @@ static int open_program(struct inquiry *inquiry, const char *name, const char *s
 	if (inquiry->fd < 0)
 		return open_error(inquiry, found, inquiry->fd);
 	/* $ORIGIN is the directory of the real file */
-	real = realpath(found, NULL);
 	free(inquiry->result->program);
-	inquiry->result->program = real ? real : strdup(found);
+	inquiry->result->program =
+		keep_text(inquiry->result, realpath(found, real) ? real : found);
 	return inquiry->result->program ? 0 : -ENOMEM;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Finds many strings in one pass (Wu and Manber, blocks of two bytes). See textscan.h. */
 #include <ctype.h>
+#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -104,15 +105,16 @@ static void scan_window(const struct shifts *shifts, const char *bytes, size_t s
 	}
 }
 
-void textscan_bytes(const void *bytes, size_t size, struct textscan *scan)
+int textscan_bytes(const void *bytes, size_t size, struct textscan *scan)
 {
 	struct shifts *shifts = malloc(sizeof(*shifts));
 
 	if (!shifts)
-		return;
+		return -ENOMEM;
 	fill_shifts(shifts);
 	scan_window(shifts, bytes, size < scan->bytes_left ? size : scan->bytes_left, scan);
 	free(shifts);
+	return 0;
 }
 
 struct room {
@@ -146,13 +148,13 @@ static void scan_range(int fd, uint64_t from, uint64_t to, struct room *room, st
 }
 
 /* Names of dynamic symbols lie among the constants, but are not the program's strings. */
-void textscan_file(int fd, const struct object *object, struct textscan *scan)
+int textscan_file(int fd, const struct object *object, struct textscan *scan)
 {
 	const struct object_range *hole = &object->strtab;
 	struct room *room = malloc(sizeof(*room));
 
 	if (!room)
-		return;
+		return -ENOMEM;
 	fill_shifts(&room->shifts);
 	for (size_t i = 0; i < object->constant_count; i++) {
 		uint64_t from = object->constants[i].offset, to = from + object->constants[i].size;
@@ -164,4 +166,5 @@ void textscan_file(int fd, const struct object *object, struct textscan *scan)
 		scan_range(fd, from, to, room, scan);
 	}
 	free(room);
+	return 0;
 }

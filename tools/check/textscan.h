@@ -49,8 +49,11 @@ struct textscan {
 	uint32_t enough;     /* with one of these and a version of OpenSSL the rest is not read; 0: all */
 };
 
-/* Adds what the constants of an open file hold. A file that ends early is read as far as it goes. */
-void textscan_file(int fd, const struct object *object, struct textscan *scan);
-void textscan_bytes(const void *bytes, size_t size, struct textscan *scan);
+/*
+ * Adds what the constants of an open file hold. A file that ends early is read as far as it goes.
+ * Both return 0 or -ENOMEM.
+ */
+int textscan_file(int fd, const struct object *object, struct textscan *scan);
+int textscan_bytes(const void *bytes, size_t size, struct textscan *scan);
 
 #endif

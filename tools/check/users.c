@@ -3,6 +3,7 @@
  * Which files call a shared libssl, and which other TLS libraries there are, by what files import
  * and need.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,10 +64,11 @@ bool is_openssl_file(struct inquiry *inquiry, const char *path)
 {
 	struct library library = {.path = (char *)path};
 	int fd = root_open(&inquiry->closure.root, path);
+	int error = fd < 0 ? fd : object_read(fd, &library.object);
 	/* if it cannot be read, its name decides */
-	bool is = fd < 0 || object_read(fd, &library.object) ||
-		  classify_libssl(&library, library_name(&library)) == PROVIDER_OPENSSL;
+	bool is = error || classify_libssl(&library, library_name(&library)) == PROVIDER_OPENSSL;
 
+	inquiry->result->starved |= error == -ENOMEM;
 	if (fd >= 0)
 		close(fd);
 	object_free(&library.object);
@@ -146,7 +148,7 @@ static void explain_provider(struct inquiry *inquiry, const struct library *user
 static void name_libssl(struct check_result *result, const struct library *provider)
 {
 	if (!result->libssl)
-		result->libssl = strdup(provider->path);
+		result->libssl = keep_text(result, provider->path);
 }
 
 /* The entry added for the program or a plugin at the head of the chain that leads to `index`. */

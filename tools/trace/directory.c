@@ -5,7 +5,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,14 +59,25 @@ static void add_directory(struct path *path, const char *directory)
 	more[++path->count] = NULL;
 }
 
-static void add_matching(struct path *path, const char *pattern)
+/* PARENT/PREFIX*BELOW. Not by glob(3), which frees names twice when memory runs out. */
+static void add_matching(struct path *path, const char *parent, const char *prefix,
+			 const char *below)
 {
-	glob_t found;
+	DIR *dir = opendir(parent);
+	struct dirent *entry;
+	struct stat st;
+	char name[512];
 
-	if (glob(pattern, GLOB_ONLYDIR, NULL, &found) == 0)
-		for (size_t i = 0; i < found.gl_pathc; i++)
-			add_directory(path, found.gl_pathv[i]);
-	globfree(&found);
+	path->failed |= !dir && errno == ENOMEM;
+	while (dir && (entry = readdir(dir))) {
+		if (entry->d_name[0] == '.' || strncmp(entry->d_name, prefix, strlen(prefix)) != 0)
+			continue;
+		snprintf(name, sizeof(name), "%s/%s%s", parent, entry->d_name, below);
+		if (!stat(name, &st) && S_ISDIR(st.st_mode))
+			add_directory(path, name);
+	}
+	if (dir)
+		closedir(dir);
 }
 
 char **trace_search_path(void)
@@ -86,8 +96,8 @@ char **trace_search_path(void)
 	snprintf(buffer, sizeof(buffer), "/tmp/tlstall-%u", (unsigned)getuid());
 	add_directory(&path, buffer);
 	if (geteuid() == 0) {
-		add_matching(&path, "/run/user/*/tlstall");
-		add_matching(&path, "/tmp/tlstall-*");
+		add_matching(&path, "/run/user", "", "/tlstall");
+		add_matching(&path, "/tmp", "tlstall-", "");
 	}
 	if (!path.failed)
 		return path.directories;
@@ -181,12 +191,11 @@ const char *trace_note_words(const char *reason)
 	return "the trace cannot be read";
 }
 
-bool trace_note_of(const char *directory, pid_t pid, pid_t here, char *reason, size_t size)
+int trace_note_of(const char *directory, pid_t pid, pid_t here, char *reason, size_t size)
 {
 	struct trace_list list = {0};
-	bool found = false;
+	bool starved = trace_list_add(&list, directory) && errno == ENOMEM, found = false;
 
-	trace_list_add(&list, directory);
 	for (unsigned i = 0; i < list.count && !found; i++) {
 		const struct trace_entry *entry = &list.entries[i];
 
@@ -197,7 +206,7 @@ bool trace_note_of(const char *directory, pid_t pid, pid_t here, char *reason, s
 			snprintf(reason, size, "%s", entry->failed);
 	}
 	trace_list_free(&list);
-	return found;
+	return starved ? -1 : found;
 }
 
 static int append(struct trace_list *list, const char *directory, const char *name,

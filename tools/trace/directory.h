@@ -46,8 +46,8 @@ uint64_t trace_directory_bytes(const char *directory, unsigned *count);
 const char *trace_note_words(const char *reason);
 /*
  * Whether that process left a note there; its reason. `here`: the id of the living process that it
- * has to be of, 0: it has ended.
+ * has to be of, 0: it has ended. -1: memory ran out.
  */
-bool trace_note_of(const char *directory, pid_t pid, pid_t here, char *reason, size_t size);
+int trace_note_of(const char *directory, pid_t pid, pid_t here, char *reason, size_t size);
 
 #endif
