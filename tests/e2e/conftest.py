@@ -53,8 +53,20 @@ def results(stats):
     return {"suite": os.environ.get("TLSTALL_MATRIX", ""), "results": found}
 
 
+@pytest.fixture(scope="session", autouse=True)
+def temporary_directory(tmp_path_factory):
+    """Of all directories that this process makes for its tests: root searches /tmp/tlstall-* for traces, and must not find
+    those of a test that runs at the same time."""
+    tmp_path_factory.getbasetemp()  # stays outside, with what pytest keeps of failed tests
+    tempfile.tempdir = tempfile.mkdtemp(prefix="test-tlstall-")
+    os.chmod(tempfile.tempdir, 0o711)  # for servers that run as another user
+    yield
+    shutil.rmtree(tempfile.tempdir, ignore_errors=True)
+    tempfile.tempdir = None
+
+
 @pytest.fixture(scope="session")
-def shared_directory():
+def shared_directory(temporary_directory):  # pylint: disable=unused-argument
     """A directory that servers running as other users may search."""
     directory = pathlib.Path(tempfile.mkdtemp(prefix="tlstall-"))
     directory.chmod(0o755)

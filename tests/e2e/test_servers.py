@@ -46,7 +46,7 @@ KINDS = {k.name: k for k in (
                  (r" \(conn: fd=\d+\)", ""),  # only if the peer is still there
                  (r"(PID|Port|port):? ?\d+", r"\1 <n>"), (r"\d+\.\d+ seconds", "<n> seconds")]),
     Kind("stunnel", "SSL_accept", logs=r"Connection (reset|closed)",
-         varies=[(r"^\S+ \S+ LOG", "LOG"), (r"/tmp/tlstall-\w+", "<directory>"), (r"LOG(\d)\[\S+\]", r"LOG\1"),
+         varies=[(r"^\S+ \S+ LOG", "LOG"), (r"/\S*/tlstall-\w+", "<directory>"), (r"LOG(\d)\[\S+\]", r"LOG\1"),
                  (r"\b[0-9A-F]{12,}\b", "<id>"), (r"FD=\d+", "FD"),
                  (r"Connection (reset/closed|reset|closed)", "Connection over"), (r"PID \d+", "PID")]),
 )}

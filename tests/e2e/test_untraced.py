@@ -2,6 +2,7 @@
 """If no trace can be made, the program runs anyway, and every command can say why."""
 import json
 import os
+import pathlib
 import re
 import subprocess
 
@@ -97,7 +98,16 @@ def test_run_tells_of_a_note_elsewhere(directory):
 def test_notes_of_the_dead_are_not_told(directory):
     (directory / "999999-1-00000000000000aa.failed-EMFILE").touch()
     result = run([TLSTALL, "ps"], env={"TLSTALL_DIR": str(directory)})
-    assert "untraced" not in result.stderr, result
+    assert "process 999999 " not in result.stderr, result
+
+
+def test_notes_of_other_tests_are_not_told(directory):
+    """Root is told of everybody's in /tmp/tlstall-*, but no test has its directories there."""
+    start = pathlib.Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]
+    (directory / f"{os.getpid()}-{start}-00000000000000aa.failed-EMFILE").touch()
+    told = f"process {os.getpid()} runs untraced: "
+    assert told in run([TLSTALL, "ps"], env={"TLSTALL_DIR": str(directory)}).stderr
+    assert told not in run([TLSTALL, "ps"], env={"TLSTALL_DIR": "/nonexistent"}).stderr
 
 
 def test_many_traces_open_each_library_once(directory):
