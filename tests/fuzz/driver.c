@@ -3,7 +3,7 @@
  * Feeds mutated seeds to LLVMFuzzerTestOneInput(), for compilers without libFuzzer: FUZZER SECONDS
  * [FILE...]. Without files, the seeds are tests/golden and tests/fuzz/seeds. If SECONDS is 0, each
  * file is used unchanged, once, to reproduce a failure. The current input when a sanitizer ends
- * the run is in $TMPDIR/fuzz-last. FUZZ_SEED makes a run repeatable.
+ * the run is in $TMPDIR/fuzz-last-PID. FUZZ_SEED makes a run repeatable.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -126,16 +126,20 @@ static size_t mutate(uint8_t *data, size_t size)
 	return size;
 }
 
-/* A shared mapping of a file: whatever ends the run, the input is in the file. */
+static char last_path[4096];
+
+/*
+ * A shared mapping of a file: whatever ends the run, the input is in the file. Each process has its own: one that
+ * truncated another's would end it by SIGBUS.
+ */
 static uint8_t *map_last_input(void)
 {
 	const char *directory = getenv("TMPDIR");
-	char path[4096];
 	void *map;
 	int fd;
 
-	snprintf(path, sizeof(path), "%s/fuzz-last", directory ? directory : "/tmp");
-	fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	snprintf(last_path, sizeof(last_path), "%s/fuzz-last-%d", directory ? directory : "/tmp", (int)getpid());
+	fd = open(last_path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0 || ftruncate(fd, INPUT_MAX) != 0)
 		return NULL;
 	map = mmap(NULL, INPUT_MAX, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -196,5 +200,6 @@ int main(int argc, char **argv)
 	if (limit > 0)
 		printf("%llu inputs from %u seeds, FUZZ_SEED=%llu\n",
 		       (unsigned long long)fuzz(input, limit), seed_count, (unsigned long long)start);
+	unlink(last_path);
 	return 0;
 }
