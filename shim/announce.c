@@ -35,17 +35,22 @@ static bool is_own(void)
 	return !pid || pid == system_getpid();
 }
 
+#ifndef PR_SET_SYSCALL_USER_DISPATCH
+#define PR_SET_SYSCALL_USER_DISPATCH 59 /* Linux 5.11 */
+#endif
+
 static void note(int option, unsigned long value)
 {
-	/* an unprivileged process must set this before a filter, and libseccomp always does */
-	bool filter = option == PR_SET_NO_NEW_PRIVS || option == PR_SET_SECCOMP;
+	/* an unprivileged process must set the first before a filter, and libseccomp always does */
+	bool filter = option == PR_SET_NO_NEW_PRIVS || option == PR_SET_SECCOMP ||
+		      (option == PR_SET_SYSCALL_USER_DISPATCH && value);
 	bool counter = option == PR_SET_TSC && value == PR_TSC_SIGSEGV;
 
 	if (!filter && !counter)
 		return;
-	if (filter && is_own())
+	if (filter && ask_may() && is_own())
 		ask_note_filter();
-	if (counter && is_own())
+	if (counter && (!ask_may() || is_own()))
 		clock_leave_counter();
 }
 

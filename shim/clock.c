@@ -161,7 +161,7 @@ void clock_look(void)
 {
 	int mode = PR_TSC_ENABLE;
 
-	if (!__atomic_load_n(&clock_reads_counter, __ATOMIC_ACQUIRE) &&
+	if (!__atomic_load_n(&clock_reads_counter, __ATOMIC_ACQUIRE) && ask_may() &&
 	    !system_call(SYS_prctl, PR_GET_TSC, &mode, 0, 0, 0) && mode == PR_TSC_SIGSEGV)
 		clock_leave_counter();
 }

@@ -26,6 +26,7 @@ static __thread struct {
 	unsigned next;
 } history;
 
+/* Only if the kernel may be asked. */
 static uint64_t look(uint64_t ticks)
 {
 	history.looks[history.next++ % HISTORY] = seen;
@@ -81,7 +82,7 @@ bool cpu_since(uint64_t leave, uint64_t now, uint64_t *ns)
 	const struct look *then = look_before(leave);
 	uint64_t before, used, gap = cpu_nanoseconds(now - leave, now);
 
-	if (!then)
+	if (!then || !ask_may())
 		return false;
 	before = then->cpu_ns + cpu_nanoseconds(leave - then->ticks, now);
 	used = look(now);
@@ -105,7 +106,7 @@ void cpu_begin(void)
 {
 	static uint32_t begun;
 
-	if (!__atomic_load_n(&begun, __ATOMIC_RELAXED) &&
+	if (!__atomic_load_n(&begun, __ATOMIC_RELAXED) && ask_may() &&
 	    !__atomic_exchange_n(&begun, 1, __ATOMIC_RELAXED))
 		look(clock_ticks());
 }
@@ -127,6 +128,9 @@ bool cpu_between(uint64_t enter, uint64_t leave, uint64_t *ns)
 	const struct look *then = look_before(enter);
 	uint64_t duration = cpu_nanoseconds(leave - enter, leave), now, most, least, between;
 
+	*ns = 0;
+	if (!ask_may())
+		return false;
 	if (!then)
 		then = &never;
 	between = then->ticks ? cpu_nanoseconds(enter - then->ticks, leave) : UINT64_MAX / 2;

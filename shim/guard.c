@@ -266,7 +266,7 @@ int guard_sigaction(const struct sigaction *act, struct sigaction *old)
 
 	if (act)
 		wanted = *act; /* act and old may point to the same object */
-	if (act && !is_own())
+	if (act && !guard_is_own())
 		without_us(&wanted);
 	else if (act && install(&wanted))
 		return -1;

@@ -329,7 +329,7 @@ static void make(void)
 		return;
 	}
 	for (int i = 0; i < 100 && !__atomic_load_n(&mapping.header, __ATOMIC_ACQUIRE); i++) {
-		if (!__atomic_load_n(&making, __ATOMIC_ACQUIRE))
+		if (!__atomic_load_n(&making, __ATOMIC_ACQUIRE) || !ask_may())
 			return;
 		system_nanosleep(&(struct timespec){.tv_nsec = 100000});
 	}

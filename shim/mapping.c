@@ -58,7 +58,8 @@ static void before_fork(void)
 		guard_leave();
 	}
 	parent_was_single = is_single();
-	elf_await_walks();
+	if (ask_may())
+		elf_await_walks();
 	errno = saved;
 }
 
@@ -199,8 +200,10 @@ void mapping_become_process(void)
 	}
 	for (int i = 0; i < 100 && __atomic_load_n(&mapping_process->state, __ATOMIC_ACQUIRE) !=
 					   IDENTITY_KNOWN;
-	     i++)
-		system_nanosleep(&(struct timespec){.tv_nsec = 100000});
+	     i++) {
+		if (ask_may())
+			system_nanosleep(&(struct timespec){.tv_nsec = 100000});
+	}
 	errno = saved;
 }
 

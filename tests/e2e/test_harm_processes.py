@@ -64,7 +64,7 @@ def test_locked_loader(directory, when, done, mode):
     ("no_descriptors", 4, None), ("no_memory_locked", 4, 2), ("no_processes", 4, 2), ("no_file_size", 4, None),
     ("not_dumpable", 4, 2), ("no_environment", 4, 2), ("other_user", 4, None), ("everything_closed", 4, 2),
     ("no_counter", 4, 2), ("no_cpuid", 4, 2), ("memory_locked", 6, 4), ("memory_gone", 4, None),
-    ("strict", 2, None), ("strict_by_itself", 2, None), ("storm", 64, 62), ("all_blocked", 4, 2),
+    ("strict", 2, None), ("strict_by_itself", 2, None), ("dispatched", 4, None), ("storm", 64, 62), ("all_blocked", 4, 2),
     ("all_ignored", 4, 2), ("thread_ends", 10, 8), ("main_ends", 64, 62), ("daemonized", 6, 4), ("shell", 4, 2),
     ("traced_by_parent", 6, 4), ("address_space", 4, None), ("limited_from_outside", 4, None), ("unloads_itself", 4, 2), ("not_root", 4, None)])
 @pytest.mark.parametrize("mode", ["all", "watch"])

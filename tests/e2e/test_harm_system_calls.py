@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The shim adds only the system calls in the table of doc/RELIABILITY.md, all within systemd's
 @system-service; under a seccomp filter, a handshake adds none."""
+import collections
 import pathlib
 import re
 import shutil
@@ -79,18 +80,23 @@ def records(traces):
     return tracing.Trace(tracing.run([tracing.TLSTALL, "report", "--format", "jsonl", traces]).stdout)
 
 
-@pytest.mark.parametrize("way", ["late", "thread", "early"])
-def test_a_filter_that_kills(way, directory):
+@pytest.mark.parametrize("way,outcomes", [("late", {"ok": 2}), ("thread", {"ok": 2}), ("early", {"ok": 2}),
+                                          ("slow", {"ok": 6, "abandoned": 2}), ("before", {})])
+@pytest.mark.parametrize("mode", ["all", "watch"])
+def test_a_filter_that_kills(way, outcomes, mode, directory):
     """It kills for every call that the program does not make itself; set before or after the start."""
     argv = [tracing.PROGRAMS / "filtered", way]
     traces, _ = with_shim(directory)
     plain = tracing.run(argv)
-    beside = tracing.run(argv, env={"LD_PRELOAD": str(tracing.SHIM), "TLSTALL_DIR": str(traces)})
+    beside = tracing.run(argv, env={"LD_PRELOAD": str(tracing.SHIM), "TLSTALL_DIR": str(traces), "TLSTALL_MODE": mode})
     assert plain.status == 0, plain
     tracing.compare(plain, beside)
+    if not outcomes:  # the filter was there before a trace could be made
+        assert not list(pathlib.Path(traces).glob("*.tlstall"))
+        return
     trace = records(traces)
-    assert [h.outcome for h in trace.handshakes] == ["ok", "ok"]
-    assert all(h.stack for h in trace.handshakes)
+    assert collections.Counter(h.outcome for h in trace.handshakes) == outcomes
+    assert mode == "watch" or all(h.stack for h in trace.handshakes)
 
 
 def handshakes_calls(argv, directory, **settings):

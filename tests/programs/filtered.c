@@ -3,15 +3,18 @@
  * Handshakes under a seccomp filter that kills the program for every system call that it does
  * not make itself. argv[1]: "late": the filter is set when the contexts exist; "early": a
  * filter that allows everything comes first, and the program starts again; "thread": like
- * late, with the handshake in a thread.
+ * late, with the handshake in a thread; "slow": like late, with pauses between the calls, and
+ * another handshake that is never finished; "before": the filter is set before the first context.
  */
 #include "common.h"
 
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <openssl/rand.h>
 #include <stddef.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 #ifndef SYS_clone3
 #define SYS_clone3 435
@@ -67,6 +70,49 @@ static void *shake_hands(void *context)
 	return finish(context) ? context : NULL;
 }
 
+/* No system call: the clock is in the vdso. */
+static void pass_time(void)
+{
+	struct timespec begun, now;
+
+	clock_gettime(CLOCK_MONOTONIC, &begun);
+	do
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	while ((now.tv_sec - begun.tv_sec) * 1000 + (now.tv_nsec - begun.tv_nsec) / 1000000 < 5);
+}
+
+static void *shake_hands_slowly(struct pair *pair)
+{
+	struct pair left = bio_pair(0);
+	bool good = true;
+
+	step(left.client);
+	step(left.server);
+	pass_time();
+	step(left.client);
+	pass_time();
+	pair_free(&left);
+	for (int i = 0; good && i < 8; i++) {
+		int client = step(pair->client), server = step(pair->server);
+
+		pass_time();
+		good = client <= SSL_ERROR_WANT_READ && server <= SSL_ERROR_WANT_READ;
+	}
+	return good && SSL_is_init_finished(pair->client) ? pair : NULL;
+}
+
+/* Reads what OpenSSL and libc read once. */
+static void use_all_but_a_context(void)
+{
+	X509 *certificate;
+	EVP_PKEY *key;
+
+	NEED(OPENSSL_init_ssl(0, NULL) && RAND_status());
+	make_certificate("warm", &certificate, &key);
+	X509_free(certificate);
+	EVP_PKEY_free(key);
+}
+
 int main(int argc, char **argv)
 {
 	const char *way = argc > 1 ? argv[1] : "late";
@@ -76,16 +122,26 @@ int main(int argc, char **argv)
 
 	if (!strcmp(way, "early"))
 		begin_anew(argv);
-	pair = tcp_pair(true);
+	if (!strcmp(way, "before"))
+		use_all_but_a_context();
+	else
+		pair = tcp_pair(true);
+	if (!strcmp(way, "slow")) {
+		NEED(shake_hands_slowly(&pair));
+		pair_free(&pair);
+		pair = tcp_pair(true);
+	}
 	setvbuf(stdout, NULL, _IOLBF, 1000);
 	puts(way);
 	if (strcmp(way, "filtered"))
 		kill_for_others(strcmp(way, "thread") != 0);
+	if (!strcmp(way, "before"))
+		pair = bio_pair(0);
 	if (!strcmp(way, "thread")) {
 		NEED(pthread_create(&thread, NULL, shake_hands, &pair) == 0);
 		NEED(pthread_join(thread, &good) == 0);
 	} else {
-		good = shake_hands(&pair);
+		good = strcmp(way, "slow") ? shake_hands(&pair) : shake_hands_slowly(&pair);
 	}
 	printf("handshake %d\n", good != NULL);
 	pair_free(&pair);

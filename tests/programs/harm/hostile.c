@@ -142,6 +142,25 @@ static void strict_by_itself(void)
 	NEED(!syscall(SYS_seccomp, SECCOMP_SET_MODE_STRICT, 0, NULL));
 }
 
+/* System calls that are not made in libc's code raise SIGSYS, as in programs that run those of another system. */
+static void dispatched(void)
+{
+	static char selector = SYSCALL_DISPATCH_FILTER_BLOCK;
+	FILE *maps = fopen("/proc/self/maps", "r");
+	unsigned long start = 0, end = 0;
+	char line[4096];
+
+	while (maps && fgets(line, sizeof(line), maps)) {
+		if (strstr(line, " r-xp ") && strstr(line, "/libc.so") && sscanf(line, "%lx-%lx", &start, &end) == 2)
+			break;
+	}
+	fclose(maps);
+	/* arm64 does not have it */
+	NEED(!prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, start, end - start, &selector) ||
+	     errno == EINVAL);
+	errno = 0;
+}
+
 /* ---- signals ------------------------------------------------------------------------------ */
 
 static volatile int alarms;
@@ -359,6 +378,7 @@ static const struct {
 	{"no_cpuid", no_cpuid},
 	{"strict", strict},
 	{"strict_by_itself", strict_by_itself},
+	{"dispatched", dispatched},
 	{"storm", storm},
 	{"all_blocked", all_blocked},
 	{"all_ignored", all_ignored},
