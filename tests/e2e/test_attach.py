@@ -120,6 +120,7 @@ def test_handshake_that_has_begun_is_adopted_again(start, directory):
     silent = start(peer.Peer(peer.silent_after_hello))
     steps = start(Loop(["/usr/bin/python3", "-c", STEPS, str(silent.port)]))
     assert steps.shake("") == b"want read\n"
+    stalled(steps.pid)
     for name in "first", "second":
         watching = start(Attached("-d", directory / name, steps.pid))
         await_attached(steps.pid)
