@@ -360,10 +360,12 @@ def test_two_looks_tell_what_moves(start, authority):
     result = look("--for", "500ms", client.pid)
     assert "PEER_SILENT" not in result.stdout, result
     assert "it is making progress: bytes were sent or received between two looks" in result.stdout, result
+    assert re.search(r"1 in a handshake; in [\d.]+ m?s, 1 made progress\n", result.stdout), result
     still = start(peer.Peer(peer.silent_after_hello))
     stuck = start(Plain(["/usr/bin/openssl", "s_client", "-connect", f"127.0.0.1:{still.port}"]))
     still.wait_hellos(1)
-    handshake, = records("--for", "1s", stuck.pid)[1]
+    (process,), (handshake,) = records("--for", "1s", stuck.pid)
+    assert process["compared_ns"] >= 1e9 and process["made_progress"] == 0, process
     assert handshake["cause"] == "PEER_SILENT" and handshake["duration_ns"] >= 1e9, handshake
 
 

@@ -25,6 +25,15 @@ static unsigned not_begun(const struct look *look)
 	return count;
 }
 
+static unsigned moved(const struct look *look)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < look->count; i++)
+		count += look_is_handshake(&look->objects[i]) && look->objects[i].moved;
+	return count;
+}
+
 /* ---- for people --------------------------------------------------------------------- */
 
 /* Why handshakes could not be read: the first reason. */
@@ -52,12 +61,23 @@ static void write_trouble(FILE *out, const struct look *look)
 	}
 }
 
+/* What two looks tell. */
+static void write_progress(FILE *out, const struct look *look)
+{
+	char between[WORD_SIZE];
+
+	if (look->compared_ns && look->in_handshake)
+		print(out, "; in %s, %u made progress", word_duration(look->compared_ns, between),
+		      moved(look));
+}
+
 static void write_process(FILE *out, const struct look *look)
 {
 	print(out, "%s[%d], seen from outside: %u TLS object%s, %u in a handshake", look->comm,
 	      look->pid, look->count, word_s(look->count), look->in_handshake);
 	if (not_begun(look))
 		print(out, ", %u not started", not_begun(look));
+	write_progress(out, look);
 	putc('\n', out);
 	if (look->unreadable)
 		write_trouble(out, look);
@@ -152,6 +172,10 @@ void looked_record(struct json_line *record, const struct looked *looked)
 	member_number(record, "objects", look->count);
 	member_number(record, "in_handshake", look->in_handshake);
 	member_number(record, "not_begun", not_begun(look));
+	if (look->compared_ns) {
+		member_number(record, "compared_ns", look->compared_ns);
+		member_number(record, "made_progress", moved(look));
+	}
 	member_number(record, "not_asked", look->unreadable);
 	member_number(record, "bytes_not_searched", look->skipped);
 	set_mute_sockets(record, &look->sockets);

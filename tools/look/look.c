@@ -346,6 +346,7 @@ void look_compare(const struct look *before, struct look *later)
 	uint64_t between =
 		later->began_ns > before->taken_ns ? later->began_ns - before->taken_ns : 0;
 
+	later->compared_ns = later->taken_ns - before->taken_ns;
 	for (unsigned i = 0; i < later->count; i++) {
 		struct look_object *object = &later->objects[i];
 		const struct look_object *was = find(before, object->ssl.address);
@@ -354,7 +355,7 @@ void look_compare(const struct look *before, struct look *later)
 			continue;
 		object->moved = !is_same(&was->ssl, &object->ssl);
 		if (object->moved)
-			note_earlier(before, was, object, later->taken_ns - before->taken_ns);
+			note_earlier(before, was, object, later->compared_ns);
 		else if (object->standing_ns < between)
 			object->standing_ns = between;
 	}

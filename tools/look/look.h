@@ -46,6 +46,7 @@ struct look {
 	struct trouble trouble;
 	uint64_t searched, skipped; /* bytes of memory */
 	uint64_t began_ns, taken_ns; /* CLOCK_MONOTONIC: first asked; when the sockets were */
+	uint64_t compared_ns;	     /* with a look so long before; 0: with none */
 };
 
 /*
