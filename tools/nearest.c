@@ -39,8 +39,8 @@ const char *nearest(const char *word, const char *const *words)
 {
 	const char *best = NULL;
 	size_t length = strlen(word);
-	/* if more than a third of it is wrong, it is another word */
-	unsigned bound = (unsigned)(length < 3 ? 1 : length / 3 + 1);
+	/* if more than a third of it is wrong, or half of a short one, it is another word */
+	unsigned bound = (unsigned)(length < 4 ? 1 : length / 3 + 1);
 
 	for (; length <= LONGEST && *words; words++) {
 		size_t other = strlen(*words);

@@ -26,6 +26,8 @@ def test_help():
         assert same_as(wanted, "help", command) and same_as(wanted, command, "-h"), command
     result = run([TLSTALL, "help", "rum"])
     assert (result.status, result.stderr) == (2, "tlstall: unknown command 'rum' (did you mean 'run'?)\n"), result
+    result = run([TLSTALL, "help", "foo"])  # not 'top'
+    assert (result.status, result.stderr) == (2, "tlstall: unknown command 'foo' (see tlstall --help)\n"), result
 
 
 @pytest.mark.parametrize("arguments, status, words", [
