@@ -53,7 +53,8 @@ static int set_option(struct options *options, int option, char **argv)
 	case 'n':
 		if (parse_details(optarg, &options->of_format.details) == 0)
 			return 0;
-		return usage_error(&command_report, "invalid number of details '%s'", optarg);
+		return usage_error(&command_report, "invalid number of details '%s' (expected 0 to %lu)",
+				   optarg, DETAILS_MAX);
 	case ':':
 		return usage_error(&command_report, "%s needs a value", argv[optind - 1]);
 	default:

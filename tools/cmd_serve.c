@@ -126,6 +126,6 @@ const struct command command_serve = {
 		"Without a directory: $TLSTALL_DIR,\n"
 		"else the default directories of this user, or, for root, of all users.\n"
 		"Traces are removed by the rules of 'tlstall clean': never those of running\n"
-		"processes. Ends on SIGTERM and SIGINT.\n",
+		"processes. Ends on SIGTERM, SIGINT and SIGHUP.\n",
 	.run = run_serve,
 };

@@ -104,7 +104,7 @@ const struct command command_top = {
 	.name = "top",
 	.arguments = "[OPTIONS] [PID]",
 	.summary = "watch the handshakes in flight: why each takes so long and whose fault it is",
-	.help = "  -d, --delay SECONDS  seconds between two refreshes (default 1)\n"
+	.help = "  -d, --delay SECONDS  seconds between two refreshes, 0.1 to 3600 (default 1)\n"
 		"  -a, --all            include handshakes left unfinished when their process "
 		"died\n"
 		"  --look               include processes without the shim (see tlstall look)\n"
