@@ -304,6 +304,6 @@ void live_absence(const struct live *live, pid_t pid, char *buffer, size_t size)
 		snprintf(buffer, size, "process %d is not traced (%.200s)", pid, live->problem);
 	else
 		snprintf(buffer, size,
-			 "process %d is not traced (no trace of it in %s; tlstall attach loads the shim, or start it with the shim, and TLSTALL_MODE other than off)",
-			 pid, places);
+			 "process %d is not traced (no trace of it in %s; tlstall check %d says why)", pid,
+			 places, pid);
 }
