@@ -98,10 +98,10 @@ enum tlstall_setting {
 	X(ENFILE, "the system has reached its limit of open files") \
 	X(EEXIST, "all trace file names are in use") \
 	X(EIO, "the trace could not be written") \
-	X(SHARED, "the trace directory is writable by others and not sticky") \
-	X(FULL, "the traces would fill too much of the file system") \
-	X(REMOTE, "the trace directory is on a file system that may hang") \
-	X(LIMIT, "the traces in the directory have reached TLSTALL_LIMIT") \
+	X(SHARED, "the trace directory is writable by others and not sticky: chmod +t makes it so") \
+	X(FULL, "the traces would fill too much of the file system: tlstall clean makes room") \
+	X(REMOTE, "the trace directory is on a file system that may hang: TLSTALL_REMOTE=on uses it all the same") \
+	X(LIMIT, "the traces in the directory have reached TLSTALL_LIMIT: tlstall clean makes room") \
 	X(ARCHITECTURE, "OpenSSL inside the program cannot be reached on this architecture") \
 	X(CODE, "a function of the OpenSSL inside the program begins with unknown instructions") \
 	X(PROTECTED, "the kernel forbids changing the code of the program, which has OpenSSL inside") \
