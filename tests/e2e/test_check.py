@@ -4,6 +4,7 @@ processes."""
 import json
 import os
 import pathlib
+import re
 import shutil
 import struct
 import subprocess
@@ -306,6 +307,16 @@ def test_file_capabilities(directory):
                   program])
     assert result.status == NOT_SEEN and "secure-execution: has file capabilities" in result.stdout, \
         result
+
+
+def test_each_name_is_explained():
+    """Scripts rely on the names of ways and reasons: the manual page has all that are given."""
+    header = (tracing.ROOT / "tools/check/check.h").read_text()
+    names = re.findall(r'^\tX\(\w+, "([a-z-]+)"\)(?!.*not given any more)', header, re.M)
+    page = (tracing.ROOT / "doc/tlstall-check.1").read_text().replace("\\-", "-")
+    words = set(re.findall(r"^\.BR? (.+)$", page, re.M))
+    explained = {name for line in words for name in line.replace(",", "").split()}
+    assert len(names) > 15 and set(names) <= explained, sorted(set(names) - explained)
 
 
 def test_no_shim(directory):
