@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How `tlstall run` handles trace files that appear at the worst moments. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -17,7 +19,8 @@
 #include <cmocka.h>
 
 struct told {
-	unsigned calls, handshakes, lost, failed;
+	unsigned calls, handshakes, lost, failed, unread;
+	char why[64];
 };
 
 static void on_call(void *context, struct followed *from, const struct tlstall_event *event,
@@ -59,6 +62,49 @@ static void on_failed(void *context, pid_t pid, const char *reason)
 	told->failed++;
 }
 
+static void on_unread(void *context, struct followed *from, const char *why)
+{
+	struct told *told = context;
+
+	(void)from;
+	told->unread++;
+	snprintf(told->why, sizeof(told->why), "%s", why);
+}
+
+static struct follow_sink sink_of(struct told *told)
+{
+	return (struct follow_sink){
+		.call = on_call,
+		.handshake = on_handshake,
+		.lost = on_lost,
+		.opened = on_followed,
+		.closing = on_followed,
+		.failed = on_failed,
+		.unread = on_unread,
+		.context = told,
+	};
+}
+
+/* ---- a disk that fails --------------------------------------------------------------- */
+
+static bool disk_fails;
+
+/* In place of the C library's. */
+ssize_t pread(int fd, void *buffer, size_t size, off_t offset)
+{
+	if (!__atomic_load_n(&disk_fails, __ATOMIC_ACQUIRE))
+		return syscall(SYS_pread64, fd, buffer, size, offset);
+	errno = EIO;
+	return -1;
+}
+
+static void set_disk_fails(bool fails)
+{
+	__atomic_store_n(&disk_fails, fails, __ATOMIC_RELEASE);
+}
+
+/* ---- traces of processes that have ended ------------------------------------------------- */
+
 static pid_t dead_process(void)
 {
 	pid_t pid = fork();
@@ -97,8 +143,7 @@ static void write_young_trace(const char *directory, pid_t pid)
 static void test_a_process_that_ends_before_we_look(void **state)
 {
 	struct told told = {0};
-	const struct follow_sink sink = {on_call,     on_handshake, on_lost, on_followed,
-					 on_followed, on_failed,    &told};
+	const struct follow_sink sink = sink_of(&told);
 	const char *directory = *state;
 	struct follow follow;
 
@@ -109,16 +154,65 @@ static void test_a_process_that_ends_before_we_look(void **state)
 	follow_finish(&follow);
 	assert_int_equal(told.calls, 2);
 	assert_int_equal(told.handshakes, 1);
-	assert_int_equal(told.lost + told.failed, 0);
+	assert_int_equal(told.lost + told.failed + told.unread, 0);
 	assert_int_equal(follow.seen, 1);
 	follow_close(&follow);
 	assert_int_equal(rmdir(directory), 0);
+}
+
+/* Nothing is lost if the disk recovers. */
+static void test_a_disk_that_fails_for_a_while(void **state)
+{
+	struct told told = {0};
+	const struct follow_sink sink = sink_of(&told);
+	struct follow follow;
+
+	assert_int_equal(follow_open(&follow, *state, &sink), 0);
+	write_young_trace(*state, dead_process());
+	follow_poll(&follow);
+	set_disk_fails(true);
+	usleep(20000);
+	follow_poll(&follow);
+	follow_poll(&follow);
+	set_disk_fails(false);
+	assert_int_equal(told.unread, 1);
+	assert_string_equal(told.why, strerror(EIO));
+	follow_finish(&follow);
+	assert_int_equal(told.calls, 2);
+	assert_int_equal(told.handshakes, 1);
+	assert_int_equal(told.lost + told.failed, 0);
+	follow_close(&follow);
+	assert_int_equal(rmdir(*state), 0);
+}
+
+/* What was not read stays on the disk. */
+static void test_a_disk_that_fails_for_good(void **state)
+{
+	struct told told = {0};
+	const struct follow_sink sink = sink_of(&told);
+	pid_t pid = dead_process();
+	struct follow follow;
+	char path[256];
+
+	assert_int_equal(follow_open(&follow, *state, &sink), 0);
+	write_young_trace(*state, pid);
+	follow_poll(&follow);
+	set_disk_fails(true);
+	follow_finish(&follow);
+	follow_close(&follow);
+	set_disk_fails(false);
+	assert_int_equal(told.calls, 0);
+	assert_int_equal(told.unread, 1);
+	snprintf(path, sizeof(path), "%s/%d-1.tlstall", (const char *)*state, (int)pid);
+	assert_int_equal(unlink(path), 0);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		scratch_unit_test(test_a_process_that_ends_before_we_look),
+		scratch_unit_test(test_a_disk_that_fails_for_a_while),
+		scratch_unit_test(test_a_disk_that_fails_for_good),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
 #include "run/drain.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -25,6 +26,7 @@ struct drain {
 	struct trace_cursor *cursor;
 	struct event_list fill, given;
 	size_t at; /* index into `given` */
+	char why[256]; /* the last attempt to read failed; "": it did not */
 };
 
 static bool make_room(struct event_list *events)
@@ -42,14 +44,20 @@ static bool make_room(struct event_list *events)
 	return true;
 }
 
-/* Called with the lock held. Events that find no room stay in the ring. */
+/* Called with the lock held. Events that find no room, or cannot be read, stay in the ring. */
 static void read_rings(struct drain *drain)
 {
 	struct event_list *fill = &drain->fill;
+	int result = 0;
 
-	while (fill->count < KEPT && make_room(fill) &&
-	       !trace_cursor_next(drain->cursor, &fill->items[fill->count]))
-		fill->count++;
+	while (fill->count < KEPT && !result) {
+		result = make_room(fill) ? trace_cursor_next(drain->cursor,
+							     &fill->items[fill->count])
+					 : TRACE_ERROR_MEMORY;
+		fill->count += !result;
+	}
+	snprintf(drain->why, sizeof(drain->why), "%s",
+		 result < 0 ? trace_strerror(drain->trace, result) : "");
 }
 
 /* ---- the thread ------------------------------------------------------------------ */
@@ -183,6 +191,14 @@ void drain_skip(struct drain *drain)
 	pthread_mutex_lock(&drain->drains->lock);
 	trace_cursor_skip(drain->cursor);
 	pthread_mutex_unlock(&drain->drains->lock);
+}
+
+bool drain_failed(struct drain *drain, char *why, size_t size)
+{
+	pthread_mutex_lock(&drain->drains->lock);
+	snprintf(why, size, "%s", drain->why);
+	pthread_mutex_unlock(&drain->drains->lock);
+	return *why;
 }
 
 uint64_t drain_lost(struct drain *drain)

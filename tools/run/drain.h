@@ -39,6 +39,8 @@ void drain_close(struct drain *drain);
 bool drain_next(struct drain *drain, struct tlstall_event *out);
 /* Passes over records that a killed process claimed and never wrote. */
 void drain_skip(struct drain *drain);
+/* Whether the last attempt to read events failed, and why; they are not lost, and it is tried again. */
+bool drain_failed(struct drain *drain, char *why, size_t size);
 /* Events that were overwritten before they were read. */
 uint64_t drain_lost(struct drain *drain);
 

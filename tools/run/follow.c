@@ -82,8 +82,19 @@ bool followed_handshake(const struct followed *followed, const struct tlstall_ev
 	return watch;
 }
 
+static void note_unread(struct follow *follow, struct followed *followed, const char *why)
+{
+	followed->unread = true;
+	if (!followed->unread_told)
+		follow->sink->unread(follow->sink->context, followed, why);
+	followed->unread_told = true;
+}
+
 static void free_followed(struct follow *follow, struct followed *followed)
 {
+	/* what was not read can still be reported from the file */
+	bool keep = follow->keep || followed->unread;
+
 	symbols_free(followed->symbols);
 	neighbors_free(followed->neighbors);
 	watches_free(&followed->watches);
@@ -91,8 +102,8 @@ static void free_followed(struct follow *follow, struct followed *followed)
 		drain_close(followed->drain);
 	if (followed->trace)
 		trace_close(followed->trace);
-	looks_keep(&followed->looks, follow->keep ? followed->path : NULL);
-	if (!follow->keep)
+	looks_keep(&followed->looks, keep ? followed->path : NULL);
+	if (!keep)
 		unlink(followed->path);
 	free(followed->path);
 	free(followed);
@@ -125,9 +136,13 @@ static bool open_trace(struct follow *follow, struct followed *followed)
 	}
 	followed->trace = trace;
 	followed->image = trace_header(trace)->image;
-	if (drain_open(&follow->drains, followed->path, trace, &followed->drain) ||
-	    watches_open(&followed->watches, trace))
+	error = drain_open(&follow->drains, followed->path, trace, &followed->drain);
+	if (!error && watches_open(&followed->watches, trace))
+		error = TRACE_ERROR_MEMORY;
+	if (error) {
+		note_unread(follow, followed, trace_strerror(trace, error));
 		return true;
+	}
 	if (followed->image)
 		supersede(follow, followed);
 	follow->seen++;
@@ -208,6 +223,7 @@ static bool read_events(struct follow *follow, struct followed *followed, uint64
 {
 	uint32_t ring = trace_header(followed->trace)->section[TLSTALL_SECTION_REST].count;
 	struct tlstall_event event;
+	char why[256];
 	uint32_t i;
 
 	if (follow->merge.count >= QUEUED)
@@ -217,6 +233,9 @@ static bool read_events(struct follow *follow, struct followed *followed, uint64
 	if (i > ring / BUSY_PART)
 		follow->busy_ns = now;
 	count_lost(follow, followed);
+	followed->unread = false;
+	if (drain_failed(followed->drain, why, sizeof(why)))
+		note_unread(follow, followed, why);
 	return i < READ_AT_ONCE;
 }
 
@@ -261,7 +280,10 @@ static void scan(struct follow *follow, struct followed *followed, uint64_t now)
 
 static void poll_trace(struct follow *follow, struct followed *followed, uint64_t now)
 {
-	if (trace_refresh(followed->trace)) {
+	int error = trace_refresh(followed->trace);
+
+	if (error) {
+		note_unread(follow, followed, trace_strerror(followed->trace, error));
 		/* what cannot be read will not be shown, so nothing waits for it */
 		followed->drained = followed->over;
 		return;

@@ -37,6 +37,8 @@ struct followed {
 	uint64_t clock_ns;	       /* CLOCK_MONOTONIC: when trace_set_now() was called */
 	uint64_t alive_ns;	       /* ... and we asked whether its processes live */
 	uint64_t scan_ns;	       /* ... and its handshakes were scanned */
+	bool unread;		       /* the last attempt to read it failed */
+	bool unread_told;
 	bool over;		       /* nobody writes it any more */
 	bool drained;		       /* ... and all was read, or nothing ever will be */
 };
@@ -60,6 +62,8 @@ struct follow_sink {
 	void (*closing)(void *context, struct followed *from);
 	/* A process runs untraced; `reason` is an errno name, or says why a file cannot be read. */
 	void (*failed)(void *context, pid_t pid, const char *reason);
+	/* A trace cannot be read, for now at least; once for each. */
+	void (*unread)(void *context, struct followed *from, const char *why);
 	void *context;
 };
 

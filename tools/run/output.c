@@ -265,6 +265,10 @@ static void on_closing(void *context, struct followed *from)
 			 (int)from->pid);
 	if (trace_header(from->trace)->privacy)
 		tell_left_out(from, trace_header(from->trace)->privacy);
+	if (from->unread)
+		complain("process %d: not all of its trace could be read, so calls may be missing; the "
+			 "file is kept (tlstall report %s)",
+			 (int)from->pid, from->path);
 	fold_forget(&output->fold, from);
 	output->known_from = NULL;
 }
@@ -275,6 +279,13 @@ static void on_failed(void *context, pid_t pid, const char *reason)
 
 	output->untraced++;
 	complain("process %d runs untraced: %s (%s)", (int)pid, trace_note_words(reason), reason);
+}
+
+static void on_unread(void *context, struct followed *from, const char *why)
+{
+	(void)context;
+	complain("process %d: reading %s failed: %s (it is tried again)", (int)from->pid, from->path,
+		 why);
 }
 
 /* ---- begin and end ------------------------------------------------------------------ */
@@ -320,6 +331,7 @@ int output_open(struct output *output, const struct run_options *options)
 		.opened = on_opened,
 		.closing = on_closing,
 		.failed = on_failed,
+		.unread = on_unread,
 		.context = output,
 	};
 	return 0;
