@@ -141,6 +141,9 @@ static void enter_followed_read(const struct call *call)
 
 	if (!slot)
 		return;
+	/* of a read that was left, the slot has the thread still */
+	if (!slot->enter)
+		call->track->ended_tid = slot->tid;
 	slot->in_call_function = call->function;
 	slot->tid = mapping_tid();
 	slot->enter = call->ticks;

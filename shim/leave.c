@@ -162,6 +162,7 @@ static void leave_followed_read(const struct call *call, const struct handshake_
 
 	if (slot) {
 		slot->enter = 0;
+		slot->tid = call->track->ended_tid;
 		if (watch_is_compact(slot) && in->error == TLSTALL_ERROR_SSL)
 			attempt_promote(call->track, slot, slot->bytes_in, slot->bytes_out);
 		note_first_read(call, slot, in);

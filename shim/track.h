@@ -37,6 +37,7 @@ struct track {
 	struct track *next_free;
 	bool used;			/* by more than SSL_new */
 	bool by_address;		/* the object does not have our ex_data */
+	uint32_t ended_tid;		/* of the handshake's last op, while the first read goes on */
 	struct tlstall_handshake *slot; /* NULL: none, or no slot was free */
 	uint64_t number;		/* of that handshake */
 	uint64_t finished_number;	/* of the one finished before it */

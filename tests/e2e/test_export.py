@@ -136,6 +136,17 @@ def test_perfetto_of_a_real_program(directory, authority, start, mode):
     assert states == [s["state"] for s in record["states"]]
 
 
+@pytest.mark.parametrize("mode", ["all", "watch"])
+def test_perfetto_shows_it_in_its_own_thread(directory, mode):
+    """Not in the thread that made the first read later, which may have worked on others meanwhile."""
+    program = tracing.PROGRAMS / "read_elsewhere"
+    result = run([TLSTALL, "run", "-q", "-d", directory, "--", program], env={"TLSTALL_MODE": mode})
+    assert result.status == 0, result
+    events = json.loads(exported("perfetto", directory))["traceEvents"]
+    begun = [e for e in events if e["ph"] == "b" and e["cat"] == "handshake" and "args" in e]
+    assert len(begun) == 2 and {e["tid"] for e in begun} == {record["pid"] for record in records(directory)}
+
+
 # ---- sqlite ---------------------------------------------------------------------------------
 
 
