@@ -149,7 +149,7 @@ static void tell_of_note(struct run *run)
 	char reason[32];
 
 	for (char **place = places; place && *place; place++) {
-		if (trace_note_of(*place, run->launch.pid, 0, reason, sizeof(reason)) > 0) {
+		if (trace_note_of(*place, run->launch.pid, run->launch.start, reason, sizeof(reason)) > 0) {
 			run->output.sink.failed(&run->output, run->launch.pid, reason);
 			break;
 		}

@@ -110,6 +110,17 @@ def test_notes_of_other_tests_are_not_told(directory):
     assert told not in run([TLSTALL, "ps"], env={"TLSTALL_DIR": "/nonexistent"}).stderr
 
 
+def test_notes_of_earlier_processes_with_its_id_are_not_told(directory):
+    """Notes stay, and ids come again: one of these is that of the program."""
+    place = directory / "tlstall"
+    place.mkdir(mode=0o700)
+    with subprocess.Popen(["/bin/true"]) as last:
+        for pid in range(last.pid, last.pid + 500):
+            (place / f"{pid}-1-00000000000000aa.failed-EMFILE").touch()
+    result = run([TLSTALL, "run", "--", "/bin/true"], env={"XDG_RUNTIME_DIR": str(directory)})
+    assert result.status == 0 and "untraced" not in result.stderr, result
+
+
 def test_many_traces_open_each_library_once(directory):
     if subprocess.run(["strace", "-V"], capture_output=True).returncode:
         pytest.skip("needs strace")

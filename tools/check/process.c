@@ -416,13 +416,13 @@ static void find_trace(const struct process *process)
 static bool explain_note(const struct process *process)
 {
 	char path[PATH_MAX], reason[32];
+	uint64_t start = host_start(process->pid);
 	int found;
 
 	for (unsigned place = 0; place < PLACES; place++) {
 		if (!place_of(process, place, path))
 			continue;
-		found = trace_note_of(path, host_own_id(process->pid), process->pid, reason,
-				      sizeof(reason));
+		found = trace_note_of(path, host_own_id(process->pid), start, reason, sizeof(reason));
 		process->inquiry->result->starved |= found < 0;
 		if (found <= 0)
 			continue;

@@ -13,6 +13,7 @@
 
 #include "message.h"
 #include "tlstall/environment.h"
+#include "trace/host.h"
 
 /*
  * Larger than the shim's default: what a spinning program writes while we are off the CPU must fit.
@@ -135,6 +136,7 @@ int launch_start(struct launch *launch, char **argv, const char *shim, const cha
 		got = read(report[0], &error, sizeof(error));
 	} while (got < 0 && errno == EINTR);
 	close(report[0]);
+	launch->start = host_start(launch->pid);
 	if (got != sizeof(error))
 		return 0;
 	waitpid(launch->pid, NULL, 0);

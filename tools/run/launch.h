@@ -6,10 +6,12 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct launch {
 	pid_t pid;
+	uint64_t start; /* host_start() */
 	int signals;   /* a signalfd, to be polled */
 	bool ended;    /* the program */
 	bool told;     /* a signal told the program to end */

@@ -191,17 +191,16 @@ const char *trace_note_words(const char *reason)
 	return "the trace cannot be read";
 }
 
-int trace_note_of(const char *directory, pid_t pid, pid_t here, char *reason, size_t size)
+int trace_note_of(const char *directory, pid_t pid, uint64_t start, char *reason, size_t size)
 {
 	struct trace_list list = {0};
 	bool starved = trace_list_add(&list, directory) && errno == ENOMEM, found = false;
 
 	for (unsigned i = 0; i < list.count && !found; i++) {
 		const struct trace_entry *entry = &list.entries[i];
-
 		const struct host_process process = {.start_time = entry->start_time};
 
-		found = entry->failed && entry->pid == pid && (!here || host_alive(here, &process));
+		found = entry->failed && entry->pid == pid && host_started(&process, start);
 		if (found)
 			snprintf(reason, size, "%s", entry->failed);
 	}

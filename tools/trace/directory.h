@@ -45,9 +45,9 @@ uint64_t trace_directory_bytes(const char *directory, unsigned *count);
 /* A note's reason in words: "the disk is full" of ENOSPC. */
 const char *trace_note_words(const char *reason);
 /*
- * Whether that process left a note there; its reason. `here`: the id of the living process that it
- * has to be of, 0: it has ended. -1: memory ran out.
+ * Whether that process left a note there; its reason. `start`: host_start() of the process. A note stays
+ * when its process has ended, and the id is given to another one later. -1: memory ran out.
  */
-int trace_note_of(const char *directory, pid_t pid, pid_t here, char *reason, size_t size);
+int trace_note_of(const char *directory, pid_t pid, uint64_t start, char *reason, size_t size);
 
 #endif

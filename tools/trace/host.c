@@ -120,27 +120,48 @@ static bool same_start(uint64_t a, uint64_t b)
 	return (a > b ? a - b : b - a) <= SAME_START;
 }
 
-bool host_alive(pid_t here, const struct host_process *process)
-{
-	char path[64], text[1024], state;
-	const char *fields;
-	uint64_t start;
+struct stat_fields {
+	char state;
 	long threads;
+	uint64_t start;
+};
+
+static bool read_stat(pid_t here, struct stat_fields *out)
+{
+	char path[64], text[1024];
+	const char *fields;
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", here);
 	if (here <= 0 || read_text(path, text, sizeof(text)))
 		return false;
 	/* fields 3, 20 and 22 of proc(5), after the command's name, which may contain anything */
 	fields = strrchr(text, ')');
-	if (!fields || sscanf(fields + 1,
-			      " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d "
-			      "%*d %ld %*d %" SCNu64,
-			      &state, &threads, &start) != 3)
-		return false;
-	if (process->start_time && !same_start(start, start_here(process)))
+	return fields && sscanf(fields + 1,
+				" %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d "
+				"%*d %ld %*d %" SCNu64,
+				&out->state, &out->threads, &out->start) == 3;
+}
+
+uint64_t host_start(pid_t here)
+{
+	struct stat_fields stat;
+
+	return read_stat(here, &stat) ? stat.start : 0;
+}
+
+bool host_started(const struct host_process *process, uint64_t start)
+{
+	return !process->start_time || same_start(start, start_here(process));
+}
+
+bool host_alive(pid_t here, const struct host_process *process)
+{
+	struct stat_fields stat;
+
+	if (!read_stat(here, &stat) || !host_started(process, stat.start))
 		return false;
 	/* a main thread that has ended is a zombie, too, while others go on */
-	return (state != 'Z' && state != 'X') || threads > 1;
+	return (stat.state != 'Z' && stat.state != 'X') || stat.threads > 1;
 }
 
 /* ---- all of them ---------------------------------------------------------------------- */

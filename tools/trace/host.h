@@ -28,6 +28,10 @@ void host_count(void);
 void host_forget(void);
 /* Whether a process that was found is still the same one. */
 bool host_alive(pid_t here, const struct host_process *process);
+/* When a process of this host started, as its stat tells; 0: that cannot be read. */
+uint64_t host_start(pid_t here);
+/* Whether a process that started then may be this one, by its start alone. */
+bool host_started(const struct host_process *process, uint64_t start);
 /* The id that a process sees itself; if not known, `here`. */
 pid_t host_own_id(pid_t here);
 /* The id by which a thread of process `here` is known here; 0: it has ended. */
