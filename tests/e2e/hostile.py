@@ -66,7 +66,7 @@ def said(*arguments, directory=None, **more):
 # ---- traces ---------------------------------------------------------------------------------
 
 # Offsets in include/tlstall/trace.h and handshake.h: (offset, size).
-SECTIONS, LIBSSL = 160, 480
+SECTIONS, LIBSSL, SLOTS_USED = 160, 480, 2368
 HEADER = {"comm": (744, 16), "host": (760, 64), "program": (864, 256)}
 VERSION = (LIBSSL + 24, 40)
 # section: (offset and size of a field that is not 0 in used entries, strings)

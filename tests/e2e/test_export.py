@@ -223,7 +223,7 @@ def test_a_full_disk(many, directory, name):
 def test_a_directory_instead_of_a_file(many, directory, name):
     result = run([TLSTALL, "export", "--format", name, "-o", directory, many])
     assert result.status == 1 and re.fullmatch(r"tlstall: .*: Is a directory\n", result.stderr), result
-    assert not list(pathlib.Path(directory).parent.glob("*.unfinished"))
+    assert not list(directory.parent.glob(f"{directory.name}*.unfinished"))
 
 
 def test_wrong_use(many):

@@ -145,8 +145,8 @@ def test_what_the_reader_looks_at_stays(browser, directory, authority, start, si
 
 def test_an_agent_that_was_restarted(browser, directory, authority, start):
     server = start(servers.s_server(authority.ecdsa))
-    agent = start(Agent(directory))
-    address = re.search(r"[\d.]+:\d+", agent.url)[0]
+    address = f"127.0.0.1:{servers.free_port()}"  # which nobody takes meanwhile
+    agent = start(Agent(directory, listen=address))
     page = Page(browser, agent.url)
     curl(directory, server.port)
     await_that(lambda: in_list(page, ["ok"]), "it is listed", 60)

@@ -402,7 +402,7 @@ def test_library_that_was_replaced_in_a_namespace_of_its_own(start, silent, dire
 
 
 # A process of another test may have spaces in its name.
-ROW_OF_ALL = re.compile(r" *(?P<pid>\d+) .*? +\d+ +(?P<in_handshake>\d+) +\d+ +(?:-|[\d.]+ \w+(?: \d+ s)?) "
+ROW_OF_ALL = re.compile(r" *(?P<pid>\d+) .*? +\d+ +(?P<in_handshake>\d+) +\d+ +(?:-|[\d.]+ \w+(?: \d+ \w+)?) "
                         r"(?P<cause>\S+) +(?P<peer>\S+) +(?P<sni>\S.*)$")
 
 
@@ -437,7 +437,7 @@ def test_stack_and_ps_look_where_there_is_no_shim(start, silent):
         row, = [r for r in result.stdout.splitlines() if r.split()[:1] == [str(client.pid)]]
         assert re.search(r" [\d.]+ m?s\+ +- PEER_SILENT +peer$", row), result
         assert "+ seen from outside" in result.stdout, result
-    assert str(client.pid) not in run([TLSTALL, "ps"]).stdout.split()
+    assert str(client.pid) not in [line.split()[0] for line in run([TLSTALL, "ps"]).stdout.splitlines() if line]
     result = run([TLSTALL, "ps", "--format", "jsonl", str(client.pid)])
     handshake, = [json.loads(line) for line in result.stdout.splitlines()]
     assert handshake["seen"] == "outside", handshake
