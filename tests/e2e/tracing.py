@@ -192,6 +192,11 @@ def run(argv, env=None, stdin="", timeout=TIMEOUT, cwd="/", within=None):
     return Result(process.returncode, stdout, stderr)
 
 
+def complaints(result):
+    """What the tool complains of, without the notes of processes that other tests, at the same time, run untraced."""
+    return [line for line in result.stderr.splitlines() if "tlstall: " in line and "runs untraced" not in line]
+
+
 def traced(argv, env=None, options=(), check=True, **more):
     """The same under `tlstall run`, with .trace; the records are checked."""
     directory = tempfile.mkdtemp(prefix="tlstall-")
