@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Stalls inside a call, and stalls of servers."""
 import contextlib
+import re
 import socket
 import subprocess
 
@@ -169,7 +170,7 @@ def one_good_then_a_silent(port):
 
 
 def check_accept_loop(seen):
-    assert "handshakes before" in seen.evidence()
+    assert re.search(r"made \d+ handshakes? before", seen.evidence())
     assert {r.outcome for r in seen.trace.handshakes[:-1]} == {"ok"}
     return seen
 

@@ -4,6 +4,7 @@ has them."""
 import asyncio
 import contextlib
 import functools
+import re
 import socket
 import subprocess
 import threading
@@ -202,7 +203,7 @@ def test_one_lost_packet_and_a_slow_server(mode, authority, start, make_network)
     final = ending(["/usr/bin/openssl", "s_client", "-connect", f"127.0.0.1:{slow}"], env=in_mode(mode), within=net.near).final
     assert (final.outcome, final.cause, final.fault) == ("ok", "PEER_SILENT", "peer"), final
     assert "TX_NOT_ACKED" not in [other["cause"] for other in final.also or []], final
-    assert "retransmitted segments do not explain it" in said(final), final
+    assert re.search(r"[2-9] retransmitted segments do not explain it|\b1 retransmitted segment does not explain it", said(final)), final
 
 
 def unwatched(argv, mode, within):

@@ -309,7 +309,7 @@ with socket.create_server(("127.0.0.1", 0)) as listener:
     with connected(port), connected(port):
         handshake = stalled(server.pid, cause="ACCEPT_LOOP_BLOCKED")[0]
         assert handshake["fault"] == "program", handshake
-        assert "1 connections wait to be accepted" in handshake["evidence"], handshake
+        assert "1 connection waits to be accepted" in handshake["evidence"], handshake
 
 
 # ---- which of many ----------------------------------------------------------------------

@@ -200,7 +200,7 @@ def test_overwritten_details(maker, directory):
     assert f"{count} handshakes in 1 trace" in result.stdout, result
     assert f"only the end of {reused} handshakes is kept" in result.stdout, result
     [ok] = re.findall(r"^(\d+) ok, ", result.stdout, re.M)
-    assert f"Duration of the {ok} successful ones: " in result.stdout, result
+    assert f"Duration of the {ok} successful handshakes: " in result.stdout, result
     assert "(details overwritten)" in "".join(table(result.stdout, "What failed or stalled")[1]), result
     found = {r["handshake"]: r for r in records(report("--format", "jsonl", path))}
     whole = {r["handshake"]: r for r in records(report("--format", "jsonl", maker.make(count)))}
@@ -261,7 +261,7 @@ def test_percentiles_of_the_good_ones(maker):
     """The same as computed from the records."""
     path = maker.make(1000)
     times = sorted(r["duration_ns"] for r in records(report("--format", "jsonl", path)) if r["outcome"] == "ok")
-    [line] = re.findall(r"^Duration of the (\d+) successful ones: p50 (.+), p90 (.+), p99 (.+), max (.+)$",
+    [line] = re.findall(r"^Duration of the (\d+) successful handshakes?: p50 (.+), p90 (.+), p99 (.+), max (.+)$",
                         report(path).stdout, re.M)
     assert int(line[0]) == len(times)
     for words, per_hundred in zip(line[1:], (50, 90, 99, 100)):

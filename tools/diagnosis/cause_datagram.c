@@ -47,7 +47,7 @@ static bool is_timer_dead(const struct facts *f)
 static void say_datagrams(const struct facts *f, struct verdict *v)
 {
 	if (sent_again(f))
-		say(v, "the DTLS timer retransmitted %u times", sent_again(f));
+		say(v, "the DTLS timer retransmitted %s", counted(sent_again(f), "time").s);
 	else
 		say(v, "it cannot be known whether a datagram arrived");
 	/* the byte counts are updated only when a call returns */

@@ -45,8 +45,8 @@ static void say_hole(const struct facts *f, struct verdict *v)
 		return;
 	say(v, "the thread made no call for %s", span(f->others.hole_ns).s);
 	if (f->others.hole_waiters)
-		say(v, "%u other handshakes of this thread waited meanwhile",
-		    f->others.hole_waiters);
+		say(v, "%s of this thread waited meanwhile",
+		    counted(f->others.hole_waiters, "other handshake").s);
 }
 
 static void say_ready(const struct facts *f, struct verdict *v)
@@ -82,8 +82,8 @@ bool judge_WRONG_INTEREST(const struct facts *f, struct verdict *v)
 	v->cost_ns = ready_ns(f);
 	say_ready(f, v);
 	if (f->others.thread_other_ops)
-		say(v, "meanwhile, the thread made %u calls on other SSL objects",
-		    f->others.thread_other_ops);
+		say(v, "meanwhile, the thread made %s on other SSL objects",
+		    counted(f->others.thread_other_ops, "call").s);
 	if (f->wait == TLSTALL_WAIT_POLL || f->wait == TLSTALL_WAIT_ON_SOCKET) {
 		v->confidence = CONFIDENCE_HIGH;
 		say(v, "the thread waits in %s, which does not wake up for this socket",
@@ -277,8 +277,8 @@ bool judge_BIO_NOT_PUMPED(const struct facts *f, struct verdict *v)
 		say(v, "the BIO is full: %s wait to be taken out, and OpenSSL has more to write",
 		    size(f->pending_out).s);
 	else
-		say(v, "%s of %s that OpenSSL wrote are still in the BIO after %u calls",
-		    size(f->pending_out).s, size(f->bytes_out).s, f->calls);
+		say(v, "%s of %s that OpenSSL wrote are still in the BIO after %s",
+		    size(f->pending_out).s, size(f->bytes_out).s, counted(f->calls, "call").s);
 	say_only(f, v);
 	if (v->confidence == CONFIDENCE_LOW)
 		doubt(v, CAUSE_BIO_STARVED);

@@ -71,6 +71,15 @@ static bool is_kept_here(const struct facts *f)
 	return f->live.ticks && f->tcp.known && f->notsent && !f->live.unacked;
 }
 
+static void say_retransmitted(const struct facts *f, struct verdict *v)
+{
+	uint32_t count = retransmitted(f);
+
+	if (count)
+		say(v, "%s %s retransmitted during the handshake", counted(count, "segment").s,
+		    count == 1 ? "was" : "were");
+}
+
 static void say_loss(const struct facts *f, struct verdict *v)
 {
 	const struct tlstall_socket *n = socket_now(f);
@@ -82,17 +91,16 @@ static void say_loss(const struct facts *f, struct verdict *v)
 		    size(f->notsent).s, size(f->tcp.window).s);
 	if (n && n->unacked)
 		say(v,
-		    "%u segments (%s) are not acknowledged; they were retransmitted %u times, the "
-		    "timeout is now %s",
-		    n->unacked, size(n->outq == UINT32_MAX ? 0 : n->outq).s, n->retransmits,
+		    "%s (%s) %s not acknowledged; retransmitted %s, the timeout is now %s",
+		    counted(n->unacked, "segment").s, size(n->outq == UINT32_MAX ? 0 : n->outq).s,
+		    n->unacked == 1 ? "is" : "are", counted(n->retransmits, "time").s,
 		    span(n->rto_us * 1000ull).s);
 	if (n && n->snd_mss && f->bytes_out > n->snd_mss)
 		say(v,
 		    "what we sent (%s) is larger than one segment (%u B): perhaps only large "
 		    "packets are lost",
 		    size(f->bytes_out).s, n->snd_mss);
-	if (retransmitted(f))
-		say(v, "%u segments were retransmitted during the handshake", retransmitted(f));
+	say_retransmitted(f, v);
 }
 
 static bool had_nothing_to_send(const struct facts *f)
@@ -109,7 +117,7 @@ bool judge_PEER_WINDOW_SHUT(const struct facts *f, struct verdict *v)
 	say(v, "%s wait to be sent, and the peer's window has room for %s", size(f->notsent).s,
 	    size(f->tcp.window).s);
 	if (f->tcp.probes)
-		say(v, "%u window probes found it still shut", f->tcp.probes);
+		say(v, "%s found it still shut", counted(f->tcp.probes, "window probe").s);
 	say_calls(f, v);
 	say_neighbors(f, v);
 	return true;
@@ -136,8 +144,8 @@ bool judge_RX_LOST(const struct facts *f, struct verdict *v)
 		return false;
 	v->cost_ns = f->since_progress_ns;
 	v->confidence = f->live.ticks ? CONFIDENCE_HIGH : CONFIDENCE_MEDIUM;
-	say(v, "%u segments arrived without their predecessors; nothing could be read for %s",
-	    segments, span(f->since_progress_ns).s);
+	say(v, "%s arrived without %s predecessors; nothing could be read for %s",
+	    counted(segments, "segment").s, segments == 1 ? "its" : "their", span(f->since_progress_ns).s);
 	say_calls(f, v);
 	say_socket(f, v);
 	say_neighbors(f, v);
@@ -171,7 +179,8 @@ bool judge_TX_NOT_ACKED(const struct facts *f, struct verdict *v)
 	else if (gave_up)
 		say(v, "the kernel gave up sending after %s (ETIMEDOUT)", span(f->age_ns).s);
 	if (f->unanswered)
-		say(v, "%u keepalive probes are not answered", f->tcp.probes);
+		say(v, "%s %s not answered", counted(f->tcp.probes, "keepalive probe").s,
+		    f->tcp.probes == 1 ? "is" : "are");
 	if (is_kept_here(f)) {
 		v->fault = FAULT_HOST;
 		v->advice = "See the rules for outgoing packets: nft list ruleset, iptables -L "
@@ -231,8 +240,7 @@ bool judge_NARROW_PATH(const struct facts *f, struct verdict *v)
 		doubt(v, CAUSE_PEER_SILENT);
 	else
 		say_calls(f, v);
-	if (retransmitted(f))
-		say(v, "%u segments were retransmitted during the handshake", retransmitted(f));
+	say_retransmitted(f, v);
 	say_neighbors(f, v);
 	return true;
 }
@@ -350,8 +358,8 @@ bool judge_SLOW_BUT_FINE(const struct facts *f, struct verdict *v)
 	    waited < f->age_ns / 2)
 		return false;
 	v->cost_ns = waited;
-	say(v, "%s of waiting is %u round trips of %s; none took longer than %s", span(waited).s,
-	    (unsigned)((waited + f->rtt_ns / 2) / f->rtt_ns), span(f->rtt_ns).s,
+	say(v, "%s of waiting is %s of %s; none took longer than %s", span(waited).s,
+	    counted((waited + f->rtt_ns / 2) / f->rtt_ns, "round trip").s, span(f->rtt_ns).s,
 	    span(longest ? longest : waited).s);
 	if (f->hello_retry)
 		say(v, "one of them is a HelloRetryRequest");

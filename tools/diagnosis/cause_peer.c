@@ -185,7 +185,8 @@ static bool judge_slowness(const struct facts *f, struct verdict *v)
 	if (is_shut_here(f))
 		say(v, "it ended because this side shut the connection down");
 	if (lost)
-		say(v, "%u retransmitted segments do not explain it", retransmitted(f));
+		say(v, "%s %s not explain it", counted(retransmitted(f), "retransmitted segment").s,
+		    retransmitted(f) == 1 ? "does" : "do");
 	doubt_slowness(f, v, told);
 	say_neighbors(f, v);
 	v->advice = "Ask the peer's side what took so long: a full accept queue, a busy worker, a "
@@ -276,9 +277,9 @@ bool judge_BIO_STARVED(const struct facts *f, struct verdict *v)
 		say(v, "0 B wait to be read by OpenSSL, 0 B to be sent");
 	if (lies_in_bio(f))
 		say(v,
-		    "all that OpenSSL wrote, %s, is still in the BIO after %u calls: forgotten, or "
+		    "all that OpenSSL wrote, %s, is still in the BIO after %s: forgotten, or "
 		    "held by a protocol underneath until its own peer answers",
-		    size(f->pending_out).s, f->calls);
+		    size(f->pending_out).s, counted(f->calls, "call").s);
 	say_only(f, v);
 	if (is_elsewhere(f))
 		say(v, "the thread that made the last call does not wait for a socket: it %s",

@@ -95,8 +95,8 @@ bool judge_GET_ERROR_MISUSE(const struct facts *f, struct verdict *v)
 	if (misuse & TLSTALL_MISUSE_OTHER)
 		say(v, "another SSL object was used between the operation and SSL_get_error");
 	if (never)
-		say(v, "SSL_get_error was never called, though %u operations asked to be repeated",
-		    f->want_read + f->want_write + f->want_other);
+		say(v, "SSL_get_error was never called, though %s asked to be repeated",
+		    counted(f->want_read + f->want_write + f->want_other, "operation").s);
 	say_break(f, v);
 	doubt(v, CAUSE_WANT_TREATED_AS_FATAL);
 	return true;

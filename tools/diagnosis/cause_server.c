@@ -21,10 +21,11 @@ static bool has_others(const struct facts *f)
 static void say_others(const struct facts *f, struct verdict *v)
 {
 	if (f->thread_handshakes)
-		say(v, "the same thread made %u handshakes before, and has been held up for %s",
-		    f->thread_handshakes, span(v->cost_ns).s);
+		say(v, "the same thread made %s before, and has been held up for %s",
+		    counted(f->thread_handshakes, "handshake").s, span(v->cost_ns).s);
 	if (f->accept_waiting)
-		say(v, "%u connections wait to be accepted", f->accept_waiting);
+		say(v, "%s wait%s to be accepted", counted(f->accept_waiting, "connection").s,
+		    f->accept_waiting == 1 ? "s" : "");
 }
 
 static void say_client(const struct facts *f, bool waits, struct verdict *v)

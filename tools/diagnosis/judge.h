@@ -158,6 +158,7 @@ struct text {
 };
 struct text span(uint64_t ns);	  /* "412 us", "1.25 s" */
 struct text size(uint64_t bytes); /* "517 B" */
+struct text counted(uint64_t count, const char *noun); /* "1 segment", "2 segments" */
 
 __attribute__((format(printf, 2, 3))) void say(struct verdict *v, const char *format, ...);
 void doubt(struct verdict *v, enum cause cause);

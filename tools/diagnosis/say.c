@@ -22,6 +22,14 @@ struct text size(uint64_t bytes)
 	return t;
 }
 
+struct text counted(uint64_t count, const char *noun)
+{
+	struct text t;
+
+	snprintf(t.s, sizeof(t.s), "%llu %.32s%s", (unsigned long long)count, noun, word_s(count));
+	return t;
+}
+
 void say(struct verdict *v, const char *format, ...)
 {
 	va_list arguments;
@@ -97,8 +105,8 @@ void say_calls(const struct facts *f, struct verdict *v)
 static void say_queue(struct verdict *v, const char *who, const struct tlstall_socket *n)
 {
 	if (n->inq == UINT32_MAX)
-		say(v, "%s: %u segments unacknowledged, round-trip time %s", who, n->unacked,
-		    span(n->rtt_us * 1000ull).s);
+		say(v, "%s: %s unacknowledged, round-trip time %s", who,
+		    counted(n->unacked, "segment").s, span(n->rtt_us * 1000ull).s);
 	else
 		say(v, "%s: %s unread, %s unsent or unacknowledged, round-trip time %s", who,
 		    size(n->inq).s, size(n->outq == UINT32_MAX ? 0 : n->outq).s,

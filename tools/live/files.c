@@ -11,6 +11,7 @@
 #include "now.h"
 #include "trace/directory.h"
 #include "trace/host.h"
+#include "words/words.h"
 
 /* A trace notes the time of its last activity at most this rarely. */
 #define LAST_SIGN_S 2
@@ -277,7 +278,8 @@ void live_places(char *buffer, size_t size)
 	while (directories && directories[count])
 		count++;
 	if (count > 1)
-		snprintf(buffer, size, "%s nor %u other places", directories[0], count - 1);
+		snprintf(buffer, size, "%s nor %u other place%s", directories[0], count - 1,
+			 word_s(count - 1));
 	else
 		snprintf(buffer, size, "%s", count ? directories[0] : "");
 	trace_search_path_free(directories);

@@ -206,8 +206,8 @@ static int print_times(const struct report *report, FILE *out)
 		const struct percentiles *time = &groups.list[0].time;
 
 		print(out,
-		      "\nDuration of the %zu successful ones: p50 %s, p90 %s, p99 %s, max %s\n",
-		      groups.list[0].count, word_duration(time->p50, p50),
+		      "\nDuration of the %zu successful handshake%s: p50 %s, p90 %s, p99 %s, max %s\n",
+		      groups.list[0].count, word_s(groups.list[0].count), word_duration(time->p50, p50),
 		      word_duration(time->p90, p90), word_duration(time->p99, p99),
 		      word_duration(time->max, max));
 	}

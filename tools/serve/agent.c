@@ -111,15 +111,17 @@ void agent_status(struct agent *agent, char *buffer, size_t size)
 {
 	struct tail_flight flight;
 	uint64_t ended = 0;
+	unsigned in_flight;
 	char age[WORD_SIZE];
 
 	tail_flight(&agent->tail, &flight);
+	in_flight = flight.count[0] + flight.count[1] + flight.count[2];
 	for (unsigned i = 0; i < agent->counts.series_count; i++)
 		ended += agent->counts.series[i].count;
 	snprintf(buffer, size,
-		 "%u processes traced, %u handshakes in flight, the oldest for %s, %" PRIu64 " ended",
-		 agent->tail.processes, flight.count[0] + flight.count[1] + flight.count[2],
-		 word_duration(flight.oldest_ns, age), ended);
+		 "%u process%s traced, %u handshake%s in flight, the oldest for %s, %" PRIu64 " ended",
+		 agent->tail.processes, agent->tail.processes == 1 ? "" : "es", in_flight,
+		 word_s(in_flight), word_duration(flight.oldest_ns, age), ended);
 }
 
 /* ---- the state file ------------------------------------------------------------------ */
