@@ -78,14 +78,23 @@ static struct {
 	uint64_t inode;
 } place;
 
-bool directory_is_at_its_place(void)
+static bool is_it(int at, const char *path, int flags)
 {
 	struct statx st;
 
-	return place.known && may_be_asked(settings.directory) &&
-	       !system_statx(AT_FDCWD, settings.directory, 0, STATX_INO, &st) &&
+	return place.known && !system_statx(at, path, flags, STATX_INO, &st) &&
 	       place.major == st.stx_dev_major && place.minor == st.stx_dev_minor &&
 	       place.inode == st.stx_ino;
+}
+
+bool directory_is_at_its_place(void)
+{
+	return place.known && may_be_asked(settings.directory) && is_it(AT_FDCWD, settings.directory, 0);
+}
+
+bool directory_is_it(int fd)
+{
+	return is_it(fd, "", AT_EMPTY_PATH);
 }
 
 void directory_forget(void)

@@ -23,6 +23,8 @@ enum {
 
 /* Whether it is still the same directory as when it was prepared. */
 bool directory_is_at_its_place(void);
+/* The same of an open one, for a signal handler. */
+bool directory_is_it(int fd);
 /* settings.directory has changed. */
 void directory_forget(void);
 /* Creates it if only its last part is missing. Returns why it cannot be used, or REASON_NONE. */

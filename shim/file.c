@@ -300,6 +300,60 @@ bool file_publish(struct file *file, const struct self *self, struct tlstall_hea
 	return true;
 }
 
+/* ---- when it was truncated ------------------------------------------------------- */
+
+/* Its name in the directory; empty: there is none. A handler has no room for a path. */
+static char mapped_name[96];
+
+void file_is_mapped(void)
+{
+	const char *name = strrchr(path_of_trace(), '/') + 1;
+	size_t length = strnlen(name, sizeof(mapped_name));
+
+	mapped_name[0] = '\0';
+	if (length < sizeof(mapped_name))
+		memcpy(mapped_name, name, length + 1);
+}
+
+static int open_mapped(void)
+{
+	const int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
+	int directory, fd;
+
+	if (!mapped_name[0])
+		return -1;
+	directory = system_open(settings.directory, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+	if (directory < 0)
+		return -1;
+	fd = directory_is_it(directory) ? (int)system_call(SYS_openat, directory, mapped_name, flags, 0) : -1;
+	system_close(directory);
+	return fd;
+}
+
+/* Growing past RLIMIT_FSIZE would kill the program. */
+static bool grows(int fd, uint64_t size)
+{
+	struct rlimit limit;
+	struct statx st;
+
+	return !system_statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &st) && S_ISREG(st.stx_mode) &&
+	       st.stx_uid == system_geteuid() && st.stx_nlink == 1 &&
+	       !system_getrlimit(RLIMIT_FSIZE, &limit) && size <= limit.rlim_cur &&
+	       !system_ftruncate(fd, (off_t)size);
+}
+
+int file_restore(uint64_t size)
+{
+	int fd = open_mapped();
+
+	if (fd < 0 || grows(fd, size))
+		return fd;
+	system_close(fd);
+	return -1;
+}
+
+/* ---- at the end --------------------------------------------------------------------- */
+
 void file_remove(void)
 {
 	if (directory_is_at_its_place() && !system_unlink(path_of_trace()))

@@ -25,6 +25,13 @@ bool file_may_come(void);
  * gone.
  */
 bool file_publish(struct file *file, const struct self *self, struct tlstall_header *header);
+/* From now on, this is the file that can be restored. */
+void file_is_mapped(void);
+/*
+ * For a signal handler: a descriptor of the file, which has its length again, or -1. What was there is
+ * gone.
+ */
+int file_restore(uint64_t size);
 /* Removes it: there was nothing to say. */
 void file_remove(void);
 /* It stays, and takes about so much. */

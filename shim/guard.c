@@ -70,10 +70,11 @@ static size_t size_of_part(void)
 	return guard.page << (shift < 16 ? shift : 16);
 }
 
+/* A process that has more memory than it may (RLIMIT_AS, RLIMIT_MEMLOCK), or sealed this, gets none here. */
 static bool cover_all(void)
 {
 	if (!replace(guard.start, guard.end - guard.start, MAP_SHARED))
-		return false;
+		return guard.restore();
 	guard.lost();
 	return true;
 }

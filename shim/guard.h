@@ -19,6 +19,7 @@ struct guard {
 	pid_t *pid;	     /* on a page that is zeroed in forked children */
 	void (*lost)(void);  /* the whole file was replaced by memory; called in the handler */
 	void (*part)(void);  /* a part of it was; likewise */
+	bool (*restore)(void); /* no memory may be put there: gives the file its length back; likewise */
 	void (*blocked)(void); /* some thread blocks SIGBUS */
 };
 

@@ -136,6 +136,38 @@ static void on_lost(void)
 	__atomic_store_n(&lost_parts, 0, __ATOMIC_RELAXED);
 }
 
+static bool write_restarted(int fd)
+{
+	uint64_t handshakes = __atomic_load_n(&mapping.last_number, __ATOMIC_RELAXED);
+	const off_t at = offsetof(struct tlstall_header, handshakes);
+
+	return system_pwrite(fd, &first_header, sizeof(first_header), 0) == sizeof(first_header) &&
+	       system_pwrite(fd, &handshakes, sizeof(handshakes), at) == sizeof(handshakes);
+}
+
+/* The file begins anew in the same place, which it may not leave. Bounded: somebody may truncate it for ever. */
+#define RESTORES 1000
+static bool restored;
+
+static bool on_no_memory(void)
+{
+	static uint32_t times;
+	bool more = __atomic_fetch_add(&times, 1, __ATOMIC_RELAXED) < RESTORES, done;
+	int fd = more ? file_restore(mapping.size) : -1;
+
+	if (fd < 0)
+		return false;
+	done = write_restarted(fd);
+	system_close(fd);
+	if (!done)
+		return false;
+	__atomic_store_n(&restored, true, __ATOMIC_RELEASE);
+	__atomic_store_n(&mapping.usable, false, __ATOMIC_RELEASE);
+	__atomic_fetch_add(&lost_traces, 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&lost_parts, 0, __ATOMIC_RELAXED);
+	return true;
+}
+
 /* The header may be lost as well, so it is not touched here. */
 static void on_part(void)
 {
@@ -213,6 +245,7 @@ static void protect(struct tlstall_header *header)
 		.pid = &mapping_process->pid,
 		.lost = on_lost,
 		.part = on_part,
+		.restore = on_no_memory,
 		.blocked = use_private_control,
 	});
 }
@@ -233,7 +266,21 @@ static void create(void)
 	__atomic_store_n(&control, &header->control, __ATOMIC_RELEASE);
 	protect(header);
 	__atomic_store_n(&mapping.header, header, __ATOMIC_RELEASE);
+	file_is_mapped();
 	mapping_identity();
+	__atomic_store_n(&mapping.usable, true, __ATOMIC_RELEASE);
+}
+
+/* What was known of the lost one's contents does not hold. */
+static void begin_again(void)
+{
+	struct tlstall_header *header = mapping.header;
+
+	header->lost_traces = __atomic_load_n(&lost_traces, __ATOMIC_RELAXED);
+	header->handshakes_before = __atomic_load_n(&mapping.last_number, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&mapping.generation, 1, __ATOMIC_RELEASE);
+	recorder_forget();
+	mapping_join();
 	__atomic_store_n(&mapping.usable, true, __ATOMIC_RELEASE);
 }
 
@@ -252,10 +299,8 @@ static void renew(void)
 		file_remove();
 		return;
 	}
-	__atomic_fetch_add(&mapping.generation, 1, __ATOMIC_RELEASE);
-	recorder_forget();
-	mapping_join();
-	__atomic_store_n(&mapping.usable, true, __ATOMIC_RELEASE);
+	file_is_mapped();
+	begin_again();
 }
 
 #define TRIES 100
@@ -283,7 +328,13 @@ static void try_once(void)
 		return;
 	}
 	/* another thread made it while this one was on its way here */
-	if (__atomic_load_n(&mapping.usable, __ATOMIC_ACQUIRE) || !is_time())
+	if (__atomic_load_n(&mapping.usable, __ATOMIC_ACQUIRE))
+		return;
+	if (__atomic_exchange_n(&restored, false, __ATOMIC_ACQ_REL)) {
+		begin_again();
+		return;
+	}
+	if (!is_time())
 		return;
 	if (mapping.header)
 		renew();

@@ -89,6 +89,18 @@ def test_truncated_at_a_limit(directory, what, mode):
     same([HARM / "limits", what], directory, MODE=mode)
 
 
+@pytest.mark.parametrize("what", ["less_address_than_it_has", "no_page_may_be_locked", "sealed", "sealed_and_cut_in_part"])
+@pytest.mark.parametrize("mode", ["all", "watch"])
+def test_truncated_where_no_memory_may_be(directory, what, mode):
+    """The trace gets its length back, and begins anew."""
+    assert same([HARM / "limits", what], directory, MODE=mode).status == 0
+    kernel = tuple(map(int, re.findall(r"\d+", os.uname().release)[:2]))
+    if kernel >= (6, 10) or "sealed" not in what:
+        [trace] = traces(directory)
+        assert counted(trace, LOST_TRACES) == 1 + (what == "sealed_and_cut_in_part")
+        assert {record["outcome"] for record in report(directory)} == {"ok"}
+
+
 @pytest.mark.parametrize("mode", ["all", "watch"])
 def test_what_comes_after_is_recorded(directory, mode):
     """Handshakes go to another file, which depends on nothing in the lost one: names and free places."""

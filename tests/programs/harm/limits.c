@@ -5,9 +5,11 @@
  */
 #include "cut.h"
 
+#include <linux/capability.h>
 #include <malloc.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 
 /* Each second page gets a mapping of its own, until there are as many as the kernel allows. */
 static void take_all_mappings(void)
@@ -99,6 +101,54 @@ static void one_page_may_be_locked(void)
 	NEED(geteuid() != 0 || !seteuid(65534));
 }
 
+static void less_address_than_it_has(void)
+{
+	fill_heap();
+	cut_off();
+	set(RLIMIT_AS, 1 << 20);
+}
+
+/* Root may lock more, unless it cannot. */
+static void no_page_may_be_locked(void)
+{
+	struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+	struct __user_cap_data_struct data[2];
+
+	fill_heap();
+	NEED(!mlockall(MCL_FUTURE));
+	cut_off();
+	set(RLIMIT_MEMLOCK, 0);
+	NEED(!syscall(SYS_capget, &header, data));
+	data[0].effective &= ~(1u << CAP_IPC_LOCK);
+	NEED(!syscall(SYS_capset, &header, data));
+}
+
+#ifndef SYS_mseal
+#define SYS_mseal 462 /* Linux 6.10 */
+#endif
+
+/* Nothing may be mapped or moved there. */
+static void sealed(void)
+{
+	FILE *maps = fopen("/proc/self/maps", "r");
+	unsigned long start, end;
+	char line[4096], kind[5];
+
+	while (maps && fgets(line, sizeof(line), maps)) {
+		if (sscanf(line, "%lx-%lx %4s", &start, &end, kind) == 3 && !strcmp(kind, "rw-s"))
+			NEED(!syscall(SYS_mseal, start, end - start, 0) || errno == ENOSYS);
+	}
+	fclose(maps);
+	cut_off();
+}
+
+static void sealed_and_cut_in_part(void)
+{
+	sealed();
+	handshake("on what was cut off");
+	cut_to(65536);
+}
+
 static const struct {
 	const char *name;
 	void (*reach)(void);
@@ -108,6 +158,10 @@ static const struct {
 	{"one_page_may_be_locked", one_page_may_be_locked},
 	{"little_data", little_data},
 	{"no_address_left", no_address_left},
+	{"less_address_than_it_has", less_address_than_it_has},
+	{"no_page_may_be_locked", no_page_may_be_locked},
+	{"sealed", sealed},
+	{"sealed_and_cut_in_part", sealed_and_cut_in_part},
 };
 
 int main(int argc, char **argv)
