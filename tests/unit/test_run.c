@@ -349,6 +349,61 @@ static void test_a_slot_that_is_used_again(void **state)
 	build_free(&b);
 }
 
+/* Counts reads of slots. */
+struct counting {
+	const struct build *b;
+	unsigned reads;
+};
+
+static ssize_t read_and_count(void *context, void *buffer, size_t size, uint64_t offset)
+{
+	struct counting *counting = context;
+	const struct tlstall_section *slots =
+		&counting->b->header->section[TLSTALL_SECTION_HANDSHAKES];
+
+	if (offset >= counting->b->size)
+		return 0;
+	if (size > counting->b->size - offset)
+		size = counting->b->size - offset;
+	counting->reads += offset >= slots->offset &&
+			   offset < slots->offset + (uint64_t)slots->count * slots->entry_size;
+	memcpy(buffer, counting->b->bytes + offset, size);
+	return (ssize_t)size;
+}
+
+static void do_nothing(void *context)
+{
+	(void)context;
+}
+
+/* In mode watch, a scan goes over all slots: those that are watched are not read once more. */
+static void test_a_scan_reads_each_slot_once(void **state)
+{
+	struct reported reported = {0};
+	const struct watch_report to = {note, &reported};
+	struct watches watches = {0};
+	struct build b;
+	struct counting counting = {&b, 0};
+	struct trace *trace;
+
+	(void)state;
+	build_trace(&b, NULL);
+	b.header->control.mode = TLSTALL_MODE_WATCH;
+	for (unsigned i = 0; i < 3; i++)
+		build_handshake(&b, 0x5000 + i, BUILD_MS);
+	assert_int_equal(trace_open((struct trace_source){read_and_count, do_nothing, &counting}, &trace), 0);
+	assert_int_equal(watches_open(&watches, trace), 0);
+	watches_scan(&watches, trace, BUILD_S, &to);
+	assert_int_equal(watches.count, 3);
+	counting.reads = 0;
+	watches_scan(&watches, trace, 2 * BUILD_S, &to);
+	/* several may be read at once */
+	assert_in_range(counting.reads, 1, 3);
+	watches_free(&watches);
+	trace_close(trace);
+	build_free(&b);
+}
+
 /* ---- settings, options, LD_PRELOAD ---------------------------------------------------- */
 
 static void test_defaults_are_good_settings(void **state)
@@ -456,6 +511,7 @@ int main(void)
 		cmocka_unit_test(test_merge_keeps_the_order_of_equals),
 		cmocka_unit_test(test_each_handshake_is_reported_once),
 		cmocka_unit_test(test_a_slot_that_is_used_again),
+		cmocka_unit_test(test_a_scan_reads_each_slot_once),
 		cmocka_unit_test(test_defaults_are_good_settings),
 		cmocka_unit_test(test_options),
 		cmocka_unit_test(test_options_of_attach),

@@ -163,6 +163,7 @@ static struct watch *take(struct watches *watches, uint32_t slot, const struct t
 	if (!watch)
 		return NULL;
 	watch->h = *h;
+	watch->scan = watches->scans;
 	watches->numbers[watch - watches->items] = (uint32_t)h->number;
 	if (!h->end)
 		watch->ended_ns = 0; /* it goes on, even after a fatal error */
@@ -326,11 +327,12 @@ void watches_scan(struct watches *watches, struct trace *trace, uint64_t now_ns,
 {
 	unsigned looks = 0;
 
+	watches->scans++;
 	scan_new(watches, trace, now_ns, report);
 	for (size_t i = watches->count; i-- > 0;) {
 		struct watch *watch = &watches->items[i];
 
-		if (!watch_is_final(watch))
+		if (!watch_is_final(watch) && watch->scan != watches->scans)
 			watch = look(watches, trace, watch->slot, now_ns, report);
 		/* it was reported meanwhile: whatever took its place gets its turn next time */
 		if (!watch || i >= watches->count)

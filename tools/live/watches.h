@@ -16,6 +16,7 @@
 struct watch {
 	uint32_t slot;
 	struct tlstall_handshake h;
+	uint64_t scan;	    /* of the watches, in which its slot was read last */
 	uint64_t ended_ns;  /* CLOCK_MONOTONIC when its end was noticed, 0: in flight */
 	uint64_t looked_ns; /* when the kernel was asked last, 0: never */
 	struct kernel_view view, first; /* the last look, and the first at the same stall */
@@ -32,6 +33,7 @@ struct watches {
 	struct watched_slot *slots; /* one for each of the trace */
 	uint32_t slot_count;
 	uint64_t scanned; /* of the trace's slot_cursor */
+	uint64_t scans;
 	struct looker looker;
 	uint64_t missed;  /* ended and overwritten before they were read */
 	bool patient;	  /* looks ever less often at one that hangs */
