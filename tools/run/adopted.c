@@ -51,10 +51,8 @@ static bool was_seen(const struct follow *follow, uint64_t ssl)
 	return false;
 }
 
-static bool was_there(const struct adopted *adopted, uint64_t ssl)
+static bool is_in_look(const struct look *look, uint64_t ssl)
 {
-	const struct look *look = &adopted->first.look;
-
 	for (unsigned i = 0; i < look->count; i++) {
 		if (look->objects[i].ssl.address == ssl && look_is_handshake(&look->objects[i]))
 			return true;
@@ -71,21 +69,12 @@ static void keep_unseen(struct adopted *adopted, const struct follow *follow)
 	for (unsigned i = 0; i < last->count; i++) {
 		uint64_t ssl = last->subjects[i]->h.ssl;
 
-		if (was_there(adopted, ssl) && !was_seen(follow, ssl))
+		if (is_in_look(&adopted->first.look, ssl) && !was_seen(follow, ssl))
 			last->subjects[kept++] = last->subjects[i];
 		else
 			free(last->subjects[i]);
 	}
 	last->count = kept;
-}
-
-static bool is_still(const struct look *last, uint64_t ssl)
-{
-	for (unsigned i = 0; i < last->count; i++) {
-		if (last->objects[i].ssl.address == ssl && look_is_handshake(&last->objects[i]))
-			return true;
-	}
-	return false;
 }
 
 static unsigned count_ended(const struct adopted *adopted, const struct follow *follow)
@@ -96,7 +85,7 @@ static unsigned count_ended(const struct adopted *adopted, const struct follow *
 	for (unsigned i = 0; i < look->count; i++) {
 		uint64_t ssl = look->objects[i].ssl.address;
 
-		if (look_is_handshake(&look->objects[i]) && !is_still(&adopted->last.look, ssl) &&
+		if (look_is_handshake(&look->objects[i]) && !is_in_look(&adopted->last.look, ssl) &&
 		    !was_seen(follow, ssl))
 			ended++;
 	}
