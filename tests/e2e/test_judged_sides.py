@@ -29,27 +29,6 @@ def test_written_into_a_memory_bio(how, mode, start):
     assert looked.fault == "program", looked
 
 
-SHUTS = """import socket, ssl, sys, threading
-connection = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
-other = connection.dup()
-threading.Thread(target=lambda: sys.stdin.readline() and other.shutdown(socket.SHUT_RD), daemon=True).start()
-ssl._create_unverified_context().wrap_socket(connection)
-"""
-
-
-@MODES
-def test_reading_is_shut_down_here(mode, start):
-    """After shutdown(SHUT_RD) a read finds the end of the stream, which the peer has not sent."""
-    server = start(peer.Peer(peer.silent_after_hello))
-    with Traced([PYTHON, "-c", SHUTS, server.port], env=in_mode(mode), stdin=subprocess.PIPE) as traced:
-        server.wait_hellos()
-        traced.process.stdin.write(b"\n")
-        traced.process.stdin.close()
-        final = traced.end(None).only()
-    assert (final.outcome, final.cause, final.fault) == ("failed", "ABANDONED", "program"), final
-    assert "shut down on this side" in said(final) and "has not closed it" in said(final), final
-
-
 NO_ROLE = "my $tls = Net::SSLeay::new(Net::SSLeay::CTX_new()); Net::SSLeay::set_fd($tls, 1); " \
           "Net::SSLeay::do_handshake($tls);"
 
