@@ -81,7 +81,7 @@ def records(traces):
 
 
 @pytest.mark.parametrize("way,outcomes", [("late", {"ok": 2}), ("thread", {"ok": 2}), ("early", {"ok": 2}),
-                                          ("slow", {"ok": 6, "abandoned": 2}), ("before", {})])
+                                          ("slow", {"ok": 6, "abandoned": 2}), ("before", {}), ("objects", {"ok": 2})])
 @pytest.mark.parametrize("mode", ["all", "watch"])
 def test_a_filter_that_kills(way, outcomes, mode, directory):
     """It kills for every call that the program does not make itself; set before or after the start."""

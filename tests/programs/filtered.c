@@ -4,7 +4,8 @@
  * not make itself. argv[1]: "late": the filter is set when the contexts exist; "early": a
  * filter that allows everything comes first, and the program starts again; "thread": like
  * late, with the handshake in a thread; "slow": like late, with pauses between the calls, and
- * another handshake that is never finished; "before": the filter is set before the first context.
+ * another handshake that is never finished; "before": the filter is set before the first context;
+ * "objects": before the first object.
  */
 #include "common.h"
 
@@ -23,12 +24,12 @@
 #define SYS_rseq SYS_clone3 /* before glibc 2.35, threads do not use it */
 #endif
 
-#define FOR_ITSELF 12
+#define FOR_ITSELF 11
 static const int allowed[] = {
-	SYS_read, SYS_write, SYS_close, SYS_brk, SYS_mmap, SYS_munmap, SYS_futex, SYS_getpid,
+	SYS_read, SYS_write, SYS_close, SYS_brk, SYS_munmap, SYS_futex, SYS_getpid,
 	SYS_getrandom, SYS_mprotect, SYS_exit, SYS_exit_group,
 	/* to start and end a thread */
-	SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_clone, SYS_clone3, SYS_set_robust_list, SYS_rseq,
+	SYS_mmap, SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_clone, SYS_clone3, SYS_set_robust_list, SYS_rseq,
 	SYS_madvise,
 };
 #define ALLOWED (sizeof(allowed) / sizeof(allowed[0]))
@@ -113,6 +114,28 @@ static void use_all_but_a_context(void)
 	EVP_PKEY_free(key);
 }
 
+static struct pair contexts(void)
+{
+	return (struct pair){
+		.client_ctx = client_context(TLS_client_method()),
+		.server_ctx = server_context(TLS_server_method()),
+		.client_fd = -1,
+		.server_fd = -1,
+	};
+}
+
+static void make_objects(struct pair *pair)
+{
+	BIO *client, *server;
+
+	NEED(pair->client = SSL_new(pair->client_ctx));
+	NEED(pair->server = SSL_new(pair->server_ctx));
+	NEED(BIO_new_bio_pair(&client, 0, &server, 0) == 1);
+	SSL_set_bio(pair->client, client, client);
+	SSL_set_bio(pair->server, server, server);
+	set_role(pair);
+}
+
 int main(int argc, char **argv)
 {
 	const char *way = argc > 1 ? argv[1] : "late";
@@ -124,6 +147,8 @@ int main(int argc, char **argv)
 		begin_anew(argv);
 	if (!strcmp(way, "before"))
 		use_all_but_a_context();
+	else if (!strcmp(way, "objects"))
+		pair = contexts();
 	else
 		pair = tcp_pair(true);
 	if (!strcmp(way, "slow")) {
@@ -137,6 +162,8 @@ int main(int argc, char **argv)
 		kill_for_others(strcmp(way, "thread") != 0);
 	if (!strcmp(way, "before"))
 		pair = bio_pair(0);
+	if (!strcmp(way, "objects"))
+		make_objects(&pair);
 	if (!strcmp(way, "thread")) {
 		NEED(pthread_create(&thread, NULL, shake_hands, &pair) == 0);
 		NEED(pthread_join(thread, &good) == 0);
