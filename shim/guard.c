@@ -98,8 +98,13 @@ static bool cover(uintptr_t address)
 /* ---- the thread's mask --------------------------------------------------------------- */
 
 __thread uint8_t guard_mask;
-/* Guarded sections that this thread is in, although the program blocks SIGBUS in it. */
+/*
+ * Guarded sections that this thread is in, although the program blocks SIGBUS in it, and which of them
+ * found it blocked, the innermost in the lowest bit: all outermost ones, and one in a handler that
+ * interrupted another and has changed the mask, or after a jump out of one.
+ */
 static __thread uint32_t depth;
+static __thread uint64_t found_blocked;
 /* A SIGBUS sent during a guarded section; the program sees it as pending. */
 static __thread siginfo_t sent;
 static __thread bool was_sent;
@@ -126,10 +131,18 @@ void guard_mask_changed(bool blocks)
 /* The end of a handler, or siglongjmp(), may have set another mask meanwhile: that one must stay. */
 static void unblock(void)
 {
-	if (change_mask(SIG_UNBLOCK, &only_bus) & only_bus)
+	/* before one that is pending comes in */
+	bool outermost = depth++ == 0;
+
+	found_blocked <<= 1;
+	if (!outermost && !ask_may())
 		return;
-	guard_mask = GUARD_OPEN;
-	depth = 0;
+	if (change_mask(SIG_UNBLOCK, &only_bus) & only_bus) {
+		found_blocked |= 1;
+	} else if (outermost) {
+		guard_mask = GUARD_OPEN;
+		depth = 0;
+	}
 }
 
 void guard_open(void)
@@ -142,7 +155,7 @@ void guard_open(void)
 		guard_mask = GUARD_OPEN; /* assumed, because a filter forbids asking */
 	if (!depth && guard_mask == GUARD_UNKNOWN)
 		guard_mask = change_mask(SIG_BLOCK, NULL) & only_bus ? GUARD_BLOCKED : GUARD_OPEN;
-	if (guard_mask != GUARD_OPEN && depth++ == 0)
+	if (guard_mask != GUARD_OPEN)
 		unblock();
 	errno = saved;
 }
@@ -162,8 +175,13 @@ static void send_again(void)
 void guard_close(void)
 {
 	int saved = errno;
+	bool blocked = found_blocked & 1;
 
-	if (!depth || --depth)
+	if (!depth)
+		return;
+	depth--;
+	found_blocked >>= 1;
+	if (!blocked)
 		return;
 	change_mask(SIG_BLOCK, &only_bus);
 	if (was_sent)
