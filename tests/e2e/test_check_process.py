@@ -124,6 +124,27 @@ def test_secure_process(directory, start):
     assert not answer.seen and "secure-execution" in answer.reasons, answer
 
 
+CHANGES_ITS_ROOT = """
+import os, ssl, sys
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+os.chroot(sys.argv[1])
+print("there", flush=True)
+input()
+"""
+
+
+@as_root
+def test_process_that_changed_its_root(directory, start):
+    """As haproxy does: its libraries and its trace are not below its root."""
+    (directory / "root").mkdir()
+    running = start(Running([*PYTHON[:2], CHANGES_ITS_ROOT, directory / "root"], LD_PRELOAD=str(SHIM),
+                            TLSTALL_DIR=str(directory / "traces")))
+    answer = Answer(str(running.pid))
+    assert answer.seen and "traced" in answer.ways and not answer.reasons, answer
+    trace, = (directory / "traces").glob("*.tlstall")
+    assert answer.record["trace"] == str(trace) and "was not found" not in answer.words, answer
+
+
 @as_root
 def test_process_in_a_chroot(directory, start):
     """Its libraries are those in its root, and the shim is not there."""

@@ -101,10 +101,13 @@ static int bad_program(struct inquiry *inquiry, int error)
 	return set_error(inquiry->result, error, "%s: %s", path, strerror(-error));
 }
 
+/* A process has all that it needs, but may have changed its root since. */
 static void note_missing(struct inquiry *inquiry)
 {
 	const struct closure *closure = &inquiry->closure;
 
+	if (inquiry->running)
+		return;
 	for (size_t i = 1; i < closure->count; i++)
 		if (!closure->list[i].path && !closure->list[i].same &&
 		    closure->list[i].parent >= 0)

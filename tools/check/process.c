@@ -352,12 +352,20 @@ static int not_accessible(struct check_result *result, int error)
 	return set_error(result, -ESRCH, "process %d has ended", result->pid);
 }
 
-/* Where the process would put its trace, as seen from here. */
-static bool place_of(const struct process *process, unsigned place, char path[PATH_MAX])
+/*
+ * Where the process would put its trace, as seen from here: below its root, and then below ours,
+ * because it may have changed its root since.
+ */
+#define PLACES 3
+static bool place_of(const struct process *process, unsigned number, char path[PATH_MAX])
 {
+	unsigned place = number % PLACES;
 	const char *directory = variable(process, place ? "XDG_RUNTIME_DIR" : "TLSTALL_DIR");
+	bool has_our_root = process->inquiry->closure.root.fd < 0;
 	char fallback[64];
 
+	if (has_our_root && number >= PLACES)
+		return false;
 	if (place == 2) {
 		snprintf(fallback, sizeof(fallback), "/tmp/tlstall-%ld",
 			 field(process, "Uid: %*d %ld"));
@@ -366,11 +374,10 @@ static bool place_of(const struct process *process, unsigned place, char path[PA
 	if (!directory || directory[0] != '/')
 		return false;
 	snprintf(path, PATH_MAX, "%s%s%s",
-		 process->inquiry->closure.root.fd < 0 ? "" : process->inquiry->closure.root.path,
+		 has_our_root || number >= PLACES ? "" : process->inquiry->closure.root.path,
 		 directory, place == 1 ? "/tlstall" : "");
 	return true;
 }
-#define PLACES 3
 
 static bool is_mapped(const struct process *process, const char *path)
 {
@@ -404,7 +411,7 @@ static void find_trace(const struct process *process)
 	char path[PATH_MAX], **places = trace_search_path();
 
 	process->inquiry->result->starved |= !places;
-	for (unsigned place = 0; place < PLACES; place++)
+	for (unsigned place = 0; place < 2 * PLACES; place++)
 		if (place_of(process, place, path))
 			find_trace_in(process, path);
 	for (char **place = places; place && *place; place++)
@@ -419,7 +426,7 @@ static bool explain_note(const struct process *process)
 	uint64_t start = host_start(process->pid);
 	int found;
 
-	for (unsigned place = 0; place < PLACES; place++) {
+	for (unsigned place = 0; place < 2 * PLACES; place++) {
 		if (!place_of(process, place, path))
 			continue;
 		found = trace_note_of(path, host_own_id(process->pid), start, reason, sizeof(reason));

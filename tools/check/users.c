@@ -195,6 +195,8 @@ bool find_users(struct inquiry *inquiry, size_t first)
 		    provides(user))
 			continue;
 		provider = find_provider(closure, user);
+		if (!provider && inquiry->running)
+			continue;
 		if (!provider)
 			add_note(inquiry->result, user->path,
 				 "%s calls OpenSSL, but no libssl was found for it",
