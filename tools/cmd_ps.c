@@ -222,6 +222,8 @@ static int show(struct ps *ps)
 		return print_records(live, ps->format->records);
 	if (!live->pid)
 		print_room();
+	else if (!live->subject_count && !live_find(live, live->pid))
+		complain("process %d has no handshake in flight (seen from outside)", live->pid);
 	return print_tables(live);
 }
 

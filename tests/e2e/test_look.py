@@ -444,6 +444,14 @@ def test_stack_and_ps_look_where_there_is_no_shim(start, silent):
     assert not unwinds() or "SSL_write" in handshake["stack"][0], handshake
 
 
+def test_ps_says_that_nothing_is_in_flight(start, authority):
+    server = start(servers.nginx(authority.ecdsa))
+    worker = workers(server)[0]
+    result = run([TLSTALL, "ps", str(worker)])
+    assert result.stderr == f"tlstall: process {worker} has no handshake in flight (seen from outside)\n", result
+    assert (result.status, result.stdout) == (0, ""), result
+
+
 def test_top_looks_where_there_is_no_shim(start, silent, directory):
     needs("/usr/bin/tmux")
     client = start(Plain(["/usr/bin/openssl", "s_client", "-connect", f"127.0.0.1:{silent.port}"]))
