@@ -155,7 +155,7 @@ static int print_in_flight(struct stack_run *run)
 	if (!live_find(&run->live, run->pid) && !run->live.looked_count) {
 		live_places(places, sizeof(places));
 		return fail(
-			"process %d is not traced (no trace of it in %s; tlstall check %d says why, and --all shows its threads)",
+			"process %d is not traced (no trace of it in %s; tlstall check %d says where it is, or why there is none; --all shows the threads)",
 			run->pid, places, run->pid);
 	}
 	list = calloc(run->live.subject_count + 1, sizeof(*list));

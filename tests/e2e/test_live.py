@@ -300,6 +300,13 @@ def test_wrong_process(tlstall, command):
 
 # ---- ctl -------------------------------------------------------------------------
 
+def test_reason_is_not_that_of_another_process(tlstall, directory):
+    (directory / "1-2-0000000000000001.tlstall").write_text("no trace")
+    assert "not a trace file" in tlstall("ps").stderr
+    result = tlstall("ctl", os.getpid())
+    assert result.status == 1 and re.match(rf"tlstall: process {os.getpid()} is not traced \(no trace of it in ", result.stderr), result
+
+
 def ended(tlstall):
     return int(tlstall("ps").stdout.splitlines()[-1].split()[3])
 

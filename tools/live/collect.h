@@ -45,6 +45,7 @@ struct live {
 	unsigned sorted; /* of `files`, by path; those that are new come behind */
 	struct subject **subjects; /* in flight, the oldest first */
 	unsigned subject_count;
+	pid_t problem_of;  /* the process; 0: all of them */
 	char problem[200]; /* the first trace that cannot be opened, or process that cannot be traced */
 	struct looker looker;
 	struct looked *looked; /* of `look`: what the subjects from outside belong to */

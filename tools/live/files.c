@@ -74,15 +74,18 @@ void files_close(struct live_file *file)
 	free(file);
 }
 
-static void note_problem(struct live *live, const char *path, const char *what)
+/* `pid`: of the process that has it; 0: all may have it. */
+static void note_problem(struct live *live, pid_t pid, const char *path, const char *what)
 {
-	if (!live->problem[0])
-		snprintf(live->problem, sizeof(live->problem), "%.120s%s%.140s", path ? path : "",
-			 path ? ": " : "", what);
+	if (live->problem[0])
+		return;
+	live->problem_of = pid;
+	snprintf(live->problem, sizeof(live->problem), "%.120s%s%.140s", path ? path : "",
+		 path ? ": " : "", what);
 }
 
 /* A file that is not complete yet will be there the next time. */
-static void open_file(struct live *live, struct live_file *file)
+static void open_file(struct live *live, struct live_file *file, pid_t pid)
 {
 	int error = trace_open_path(file->path, &file->trace);
 
@@ -92,7 +95,7 @@ static void open_file(struct live *live, struct live_file *file)
 	file->trace = NULL;
 	if (error == TRACE_ERROR_UNFINISHED || (error == TRACE_ERROR_IO && errno == ENOENT))
 		return;
-	note_problem(live, file->path,
+	note_problem(live, pid, file->path,
 		     error == TRACE_ERROR_IO ? strerror(errno) : trace_strerror(NULL, error));
 }
 
@@ -116,12 +119,13 @@ static void take_note(struct live *live, const struct trace_entry *entry)
 {
 	const struct host_process process = {.pid = entry->pid, .start_time = entry->start_time};
 	char what[160];
+	pid_t pid = live->problem[0] ? 0 : host_find(&process);
 
-	if (live->problem[0] || !host_find(&process))
+	if (!pid)
 		return;
 	snprintf(what, sizeof(what), "process %d runs untraced: %s (%s)", entry->pid,
 		 trace_note_words(entry->failed), entry->failed);
-	note_problem(live, NULL, what);
+	note_problem(live, pid, NULL, what);
 }
 
 static int take_entry(struct live *live, const struct trace_entry *entry, uint64_t now_ns,
@@ -141,7 +145,7 @@ static int take_entry(struct live *live, const struct trace_entry *entry, uint64
 	file->history = standing == IS_HISTORY;
 	if (file->history && !live->dead)
 		return 0;
-	open_file(live, file);
+	open_file(live, file, entry->pid);
 	if (!file->trace || standing == LIVES)
 		return 0;
 	/* it will not change any more: read and close it at once, and keep no descriptor */
@@ -196,7 +200,7 @@ int files_list(struct live *live, files_read *read)
 
 	for (char **directory = directories; directory && *directory; directory++) {
 		if (trace_list_add(&list, *directory) && errno != ENOENT)
-			note_problem(live, *directory, strerror(errno));
+			note_problem(live, 0, *directory, strerror(errno));
 	}
 	live->sorted = live->file_count;
 	if (live->sorted)
@@ -302,10 +306,10 @@ void live_absence(const struct live *live, pid_t pid, char *buffer, size_t size)
 	else if (host_is_loading(pid))
 		snprintf(buffer, size, "process %d has not loaded its libraries yet, so nothing traces it (tlstall stack --all %d shows where it is)",
 			 pid, pid);
-	else if (live->problem[0])
+	else if (live->problem[0] && (!live->problem_of || live->problem_of == pid))
 		snprintf(buffer, size, "process %d is not traced (%.200s)", pid, live->problem);
 	else
 		snprintf(buffer, size,
-			 "process %d is not traced (no trace of it in %s; tlstall check %d says why)", pid,
+			 "process %d is not traced (no trace of it in %s; tlstall check %d says where it is, or why there is none)", pid,
 			 places, pid);
 }
