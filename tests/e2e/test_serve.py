@@ -259,6 +259,35 @@ def test_a_process_that_it_missed_the_begin_of(directory, start, silent):
     agent.await_sum(1, TOTAL)
 
 
+FORKS = """
+import os, socket, ssl, sys
+context = ssl.create_default_context()
+if os.fork():
+    os.wait()
+else:
+    context.wrap_socket(socket.create_connection(("127.0.0.1", int(sys.argv[1]))), server_hostname="localhost")
+"""
+
+
+def test_what_a_killed_child_left_counts_once(directory, start, silent):
+    """Its end is not in the trace, and only looking for all processes of the trace shows that it has ended."""
+    traces, state = directory / "traces", directory / "counted"
+    traces.mkdir()
+    forks = subprocess.Popen([sys.executable, "-c", FORKS, str(silent.port)], env=traced(traces), start_new_session=True)
+    try:
+        silent.wait_hellos(1)
+        agent = start(Agent("--state", state, traces))
+        agent.await_sum(1, "tlstall_handshakes_in_flight", role="client")
+    finally:
+        os.killpg(forks.pid, signal.SIGKILL)
+        forks.wait()
+    agent.await_sum(1, TOTAL)
+    assert agent.stop() == (0, "")
+    for options in ("--state", state), ():
+        agent = start(Agent(*options, traces))
+        assert agent.sum("tlstall_handshakes_in_flight") == 0 and agent.sum(TOTAL) == 0, agent.handshakes()
+
+
 # ---- what is kept ----------------------------------------------------------------------------
 
 

@@ -79,8 +79,9 @@ static bool is_before(const struct tail *tail, const struct trace *trace, uint64
 static void report(void *context, const struct tlstall_handshake *h, const struct kernel_view *view)
 {
 	const struct reporter *r = context;
+	bool was_left = !h->end && r->from->left_ns && r->from->left_ns <= r->tail->since_ns;
 
-	if (!is_before(r->tail, r->from->trace, h->end))
+	if (!was_left && !is_before(r->tail, r->from->trace, h->end))
 		r->tail->sink->handshake(r->tail->sink->context, r->from, h, view);
 }
 
@@ -133,6 +134,15 @@ static void ask_processes(struct tailed *t, uint64_t now)
 	t->over = !t->processes && header->process_count;
 }
 
+/* All of its processes, of which only the trace itself tells, had ended before we came. */
+static void note_left(struct tailed *t)
+{
+	struct trace_glance glance;
+
+	if (t->over && !trace_glance(t->path, &glance))
+		t->left_ns = glance.last_ns;
+}
+
 /* Notes the trace's counters, and returns whether they have changed. */
 static bool has_moved(struct tailed *t)
 {
@@ -174,6 +184,8 @@ static void poll_trace(struct tail *tail, struct tailed *t, uint64_t now)
 		return;
 	/* check before reading: then whatever a dead process wrote is all there */
 	ask_processes(t, now);
+	if (first)
+		note_left(t);
 	moved = has_moved(t);
 	if (!moved && !t->over && is_quiet(t))
 		return;

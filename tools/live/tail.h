@@ -23,6 +23,7 @@ struct tailed {
 	uint64_t opening, history, begun;  /* of its header, when it was read last */
 	uint64_t alive_ns;		   /* CLOCK_MONOTONIC when its processes were asked for */
 	uint64_t lost;			   /* reported so far */
+	uint64_t left_ns; /* since the epoch: its last sign of life, if it was over already; or 0 */
 	pid_t pid;
 	uint32_t image;
 	unsigned processes; /* alive then */
