@@ -222,6 +222,45 @@ static void test_bio_of_the_programs_own(void **state)
 	assert_int_equal(first_verdict(&f).confidence, CONFIDENCE_HIGH);
 }
 
+/* The stack tells whose lock it is. */
+static void test_whose_lock(void **state)
+{
+	struct facts f = blocked_client(5 * S);
+	struct verdict v;
+
+	(void)state;
+	f.wait = TLSTALL_WAIT_FUTEX;
+	assert_int_equal(first_verdict(&f).confidence, CONFIDENCE_MEDIUM);
+	assert_true(doubts(&(struct verdict[1]){first_verdict(&f)}[0], CAUSE_CALLBACK_BLOCKED));
+	f.stack_symbols = "__lll_lock_wait < pthread_mutex_lock < look_up < libcrypto.so.3 < "
+			  "X509_verify_cert < libssl.so.3 < SSL_connect";
+	v = first_verdict(&f);
+	assert_string_equal(cause_name(v.cause), "CALLBACK_BLOCKED");
+	assert_int_equal(v.fault, FAULT_PROGRAM);
+	assert_true(says(&v, "in look_up, which is not OpenSSL's"));
+	assert_not_cause(&f, LOCK_OR_ENTROPY);
+	f.stack_symbols =
+		"__futex_abstimed_wait_common < pthread_cond_timedwait < python3.11 < "
+		"PyGILState_Ensure < _ssl.cpython-311-x86_64-linux-gnu.so < libssl.so.3 < "
+		"SSL_do_handshake";
+	v = first_verdict(&f);
+	assert_string_equal(cause_name(v.cause), "CALLBACK_BLOCKED");
+	assert_true(says(&v, "in _ssl.cpython"));
+	/* OpenSSL's own */
+	f.stack_symbols = "libc.so.6 < pthread_rwlock_wrlock < CRYPTO_THREAD_write_lock < "
+			  "X509_STORE_CTX_get_by_subject < libssl.so.3 < SSL_connect";
+	v = first_verdict(&f);
+	assert_string_equal(cause_name(v.cause), "LOCK_OR_ENTROPY");
+	assert_int_equal(v.confidence, CONFIDENCE_HIGH);
+	assert_int_equal(v.not_told_from_count, 0);
+	/* a program that contains OpenSSL, without symbols: it may be either */
+	f.stack_symbols = "pthread_rwlock_wrlock < node < SSL_do_handshake";
+	v = first_verdict(&f);
+	assert_string_equal(cause_name(v.cause), "LOCK_OR_ENTROPY");
+	assert_int_equal(v.confidence, CONFIDENCE_MEDIUM);
+	assert_true(doubts(&v, CAUSE_CALLBACK_BLOCKED));
+}
+
 static void test_private_key_that_waits(void **state)
 {
 	struct facts f = as_server(blocked_client(4 * S));
@@ -347,6 +386,7 @@ int main(void)
 		cmocka_unit_test(test_after_a_hello_retry_request),
 		cmocka_unit_test(test_stacks),
 		cmocka_unit_test(test_bio_of_the_programs_own),
+		cmocka_unit_test(test_whose_lock),
 		cmocka_unit_test(test_private_key_that_waits),
 		cmocka_unit_test(test_memory_bio_is_never_sure),
 		cmocka_unit_test(test_read_that_does_not_return),

@@ -10,11 +10,6 @@ static bool stuck_inside(const struct facts *f, enum tlstall_wait kind)
 	return f->stuck && f->in_op && f->wait == kind;
 }
 
-static bool stack_names(const struct facts *f, const char *word)
-{
-	return f->stack_symbols && strstr(f->stack_symbols, word);
-}
-
 static void doubt_others(const struct facts *f, struct verdict *v)
 {
 	doubt(v, CAUSE_LOCK_OR_ENTROPY);
@@ -41,6 +36,26 @@ static void say_stack(const struct facts *f, struct verdict *v)
 {
 	if (f->stack_symbols && *f->stack_symbols)
 		say(v, "stack: %.180s", f->stack_symbols);
+}
+
+/* The program's own lock: OpenSSL has called the code that waits for it. */
+static bool judge_lock_of_callback(const struct facts *f, struct verdict *v)
+{
+	char name[STACK_NAME];
+
+	if (!stuck_inside(f, TLSTALL_WAIT_FUTEX) ||
+	    stack_lock(f->stack_symbols, name) != STACK_LOCK_CALLBACK)
+		return false;
+	v->cost_ns = f->in_op_ns;
+	v->confidence = CONFIDENCE_HIGH;
+	say_calls(f, v);
+	say(v, "the thread waits for a lock in %s, which is not OpenSSL's, but was called by it",
+	    name);
+	say_stack(f, v);
+	v->advice =
+		"Find out which thread holds the lock (tlstall stack PID): take none in a callback "
+		"that another thread keeps for long, such as an interpreter's.";
+	return true;
 }
 
 static bool judge_callback_now(const struct facts *f, struct verdict *v)
@@ -164,7 +179,8 @@ static bool judge_callback_then(const struct facts *f, struct verdict *v)
 
 bool judge_CALLBACK_BLOCKED(const struct facts *f, struct verdict *v)
 {
-	return judge_callback_now(f, v) || judge_callback_then(f, v);
+	return judge_lock_of_callback(f, v) || judge_callback_now(f, v) ||
+	       judge_callback_then(f, v);
 }
 
 bool judge_KEY_OPERATION_SLOW(const struct facts *f, struct verdict *v)
@@ -210,16 +226,19 @@ bool judge_LOCK_OR_ENTROPY(const struct facts *f, struct verdict *v)
 {
 	bool lock = stuck_inside(f, TLSTALL_WAIT_FUTEX),
 	     random = stuck_inside(f, TLSTALL_WAIT_RANDOM);
+	char name[STACK_NAME];
+	enum stack_lock whose = stack_lock(f->stack_symbols, name);
 
-	if (!lock && !random)
+	if ((!lock && !random) || (lock && whose == STACK_LOCK_CALLBACK))
 		return false;
 	v->cost_ns = f->in_op_ns;
-	v->confidence = CONFIDENCE_HIGH;
+	if (random || whose == STACK_LOCK_OPENSSL)
+		v->confidence = CONFIDENCE_HIGH;
 	say_calls(f, v);
 	say(v, lock ? "the thread waits for a lock, not for the socket"
 		    : "the thread waits for the kernel's random numbers");
 	say_stack(f, v);
-	if (lock && stack_names(f, "callback"))
+	if (lock && whose != STACK_LOCK_OPENSSL)
 		doubt(v, CAUSE_CALLBACK_BLOCKED);
 	return true;
 }

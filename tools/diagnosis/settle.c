@@ -331,7 +331,7 @@ static bool brought_no_more(const struct facts *f)
 	       n->bytes_received <= f->bytes_in;
 }
 
-/* Whatever the thread does meanwhile: what has not come to any of its connections cannot be fed in. */
+/* Wherever the thread is: what has come to none of its connections cannot be fed in. */
 bool is_fed(const struct facts *f)
 {
 	if (f->pending_in)

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #define SEPARATOR " < "
-#define NAME_SIZE 80
 
 struct known_function {
 	const char *prefix;
@@ -32,8 +31,14 @@ static const char *const of_libcrypto[] = {
 	"ASN1_",     "PEM_", "d2i_", "i2d_",	"ENGINE_",  "ERR_",  "OBJ_",  "PKCS", "RAND_",
 	"BN_",	     "DH_",  "ECDH", "CT_",	"OCSP_",    "CONF_", "HMAC",  "SCT_", "COMP_",
 };
-/* Functions that both use, or that both are called by. */
-static const char *const of_both[] = {"ASYNC_", "BIO_"};
+/* Functions that both use, or that both are called by; providers that come with them. */
+static const char *const of_both[] = {"ASYNC_", "BIO_", "fips.so", "legacy.so"};
+/* What takes locks for its caller. Names that begin so are reserved for the C library. */
+static const char *const of_libc[] = {
+	"__",	    "libc.",  "libc-",	"libpthread", "ld-",	     "_dl_",	    "_int_",
+	"pthread_", "futex",  "lll_",	"sem_",	      "mtx_",	     "cnd_",	    "call_once",
+	"syscall",  "malloc", "calloc", "realloc",    "libjemalloc", "libtcmalloc",
+};
 
 static bool begins(const char *name, const char *prefix)
 {
@@ -65,7 +70,7 @@ static enum stack_says name_says(const char *name)
 }
 
 /* Finds the frame that ends at `end`, and returns its start. */
-static const char *last_name(const char *symbols, const char *end, char name[NAME_SIZE])
+static const char *last_name(const char *symbols, const char *end, char name[STACK_NAME])
 {
 	const char *start = symbols;
 	size_t length;
@@ -74,7 +79,7 @@ static const char *last_name(const char *symbols, const char *end, char name[NAM
 		at += sizeof(SEPARATOR) - 1;
 		start = at;
 	}
-	length = (size_t)(end - start) < NAME_SIZE - 1 ? (size_t)(end - start) : NAME_SIZE - 1;
+	length = (size_t)(end - start) < STACK_NAME - 1 ? (size_t)(end - start) : STACK_NAME - 1;
 	memcpy(name, start, length);
 	name[length] = '\0';
 	return start;
@@ -84,7 +89,7 @@ static const char *last_name(const char *symbols, const char *end, char name[NAM
 enum stack_says stack_says(const char *symbols)
 {
 	const char *end = symbols ? symbols + strlen(symbols) : NULL;
-	char name[NAME_SIZE];
+	char name[STACK_NAME];
 	/* libcrypto reads only files: calls to the handshake's BIO come from libssl */
 	bool deep = false;
 
@@ -98,4 +103,24 @@ enum stack_says stack_says(const char *symbols)
 		end = start > symbols ? start - (sizeof(SEPARATOR) - 1) : symbols;
 	}
 	return STACK_UNKNOWN;
+}
+
+/*
+ * From the op inward: the first function that is not of OpenSSL. Called by the op itself, it may be
+ * a part of OpenSSL in a program that contains it, without symbols. A module of OpenSSL's is sure.
+ */
+enum stack_lock stack_lock(const char *symbols, char name[STACK_NAME])
+{
+	const char *end = symbols ? symbols + strlen(symbols) : NULL;
+	unsigned inside = 0;
+
+	while (end && end > symbols) {
+		const char *start = last_name(symbols, end, name);
+
+		if (!is_of_openssl(name) && !IS_OF(of_libc, name))
+			return inside > 1 ? STACK_LOCK_CALLBACK : STACK_LOCK_UNKNOWN;
+		inside += is_of_openssl(name) ? 1u + begins(name, "lib") : 0;
+		end = start > symbols ? start - (sizeof(SEPARATOR) - 1) : symbols;
+	}
+	return inside > 1 ? STACK_LOCK_OPENSSL : STACK_LOCK_UNKNOWN;
 }

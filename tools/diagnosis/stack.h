@@ -16,4 +16,15 @@ enum stack_says {
 /* NULL and "": not known. */
 enum stack_says stack_says(const char *symbols);
 
+#define STACK_NAME 80
+
+/* Whose code waits for a lock: the C library's own functions do so on behalf of their callers. */
+enum stack_lock {
+	STACK_LOCK_UNKNOWN,
+	STACK_LOCK_OPENSSL,
+	STACK_LOCK_CALLBACK, /* of code that OpenSSL has called: `name` is its function, or its
+				module */
+};
+enum stack_lock stack_lock(const char *symbols, char name[STACK_NAME]);
+
 #endif

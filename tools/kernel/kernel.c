@@ -28,15 +28,17 @@ void kernel_look(pid_t pid, const struct tlstall_handshake *h, struct kernel_vie
 		fd = h->read.fd;
 	thread_wait(pid, tid, fd, out);
 	thread_account(pid, tid, out);
-	for (int i = 1; i < LOOKS && out->wait == TLSTALL_WAIT_RUNNING &&
-			(h->enter || h->read.fd < 0);
-	     i++) {
+	for (int i = 1;
+	     i < LOOKS && out->wait == TLSTALL_WAIT_RUNNING && (h->enter || h->read.fd < 0); i++) {
 		nanosleep(&apart, NULL);
 		thread_wait(pid, tid, fd, out);
 	}
 }
 
-/* It has hardly run since the first look, which found it waiting. (One that gets no CPU ran then, too.) */
+/*
+ * It has hardly run since the first look, which found it waiting. One that gets no CPU was found
+ * running then, too.
+ */
 static bool was_just_woken(const struct kernel_view *first, const struct kernel_view *later)
 {
 	return later->wait == TLSTALL_WAIT_RUNNING && first->wait != TLSTALL_WAIT_RUNNING &&

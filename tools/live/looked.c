@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "live/stack.h"
+
 /* Longer than the shortest stall (STALL_NS). */
 #define AGAIN_NS 400000000ull
 
@@ -17,6 +19,20 @@ static int longest_first(const void *a, const void *b)
 	return x->h.number < y->h.number ? -1 : 1;
 }
 
+/* Whose lock it is that a call waits for, only its stack tells. */
+static void add_stack(const struct look *look, uint64_t number, struct kernel_view *view)
+{
+	const struct unwound *unwound = look_stack(look, number);
+	struct symbols *symbols;
+
+	if (view->wait != TLSTALL_WAIT_FUTEX || !unwound)
+		return;
+	symbols = symbols_of_process(look->pid);
+	if (symbols)
+		stack_join(unwound, symbols, view->stack, sizeof(view->stack));
+	symbols_free(symbols);
+}
+
 static bool add_subject(struct looked *looked, const struct tlstall_handshake *h)
 {
 	struct subject *subject = calloc(1, sizeof(*subject));
@@ -25,6 +41,7 @@ static bool add_subject(struct looked *looked, const struct tlstall_handshake *h
 	if (!subject)
 		return false;
 	look_view(&looked->look, h->number, &view);
+	add_stack(&looked->look, h->number, &view);
 	subject_make(looked->trace, h, &view, subject);
 	looked->subjects[looked->count++] = subject;
 	return true;

@@ -71,13 +71,17 @@ static const char *name_of(struct symbols *symbols, const struct unwound *unwoun
 	return symbol.function ? symbol.function : symbol.module;
 }
 
-/* The outermost function of OpenSSL, 0: none. The program's own frames are those after it. */
+/*
+ * The outermost function of libssl, 0: none. The program's own frames are those after it. Without
+ * the shim, the function that was called may have left its frame to the next one.
+ */
 static unsigned find_op(const struct unwound *unwound, struct symbols *symbols)
 {
 	for (unsigned i = unwound->count; i-- > 1;) {
 		const char *name = name_of(symbols, unwound, i);
 
-		if (name && (!strncmp(name, "SSL_", 4) || !strncmp(name, "DTLSv1_", 7)))
+		if (name && (!strncmp(name, "SSL_", 4) || !strncmp(name, "DTLSv1_", 7) ||
+			     !strncmp(name, "libssl.", 7)))
 			return i;
 	}
 	return 0;

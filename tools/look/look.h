@@ -73,5 +73,7 @@ struct trace *look_trace(const struct look *look);
 
 /* What the kernel says of the handshake with that number. */
 void look_view(const struct look *look, uint64_t number, struct kernel_view *out);
+/* The stack of the call that the handshake is in; NULL: it is in none, as far as known. */
+const struct unwound *look_stack(const struct look *look, uint64_t number);
 
 #endif

@@ -377,6 +377,13 @@ static const struct look_object *look_of(const struct look *look, uint64_t numbe
 	return NULL;
 }
 
+const struct unwound *look_stack(const struct look *look, uint64_t number)
+{
+	const struct look_object *object = look_of(look, number);
+
+	return object && object->inside ? &look->threads.list[object->thread].unwound : NULL;
+}
+
 void look_view(const struct look *look, uint64_t number, struct kernel_view *out)
 {
 	const struct look_object *object = look_of(look, number);
