@@ -74,6 +74,8 @@ enum tlstall_wait {
 	TLSTALL_WAIT_STOPPED, /* SIGSTOP, debugger */
 	TLSTALL_WAIT_GONE,    /* the thread or process has ended */
 	TLSTALL_WAIT_ENDED,   /* the thread has, its process lives (1.3) */
+	/* poll or epoll of others, while the SSL's descriptor was ready for what was asked (1.5) */
+	TLSTALL_WAIT_POLL_OTHERS,
 };
 
 /* Bytes that are unread for so long are not about to be read. */

@@ -78,6 +78,31 @@ def test_stopped(authority, start):
         return stalls.Seen(live, trace.only(), trace)
 
 
+def check_nested(seen):
+    for record in seen.records():
+        assert "which waits for other descriptors only" in "\n".join(record.evidence), record
+        assert record.confidence == "medium", record
+    return seen
+
+
+@reproduction("APP_NOT_RESUMING", "program", "a C program, epoll",
+              "its loop waits for the socket, and the thread is in another loop inside of that")
+def test_nested_loop(authority, start):
+    return check_nested(hanging_ready(program("nested_loop", unhurried(authority, start))))
+
+
+@reproduction("APP_NOT_RESUMING", "program", "a C program, epoll", "the same, and the other loop calls poll()")
+def test_nested_poll(authority, start):
+    return check_nested(hanging_ready(program("nested_loop", unhurried(authority, start), "poll")))
+
+
+@reproduction("APP_NOT_RESUMING", "program", "node", "it awaits a child process with execSync")
+def test_node_exec_sync(authority, start):
+    script = f"""require("tls").connect({{port: {unhurried(authority, start)}, rejectUnauthorized: false}})
+setTimeout(() => require("child_process").execSync("sleep 60"), 50)"""
+    return check_nested(hanging_ready(["/usr/bin/node", "-e", script]))
+
+
 @reproduction("WRONG_INTEREST", "program", "a C program, epoll", "it waits for writable after WANT_READ")
 def test_wrong_interest(authority, start):
     return hanging_ready(program("wrong_interest", unhurried(authority, start)))

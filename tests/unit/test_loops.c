@@ -58,6 +58,14 @@ static void test_wrong_interest(void **state)
 	/* poll() on this socket only, for another event */
 	f.wait = TLSTALL_WAIT_ON_SOCKET;
 	assert_cause(&f, WRONG_INTEREST);
+	/* it is in another loop inside of its loop */
+	f.wait = TLSTALL_WAIT_POLL_OTHERS;
+	v = first_verdict(&f);
+	assert_string_equal(cause_name(v.cause), "APP_NOT_RESUMING");
+	assert_int_equal(v.confidence, CONFIDENCE_MEDIUM);
+	assert_true(says(&v, "in epoll_wait, which waits for other descriptors only"));
+	assert_true(doubts(&v, CAUSE_WRONG_INTEREST));
+	assert_not_cause(&f, WRONG_INTEREST);
 	/* it is elsewhere: nobody polls */
 	f.wait = TLSTALL_WAIT_SLEEP;
 	assert_cause(&f, APP_NOT_RESUMING);

@@ -218,10 +218,17 @@ bool judge_APP_NOT_RESUMING(const struct facts *f, struct verdict *v)
 	v->confidence = CONFIDENCE_HIGH;
 	say_ready(f, v);
 	say_hole(f, v);
-	if (f->live.ticks && f->wait_syscall && *f->wait_syscall)
+	if (f->wait == TLSTALL_WAIT_POLL_OTHERS && f->wait_syscall) {
+		v->confidence = CONFIDENCE_MEDIUM;
+		say(v, "the thread is in %s, which waits for other descriptors only",
+		    f->wait_syscall);
+		v->advice = "tlstall stack PID shows what for: a child process or a lookup that is awaited "
+			    "synchronously (execSync in Node.js), or a loop that has forgotten this socket.";
+	} else if (f->live.ticks && f->wait_syscall && *f->wait_syscall) {
 		say(v, "the thread is in %s", f->wait_syscall);
-	else
-		doubt(v, CAUSE_WRONG_INTEREST);
+		return true;
+	}
+	doubt(v, CAUSE_WRONG_INTEREST);
 	return true;
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "kernel/polled.h"
 #include "kernel/socket.h"
 #include "kernel/thread.h"
 #include "trace/host.h"
@@ -27,6 +28,8 @@ void kernel_look(pid_t pid, const struct tlstall_handshake *h, struct kernel_vie
 	if (fd < 0)
 		fd = h->read.fd;
 	thread_wait(pid, tid, fd, out);
+	if (!h->enter)
+		polled_look(pid, tid, fd, h->last_error, out);
 	thread_account(pid, tid, out);
 	for (int i = 1;
 	     i < LOOKS && out->wait == TLSTALL_WAIT_RUNNING && (h->enter || h->read.fd < 0); i++) {
@@ -144,7 +147,7 @@ bool kernel_recall(struct trace *trace, const struct tlstall_handshake *h, struc
 		.peer = look.peer,
 		/* the address itself is not kept: without a family, nobody shows it */
 		.local = {.port = look.local_port},
-		.wait = look.wait <= TLSTALL_WAIT_ENDED ? look.wait : TLSTALL_WAIT_UNKNOWN,
+		.wait = look.wait <= TLSTALL_WAIT_POLL_OTHERS ? look.wait : TLSTALL_WAIT_UNKNOWN,
 		.fd = look.fd,
 		.own_fd = -1,
 		.private_lock = look.private_lock,

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "kernel/polled.h"
 #include "kernel/socket.h"
 #include "kernel/thread.h"
 #include "look/look.h"
@@ -384,6 +385,16 @@ const struct unwound *look_stack(const struct look *look, uint64_t number)
 	return object && object->inside ? &look->threads.list[object->thread].unwound : NULL;
 }
 
+static void look_at_thread(const struct look *look, const struct look_object *object, int fd,
+			   struct kernel_view *out)
+{
+	pid_t tid = look->threads.list[object->thread].tid;
+
+	thread_wait(look->pid, tid, fd, out);
+	if (!object->inside)
+		polled_look(look->pid, tid, fd, error_of(object->ssl.want), out);
+}
+
 void look_view(const struct look *look, uint64_t number, struct kernel_view *out)
 {
 	const struct look_object *object = look_of(look, number);
@@ -407,12 +418,11 @@ void look_view(const struct look *look, uint64_t number, struct kernel_view *out
 		out->idle = object->joined.idle;
 		out->unread = object->joined.unread;
 	}
-	if (object && object->thread >= 0)
-		thread_wait(look->pid, look->threads.list[object->thread].tid,
-			    socket ? socket->fd : object->ssl.fd, out);
 	if (socket) {
 		out->socket = socket->now;
 		out->tcp = socket->tcp;
 		out->peer = socket->peer;
 	}
+	if (object && object->thread >= 0)
+		look_at_thread(look, object, socket ? socket->fd : object->ssl.fd, out);
 }

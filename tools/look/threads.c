@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "kernel/polled.h"
 #include "look/memory.h"
 
 /* ---- where they are ---------------------------------------------------------------- */
@@ -187,23 +188,6 @@ static bool polls(const struct process_threads *threads, const struct thread_pla
 	return false;
 }
 
-/* The kernel lists what an epoll descriptor watches. */
-static bool is_watched(pid_t pid, int epoll, int fd)
-{
-	char path[48], line[256];
-	bool found = false;
-	int watched;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", pid, epoll);
-	file = fopen(path, "re");
-	while (file && !found && fgets(line, sizeof(line), file))
-		found = sscanf(line, "tfd: %d", &watched) == 1 && watched == fd;
-	if (file)
-		fclose(file);
-	return found;
-}
-
 static bool waits_for(const struct process_threads *threads, const struct process_thread *thread,
 		      int fd)
 {
@@ -222,7 +206,7 @@ static bool waits_for(const struct process_threads *threads, const struct proces
 	case SYS_epoll_wait:
 #endif
 	case SYS_epoll_pwait:
-		return is_watched(threads->pid, (int)place.arguments[0], fd);
+		return polled_by_epoll(threads->pid, (int)place.arguments[0], fd);
 	default:
 		return false;
 	}
