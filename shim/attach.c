@@ -12,6 +12,7 @@
 #include <dlfcn.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 
 #include "adopt.h"
@@ -48,6 +49,7 @@ static struct reach_other others[] = {
 	{"dlsym", NULL, (void *)dlsym},
 	{"dlvsym", NULL, (void *)dlvsym},
 	{"prctl", NULL, (void *)prctl},
+	{"madvise", NULL, (void *)madvise},
 #define SIGNAL_FUNCTION(name, result, arguments) {#name, NULL, (void *)name},
 #include "signals.def"
 #define MASK_FUNCTION(name, result, arguments) {#name, NULL, (void *)mask_##name},

@@ -109,6 +109,18 @@ static struct track *make_block(uint32_t number)
 	return none;
 }
 
+void pool_stay(void)
+{
+	uint32_t used = __atomic_load_n(&begun, __ATOMIC_RELAXED);
+
+	for (uint32_t i = 0; i < BLOCKS && i * BLOCK < used; i++) {
+		struct track *block = __atomic_load_n(&blocks[i], __ATOMIC_ACQUIRE);
+
+		if (block)
+			system_madvise(block, BLOCK * sizeof(*block), MADV_DOFORK);
+	}
+}
+
 /* A track never used before: pages are touched only as needed. */
 static __attribute__((noinline)) struct track *new_one(void)
 {

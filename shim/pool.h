@@ -19,5 +19,7 @@ void pool_give_back(struct track *track);
 bool pool_claim(struct track *track, uint64_t token);
 /* NULL: not a token of this process, or an old one. */
 struct track *pool_track(const void *token);
+/* Forked children have its memory, whatever the program has said: see stay.c. */
+void pool_stay(void);
 
 #endif

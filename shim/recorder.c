@@ -100,10 +100,11 @@ static struct tlstall_handshake *take_mapped(void)
 
 /* Slots outside the file, for handshakes that begin when all slots of the file are in flight. */
 #define PRIVATE_SLOTS 1024
+static struct tlstall_handshake *private_table;
+
 static struct tlstall_handshake *private_slots(void)
 {
-	static struct tlstall_handshake *table;
-	struct tlstall_handshake *known = __atomic_load_n(&table, __ATOMIC_ACQUIRE), *made;
+	struct tlstall_handshake *known = __atomic_load_n(&private_table, __ATOMIC_ACQUIRE), *made;
 	size_t size = PRIVATE_SLOTS * sizeof(*made);
 
 	if (known)
@@ -111,11 +112,19 @@ static struct tlstall_handshake *private_slots(void)
 	made = system_mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (made == MAP_FAILED)
 		return NULL;
-	if (__atomic_compare_exchange_n(&table, &known, made, false, __ATOMIC_ACQ_REL,
+	if (__atomic_compare_exchange_n(&private_table, &known, made, false, __ATOMIC_ACQ_REL,
 					__ATOMIC_ACQUIRE))
 		return made;
 	system_munmap(made, size);
 	return known;
+}
+
+void recorder_stay(void)
+{
+	struct tlstall_handshake *table = __atomic_load_n(&private_table, __ATOMIC_ACQUIRE);
+
+	if (table)
+		system_madvise(table, PRIVATE_SLOTS * sizeof(*table), MADV_DOFORK);
 }
 
 static struct tlstall_handshake *take_private(void)

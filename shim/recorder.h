@@ -61,5 +61,7 @@ void recorder_libssl(uint8_t id, uintptr_t start, uintptr_t size, uint32_t versi
 		     const char *text);
 /* Another file has replaced a lost one. */
 void recorder_forget(void);
+/* Forked children have its memory, whatever the program has said: see stay.c. */
+void recorder_stay(void);
 
 #endif

@@ -66,7 +66,7 @@ def test_locked_loader(directory, when, done, mode):
     ("no_counter", 4, 2), ("no_cpuid", 4, 2), ("memory_locked", 6, 4), ("memory_gone", 4, None),
     ("strict", 2, None), ("strict_by_itself", 2, None), ("dispatched", 4, None), ("storm", 64, 62), ("all_blocked", 4, 2),
     ("all_ignored", 4, 2), ("thread_ends", 10, 8), ("main_ends", 64, 62), ("daemonized", 6, 4), ("shell", 4, 2),
-    ("traced_by_parent", 6, 4), ("address_space", 4, None), ("limited_from_outside", 4, None), ("unloads_itself", 4, 2), ("not_root", 4, None)])
+    ("traced_by_parent", 6, 4), ("address_space", 4, None), ("limited_from_outside", 4, None), ("kept_from_children", 8, 6), ("unloads_itself", 4, 2), ("not_root", 4, None)])
 @pytest.mark.parametrize("mode", ["all", "watch"])
 def test_hostile_to_itself(directory, deed, between, before, mode):
     for when, expected in ("later", between), ("first", before):

@@ -345,6 +345,50 @@ static void limited_from_outside(void)
 	NEED(waitpid(other, &status, 0) == other && !status);
 }
 
+/* One that is shared, or wiped in children, is none of the program's; the others are libc's, too. */
+static bool is_none_of_ours(const char *kind, const char *flags)
+{
+	return !strcmp(kind, "rw-s") || strstr(flags, " wf");
+}
+
+static void keep_from_children(void)
+{
+	FILE *maps = fopen("/proc/self/smaps", "r");
+	unsigned long start = 0, end = 0, first, last;
+	char line[4096], kind[5] = "";
+
+	NEED(maps);
+	while (fgets(line, sizeof(line), maps)) {
+		if (sscanf(line, "%lx-%lx %4s", &first, &last, kind) == 3) {
+			start = first;
+			end = last;
+		} else if (!strncmp(line, "VmFlags", 7) && is_none_of_ours(kind, line)) {
+			NEED(!madvise((void *)start, end - start, MADV_DONTFORK));
+		}
+	}
+	fclose(maps);
+}
+
+static void in_child(long child, const char *how)
+{
+	int status = -1;
+
+	if (child == 0) {
+		shake_hands(how);
+		_exit(0);
+	}
+	NEED(child > 0 && waitpid((pid_t)child, &status, 0) == child);
+	printf("%s: status %d\n", how, status);
+	fflush(stdout);
+}
+
+static void kept_from_children(void)
+{
+	keep_from_children();
+	in_child(fork(), "fork");
+	in_child(syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0), "clone");
+}
+
 static void unloads_itself(void)
 {
 	void *library = dlopen("libtlstall.so", RTLD_NOW | RTLD_NOLOAD);
@@ -390,6 +434,7 @@ static const struct {
 	{"address_space", address_space},
 	{"memory_gone", memory_gone},
 	{"limited_from_outside", limited_from_outside},
+	{"kept_from_children", kept_from_children},
 	{"unloads_itself", unloads_itself},
 	{"not_root", not_root},
 };
