@@ -268,3 +268,13 @@ def test_wrong_usage():
         result = attach(*wrong)
         assert result.status == 2 and words in result.stderr, result
     assert "no such process" in attach(2 ** 22 + 5).stderr
+
+
+@pytest.mark.parametrize("place,words", [("below", ""), ("middle", "maps memory just where tlstall needs some: try again")])
+def test_place_is_taken(place, words, start):
+    """The program maps memory where the page was to lie, just then: what it writes there stays as it is."""
+    program = start(Loop([PROGRAMS / "harm" / "taken", place]))
+    result = attach("--for", "1ms", program.pid)
+    assert (result.status, words in result.stderr) == (1 if words else 0, True), result
+    assert program.shake("") == b"x\n"
+    assert program.process.communicate()[0] == b"unchanged\n"

@@ -70,19 +70,24 @@ static uint64_t find_code_room(const struct program *program, size_t size)
 	return 0;
 }
 
-/* An unmapped area that no neighbor will grow into. */
+/*
+ * In the middle of the largest unmapped area: the kernel and malloc() map at its ends, even while we
+ * are on our way.
+ */
 static uint64_t find_page_room(const struct program *program)
 {
-	const uint64_t gap = 64 << 20;
+	uint64_t largest = 2 * STUB_PAGE, room = 0;
 
 	for (unsigned i = program->regions.count; i-- > 1;) {
+		uint64_t start = program->regions.list[i - 1].end;
 		uint64_t end = program->regions.list[i].start;
 
-		if (end < 1ull << 47 && program->regions.list[i].path[0] != '[' &&
-		    end - program->regions.list[i - 1].end > 2 * gap)
-			return (end - gap) & ~(uint64_t)(STUB_PAGE - 1);
+		if (end < 1ull << 47 && end - start > largest) {
+			largest = end - start;
+			room = (start + largest / 2) & ~(uint64_t)(STUB_PAGE - 1);
+		}
 	}
-	return 0;
+	return room;
 }
 
 /* ---- begin ------------------------------------------------------------------------------- */
@@ -133,9 +138,20 @@ static int lead_somebody(struct errand *errand, const struct stub_words *words, 
 	return say(errand, why, size, text);
 }
 
+/* False: it is not there. In its place may lie what the program has mapped: that is not touched. */
 static bool read_page(const struct errand *errand, struct stub_page *page)
 {
-	return memory_read(errand->program->memory, errand->page, page, sizeof(*page));
+	return memory_read(errand->program->memory, errand->page, page, sizeof(*page)) &&
+	       page->made_ns == errand->made_ns;
+}
+
+/* What lies there is not the page, which has zeros first. */
+static bool is_taken(const struct errand *errand)
+{
+	struct stub_page page;
+
+	return memory_read(errand->program->memory, errand->page, &page, sizeof(page)) &&
+	       page.made_ns && page.made_ns != errand->made_ns;
 }
 
 static int await_thread(struct errand *errand, char *why, size_t size)
@@ -147,6 +163,8 @@ static int await_thread(struct errand *errand, char *why, size_t size)
 			errand->tid = (pid_t)page.ready;
 			return 0;
 		}
+		if (is_taken(errand))
+			return say(errand, why, size, "maps memory just where tlstall needs some: try again");
 		rest();
 	}
 	if (!is_alive(errand))
@@ -174,6 +192,7 @@ int errand_begin(struct program *program, struct errand *out, char *why, size_t 
 		.program = program,
 		.code = find_code_room(program, code),
 		.page = find_page_room(program),
+		.made_ns = words.made_ns,
 	};
 	words.page = out->page;
 	if (!out->code || !out->page)
@@ -202,11 +221,21 @@ static bool write_order(const struct errand *errand, enum stub_order order)
 			     sizeof(value));
 }
 
+static int say_gone(const struct errand *errand, char *why, size_t size)
+{
+	return say(errand, why, size,
+		   is_alive(errand) ? "has waited in vain: tlstall was stopped, or got no CPU"
+				    : "has ended");
+}
+
 int errand_order(struct errand *errand, struct stub_page *page, enum stub_order order, char *why,
 		 size_t size)
 {
 	const size_t kept = offsetof(struct stub_page, open);
+	struct stub_page now;
 
+	if (!read_page(errand, &now))
+		return say_gone(errand, why, size);
 	/* first the data, then the word that the thread waits for */
 	if (!program_write(errand->program, errand->page + kept, (const char *)page + kept,
 			   sizeof(*page) - kept) ||
@@ -214,7 +243,7 @@ int errand_order(struct errand *errand, struct stub_page *page, enum stub_order 
 		return say(errand, why, size, "has ended");
 	for (int i = 0; i < ANSWER_MS; i++) {
 		if (!read_page(errand, page))
-			return say(errand, why, size, "has ended");
+			return say_gone(errand, why, size);
 		if (page->done == order)
 			return 0;
 		rest();
@@ -267,8 +296,9 @@ void errand_end(struct errand *errand)
 
 	if (!errand->tid)
 		return;
-	program_write(errand->program, errand->page + offsetof(struct stub_page, seen), &yes,
-		      sizeof(yes));
+	if (!is_gone(errand))
+		program_write(errand->program, errand->page + offsetof(struct stub_page, seen),
+			      &yes, sizeof(yes));
 	for (int i = 0; i < STUB_PATIENCE_MS && !is_gone(errand); i++)
 		rest();
 	if (is_gone(errand) && is_alive(errand) && await_left(errand))

@@ -9,6 +9,7 @@
 struct errand {
 	struct program *program;
 	uint64_t code, page; /* where they lie there */
+	uint64_t made_ns;    /* by which the page is known */
 	pid_t tid;	     /* in its own namespace */
 	pid_t led;	     /* the thread that started it, or may do so */
 	uint64_t stopped_ns; /* for how long a thread of its own was stopped */

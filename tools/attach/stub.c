@@ -228,6 +228,7 @@ INSIDE uint32_t attach_stub_work(struct stub_page *page)
 	uint32_t order = STUB_WAIT;
 
 	((int (*)(uint64_t))words->detach)(page->thread);
+	page->made_ns = words->made_ns;
 	page->ready = (uint32_t)call(__NR_gettid, 0, 0);
 	do {
 		order = await(page, order);

@@ -39,6 +39,7 @@ struct stub_page {
 	volatile uint32_t left;	 /* the thread that was led has all but left the first half */
 	volatile int32_t file;	 /* descriptor, or -errno */
 	uint32_t opened;	 /* it is to be closed */
+	volatile uint64_t made_ns; /* that of the words: it is this page, and no other mapping there */
 	uint64_t open, symbol, error; /* dlopen, dlsym, dlerror */
 	uint64_t entry, result;
 	char entry_name[32];
