@@ -256,6 +256,7 @@ def test_end_of_the_process(start, server):
     loop.process.wait()
     assert watching.wait() == 0, watching.lines
     assert any("SSL_do_handshake(" in l for l in watching.lines), watching.lines
+    assert watching.lines[-1] == f"tlstall: process {loop.pid} has ended\n", watching.lines
 
 
 def test_trace_is_kept(start, server, directory):

@@ -206,6 +206,9 @@ static int attach_and_watch(struct attached *a)
 	follow_finish(&a->follow);
 	output_end(&a->output, a->follow.seen);
 	show_last(a);
+	output_flush(&a->output);
+	if (!status && has_ended(a))
+		complain("process %d has ended", a->attach.pid);
 	follow_close(&a->follow);
 	attach_clear(&a->attach);
 	return status;
