@@ -117,7 +117,8 @@ static int look(struct look_run *run)
 	if (named_find(run->all ? NULL : run->target, &named) || begin(run))
 		return fail("out of memory");
 	if (!named.count && !run->all)
-		status = fail("no such process: %s", run->target);
+		status = fail("no such process: %s%s", run->target,
+			      strchr(run->target, '/') ? " (give its name without a directory)" : "");
 	else
 		status = look_into_each(run, &named);
 	if (run->records && run->format->records->end(run->records))
@@ -192,6 +193,7 @@ const struct command command_look = {
 		"handshake\n"
 		"  -h, --help           print this help\n"
 		"\n"
+		"NAME is that of a command or program file, without a directory: all its processes.\n"
 		"The process is neither stopped nor changed. Only the shim can know the calls, "
 		"their\n"
 		"results, and when a handshake began; durations are therefore \"at least\".\n",

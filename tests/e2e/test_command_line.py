@@ -32,6 +32,7 @@ def test_help():
 
 @pytest.mark.parametrize("arguments, status, words", [
     ("look 1 2", 2, "give only one process"), ("stack 1 2", 2, "give only one process"),
+    ("look /usr/bin/nosuch", 1, "no such process: /usr/bin/nosuch (give its name without a directory)"),
     ("detach 1 2", 2, "give only one process"), ("stack", 2, "no process id given"), ("look", 2, "no process given"),
     ("check 0", 2, "no such process: 0"), ("check 99999999999999999999", 2, "no such process: 99999999999999999999"),
     ("env --dir a", 2, "expected an absolute path"), ("env --dir /\x7f", 2, "/\\x7f cannot be printed"),
