@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -122,8 +123,8 @@ static size_t compare_with_loader(const char *program)
 	size_t named = 0;
 	FILE *loader;
 
-	load(&closure, program, NULL);
-	snprintf(line, sizeof(line), "LD_TRACE_LOADED_OBJECTS=1 exec %s", program);
+	load(&closure, program, getenv("LD_LIBRARY_PATH"));
+	snprintf(line, sizeof(line), "unset LD_PRELOAD; LD_TRACE_LOADED_OBJECTS=1 exec %s", program);
 	loader = popen(line, "r");
 	while (loader && fgets(line, sizeof(line), loader)) {
 		if (sscanf(line, "%*s => %511s", path) != 1)
