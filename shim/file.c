@@ -300,6 +300,12 @@ bool file_publish(struct file *file, const struct self *self, struct tlstall_hea
 	return true;
 }
 
+void file_name_in(struct tlstall_header *copy)
+{
+	copy->tag = named.tag;
+	copy->image = named.image;
+}
+
 /* ---- when it was truncated ------------------------------------------------------- */
 
 /* Its name in the directory; empty: there is none. A handler has no room for a path. */

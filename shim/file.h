@@ -25,6 +25,8 @@ bool file_may_come(void);
  * gone.
  */
 bool file_publish(struct file *file, const struct self *self, struct tlstall_header *header);
+/* Writes its name's `tag` and `image` into a copy of the header. */
+void file_name_in(struct tlstall_header *copy);
 /* From now on, this is the file that can be restored. */
 void file_is_mapped(void);
 /*

@@ -178,9 +178,20 @@ static void on_part(void)
  * Reading the control words is not worth a guard. If a thread may block SIGBUS, they are read from
  * a copy, which is refreshed now and then.
  */
+static bool uses_private_control;
+
 static void use_private_control(void)
 {
-	__atomic_store_n(&control, &private_control, __ATOMIC_RELEASE);
+	__atomic_store_n(&uses_private_control, true, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&control, &private_control, __ATOMIC_SEQ_CST);
+}
+
+/* Another thread may come to block it meanwhile. */
+static void use_control_of(struct tlstall_header *header)
+{
+	__atomic_store_n(&control, &header->control, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&uses_private_control, __ATOMIC_SEQ_CST))
+		use_private_control();
 }
 
 void mapping_renew(struct tlstall_header *header)
@@ -224,11 +235,13 @@ static char *new_file(void)
 	if (!base)
 		return NULL;
 	write_all(base, &layout, &file, &self);
+	/* once it has a name it may be truncated, and is not touched before the guard is there */
+	memcpy(&first_header, base, sizeof(first_header));
 	if (!file_publish(&file, &self, (struct tlstall_header *)base)) {
 		system_munmap(base, layout.size);
 		return NULL;
 	}
-	memcpy(&first_header, base, sizeof(first_header));
+	file_name_in(&first_header);
 	mapping.first = first_header.first;
 	mapping.size = layout.size;
 	if (!mapping.header)
@@ -263,8 +276,8 @@ static void create(void)
 	header = (struct tlstall_header *)new_file();
 	if (!header)
 		return;
-	__atomic_store_n(&control, &header->control, __ATOMIC_RELEASE);
 	protect(header);
+	use_control_of(header);
 	__atomic_store_n(&mapping.header, header, __ATOMIC_RELEASE);
 	file_is_mapped();
 	mapping_identity();
@@ -294,6 +307,7 @@ static void renew(void)
 
 	if (!base)
 		return;
+	protect(mapping.header);
 	if (system_move(base, mapping.size, mapping.header) == MAP_FAILED) {
 		system_munmap(base, mapping.size);
 		file_remove();
@@ -410,7 +424,7 @@ bool mapping_attach(uint32_t mode)
 	__atomic_store_n(&given_up, false, __ATOMIC_RELAXED);
 	if (mapping_open()) {
 		protect(mapping.header);
-		__atomic_store_n(&control, &mapping.header->control, __ATOMIC_RELEASE);
+		use_control_of(mapping.header);
 		return true;
 	}
 	give_up();

@@ -75,6 +75,19 @@ def test_sigbus_is_the_programs(directory, what):
     same([HARM / "bus", what], directory)
 
 
+@pytest.mark.parametrize("mode", ["all", "watch"])
+def test_truncated_as_soon_as_it_has_a_name(directory, mode):
+    """strace holds the program up in the system call that gives it the name."""
+    plain = tracing.run([PROGRAMS / "bio_pair"])
+    argv = ["/usr/bin/strace", "-qq", "-o", "/dev/null", "-e", "inject=linkat:delay_exit=1000000",
+            *(word for name, value in environment(directory, MODE=mode).items() for word in ("-E", f"{name}={value}")), PROGRAMS / "bio_pair"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=tracing.environment()) as process:
+        servers.await_that(lambda: traces(directory), "a trace")
+        os.truncate(traces(directory)[0], 0)
+        output, errors = process.communicate()
+    tracing.compare(plain, tracing.Result(process.returncode, output, errors))
+
+
 @pytest.mark.parametrize("function", ["sigsuspend", "ppoll", "checked_ppoll", "pselect", "epoll_pwait", "epoll_pwait2", "sigpause",
                                       "sigpause_for_one", "longjmp", "siglongjmp", "setcontext", "swapcontext"])
 @pytest.mark.parametrize("mode", ["all", "watch"])
