@@ -101,6 +101,23 @@ def test_callback(more, authority, start, hang):
     assert not unwinds() or "ask_responder" in text, text
 
 
+@pytest.mark.parametrize("more", [[], ["nonblocking"]], ids=["blocking", "nonblocking"])
+def test_callback_with_a_handshake_of_its_own(more, authority, start):
+    if not unwinds():
+        pytest.skip("stacks cannot be had here")
+    port, other = start(servers.nginx(authority.ecdsa)).port, silent(start)
+    target = start(Plain(program("nested_handshake", port, other, *more)))
+
+    def both():
+        result = look(target.pid)
+        found = records(target.pid)[1] if result.status == 0 else []
+        return found if all(h["cause"] != "NONE" for h in found) and len(found) == 2 else None
+
+    found = await_that(both, lambda: look(target.pid))
+    verdicts = {h["peer"].rpartition(":")[2]: (h["cause"], h["fault"]) for h in found}
+    assert verdicts == {str(port): ("CALLBACK_BLOCKED", "program"), str(other): ("PEER_SILENT", "peer")}, found
+
+
 def test_callback_that_opens_a_fifo(authority, start, tmp_path, hang):
     name = subprocess.run(["/usr/bin/openssl", "x509", "-noout", "-hash", "-in", authority.ca], check=True,
                           capture_output=True, text=True).stdout.strip()

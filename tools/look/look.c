@@ -184,8 +184,8 @@ static int join(struct look *look)
 			j.fds[i] = j.sockets[i].index < 0
 					   ? j.objects[i].fd
 					   : look->sockets.list[j.sockets[i].index].fd;
-		threads_join(&look->threads, &look->regions, j.objects, j.fds, look->count,
-			     j.threads, j.inside);
+		threads_join(&look->threads, &look->libraries, &look->regions, j.objects, j.fds,
+			     look->count, j.threads, j.inside);
 		keep_joined(look, &j);
 	}
 	free_joining(&j);

@@ -132,6 +132,7 @@ static unsigned depth_of(const struct words *words, uint64_t address)
 
 struct join {
 	const struct process_threads *threads;
+	const struct libraries *libraries;
 	const struct ssl_object *objects;
 	const int *fds;
 	unsigned count;
@@ -155,6 +156,53 @@ static void join_innermost(struct join *join, unsigned thread, const struct word
 		}
 	}
 	if (least == UINT32_MAX)
+		return;
+	join->out[found] = (int)thread;
+	join->inside[found] = true;
+}
+
+/* Libraries of whose functions OpenSSL may call each other; all other code is a callback's. */
+static bool is_between(const struct regions *regions, uint64_t address)
+{
+	const struct region *region = regions_find(regions, address);
+
+	return region && !strstr(region->path, "/libcrypto") && !strstr(region->path, "/libc.") &&
+	       !strstr(region->path, "/libc-");
+}
+
+/* A call is inside of another: libssl, then a callback, then libssl again. */
+static bool is_nested(const struct join *join, const struct regions *regions,
+		      const struct process_thread *thread)
+{
+	bool inner = false, left = false;
+	enum op op;
+
+	for (int i = 0; i <= thread->in_library; i++) {
+		uint64_t address = thread->unwound.frames[i];
+
+		if (!libraries_at(join->libraries, address, &op))
+			left = left || (inner && is_between(regions, address));
+		else if (left)
+			return true;
+		else
+			inner = true;
+	}
+	return false;
+}
+
+/* The outer call's object is the only other one on the stack. */
+static void join_outer(struct join *join, unsigned thread, const struct words *words)
+{
+	unsigned count = 0, found = 0;
+
+	for (unsigned i = 0; i < join->count; i++) {
+		if (join->out[i] >= 0 || !join->objects[i].in_init ||
+		    depth_of(words, join->objects[i].address) == UINT32_MAX)
+			continue;
+		found = i;
+		count++;
+	}
+	if (count != 1)
 		return;
 	join->out[found] = (int)thread;
 	join->inside[found] = true;
@@ -261,6 +309,8 @@ static void join_stacks(struct join *join, const struct regions *regions, struct
 		read_stack(threads, regions, &threads->list[i], words);
 		if (threads->list[i].in_library >= 0)
 			join_innermost(join, i, words);
+		if (is_nested(join, regions, &threads->list[i]))
+			join_outer(join, i, words);
 	}
 	for (unsigned i = 0; i < threads->count; i++) {
 		read_stack(threads, regions, &threads->list[i], words);
@@ -268,11 +318,11 @@ static void join_stacks(struct join *join, const struct regions *regions, struct
 	}
 }
 
-void threads_join(const struct process_threads *threads, const struct regions *regions,
-		  const struct ssl_object *objects, const int *fds, unsigned count, int *out,
-		  bool *inside)
+void threads_join(const struct process_threads *threads, const struct libraries *libraries,
+		  const struct regions *regions, const struct ssl_object *objects,
+		  const int *fds, unsigned count, int *out, bool *inside)
 {
-	struct join join = {threads, objects, fds, count, out, inside};
+	struct join join = {threads, libraries, objects, fds, count, out, inside};
 	struct words words = {.list = malloc(STACK_WORDS * sizeof(uint64_t))};
 
 	for (unsigned i = 0; i < count; i++) {

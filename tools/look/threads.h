@@ -36,8 +36,8 @@ void threads_free(struct process_threads *threads);
  * is in a call. Objects whose handshake is over are left out. `fds`: the descriptor of
  * each object's socket, -1: not known.
  */
-void threads_join(const struct process_threads *threads, const struct regions *regions,
-		  const struct ssl_object *objects, const int *fds, unsigned count, int *out,
-		  bool *inside);
+void threads_join(const struct process_threads *threads, const struct libraries *libraries,
+		  const struct regions *regions, const struct ssl_object *objects,
+		  const int *fds, unsigned count, int *out, bool *inside);
 
 #endif
