@@ -226,6 +226,10 @@ static int find_libssl(struct program *p, char *why, size_t size)
 	bool alone = false;
 
 	libraries_find(p->pid, p->memory, &p->regions, &libraries);
+	if (libraries.starved) {
+		snprintf(why, size, "process %d: %s", p->pid, strerror(ENOMEM));
+		return -1;
+	}
 	for (unsigned i = 0; i < libraries.count; i++) {
 		p->inside |= is_program(p, &libraries.list[i]);
 		alone |= libraries.list[i].alone;

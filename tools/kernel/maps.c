@@ -93,6 +93,9 @@ static int read_lines(FILE *file, struct maps *out)
 		last = strdup(line.path);
 		result = last && add(out, &line) ? 0 : -1;
 	}
+	/* a line that no memory was found for */
+	if (!feof(file) && errno == ENOMEM)
+		result = -1;
 	free(text);
 	free(last);
 	return result;

@@ -110,21 +110,17 @@ static bool list_ranges(const struct regions *ours, struct stub *stub)
 	return fits;
 }
 
-static struct stub *build(const struct regions *theirs)
+static struct stub *build(const struct regions *ours, const struct regions *theirs)
 {
 	size_t code = (size_t)(__stop_look_stub - __start_look_stub);
-	struct regions ours;
-	struct stub *stub;
+	struct stub *stub = find_place(ours, theirs);
 
-	if (regions_read(getpid(), &ours))
-		return NULL;
-	stub = find_place(&ours, theirs);
-	if (!stub || code > STUB_SIGNALS - STUB_CODE || !list_ranges(&ours, stub))
+	if (!stub || code > STUB_SIGNALS - STUB_CODE || !list_ranges(ours, stub))
 		return NULL;
 	stub->page = (uint64_t)sysconf(_SC_PAGESIZE);
 	stub->filter_count = filter_make(stub->filter, stub->page);
 	memcpy((char *)stub + STUB_CODE, __start_look_stub, code);
-	return stub; /* `ours` is not freed: it goes with all other memory */
+	return stub;
 }
 
 /* ---- what is taken from it ------------------------------------------------------------ */
@@ -231,10 +227,10 @@ static void enter(struct stub *stub)
 }
 #endif
 
-static void become_stub(const struct credentials *credentials, const struct regions *theirs,
-			int channel, pid_t parent)
+static void become_stub(const struct credentials *credentials, const struct regions *ours,
+			const struct regions *theirs, int channel, pid_t parent)
 {
-	struct stub *stub = build(theirs);
+	struct stub *stub = build(ours, theirs);
 
 	if (!stub)
 		leave();
@@ -250,18 +246,28 @@ pid_t stub_start(pid_t pid, const struct regions *regions, int *channel)
 {
 	struct credentials credentials;
 	pid_t parent = getpid(), child;
-	int ends[2];
+	struct regions ours;
+	int ends[2], error;
 
 	if (!STUB_EXISTS) {
 		errno = ENOTSUP;
 		return -1;
 	}
-	if (credentials_read(pid, &credentials) ||
-	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
+	/* read here, since the child cannot say that it has no memory for it */
+	if (credentials_read(pid, &credentials) || regions_read(parent, &ours))
 		return -1;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends)) {
+		error = errno;
+		regions_free(&ours);
+		errno = error;
+		return -1;
+	}
 	child = fork();
 	if (!child)
-		become_stub(&credentials, regions, ends[1], parent);
+		become_stub(&credentials, &ours, regions, ends[1], parent);
+	error = errno;
+	regions_free(&ours);
+	errno = error;
 	close(ends[1]);
 	*channel = ends[0];
 	if (child < 0)

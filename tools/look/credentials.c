@@ -45,7 +45,7 @@ int credentials_read(pid_t pid, struct credentials *out)
 {
 	char path[32], *line = NULL;
 	size_t room = 0;
-	int found = 0;
+	int found = 0, error;
 	FILE *file;
 
 	*out = (struct credentials){.uid = (uid_t)-1};
@@ -55,11 +55,12 @@ int credentials_read(pid_t pid, struct credentials *out)
 		return -1;
 	while (getline(&line, &room, file) > 0)
 		found |= read_line(line, out);
+	error = feof(file) ? EIO : errno;
 	free(line);
 	fclose(file);
 	if (found == 3)
 		return 0;
-	errno = EIO;
+	errno = error;
 	return -1;
 }
 

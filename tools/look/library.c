@@ -174,8 +174,10 @@ void libraries_find(pid_t pid, int memory, const struct regions *regions, struct
 		if (!has(&image, "SSL_connect"))
 			read_names(pid, region, &image, &names);
 		try_image(regions, region, &image, out);
-		if (image.names)
+		if (image.names) {
+			out->starved |= names.starved;
 			names_free(&names);
+		}
 	}
 }
 

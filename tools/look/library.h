@@ -45,6 +45,7 @@ struct libraries {
 	uint64_t least, most; /* all of them lie between these addresses */
 	const char *foreign; /* a library that has SSL_connect but is not a supported OpenSSL; NULL:
 			        none */
+	bool starved; /* some may be missing for lack of memory */
 };
 
 void libraries_find(pid_t pid, int memory, const struct regions *regions, struct libraries *out);

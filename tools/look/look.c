@@ -266,6 +266,8 @@ static int open_all(struct look *look, char *why, size_t size)
 static int take_all(struct look *look, char *why, size_t size)
 {
 	libraries_find(look->pid, look->memory, &look->regions, &look->libraries);
+	if (look->libraries.starved)
+		return say(why, size, look->pid, "searching the libraries", ENOMEM);
 	if (!look->libraries.count)
 		return 0;
 	if (ask_objects(look, why, size))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "look/names.h"
 
+#include <errno.h>
 #include <gelf.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -54,11 +55,14 @@ static void add(struct names *names, const char *text, const GElf_Sym *symbol)
 	/* grows at each power of two */
 	if (!(count & (count - 1)))
 		list = reallocarray(list, count ? 2 * count : 1, sizeof(*list));
-	if (!list)
-		return;
-	names->list = list;
-	list[count] = (struct name){strdup(text), symbol->st_value, symbol->st_size};
-	names->count += list[count].text != NULL;
+	if (list) {
+		names->list = list;
+		list[count] = (struct name){strdup(text), symbol->st_value, symbol->st_size};
+	}
+	if (list && list[count].text)
+		names->count++;
+	else
+		names->starved = true;
 }
 
 static void read_table(Elf *elf, Elf_Scn *section, const GElf_Shdr *header, struct names *out)
@@ -97,10 +101,12 @@ void names_read(pid_t pid, const struct region *region, struct names *out)
 	if (fd < 0)
 		return;
 	elf_version(EV_CURRENT);
+	errno = 0;
 	elf = elf_begin(fd, ELF_C_READ, NULL);
 	while (elf && (section = elf_nextscn(elf, section)))
 		if (gelf_getshdr(section, &header) && header.sh_type == SHT_SYMTAB)
 			read_table(elf, section, &header, out);
+	out->starved |= errno == ENOMEM; /* libelf's */
 	elf_end(elf);
 	close(fd);
 	if (out->count)

@@ -17,6 +17,7 @@ struct name {
 struct names {
 	struct name *list; /* sorted */
 	unsigned count;
+	bool starved; /* some are missing for lack of memory */
 };
 
 /*

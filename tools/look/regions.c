@@ -20,8 +20,8 @@ static bool parse(char *text, struct region *out)
 	out->readable = flags[0] == 'r';
 	out->writable = flags[1] == 'w';
 	out->executable = flags[2] == 'x';
-	out->path = strdup(text + path);
-	return out->path;
+	out->path = text + path;
+	return true;
 }
 
 static int add(struct regions *regions, const struct region *region)
@@ -31,12 +31,14 @@ static int add(struct regions *regions, const struct region *region)
 	/* grows at each power of two */
 	if (!(regions->count & (regions->count - 1)))
 		list = reallocarray(list, regions->count ? 2 * regions->count : 1, sizeof(*list));
-	if (!list) {
-		free(region->path);
+	if (!list)
 		return -1;
-	}
 	regions->list = list;
-	list[regions->count++] = *region;
+	list[regions->count] = *region;
+	list[regions->count].path = strdup(region->path);
+	if (!list[regions->count].path)
+		return -1;
+	regions->count++;
 	return 0;
 }
 
@@ -57,6 +59,9 @@ int regions_read(pid_t pid, struct regions *out)
 		if (parse(text, &region))
 			result = add(out, &region);
 	}
+	/* a line that no memory was found for */
+	if (!feof(file) && errno == ENOMEM)
+		result = -1;
 	free(text);
 	fclose(file);
 	if (result) {

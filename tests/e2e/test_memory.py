@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""check: memory that runs out. Not for programs that load plugins: then glibc's glob() frees names twice."""
+"""check and look: memory that runs out. Check not for programs that load plugins: then glibc's glob() frees names twice."""
 import pytest
 
 import memory
 import test_check
 import test_linked
+import test_look
+from servers import await_that
 from test_check import CALLS_LIBSSL, compile_c
 from test_check_process import Running
 from tracing import PROGRAMS, SHIM, TLSTALL, run
@@ -37,7 +39,7 @@ SAID = {"program": "direct: calls", "script": "is a script", "OpenSSL inside": "
 
 @pytest.mark.parametrize("kind", SAID)
 @pytest.mark.parametrize("form", ["text", "jsonl"])
-def test_memory_that_runs_out(directory, start, kind, form):
+def test_check(directory, start, kind, form):
     """Each allocation fails by turns: the answer is whole, or check fails and says so."""
     failing = memory.Failing(directory)
     command = [TLSTALL, "check", "--format", form, str(target(kind, directory, start))]
@@ -55,3 +57,14 @@ def test_memory_that_runs_out(directory, start, kind, form):
     assert whole[0] < 2 and SAID[kind].split(": ")[-1] in whole[1], whole
     for fail_at in range(1 + (form == "jsonl"), count + 1, count // 40 + 1):
         assert answer(fail_at) in (whole, (2, False)), (fail_at, count, whole)
+
+
+@test_look.pytestmark
+def test_look_tells_the_reason(directory, start):
+    """Nothing else is blamed for it. Later allocations are for names of functions in stacks, which may be missing."""
+    failing = memory.Failing(directory)
+    program = start(test_look.Plain([PROGRAMS / "stalls" / "swings"]))
+    await_that(lambda: "1 in a handshake" in test_look.look(program.pid).stdout, "it makes a handshake")
+    for fail_at in range(1, 200, 3):
+        result = run([TLSTALL, "look", str(program.pid)], env=failing.env(fail_at))
+        assert result.status == 0 or "memory" in result.stderr, (fail_at, result)
