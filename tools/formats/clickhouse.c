@@ -129,9 +129,9 @@ static int put(void *context, const struct gathered *gathered, const char *label
 
 	json_line_begin(&to->row);
 	for (unsigned i = 0; i < COLUMNS; i++) {
-		if (columns[i].type == COLUMN_NUMBER && values[i].known)
+		if (columns[i].type == EXPORT_NUMBER && values[i].known)
 			member_number(&to->row, columns[i].name, values[i].number);
-		else if (columns[i].type == COLUMN_TEXT && values[i].text && *values[i].text)
+		else if (columns[i].type == EXPORT_TEXT && values[i].text && *values[i].text)
 			member_text(&to->row, columns[i].name, values[i].text);
 	}
 	json_line_end(&to->row);

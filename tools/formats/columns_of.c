@@ -6,8 +6,8 @@
 #include "view/record.h"
 #include "words/words.h"
 
-#define TEXT(name, value) {#name, COLUMN_TEXT},
-#define NUMBER(name, known, value) {#name, COLUMN_NUMBER},
+#define TEXT(name, value) {#name, EXPORT_TEXT},
+#define NUMBER(name, known, value) {#name, EXPORT_NUMBER},
 const struct export_column columns[COLUMNS] = {
 #include "formats/columns.def"
 };

@@ -5,14 +5,14 @@
 
 #include "report/gather.h"
 
-enum column_type {
-	COLUMN_TEXT,
-	COLUMN_NUMBER,
+enum export_type {
+	EXPORT_TEXT,
+	EXPORT_NUMBER,
 };
 
 struct export_column {
 	const char *name;
-	enum column_type type;
+	enum export_type type;
 };
 
 /* `text` may hold any bytes; NULL or "": not known. */

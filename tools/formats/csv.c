@@ -34,9 +34,9 @@ static void put_text(FILE *out, const char *text)
 	putc('"', out);
 }
 
-static void put_value(FILE *out, enum column_type type, const struct column_value *value)
+static void put_value(FILE *out, enum export_type type, const struct column_value *value)
 {
-	if (type == COLUMN_TEXT)
+	if (type == EXPORT_TEXT)
 		put_text(out, value->text);
 	else if (value->known)
 		print(out, "%" PRIu64, value->number);

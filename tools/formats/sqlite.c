@@ -69,7 +69,7 @@ static void name_columns(char *sql, bool with_types)
 	for (unsigned i = 0; i < COLUMNS; i++)
 		used += (size_t)snprintf(sql + used, SQL_SIZE - used, ", \"%s\"%s", columns[i].name,
 					 !with_types			    ? ""
-					 : columns[i].type == COLUMN_NUMBER ? " INTEGER"
+					 : columns[i].type == EXPORT_NUMBER ? " INTEGER"
 									    : " TEXT");
 }
 
@@ -202,7 +202,7 @@ static int insert(struct database *to, sqlite3_stmt *row)
 static int put_handshake(struct database *to, const struct column_value *values)
 {
 	for (unsigned i = 0; i < COLUMNS; i++) {
-		if (columns[i].type == COLUMN_TEXT)
+		if (columns[i].type == EXPORT_TEXT)
 			bind_text(to, to->handshake, (int)i + 1, values[i].text);
 		else if (values[i].known)
 			bind_number(to->handshake, (int)i + 1, values[i].number);
