@@ -159,10 +159,12 @@ static bool is_set_up(const struct tlstall_handshake *h)
 	       (h->flags & TLSTALL_HS_INTERNAL);
 }
 
-/* It began after the moment that is shown, so its age would be negative. */
+/* It began after the moment that is shown, so its age would be negative, or at that moment: it has none yet. */
 static bool began_since(const struct live_file *file, const struct tlstall_handshake *h)
 {
-	return is_alive(file, h->process) && h->start >= trace_horizon(file->trace, h->process);
+	uint64_t now = trace_horizon(file->trace, h->process);
+
+	return is_alive(file, h->process) && (h->start >= now || !trace_span_ns(file->trace, now - h->start));
 }
 
 static int take_handshake(struct reading *reading, const struct tlstall_handshake *h)
