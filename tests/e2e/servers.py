@@ -23,19 +23,24 @@ TLS12, TLS13 = "1.2", "1.3"
 
 @functools.cache
 def ports():
-    """Below the kernel's range for clients, so that no connection takes one before its server binds. Each is
+    """Outside the kernel's range for clients, so that no connection takes one before its server binds. Each is
     given away once, and by one of the processes that run tests: it may be bound much later."""
+    first, last = map(int, pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
+    below = range(10000, 32768)
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    mine = list(range(10000, 32768))[worker::int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))]
+    mine = [port for port in below if not first <= port <= last] or list(below)
+    mine = mine[worker::int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))]
     random.shuffle(mine)
     return itertools.cycle(mine)
 
 
 def free_port():
-    """A port for a server that cannot choose one."""
+    """A port for a server that cannot choose one, of TCP or UDP."""
     while True:
         port = next(ports())
-        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)), \
+                socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
+            datagrams.bind(("127.0.0.1", port))
             return port
 
 

@@ -30,6 +30,14 @@ def test_what_was_started_ends_before_its_directory(start, directory):
     start(Writes(directory))
 
 
+def test_a_free_port_is_free_for_datagrams_too(monkeypatch):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        offered = iter([taken.getsockname()[1], good := servers.free_port()])
+        monkeypatch.setattr(servers, "ports", lambda: offered)
+        assert servers.free_port() == good
+
+
 @pytest.mark.parametrize("kind", ["rsa", "ecdsa"])
 def test_certificates(authority, start, kind):
     server = start(servers.s_server(getattr(authority, kind)))
