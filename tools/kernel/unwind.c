@@ -226,13 +226,20 @@ static bool is_still_there(pid_t pid, pid_t tid, const struct thread_place *befo
 #define MOVING                                                                                     \
 	((struct thread_place){.where = THREAD_RUNNING, .state = 'R', .number = -1, .polled = -1})
 
+static bool is_same_stack(const struct unwound *a, const struct unwound *b)
+{
+	return a->count == b->count && !memcmp(a->frames, b->frames, a->count * sizeof(*a->frames));
+}
+
 /*
  * It may wake up and move on while we read its memory, and even come back: then we try again. Some
- * wake up many times without leaving their system call: in the last attempt, the same place will do.
+ * wake up many times without leaving their system call: two equal stacks in a row will do.
  */
 static void look_at(struct unwinder *u, pid_t tid, struct unwound *out)
 {
-	for (int i = 1; i <= ATTEMPTS; i++) {
+	struct unwound before = {0};
+
+	for (int i = 0; i < ATTEMPTS; i++) {
 		uint64_t waits = thread_waits(u->pid, tid);
 
 		*out = (struct unwound){0};
@@ -242,8 +249,9 @@ static void look_at(struct unwinder *u, pid_t tid, struct unwound *out)
 		u->registers = (struct registers){.sp = out->place.sp, .pc = out->place.pc};
 		walk(u, out);
 		if (is_still_there(u->pid, tid, &out->place) &&
-		    (thread_waits(u->pid, tid) == waits || i == ATTEMPTS))
+		    (thread_waits(u->pid, tid) == waits || is_same_stack(out, &before)))
 			return;
+		before = *out;
 	}
 	*out = (struct unwound){.place = MOVING};
 }
