@@ -171,7 +171,6 @@ static void test_a_disk_that_fails_for_a_while(void **state)
 	write_young_trace(*state, dead_process());
 	follow_poll(&follow);
 	set_disk_fails(true);
-	usleep(20000);
 	follow_poll(&follow);
 	follow_poll(&follow);
 	set_disk_fails(false);
