@@ -300,9 +300,10 @@ def test_no_call_is_broken_off(way, start):
     check_no_call_is_broken_off(start(Waits(way)).ready())
 
 
-def test_handler_returns_late(start):
+@pytest.mark.parametrize("where", [(), ("last",)])
+def test_handler_returns_late(where, start):
     """A signal's handler that has interrupted the thread that is led aside may take longer than all of an attach."""
-    program = start(Loop([PROGRAMS / "harm" / "interrupted"]))
+    program = start(Loop([PROGRAMS / "harm" / "interrupted", *where]))
     # a signal comes every 0.3 ms, but not always while the thread is aside
     for _ in range(30):
         result = attach("-q", "--for", "1ms", program.pid)

@@ -11,8 +11,6 @@
 #include "attach/aside.h"
 #include "attach/obstacles.h"
 #include "attach/waiting.h"
-#include "kernel/kernel.h"
-#include "kernel/thread.h"
 #include "look/memory.h"
 #include "now.h"
 
@@ -21,9 +19,8 @@
 #define SEARCH_S 5
 /* Time for the program's own part of it: it may load libraries from a slow disk. */
 #define ANSWER_MS 10000
-/* Time for the thread that was led to run on, and after how much time on a CPU it certainly has. */
+/* Time for the thread that was led to be seen elsewhere. */
 #define LEAVE_MS 1000
-#define RAN_NS 20000000u
 
 static void rest(void)
 {
@@ -32,9 +29,14 @@ static void rest(void)
 
 /* ---- room ------------------------------------------------------------------------------ */
 
+static struct code code_of(uint64_t at)
+{
+	return (struct code){at, at + (uint64_t)(__stop_attach_stub - __start_attach_stub)};
+}
+
 /*
- * Code left by a tool that was killed may be replaced once no thread can be inside it: after this
- * time.
+ * Code left by a tool that was killed may be replaced once no thread can be inside it; one that has
+ * not started it by this time never will.
  */
 #define LEFT_NS 1000000000ull
 
@@ -47,7 +49,7 @@ static bool is_left(const struct program *program, uint64_t at, const uint8_t *b
 		       size - sizeof(words)) &&
 	       now_ns(CLOCK_MONOTONIC) - words.made_ns > LEFT_NS &&
 	       !regions_find(&program->regions, words.page) &&
-	       !waiting_in(program->pid, at, at + size);
+	       !waiting_any_may_return(program, code_of(at));
 }
 
 /* After a library's code, where its last page is padded with zeros. */
@@ -261,29 +263,13 @@ static bool is_gone(const struct errand *errand)
 }
 
 /*
- * Whether the thread that was led has left the code, a few instructions after it said so in the page:
- * it waits elsewhere, or has run for long enough since.
+ * The thread that was led is still to run a few instructions after it said in the page that it has all but
+ * left, and a signal's handler may come in between.
  */
-static bool has_left(const struct errand *errand, uint64_t ran_ns)
-{
-	const size_t code = (size_t)(__stop_attach_stub - __start_attach_stub);
-	struct kernel_view view = {0};
-	struct thread_place place;
-
-	thread_look(errand->program->pid, errand->led, &place);
-	if (place.where == THREAD_SYSCALL || place.where == THREAD_BLOCKED)
-		return place.pc < errand->code || place.pc >= errand->code + code;
-	thread_account(errand->program->pid, errand->led, &view);
-	return place.where == THREAD_GONE || view.used.ran_ns >= ran_ns + RAN_NS;
-}
-
 static bool await_left(const struct errand *errand)
 {
-	struct kernel_view view = {0};
-
-	thread_account(errand->program->pid, errand->led, &view);
 	for (int i = 0; i < LEAVE_MS; i++, rest()) {
-		if (has_left(errand, view.used.ran_ns))
+		if (!waiting_may_return(errand->program, errand->led, code_of(errand->code)))
 			return true;
 	}
 	return false;

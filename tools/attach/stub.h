@@ -9,8 +9,8 @@
  * do, does that, and takes the page away; it gives up by itself when nobody comes.
  *
  * Where the first half gives the thread its signals back, a handler may run, for any time, and
- * return into it. So the page stays until the first half has done that, and its code as long as
- * the page. The second half takes the page away in libc's code, and never comes back from there.
+ * return into it. So the page stays until the first half has done that, and its code until no
+ * thread, and no handler, may return to it. The second half takes the page away in libc's code, and never comes back from there.
  */
 #ifndef TOOLS_ATTACH_STUB_H
 #define TOOLS_ATTACH_STUB_H

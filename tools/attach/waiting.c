@@ -179,13 +179,53 @@ bool waiting_find(struct program *program, struct waiting *out, const char **wha
 	return found;
 }
 
-bool waiting_in(pid_t pid, uint64_t start, uint64_t end)
+/* A deeper stack is not searched. */
+#define STACK_MOST (1u << 20)
+
+static bool is_in(struct code code, uint64_t address)
+{
+	return address >= code.start && address < code.end;
+}
+
+/* The kernel saves on the stack of a handler where it is to return. */
+static bool stack_has(const struct program *program, uint64_t sp, struct code code)
+{
+	const struct region *stack = regions_find(&program->regions, sp);
+	uint64_t words[512], size;
+
+	if (!stack || stack->end - sp > STACK_MOST)
+		return true;
+	for (uint64_t at = sp & ~7ull; at < stack->end; at += size) {
+		size = stack->end - at < sizeof(words) ? stack->end - at : sizeof(words);
+		if (!memory_read(program->memory, at, words, size))
+			return true;
+		for (size_t i = 0; i < size / sizeof(words[0]); i++) {
+			if (is_in(code, words[i]))
+				return true;
+		}
+	}
+	return false;
+}
+
+bool waiting_may_return(const struct program *program, pid_t tid, struct code code)
+{
+	struct thread_place place;
+
+	thread_look(program->pid, tid, &place);
+	if (place.where == THREAD_GONE)
+		return false;
+	if (place.where != THREAD_SYSCALL && place.where != THREAD_BLOCKED)
+		return true;
+	return is_in(code, place.pc) || stack_has(program, place.sp, code);
+}
+
+bool waiting_any_may_return(const struct program *program, struct code code)
 {
 	struct candidates *c = calloc(1, sizeof(*c));
-	bool found = !c || !list_threads(pid, -1, c);
+	bool found = !c || !list_threads(program->pid, program->memory, c) || c->count == THREADS;
 
-	for (unsigned i = 0; c && i < c->count; i++)
-		found |= c->list[i].place.pc >= start && c->list[i].place.pc < end;
+	for (unsigned i = 0; !found && i < c->count; i++)
+		found = waiting_may_return(program, c->list[i].tid, code);
 	free(c);
 	return found;
 }

@@ -20,7 +20,14 @@ bool waiting_find(struct program *program, struct waiting *out, const char **wha
 bool waiting_resumes(const struct thread_place *place);
 bool waiting_is_resumed(long number);
 
-/* Whether a waiting thread is in that code; a running one cannot be seen. */
-bool waiting_in(pid_t pid, uint64_t start, uint64_t end);
+/*
+ * Whether the thread, or any of them, may be in that code or return there: it may run it, or a handler of a
+ * signal that interrupted it.
+ */
+struct code {
+	uint64_t start, end;
+};
+bool waiting_may_return(const struct program *program, pid_t tid, struct code code);
+bool waiting_any_may_return(const struct program *program, struct code code);
 
 #endif
