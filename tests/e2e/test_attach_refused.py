@@ -270,11 +270,15 @@ def test_wrong_usage():
     assert "no such process" in attach(2 ** 22 + 5).stderr
 
 
-@pytest.mark.parametrize("place,words", [("below", ""), ("middle", "maps memory just where tlstall needs some: try again")])
-def test_place_is_taken(place, words, start):
+@pytest.mark.parametrize("place,refuses", [("below", False), ("middle", True)])
+def test_place_is_taken(place, refuses, start):
     """The program maps memory where the page was to lie, just then: what it writes there stays as it is."""
     program = start(Loop([PROGRAMS / "harm" / "taken", place]))
-    result = attach("--for", "1ms", program.pid)
-    assert (result.status, words in result.stderr) == (1 if words else 0, True), result
-    assert program.shake("") == b"x\n"
-    assert program.process.communicate()[0] == b"unchanged\n"
+    seen, wanted = [], (b"unchanged\n", refuses)
+    while wanted not in seen and len(seen) < 30:  # it may be too late to be in the way
+        result = attach("--for", "1ms", program.pid)
+        refused_it = "maps memory just where tlstall needs some: try again" in result.stderr
+        assert result.status == refused_it, result
+        seen.append((program.shake(""), refused_it))
+        detach(program.pid)
+    assert wanted in seen and (b"changed\n", refuses) not in seen, seen

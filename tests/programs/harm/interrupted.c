@@ -73,6 +73,12 @@ static void on_signal(int number, siginfo_t *info, void *context)
 static const unsigned char last[] = {0x9d, 0x48, 0x8b, 0x25};
 #define BREAKPOINT 0xcc
 
+/* The tool changes memory, and the compiler does not know. */
+static void look_again(void)
+{
+	__asm__ volatile("" : : : "memory");
+}
+
 static unsigned char *find_last(void)
 {
 	for (unsigned i = 0; i < rest_count; i++) {
@@ -103,14 +109,19 @@ static void *watch(void *unused)
 {
 	for (;;) {
 		unsigned char *found = find_last();
+		void *page;
 
-		if (!found)
+		if (!found) {
+			look_again();
 			continue;
+		}
 		breakpoint = found;
-		NEED(mprotect((void *)((uintptr_t)found & ~4095ul), 4096, PROT_READ | PROT_WRITE | PROT_EXEC) == 0);
+		page = (void *)((uintptr_t)found & ~4095ul);
+		NEED(mprotect(page, 4096, PROT_READ | PROT_WRITE | PROT_EXEC) == 0);
 		*found = BREAKPOINT;
-		while (!memcmp((const unsigned char *volatile)found + 1, last + 1, sizeof(last) - 1))
-			;
+		while (!memcmp(found + 1, last + 1, sizeof(last) - 1))
+			look_again();
+		NEED(mprotect(page, 4096, PROT_READ | PROT_EXEC) == 0);
 	}
 	return unused;
 }

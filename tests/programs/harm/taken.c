@@ -2,11 +2,12 @@
 /*
  * Maps memory just where `tlstall attach` is about to map its page, at the moment at which it has
  * written its code: argv[1] "below": next to the lowest library, where malloc() maps arenas for
- * threads; "middle": in the middle of the largest unmapped area. Answers each line of standard input,
- * and finally says whether the contents changed.
+ * threads; "middle": in the middle of the largest unmapped area. Each line of standard input is
+ * answered with what became of its contents; then it takes the place again.
  */
 #include "../common.h"
 
+#include <malloc.h>
 #include <sys/mman.h>
 
 #define ROOM 32768
@@ -21,7 +22,6 @@ static unsigned count;
 static unsigned long below, middle;
 static const char *way;
 static unsigned char *_Atomic taken;
-static _Atomic bool known, over;
 
 static void read_maps(void)
 {
@@ -30,6 +30,7 @@ static void read_maps(void)
 	char line[5000], access[5];
 
 	NEED(maps != NULL);
+	count = 0;
 	while (fgets(line, sizeof(line), maps) && sscanf(line, "%lx-%lx %4s", &start, &end, access) == 3) {
 		if (last && end < 1ul << 47 && start - last > largest) {
 			largest = start - last;
@@ -46,8 +47,10 @@ static void read_maps(void)
 	fclose(maps);
 }
 
+/* The tool changes memory, and the compiler does not know. */
 static bool code_was_written(void)
 {
+	__asm__ volatile("" : : : "memory");
 	for (unsigned i = 0; i < count; i++) {
 		if (memcmp(tails[i].before, tails[i].tail, TAIL))
 			return true;
@@ -55,20 +58,29 @@ static bool code_was_written(void)
 	return false;
 }
 
-static void *take(void *unused)
+/* The tool may be faster. */
+static void take(void)
 {
 	unsigned long place = (strcmp(way, "below") ? middle : below) & ~16383ul;
-	void *room;
+	void *room = mmap((void *)(place - ROOM / 2), ROOM, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
 
-	while (!known || !code_was_written()) {
-		if (over)
-			return unused;
-	}
-	room = mmap((void *)(place - ROOM / 2), ROOM, PROT_READ | PROT_WRITE,
-		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
-	NEED(room != MAP_FAILED);
+	if (room == MAP_FAILED)
+		return;
 	memset(room, BYTE, ROOM);
 	taken = room;
+}
+
+static void *watch(void *unused)
+{
+	for (;;) {
+		read_maps();
+		while (!code_was_written())
+			;
+		take();
+		while (taken || code_was_written())
+			;
+	}
 	return unused;
 }
 
@@ -81,26 +93,32 @@ static bool is_unchanged(void)
 	return true;
 }
 
+static const char *what_became_of_it(void)
+{
+	bool unchanged = taken && is_unchanged();
+
+	if (!taken)
+		return "not taken";
+	NEED(munmap(taken, ROOM) == 0);
+	taken = NULL;
+	return unchanged ? "unchanged" : "changed";
+}
+
 int main(int argc, char **argv)
 {
+	/* makes this a process that uses TLS */
 	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
 	pthread_t thread;
 	char byte;
 
-	NEED(argc == 2 && ctx);
+	NEED(argc == 2 && ctx && mallopt(M_ARENA_MAX, 1));
 	way = argv[1];
-	NEED(pthread_create(&thread, NULL, take, NULL) == 0);
-	read_maps();
-	known = true;
+	NEED(pthread_create(&thread, NULL, watch, NULL) == 0);
 	puts("ready");
 	fflush(stdout);
 	while (read(0, &byte, 1) == 1) {
-		puts("x");
+		puts(what_became_of_it());
 		fflush(stdout);
 	}
-	over = true;
-	NEED(pthread_join(thread, NULL) == 0);
-	SSL_CTX_free(ctx);
-	puts(!taken ? "not taken" : is_unchanged() ? "unchanged" : "changed");
 	return 0;
 }
