@@ -60,7 +60,6 @@ static bool put(const struct libssl *made, struct libssl *copy, uint8_t i)
 
 	*copy = *made;
 	copy->id = i;
-	placed[i] = copy;
 	return __atomic_compare_exchange_n(&libssl_copies[i], &none, copy, false, __ATOMIC_RELEASE,
 					   __ATOMIC_ACQUIRE);
 }
@@ -77,27 +76,49 @@ static bool is_free(uint8_t i)
 static bool put_again(const struct libssl *made, bool any)
 {
 	for (uint8_t i = 0; i < LIBSSL_MAX; i++) {
-		if (is_free(i) && placed[i] && (any || copies_are_same(placed[i], made)))
-			return put(made, placed[i], i);
+		struct libssl *copy = __atomic_load_n(&placed[i], __ATOMIC_ACQUIRE);
+
+		if (is_free(i) && copy && !copy->size && (any || copies_are_same(copy, made)))
+			return put(made, copy, i);
 	}
 	return false;
 }
 
+/*
+ * Other threads may add the same one at this moment: musl's walks hold no lock. Whoever comes second
+ * helps to publish what the first has placed. Returns what is there now; NULL: another copy.
+ */
+static struct libssl *add_at(const struct libssl *made, struct libssl *room, uint8_t i)
+{
+	struct libssl *there = NULL, *none = NULL;
+
+	*room = *made;
+	room->id = i;
+	if (__atomic_compare_exchange_n(&placed[i], &there, room, false, __ATOMIC_ACQ_REL,
+					__ATOMIC_ACQUIRE))
+		there = room;
+	else if (!there->size || there->start != made->start)
+		return NULL;
+	__atomic_compare_exchange_n(&libssl_copies[i], &none, there, false, __ATOMIC_RELEASE,
+				    __ATOMIC_ACQUIRE);
+	return there;
+}
+
 void copies_add(const struct libssl *made)
 {
-	struct libssl *copy;
+	struct libssl *room, *there = NULL;
 
 	if (copies_know(made->start) || put_again(made, false))
 		return;
-	copy = make_room();
-	if (!copy)
+	room = make_room();
+	if (!room)
 		return;
-	for (uint8_t i = 0; i < LIBSSL_MAX; i++) {
-		if (is_free(i) && !placed[i] && put(made, copy, i))
-			return;
-	}
-	give_back(copy);
-	put_again(made, true);
+	for (uint8_t i = 0; !there && i < LIBSSL_MAX; i++)
+		there = add_at(made, room, i);
+	if (there != room)
+		give_back(room);
+	if (!there)
+		put_again(made, true);
 }
 
 void copies_drop(uint8_t i)
